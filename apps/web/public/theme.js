@@ -1,0 +1,9 @@
+// Loaded synchronously in the head: a chosen theme stands on the root element before the first paint.
+(function () {
+  try {
+    var theme = localStorage.getItem("plasma-theme");
+    if (theme === "light" || theme === "dark") document.documentElement.setAttribute("data-theme", theme);
+  } catch (error) {
+    // Storage is blocked: the system's theme applies.
+  }
+})();

@@ -1,0 +1,23 @@
+import { unwrap } from "@plasma/client/client";
+import type { Micros, Role } from "@plasma/client/types";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+
+import { api } from "@/data/api";
+
+import { apiKeyKeys } from "./keys";
+
+export function useCreateApiKey() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { name: string; role: Role; scopes?: string[]; expires_at?: Micros }) => unwrap(api.POST("/api/v1/api-keys", { body })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: apiKeyKeys.all }),
+  });
+}
+
+export function useRevokeApiKey() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/api-keys/{id}", { params: { path: { id } } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: apiKeyKeys.all }),
+  });
+}

@@ -1,0 +1,6 @@
+export const collectionKeys = {
+  all: ["collections"] as const,
+  list: ["collections", "list"] as const,
+  choices: ["collections", "choices"] as const,
+  detail: (id: string) => ["collections", "detail", id] as const,
+};

@@ -1,0 +1,29 @@
+import { unwrap } from "@plasma/client/client";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+
+import { api } from "@/data/api";
+
+import { collectionKeys } from "./keys";
+
+export function useSaveCollection() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string }) =>
+      id === null
+        ? unwrap(api.POST("/api/v1/collections", { body }))
+        : unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}
+
+export function useDeleteCollection() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/collections/{id}", { params: { path: { id } } })),
+    onSuccess: async (_, id) => {
+      queryClient.removeQueries({ queryKey: collectionKeys.detail(id) });
+      await queryClient.invalidateQueries({ queryKey: collectionKeys.list });
+      await queryClient.invalidateQueries({ queryKey: collectionKeys.choices });
+    },
+  });
+}

@@ -1,0 +1,23 @@
+import { unwrap } from "@plasma/client/client";
+import { queryOptions } from "@tanstack/react-query";
+
+import { api } from "@/data/api";
+import { cursorPages, LIMIT_MAX } from "@/data/pages";
+
+import { collectionKeys } from "./keys";
+
+export const collectionsQuery = cursorPages(collectionKeys.list, (cursor, signal) =>
+  unwrap(api.GET("/api/v1/collections", { params: { query: { cursor } }, signal })),
+);
+
+/** All that a select can offer. */
+export const collectionChoicesQuery = queryOptions({
+  queryKey: collectionKeys.choices,
+  queryFn: async ({ signal }) => (await unwrap(api.GET("/api/v1/collections", { params: { query: { limit: LIMIT_MAX } }, signal }))).data,
+});
+
+export const collectionQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.detail(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}", { params: { path: { id } }, signal })),
+  });

@@ -1,0 +1,1 @@
+export const modelKeys = { all: ["models"] as const };

@@ -1,0 +1,23 @@
+import { unwrap } from "@plasma/client/client";
+import type { NewModel } from "@plasma/client/types";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+
+import { api } from "@/data/api";
+
+import { modelKeys } from "./keys";
+
+export function useAddModel() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (body: NewModel) => unwrap(api.POST("/api/v1/models", { body })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
+  });
+}
+
+export function useRemoveModel() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/models/{id}", { params: { path: { id } } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
+  });
+}

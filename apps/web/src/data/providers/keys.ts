@@ -1,0 +1,1 @@
+export const providerKeys = { all: ["providers"] as const };

@@ -1,0 +1,72 @@
+import type { PlasmaEvent } from "@plasma/client/types";
+
+export interface EventSentence {
+  text: string;
+  /** What it happened to, by name where the event carries one. */
+  subject: string | null;
+  href: string | null;
+  tone: "plain" | "good" | "bad";
+}
+
+const TEXTS: Record<string, string> = {
+  "identity.login.succeeded": "Signed in",
+  "identity.login.failed": "Sign-in refused",
+  "identity.user.created": "User added",
+  "identity.user.updated": "User changed",
+  "identity.user.deleted": "User deleted",
+  "identity.api_key.created": "API key created",
+  "identity.api_key.revoked": "API key revoked",
+  "identity.tenant.created": "Workspace created",
+  "models.call.completed": "Model call",
+  "models.provider.created": "Provider added",
+  "models.provider.updated": "Provider changed",
+  "models.provider.deleted": "Provider deleted",
+  "knowledge.collection.created": "Collection created",
+  "knowledge.collection.updated": "Collection changed",
+  "knowledge.collection.deleted": "Collection deleted",
+  "knowledge.document.queued": "Document received",
+  "knowledge.document.parsing": "Reading document",
+  "knowledge.document.embedding": "Embedding document",
+  "knowledge.document.ready": "Ready to search",
+  "knowledge.document.failed": "Document failed",
+  "knowledge.document.deleted": "Document deleted",
+  "content.document.created": "Content created",
+  "content.document.revised": "Content revised",
+  "content.document.deleted": "Content deleted",
+};
+
+/** What an event means to a person. An event of an unknown type is shown by its type. */
+export function eventSentence(event: PlasmaEvent): EventSentence {
+  const failed = event.type.endsWith(".failed") || event.data["status"] === "failed";
+  return {
+    text: TEXTS[event.type] ?? event.type,
+    subject: name(event),
+    href: event.type.endsWith(".deleted") ? null : address(event),
+    tone: failed ? "bad" : event.type === "knowledge.document.ready" ? "good" : "plain",
+  };
+}
+
+function name(event: PlasmaEvent): string | null {
+  for (const field of ["title", "name", "email", "model", "file_name"]) {
+    const value = event.data[field];
+    if (typeof value === "string" && value !== "") return value;
+  }
+  return event.subject;
+}
+
+function address(event: PlasmaEvent): string | null {
+  const { type, subject } = event;
+  if (!subject) return null;
+  const id = encodeURIComponent(subject);
+  const collection = event.data["collection_id"];
+  if (type.startsWith("knowledge.collection.")) return `/knowledge/collection/?id=${id}`;
+  if (type.startsWith("knowledge.document.")) {
+    return typeof collection === "string" ? `/knowledge/document/?collection=${encodeURIComponent(collection)}&document=${id}` : null;
+  }
+  if (type.startsWith("content.document.")) return `/content/document/?id=${id}`;
+  if (type.startsWith("models.call.")) return `/models/call/?id=${id}`;
+  if (type.startsWith("models.provider.")) return "/models/providers/";
+  if (type.startsWith("identity.user.")) return "/settings/users/";
+  if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
+  return null;
+}

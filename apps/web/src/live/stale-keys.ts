@@ -1,0 +1,33 @@
+import type { PlasmaEvent } from "@plasma/client/types";
+import type { QueryKey } from "@tanstack/react-query";
+
+import { apiKeyKeys } from "@/data/api-keys/keys";
+import { callKeys } from "@/data/calls/keys";
+import { collectionKeys } from "@/data/collections/keys";
+import { contentKeys } from "@/data/content/keys";
+import { documentKeys } from "@/data/documents/keys";
+import { modelKeys } from "@/data/models/keys";
+import { providerKeys } from "@/data/providers/keys";
+import { systemKeys } from "@/data/system/keys";
+import { userKeys } from "@/data/users/keys";
+
+/** Which cached answers an event makes old. */
+export function staleKeys(event: PlasmaEvent): QueryKey[] {
+  const { type } = event;
+  const keys: QueryKey[] = [systemKeys.overview];
+  if (type.startsWith("knowledge.")) keys.push(collectionKeys.all, systemKeys.jobs);
+  if (type.startsWith("knowledge.document.")) {
+    const collection = event.data["collection_id"];
+    keys.push(typeof collection === "string" ? documentKeys.lists(collection) : documentKeys.all);
+    if (typeof collection === "string" && event.subject) keys.push(documentKeys.detail(collection, event.subject));
+  }
+  if (type.startsWith("models.call.")) keys.push(callKeys.all);
+  if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
+  if (type.startsWith("content.")) {
+    keys.push(contentKeys.list);
+    if (event.subject) keys.push(contentKeys.detail(event.subject), contentKeys.revisions(event.subject));
+  }
+  if (type.startsWith("identity.user.")) keys.push(userKeys.all);
+  if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);
+  return keys;
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod extract;
+mod openai;
+mod problem;
+mod sse;
+
+pub use extract::{Caller, Json, PageQuery, Path, Query};
+pub use openai::OpenAiProblem;
+pub use problem::{Problem, ProblemBody, status_of};
+pub use sse::{event_stream, sse_event};

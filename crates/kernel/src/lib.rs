@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod ctx;
+mod error;
+mod id;
+mod money;
+mod page;
+mod permission;
+
+pub use clock::{Clock, Random, Timestamp};
+pub use ctx::{Actor, Ctx};
+pub use error::{Code, Error, Result};
+pub use id::{
+    ApiKeyId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId, ParseIdError, ProviderId,
+    RequestId, SessionId, TenantId, UserId,
+};
+pub use money::Money;
+pub use page::{Page, PageRequest};
+pub use permission::{Permission, Permissions, Role};

@@ -1,0 +1,220 @@
+use std::fmt;
+
+use plasma_kernel::{Actor, Error, EventId, Page, PageRequest, Result, TenantId, Timestamp};
+use serde::Serialize;
+
+use crate::{Row, Sql, Tx, Value};
+
+/// A change to be told: written by [`Tx::emit`] in the change's own transaction.
+#[derive(Debug)]
+pub struct NewEvent {
+    kind: &'static str,
+    subject: String,
+    data: serde_json::Value,
+}
+
+impl NewEvent {
+    /// An event of type `kind` (`knowledge.document.ready`) about `subject` (an id). `data` holds what consumers need
+    /// and no secret.
+    pub fn new(kind: &'static str, subject: impl fmt::Display, data: serde_json::Value) -> Self {
+        Self { kind, subject: subject.to_string(), data }
+    }
+}
+
+/// A record of the event log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// Whose it is; `None` for the installation's own.
+    #[serde(skip)]
+    pub tenant: Option<TenantId>,
+    /// What happened, as in `knowledge.document.ready`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The id of the thing that it happened to.
+    pub subject: String,
+    /// Who did it.
+    pub actor: Actor,
+    /// The request or run in which it happened.
+    pub request_id: String,
+    /// When, in microseconds since 1970 UTC.
+    pub at: Timestamp,
+    /// Details, different for each type.
+    pub data: serde_json::Value,
+    /// Its place in the log.
+    #[serde(skip)]
+    pub position: EventPosition,
+}
+
+/// A place in the event log. On Postgres it orders by the writing transaction first, see `migrations/0001`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventPosition {
+    pub(crate) transaction: i64,
+    pub(crate) sequence: i64,
+}
+
+impl EventPosition {
+    /// Before the first event.
+    pub const START: Self = Self { transaction: 0, sequence: 0 };
+
+    /// As text, for cursors that are kept outside SQL, such as in an index's own commit.
+    pub fn to_text(self) -> String {
+        format!("{}-{}", self.transaction, self.sequence)
+    }
+
+    /// Reads what [`EventPosition::to_text`] wrote; `None` when it is not that.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (transaction, sequence) = text.split_once('-')?;
+        Some(Self { transaction: transaction.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+}
+
+/// Which events a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// An exact type, or a prefix that ends in `.*`.
+    pub kind: Option<String>,
+}
+
+impl Tx {
+    /// Writes an event in this transaction.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn emit(&mut self, event: NewEvent) -> Result<EventId> {
+        let ctx = self.ctx().clone();
+        let id = EventId::new(&ctx);
+        let actor = serde_json::to_string(ctx.actor()).map_err(|error| Error::from_source("actor", error))?;
+        let row = self
+            .fetch_one(
+                "INSERT INTO events (tenant_id, id, type, subject, actor, request_id, at, data)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING transaction_id, sequence",
+                [
+                    ctx.tenant_scope().into(),
+                    id.into(),
+                    event.kind.into(),
+                    event.subject.into(),
+                    actor.into(),
+                    ctx.request().into(),
+                    ctx.now().into(),
+                    event.data.to_string().into(),
+                ],
+            )
+            .await?;
+        self.note_event(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? });
+        Ok(id)
+    }
+
+    /// Up to `limit` committed events after `position`, in order: of the transaction's tenant, or of all for a system
+    /// context. On Postgres it stops before the oldest transaction that still runs, so that nothing is stepped over.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn events_after(&mut self, position: EventPosition, limit: u32) -> Result<Vec<Event>> {
+        const AFTER: Sql = Sql::each(
+            "SELECT * FROM events WHERE (transaction_id, sequence) > ($2, $3) AND ($1 IS NULL OR tenant_id = $1)
+             ORDER BY transaction_id, sequence LIMIT $4",
+            "SELECT * FROM events WHERE (transaction_id, sequence) > ($2, $3) AND ($1 IS NULL OR tenant_id = $1)
+               AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             ORDER BY transaction_id, sequence LIMIT $4",
+        );
+        let tenant = self.ctx().tenant_scope();
+        self.fetch_all(
+            AFTER,
+            [tenant.into(), position.transaction.into(), position.sequence.into(), limit.into()],
+        )
+        .await?
+        .iter()
+        .map(event_from_row)
+        .collect()
+    }
+
+    /// The position before which everything has been written: a consumer that starts here sees what comes from now on.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn events_head(&mut self) -> Result<EventPosition> {
+        const HEAD: Sql = Sql::each(
+            "SELECT transaction_id, sequence FROM events ORDER BY transaction_id DESC, sequence DESC LIMIT 1",
+            "SELECT transaction_id, sequence FROM events
+             WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             ORDER BY transaction_id DESC, sequence DESC LIMIT 1",
+        );
+        let Some(row) = self.fetch_optional(HEAD, []).await? else { return Ok(EventPosition::START) };
+        Ok(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? })
+    }
+
+    /// Where the tenant's event `id` stands.
+    ///
+    /// # Errors
+    /// `not_found` when the tenant has no such event.
+    pub async fn event_position(&mut self, id: EventId) -> Result<EventPosition> {
+        let tenant = self.tenant()?;
+        let row = self
+            .fetch_optional(
+                "SELECT transaction_id, sequence FROM events WHERE tenant_id = $1 AND id = $2",
+                [tenant.into(), id.into()],
+            )
+            .await?
+            .ok_or_else(|| {
+                Error::not_found("event_not_found", format!("there is no event {id}"))
+                    .remedy("start without `after` to read from now on")
+            })?;
+        Ok(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? })
+    }
+
+    /// A page of the tenant's events, newest first.
+    ///
+    /// # Errors
+    /// `invalid` for a wrong cursor, else as [`Tx::execute`].
+    pub async fn events_page(&mut self, filter: &EventFilter, page: &PageRequest) -> Result<Page<Event>> {
+        let before = match &page.cursor {
+            None => EventPosition { transaction: i64::MAX, sequence: i64::MAX },
+            Some(cursor) => EventPosition::from_text(cursor)
+                .ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))?,
+        };
+        // `knowledge.*` becomes the half-open range of texts that start with `knowledge.`; `/` follows `.` in ASCII.
+        let (from, until) = match filter.kind.as_deref() {
+            None => (String::new(), "~".to_owned()),
+            Some(kind) => match kind.strip_suffix(".*") {
+                Some(prefix) => (format!("{prefix}."), format!("{prefix}/")),
+                None => (kind.to_owned(), format!("{kind}\u{1}")),
+            },
+        };
+        let tenant = self.tenant()?;
+        let rows = self
+            .fetch_all(
+                "SELECT * FROM events WHERE tenant_id = $1 AND (transaction_id, sequence) < ($2, $3)
+                   AND type >= $4 AND type < $5
+                 ORDER BY transaction_id DESC, sequence DESC LIMIT $6",
+                [
+                    Value::from(tenant),
+                    before.transaction.into(),
+                    before.sequence.into(),
+                    from.into(),
+                    until.into(),
+                    page.fetch_limit().into(),
+                ],
+            )
+            .await?;
+        let events = rows.iter().map(event_from_row).collect::<Result<Vec<_>>>()?;
+        Ok(Page::from_rows(events, page.limit, |event| event.position.to_text()))
+    }
+}
+
+fn event_from_row(row: &Row) -> Result<Event> {
+    let actor: String = row.get("actor")?;
+    let data: String = row.get("data")?;
+    Ok(Event {
+        id: row.get("id")?,
+        tenant: row.get("tenant_id")?,
+        kind: row.get("type")?,
+        subject: row.get("subject")?,
+        actor: serde_json::from_str(&actor).map_err(|error| Error::from_source("column actor", error))?,
+        request_id: row.get("request_id")?,
+        at: row.get("at")?,
+        data: serde_json::from_str(&data).map_err(|error| Error::from_source("column data", error))?,
+        position: EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? },
+    })
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod blobs;
+mod consumer;
+mod error;
+mod events;
+mod migrate;
+mod secrets;
+mod store;
+mod tx;
+mod value;
+
+pub use blobs::Blobs;
+pub use consumer::Consumer;
+pub use events::{Event, EventFilter, EventPosition, NewEvent};
+pub use store::{Dialect, Store, StoreConfig};
+pub use tx::Tx;
+pub use value::{FromColumn, Row, Sql, Value, id_array, page_key};

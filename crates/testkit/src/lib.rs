@@ -1,0 +1,122 @@
+#![doc = include_str!("../README.md")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a test that cannot be set up must fail loudly
+
+use std::{env, ops::Deref};
+
+use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, TenantId, UserId};
+use plasma_store::{Store, StoreConfig};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+/// A fresh database and data directory. SQLite's are removed when it is dropped; Postgres's stays on the private server.
+pub struct TestStore {
+    store: Store,
+    config: StoreConfig,
+    // Keeps the folder until the test ends.
+    _folder: TempDir,
+}
+
+impl Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl TestStore {
+    /// On SQLite.
+    pub async fn sqlite() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self::open(StoreConfig::sqlite(folder.path()), folder).await
+    }
+
+    /// On a new database of the Postgres server that `PLASMA_TEST_POSTGRES_URL` names.
+    pub async fn postgres() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut config = StoreConfig::sqlite(folder.path());
+        config.database_url = Some(fresh_postgres_database().await);
+        Self::open(config, folder).await
+    }
+
+    async fn open(config: StoreConfig, folder: TempDir) -> Self {
+        let store = Store::open(config.clone()).await.expect("the store opens");
+        Self { store, config, _folder: folder }
+    }
+
+    /// The store itself, to hand to a domain.
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// Opens the same database once more, as another process would.
+    pub async fn open_again(&self) -> Store {
+        Store::open(self.config.clone()).await.expect("the store opens again")
+    }
+
+    /// How it was opened, for tests that start the real program on it.
+    pub fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+}
+
+/// Makes a database on the test server and returns its URL.
+pub async fn fresh_postgres_database() -> String {
+    let server = env::var("PLASMA_TEST_POSTGRES_URL").unwrap_or_else(|_| {
+        panic!("PLASMA_TEST_POSTGRES_URL is not set: run the tests with `make test`, or `scripts/postgres.sh start` first")
+    });
+    let name = format!("plasma_{}", TenantId::new(&system()));
+    let mut connection = PgConnection::connect(&server).await.expect("the test Postgres answers");
+    // The name is ours: letters, digits and underscores.
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))).await.expect("a new database");
+    let mut url = url::Url::parse(&server).expect("a Postgres URL");
+    url.set_path(&name);
+    url.to_string()
+}
+
+/// A context that works across tenants, on the machine's clock.
+pub fn system() -> Ctx {
+    Ctx::system("test", Clock::system(), Random::system())
+}
+
+/// A context of a new tenant: a user with every permission of the tenant, on the machine's clock.
+pub fn tenant() -> Ctx {
+    let system = system();
+    let tenant = TenantId::new(&system);
+    Ctx::new(tenant, Actor::User { id: UserId::new(&system) }, Permissions::all(), Clock::system(), Random::system())
+}
+
+/// The same tenant with other permissions.
+pub fn with_permissions(ctx: &Ctx, permissions: Permissions) -> Ctx {
+    let tenant = ctx.tenant().expect("a tenant's context");
+    Ctx::new(tenant, ctx.actor().clone(), permissions, ctx.clock().clone(), ctx.random().clone())
+}
+
+/// Runs each body on SQLite and on Postgres, as two tests in a module of the body's name.
+///
+/// ```ignore
+/// on_each_database! {
+///     async fn a_collection_is_found_again(test: TestStore) { … }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_each_database {
+    ($(async fn $name:ident($test:ident: TestStore) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn run($test: $crate::TestStore) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::TestStore::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                run($crate::TestStore::postgres().await).await;
+            }
+        }
+    )*};
+}

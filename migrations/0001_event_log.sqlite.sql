@@ -1,0 +1,33 @@
+-- The event log: CloudEvents records written in the transaction of the change they tell of.
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- SQLite has one writer, so `sequence` alone is commit order; Postgres orders by its transaction first.
+    transaction_id BIGINT NOT NULL DEFAULT 0,
+    tenant_id TEXT,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX events_by_tenant ON events (tenant_id, transaction_id, sequence);
+CREATE INDEX events_by_type ON events (tenant_id, type, transaction_id, sequence);
+
+-- How far each durable consumer has read.
+CREATE TABLE event_consumers (
+    name TEXT PRIMARY KEY,
+    transaction_id BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- One data key for each tenant, wrapped by the installation's master key. Deleting the row erases the tenant's secrets.
+CREATE TABLE tenant_keys (
+    tenant_id TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, version)
+);

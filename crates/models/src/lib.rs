@@ -1,1 +1,4 @@
+//! Local models.
 
+pub mod local;
+pub mod manifest;

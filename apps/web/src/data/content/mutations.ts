@@ -8,10 +8,10 @@ import { contentKeys } from "./keys";
 
 function useStore() {
   const queryClient = useQueryClient();
-  return async (document: ContentDocument) => {
+  return (document: ContentDocument) => {
     queryClient.setQueryData(contentKeys.detail(document.id), document);
-    await queryClient.invalidateQueries({ queryKey: contentKeys.list });
-    await queryClient.invalidateQueries({ queryKey: contentKeys.revisions(document.id) });
+    void queryClient.invalidateQueries({ queryKey: contentKeys.list });
+    void queryClient.invalidateQueries({ queryKey: contentKeys.revisions(document.id) });
   };
 }
 

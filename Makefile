@@ -1,0 +1,61 @@
+# Plasma Engine. `make run` and `make test` are all that a new machine needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+plasma := $(CARGO_TARGET_DIR)/release/plasma
+env := . scripts/env.sh
+cargo := $(env) && cargo
+
+web_sources := $(shell find apps/web packages package.json package-lock.json \
+	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help run build web models test lint fmt gen clean bench-search bench-http bench-models
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: build ## Build, fetch the local models, start Plasma with a demonstration workspace
+	@$(env) && scripts/run.sh $(plasma)
+
+build: web ## Build the program with the dashboard inside
+	@$(cargo) build --release --locked
+
+web: apps/web/out/index.html ## Build the dashboard
+
+node_modules/.package-lock.json: package.json package-lock.json apps/web/package.json
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+apps/web/out/index.html: node_modules/.package-lock.json $(web_sources)
+	@npm run --silent build
+	@touch $@
+
+models: ## Fetch the local models into the cache (about 600 MB, once)
+	@python3 scripts/fetch_models.py
+
+test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
+	@$(env) && scripts/test.sh
+
+lint: node_modules/.package-lock.json ## Check style, types, licences and the structure rules
+	@$(env) && scripts/lint.sh
+
+fmt: ## Format the Rust sources
+	@cargo fmt --all
+
+gen: ## Regenerate openapi/ and the dashboard's API types
+	@$(cargo) xtask gen
+	@npm run --silent generate
+
+bench-search: ## Measure search over 10,000 passages
+	@$(cargo) xtask bench search
+
+bench-http: build ## Measure requests per second, start-up and idle cost
+	@$(cargo) xtask bench http
+
+bench-models: models ## Measure the local models: tokens and passages per second
+	@$(cargo) run --release --locked --package plasma-models --example measure_local
+
+clean: ## Remove everything that was built (not the cached models)
+	@rm -rf target node_modules apps/*/node_modules packages/*/node_modules apps/web/out apps/web/.next .plasma

@@ -1,0 +1,3 @@
+export function contentHref(id: string): string {
+  return `/content/document/?id=${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,122 @@
+"use client";
+
+import type { SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
+import { useState, type SyntheticEvent } from "react";
+
+import { searchQuery } from "@/data/search/queries";
+import { useDenied } from "@/features/identity/session";
+import { formatDuration, plural } from "@/lib/format";
+import { useParam, useSetParams } from "@/lib/use-param";
+import { Button } from "@/ui/button";
+import { cx } from "@/ui/cx";
+import { Select, TextInput } from "@/ui/field";
+import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
+import { Segmented } from "@/ui/segmented";
+
+import { buildFilter, type FilterRow } from "./metadata";
+import { SearchFilterRows } from "./search-filter";
+import { SearchResultItem } from "./search-result-item";
+
+const MODES: { value: SearchMode; label: string }[] = [
+  { value: "hybrid", label: "Both" },
+  { value: "vector", label: "Meaning" },
+  { value: "text", label: "Words" },
+];
+
+export function SearchPanel({ collection }: { collection: string }) {
+  const fromAddress = useParam("q") ?? "";
+  const setParams = useSetParams();
+  const denied = useDenied("search:query");
+  const [text, setText] = useState(fromAddress);
+  const [mode, setMode] = useState<SearchMode>("hybrid");
+  const [limit, setLimit] = useState(10);
+  const [rows, setRows] = useState<FilterRow[]>([]);
+  const [filter, setFilter] = useState<SearchRequest["filter"]>(undefined);
+
+  const request: SearchRequest = { collection, query: fromAddress, mode, limit, ...(filter && { filter }) };
+  const result = useQuery(searchQuery(request));
+
+  const submit = (event: SyntheticEvent) => {
+    event.preventDefault();
+    const nextFilter = buildFilter(rows);
+    const unchanged = text.trim() === fromAddress && JSON.stringify(nextFilter) === JSON.stringify(filter);
+    setFilter(nextFilter);
+    setParams({ q: text.trim() });
+    if (unchanged && fromAddress !== "") void result.refetch();
+  };
+
+  if (denied) return <EmptyState title="Not open to your role">{denied}</EmptyState>;
+  return (
+    <>
+      <form role="search" onSubmit={submit}>
+        <div className="flex gap-2.5">
+          <TextInput
+            aria-label="Search this collection"
+            type="search"
+            data-hotkey-search
+            placeholder="A phrase, or what you mean by it"
+            maxLength={10_000}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+          <Button type="submit" variant="primary" busy={result.isFetching}>Search</Button>
+        </div>
+        <div className="mt-3 flex flex-wrap items-center gap-x-5 gap-y-3">
+          <Segmented small label="Rank by" value={mode} options={MODES} onChange={setMode} />
+          <label htmlFor="search-limit" className="flex items-center gap-2 text-[0.875rem] text-soft">
+            Show
+            <Select id="search-limit" value={limit} onChange={(event) => setLimit(Number(event.target.value))} className="w-20">
+              {[5, 10, 20, 50, 100].map((count) => <option key={count} value={count}>{count}</option>)}
+            </Select>
+          </label>
+          <SearchFilterRows rows={rows} onChange={setRows} />
+        </div>
+      </form>
+      <div aria-live="polite" className={cx("mt-7", result.isPlaceholderData && "opacity-60")}>
+        {fromAddress === "" ? (
+          <p className="border-t border-rule pt-5 text-soft">
+            “Both” ranks by meaning and by words and joins the two. “Words” finds exact names and numbers, “Meaning” finds what is said differently.
+          </p>
+        ) : (
+          <QueryView
+            query={result}
+            loading={<SkeletonRows tall />}
+            isEmpty={(data) => data.results.length === 0}
+            empty={
+              <EmptyState title="Nothing found">
+                {filter ? "Try without the filter, or with other words." : "Try other words, or rank by meaning. Documents that are still being read are not found yet."}
+              </EmptyState>
+            }
+          >
+            {(data) => <SearchResults data={data} />}
+          </QueryView>
+        )}
+      </div>
+    </>
+  );
+}
+
+function SearchResults({ data }: { data: SearchResult }) {
+  const { took_ms: took } = data;
+  const parts = [
+    took.embedding != null && `embedding ${formatDuration(took.embedding)}`,
+    took.vector != null && `meaning ${formatDuration(took.vector)}`,
+    took.text != null && `words ${formatDuration(took.text)}`,
+  ].filter(Boolean);
+  return (
+    <>
+      <p className="text-[0.875rem] text-soft">
+        {plural(data.results.length, "result")} among {plural(data.total_passages, "passage")} in{" "}
+        <strong className="font-semibold text-ink">{formatDuration(took.total)}</strong>
+        {parts.length > 0 && <span className="text-faint"> ({parts.join(", ")})</span>}
+      </p>
+      {data.warnings.map((warning) => (
+        <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
+      ))}
+      <ol aria-label="Results" className="mt-3 border-t border-rule-strong">
+        {data.results.map((hit, index) => <SearchResultItem key={hit.passage_id} hit={hit} rank={index + 1} />)}
+      </ol>
+    </>
+  );
+}

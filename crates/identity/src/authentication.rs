@@ -1,0 +1,203 @@
+//! From a token to a context: the path of every request, served from memory.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+use plasma_kernel::{Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TenantId, Timestamp};
+
+use crate::{
+    Identity, store,
+    tokens::{self, Fingerprint, SESSION_PREFIX},
+};
+
+/// Tokens kept in memory, valid and unknown ones; about 300 bytes each.
+const CACHED_MAX: u64 = 100_000;
+/// How long a change by another process may stay unseen.
+const CACHED_FOR: Duration = Duration::from_secs(5);
+/// A session that nobody uses ends after this time.
+pub(crate) const SESSION_IDLE_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// Tenants share this many marks of their last change; two that share one only reload a little more often.
+const CHANGE_MARKS: usize = 256;
+/// Changes that happen while a token is loaded make it load again; after so many it is answered without the cache.
+const RELOADS_MAX: usize = 3;
+
+/// A caller whose token is valid.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// The caller's context, with a request id of its own until [`Ctx::with_request`] sets the edge's.
+    pub ctx: Ctx,
+    /// The role that the caller acts in.
+    pub role: Role,
+    /// The login session, if it is one.
+    pub session: Option<SessionId>,
+}
+
+/// Which row a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CredentialId {
+    Session(SessionId),
+    ApiKey(ApiKeyId),
+}
+
+/// What a token is good for, as read from the database.
+pub(crate) struct Credential {
+    pub(crate) id: CredentialId,
+    pub(crate) tenant: TenantId,
+    pub(crate) actor: Actor,
+    pub(crate) role: Role,
+    pub(crate) permissions: Permissions,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// When it was last used as far as this process knows; 0 means never.
+    pub(crate) last_used_at: AtomicI64,
+}
+
+struct Entry {
+    /// `None`: no such token, or nobody may use it. Also remembered, so that a wrong token costs SQL only every 5 seconds.
+    credential: Option<Credential>,
+    /// The number of the last change when loading began.
+    loaded_at_change: u64,
+}
+
+pub(crate) struct Credentials {
+    cache: Cache<Fingerprint, Arc<Entry>>,
+    /// Counts the changes that this process made.
+    changes: AtomicU64,
+    /// For each group of tenants the number of its last change. An entry loaded before it is stale; this also catches an
+    /// entry whose loading began before the change and ended after it, which removing it from the cache would miss.
+    last_change: Box<[AtomicU64]>,
+}
+
+impl Credentials {
+    pub(crate) fn new() -> Self {
+        let cache = Cache::builder().max_capacity(CACHED_MAX).time_to_live(CACHED_FOR).build();
+        let last_change = (0..CHANGE_MARKS).map(|_| AtomicU64::new(0)).collect();
+        Self { cache, changes: AtomicU64::new(0), last_change }
+    }
+
+    /// Forgets what is cached of the tenant's tokens. Call it after the commit of the change.
+    pub(crate) fn forget_tenant(&self, tenant: TenantId) {
+        let change = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(mark) = self.last_change.get(mark_of(tenant)) {
+            mark.fetch_max(change, Ordering::SeqCst);
+        }
+    }
+
+    /// Forgets what is cached of one token, also that it is unknown.
+    pub(crate) async fn forget(&self, token: &Fingerprint) {
+        self.cache.invalidate(token).await;
+    }
+
+    fn is_fresh(&self, entry: &Entry) -> bool {
+        let Some(credential) = &entry.credential else { return true };
+        let last_change = self.last_change.get(mark_of(credential.tenant)).map_or(0, |mark| mark.load(Ordering::SeqCst));
+        entry.loaded_at_change >= last_change
+    }
+}
+
+/// The low bits of an id are random, so tenants spread evenly.
+fn mark_of(tenant: TenantId) -> usize {
+    (tenant.bits() % CHANGE_MARKS as u128) as usize
+}
+
+impl Identity {
+    /// Who holds this token (a session's `pls_…` or an API key's `plk_…`), and what they may do. Answered from memory when
+    /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
+    ///
+    /// # Errors
+    /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `unavailable` when the
+    /// database does not answer.
+    pub async fn authenticate(&self, token: &str) -> Result<Authenticated> {
+        if !tokens::is_plausible(token) {
+            return Err(unknown_token());
+        }
+        let entry = self.entry(token).await?;
+        let credential = entry.credential.as_ref().ok_or_else(unknown_token)?;
+        let now = self.inner.clock.now();
+        check_time(credential, now)?;
+        self.note_use(credential, now);
+        let ctx = Ctx::new(
+            credential.tenant,
+            credential.actor.clone(),
+            credential.permissions,
+            self.inner.clock.clone(),
+            self.inner.random.clone(),
+        );
+        let session = match credential.id {
+            CredentialId::Session(id) => Some(id),
+            CredentialId::ApiKey(_) => None,
+        };
+        Ok(Authenticated { ctx, role: credential.role, session })
+    }
+
+    async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
+        let credentials = &self.inner.credentials;
+        let fingerprint = Fingerprint::of(token);
+        for _ in 0..RELOADS_MAX {
+            let entry = match credentials.cache.get(&fingerprint).await {
+                Some(entry) => entry,
+                None => credentials
+                    .cache
+                    .try_get_with(fingerprint, self.load(token, fingerprint))
+                    .await
+                    .map_err(|error| shared_error(&error))?,
+            };
+            if credentials.is_fresh(&entry) {
+                return Ok(entry);
+            }
+            credentials.forget(&fingerprint).await;
+        }
+        self.load(token, fingerprint).await
+    }
+
+    async fn load(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Entry>> {
+        // Read before the query: a change that commits in between makes the entry stale.
+        let loaded_at_change = self.inner.credentials.changes.load(Ordering::SeqCst);
+        let mut tx = self.inner.store.read(&self.system("authenticate")).await?;
+        let credential = if token.starts_with(SESSION_PREFIX) {
+            store::sessions::credential(&mut tx, &fingerprint).await?
+        } else {
+            store::api_keys::credential(&mut tx, &fingerprint).await?
+        };
+        Ok(Arc::new(Entry { credential, loaded_at_change }))
+    }
+}
+
+fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
+    match credential.id {
+        CredentialId::ApiKey(_) if credential.expires_at.is_some_and(|expires_at| now >= expires_at) => {
+            Err(Error::new(Code::Unauthenticated, "api_key_expired", "the API key has expired")
+                .remedy("make a new one under Settings, API keys"))
+        }
+        CredentialId::Session(_)
+            if credential.expires_at.is_some_and(|expires_at| now >= expires_at)
+                || now - credential.last_used_at.load(Ordering::Relaxed) >= SESSION_IDLE_MICROS =>
+        {
+            Err(Error::new(Code::Unauthenticated, "session_expired", "the session has ended").remedy("log in again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown_token() -> Error {
+    Error::new(Code::Unauthenticated, "invalid_token", "the session or API key is not valid (any more)")
+        .remedy("log in again, or send `Authorization: Bearer plk_…` with an API key that is not revoked")
+}
+
+/// Several callers wait for one query; each gets its own copy of what went wrong.
+fn shared_error(error: &Arc<Error>) -> Error {
+    let copy = Error::new(error.code(), error.reason(), error.message()).source(Arc::clone(error));
+    let copy = match error.remedy_text() {
+        Some(remedy) => copy.remedy(remedy),
+        None => copy,
+    };
+    match error.retry_after() {
+        Some(milliseconds) => copy.retry_after_ms(milliseconds),
+        None => copy,
+    }
+}

@@ -1,0 +1,72 @@
+//! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
+
+use plasma_kernel::{ApiKeyId, Role, SessionId, TenantId, UserId};
+use plasma_store::NewEvent;
+use serde_json::json;
+
+use crate::validation;
+
+pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
+    NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
+}
+
+/// `user` is `None` when the e-mail is unknown.
+pub(crate) fn login_failed(user: Option<UserId>, email: &str) -> NewEvent {
+    let subject = user.map_or_else(|| "unknown".to_owned(), |user| user.to_string());
+    NewEvent::new("identity.login.failed", subject, json!({ "email": masked_email(email) }))
+}
+
+pub(crate) fn session_revoked(session: SessionId) -> NewEvent {
+    NewEvent::new("identity.session.revoked", session, json!({}))
+}
+
+pub(crate) fn user_created(user: UserId, role: Role) -> NewEvent {
+    NewEvent::new("identity.user.created", user, json!({ "role": role }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn user_updated(user: UserId, changed: &[&str], role: Role, disabled: bool) -> NewEvent {
+    NewEvent::new("identity.user.updated", user, json!({ "changed": changed, "role": role, "disabled": disabled }))
+}
+
+pub(crate) fn user_deleted(user: UserId) -> NewEvent {
+    NewEvent::new("identity.user.deleted", user, json!({}))
+}
+
+pub(crate) fn api_key_created(key: ApiKeyId, prefix: &str, role: Role) -> NewEvent {
+    NewEvent::new("identity.api_key.created", key, json!({ "prefix": prefix, "role": role }))
+}
+
+pub(crate) fn api_key_revoked(key: ApiKeyId) -> NewEvent {
+    NewEvent::new("identity.api_key.revoked", key, json!({}))
+}
+
+pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {
+    NewEvent::new("identity.tenant.created", tenant, json!({ "name": name }))
+}
+
+pub(crate) fn tenant_updated(tenant: TenantId, name: &str) -> NewEvent {
+    NewEvent::new("identity.tenant.updated", tenant, json!({ "name": name }))
+}
+
+/// Enough to recognize one's own address by: `a***@example.org`.
+fn masked_email(email: &str) -> String {
+    let email = validation::normalized_email(email);
+    match email.split_once('@') {
+        Some((local, domain)) => format!("{}***@{domain}", local.chars().take(1).collect::<String>()),
+        // Not an e-mail at all, perhaps a password in the wrong field: nothing of it is kept.
+        None => "***".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masked_addresses_keep_one_letter() {
+        assert_eq!(masked_email("Ada@Example.org"), "a***@example.org");
+        assert_eq!(masked_email("@x"), "***@x");
+        assert_eq!(masked_email("hunter2 hunter2"), "***");
+    }
+}

@@ -1,0 +1,7 @@
+//! All SQL of identity, one file for each family of tables.
+
+pub(crate) mod api_keys;
+pub(crate) mod bootstrap;
+pub(crate) mod sessions;
+pub(crate) mod tenants;
+pub(crate) mod users;

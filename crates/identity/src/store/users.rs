@@ -1,0 +1,182 @@
+//! Users belong to the installation, so every statement of a tenant reaches them through its memberships.
+
+use plasma_kernel::{Error, Page, PageRequest, Result, Timestamp, UserId};
+use plasma_store::{Row, Tx, page_key};
+
+use crate::{Tenant, User};
+
+/// A user with what a login needs.
+pub(crate) struct Account {
+    pub(crate) user: User,
+    pub(crate) tenant: Tenant,
+    pub(crate) password_hash: String,
+}
+
+fn from_row(row: &Row) -> Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        email: row.get("email")?,
+        name: row.get("name")?,
+        role: row.get::<String>("role")?.parse()?,
+        disabled: row.get::<Option<i64>>("disabled_at")?.is_some(),
+        operator: row.get("operator")?,
+        created_at: row.get("created_at")?,
+        last_login_at: row.get("last_login_at")?,
+    })
+}
+
+fn account_from_row(row: &Row) -> Result<Account> {
+    let tenant =
+        Tenant { id: row.get("tenant_id")?, name: row.get("tenant_name")?, created_at: row.get("tenant_created_at")? };
+    Ok(Account { user: from_row(row)?, tenant, password_hash: row.get("password_hash")? })
+}
+
+fn not_found(id: UserId) -> Error {
+    Error::not_found("user_not_found", format!("there is no user {id} in this workspace"))
+}
+
+/// Across tenants: the account of the login form, in the tenant that the person joined first.
+pub(crate) async fn account_by_email(tx: &mut Tx, email: &str) -> Result<Option<Account>> {
+    let row = tx
+        .fetch_optional(
+            "SELECT u.id, u.email, u.name, u.operator, u.disabled_at, u.created_at, u.last_login_at, u.password_hash,
+                    m.role, t.id AS tenant_id, t.name AS tenant_name, t.created_at AS tenant_created_at
+             FROM users u JOIN memberships m ON m.user_id = u.id JOIN tenants t ON t.id = m.tenant_id
+             WHERE u.email = $1 ORDER BY m.created_at, m.tenant_id LIMIT 1",
+            [email.into()],
+        )
+        .await?;
+    row.as_ref().map(account_from_row).transpose()
+}
+
+pub(crate) async fn account(tx: &mut Tx, id: UserId) -> Result<Account> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_optional(
+            "SELECT u.id, u.email, u.name, u.operator, u.disabled_at, u.created_at, u.last_login_at, u.password_hash,
+                    m.role, t.id AS tenant_id, t.name AS tenant_name, t.created_at AS tenant_created_at
+             FROM memberships m JOIN users u ON u.id = m.user_id JOIN tenants t ON t.id = m.tenant_id
+             WHERE m.tenant_id = $1 AND m.user_id = $2",
+            [tenant.into(), id.into()],
+        )
+        .await?;
+    account_from_row(&row.ok_or_else(|| not_found(id))?)
+}
+
+pub(crate) async fn get(tx: &mut Tx, id: UserId) -> Result<User> {
+    Ok(account(tx, id).await?.user)
+}
+
+pub(crate) async fn page(tx: &mut Tx, page: &PageRequest) -> Result<Page<User>> {
+    let tenant = tx.tenant()?;
+    let rows = tx
+        .fetch_all(
+            "SELECT u.id, u.email, u.name, u.operator, u.disabled_at, u.created_at, u.last_login_at, m.role
+             FROM memberships m JOIN users u ON u.id = m.user_id
+             WHERE m.tenant_id = $1 AND m.user_id < $2 ORDER BY m.user_id DESC LIMIT $3",
+            [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],
+        )
+        .await?;
+    let users = rows.iter().map(from_row).collect::<Result<Vec<_>>>()?;
+    Ok(Page::from_rows(users, page.limit, |user| user.id.to_string()))
+}
+
+pub(crate) async fn count(tx: &mut Tx) -> Result<i64> {
+    let tenant = tx.tenant()?;
+    tx.fetch_one("SELECT COUNT(*) AS users FROM memberships WHERE tenant_id = $1", [tenant.into()]).await?.get("users")
+}
+
+/// The person and the membership in the transaction's tenant.
+pub(crate) async fn insert(tx: &mut Tx, user: &User, password_hash: &str) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "INSERT INTO users (id, email, name, password_hash, operator, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        [
+            user.id.into(),
+            user.email.as_str().into(),
+            user.name.as_str().into(),
+            password_hash.into(),
+            user.operator.into(),
+            user.created_at.into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO memberships (tenant_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)",
+        [tenant.into(), user.id.into(), user.role.as_str().into(), user.created_at.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes name, role and whether the user is disabled.
+pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let disabled_at = user.disabled.then(|| tx.ctx().now());
+    tx.execute(
+        "UPDATE users SET name = $3,
+                disabled_at = CASE WHEN $4 IS NULL THEN NULL ELSE COALESCE(disabled_at, $4) END
+         WHERE id = $2 AND EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = $1 AND m.user_id = $2)",
+        [tenant.into(), user.id.into(), user.name.as_str().into(), disabled_at.into()],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE memberships SET role = $3 WHERE tenant_id = $1 AND user_id = $2",
+        [tenant.into(), user.id.into(), user.role.as_str().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// False when the password is no longer `old_hash`.
+pub(crate) async fn set_password(tx: &mut Tx, id: UserId, old_hash: &str, new_hash: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let changed = tx
+        .execute(
+            "UPDATE users SET password_hash = $4 WHERE id = $2 AND password_hash = $3
+               AND EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = $1 AND m.user_id = $2)",
+            [tenant.into(), id.into(), old_hash.into(), new_hash.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// False when the password is no longer `password_hash`, or the user was disabled or removed from the tenant.
+pub(crate) async fn note_login(tx: &mut Tx, id: UserId, password_hash: &str, now: Timestamp) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let changed = tx
+        .execute(
+            "UPDATE users SET last_login_at = $4 WHERE id = $2 AND password_hash = $3 AND disabled_at IS NULL
+               AND EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = $1 AND m.user_id = $2)",
+            [tenant.into(), id.into(), password_hash.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+pub(crate) async fn count_other_enabled_owners(tx: &mut Tx, without: UserId) -> Result<i64> {
+    let tenant = tx.tenant()?;
+    tx.fetch_one(
+        "SELECT COUNT(*) AS owners FROM memberships m JOIN users u ON u.id = m.user_id
+         WHERE m.tenant_id = $1 AND m.role = 'owner' AND u.disabled_at IS NULL AND m.user_id <> $2",
+        [tenant.into(), without.into()],
+    )
+    .await?
+    .get("owners")
+}
+
+pub(crate) async fn delete_membership(tx: &mut Tx, id: UserId) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute("DELETE FROM memberships WHERE tenant_id = $1 AND user_id = $2", [tenant.into(), id.into()]).await?;
+    Ok(())
+}
+
+/// Across tenants: a tenant's transaction sees only its own memberships.
+pub(crate) async fn delete_without_membership(tx: &mut Tx, email: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM users WHERE email = $1 AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.user_id = users.id)",
+        [email.into()],
+    )
+    .await?;
+    Ok(())
+}

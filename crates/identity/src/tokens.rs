@@ -1,0 +1,137 @@
+//! Tokens: how they are made, recognized and looked up.
+
+use plasma_kernel::{Error, Random, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::Secret;
+
+/// What every session token begins with.
+pub(crate) const SESSION_PREFIX: &str = "pls_";
+/// What every API key begins with.
+pub(crate) const API_KEY_PREFIX: &str = "plk_";
+
+/// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
+const TOKEN_CHARS: usize = 52;
+/// Longer than any token that we make or accept.
+const TOKEN_BYTES_MAX: usize = 200;
+/// A key from the configuration must be at least this long after its prefix.
+const OWN_KEY_CHARS_MIN: usize = 32;
+/// How much of a key is shown.
+const SHOWN_CHARS: usize = 12;
+
+/// Digits and letters without those that are mistaken for others (i, l, o, u).
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The SHA-256 of a token or another text: what is stored and looked up in its place.
+///
+/// A plain hash is enough for tokens of 256 random bits; passwords get argon2id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// `chars` random characters of 5 bits each.
+pub(crate) fn random_text(random: &Random, chars: usize) -> String {
+    let mut bytes = vec![0; chars];
+    random.fill(&mut bytes);
+    bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).copied().map(char::from).collect()
+}
+
+pub(crate) fn new_session_token(random: &Random) -> Secret {
+    Secret::new(format!("{SESSION_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_api_key(random: &Random) -> Secret {
+    Secret::new(format!("{API_KEY_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+/// A password that a person can copy from a terminal: five groups of four characters, 100 bits.
+pub(crate) fn new_password(random: &Random) -> Secret {
+    let groups: Vec<String> = (0..5).map(|_| random_text(random, 4)).collect();
+    Secret::new(groups.join("-"))
+}
+
+/// Whether it can be a token at all; what cannot is refused without a look into the database.
+pub(crate) fn is_plausible(token: &str) -> bool {
+    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX)) && has_token_form(token)
+}
+
+fn has_token_form(token: &str) -> bool {
+    token.len() <= TOKEN_BYTES_MAX
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// What of a key is stored in the clear and shown.
+pub(crate) fn shown_prefix(key: &str) -> String {
+    key.chars().take(SHOWN_CHARS).collect()
+}
+
+/// Checks a key that somebody chose themselves.
+pub(crate) fn check_own_key(key: &str) -> Result<()> {
+    let long_enough = key.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| rest.len() >= OWN_KEY_CHARS_MIN);
+    if long_enough && has_token_form(key) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "bootstrap_api_key",
+        format!(
+            "a key is `{API_KEY_PREFIX}` and then at least {OWN_KEY_CHARS_MIN} letters, digits, `-` or `_`, \
+             {TOKEN_BYTES_MAX} characters in all at most"
+        ),
+    )
+    .remedy("make one with: echo \"plk_$(openssl rand -hex 32)\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_plausible_and_differ() {
+        let random = Random::system();
+        let tokens: HashSet<String> = (0..100).map(|_| new_api_key(&random).expose().to_owned()).collect();
+        assert_eq!(tokens.len(), 100);
+        assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 56 && check_own_key(token).is_ok()));
+        assert!(is_plausible(new_session_token(&random).expose()));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_early() {
+        let endless = format!("plk_{}", "a".repeat(1_000));
+        for text in ["", "plk", "sk-abc", "plk_ä", "plk_a b", "plk_a\0", endless.as_str()] {
+            assert!(!is_plausible(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_own_key_must_be_long_and_plain() {
+        let key = |rest: &str| check_own_key(&format!("plk_{rest}")).is_ok();
+        assert!(key(&"a".repeat(32)));
+        assert!(!key(&"a".repeat(31)));
+        assert!(!key(&format!("{} ", "a".repeat(40))));
+        assert!(!key(&"a".repeat(300)));
+        assert!(check_own_key(&"a".repeat(60)).is_err());
+    }
+
+    #[test]
+    fn a_generated_password_has_a_hundred_bits() {
+        let password = new_password(&Random::system());
+        assert_eq!(password.expose().len(), 24);
+        assert_eq!(password.expose().matches('-').count(), 4);
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        assert_eq!(format!("{:?}", Secret::new("plk_abc")), "[secret]");
+    }
+}

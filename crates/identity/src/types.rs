@@ -1,0 +1,212 @@
+use std::{fmt, net::IpAddr};
+
+use plasma_kernel::{
+    ApiKeyId, Actor, Permission, Permissions, Role, SessionId, TenantId, Timestamp, UserId,
+};
+
+/// A password, a token or a key: never printed by `Debug`, and without `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: to verify it, or to show it once to the one whom it belongs to.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[secret]")
+    }
+}
+
+/// An organization's walled-off workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// When it was made, in microseconds since 1970 UTC.
+    pub created_at: Timestamp,
+}
+
+/// What a new tenant needs: a name and its first owner.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// 1 to 200 characters.
+    pub name: String,
+    /// The owner's e-mail, new to the installation.
+    pub owner_email: String,
+    /// The owner's name.
+    pub owner_name: String,
+    /// The owner's first password.
+    pub owner_password: Secret,
+}
+
+/// A person as seen in one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// Their login, in lower case.
+    pub email: String,
+    /// What to call them.
+    pub name: String,
+    /// Their role in this tenant.
+    pub role: Role,
+    /// Whether they are locked out.
+    pub disabled: bool,
+    /// Whether they manage the whole installation.
+    pub operator: bool,
+    /// When they were added, in microseconds since 1970 UTC.
+    pub created_at: Timestamp,
+    /// Their last successful login.
+    pub last_login_at: Option<Timestamp>,
+}
+
+impl User {
+    /// All that this person may do.
+    pub fn permissions(&self) -> Permissions {
+        permissions_of(self.role, self.operator)
+    }
+}
+
+/// What managing the installation takes; no role holds these.
+pub(crate) const INSTALLATION: [Permission; 2] = [Permission::InstallationRead, Permission::InstallationManage];
+
+/// A role's permissions, with the installation's for operators.
+pub(crate) fn permissions_of(role: Role, installation: bool) -> Permissions {
+    let permissions = role.permissions();
+    if installation { INSTALLATION.into_iter().fold(permissions, Permissions::with) } else { permissions }
+}
+
+/// What a new user needs.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// New to the installation; kept in lower case.
+    pub email: String,
+    /// 1 to 200 characters.
+    pub name: String,
+    /// Not higher than the creator's own.
+    pub role: Role,
+    /// 10 to 200 characters, not the e-mail.
+    pub password: Secret,
+}
+
+/// What to change about a user; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// What to call them.
+    pub name: Option<String>,
+    /// Their role in this tenant.
+    pub role: Option<Role>,
+    /// Locks them out, or lets them in again.
+    pub disabled: Option<bool>,
+}
+
+/// A program's credential. The key itself is known only when it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What it is for.
+    pub name: String,
+    /// The key's first 12 characters, to recognize it by.
+    pub prefix: String,
+    /// What it may do at most.
+    pub role: Role,
+    /// Narrows the role; `None` means all of it.
+    pub scopes: Option<Permissions>,
+    /// Whether it may use installation permissions while its creator is an operator.
+    pub installation: bool,
+    /// The person whose permissions bound it.
+    pub created_by: UserId,
+    /// When it was made, in microseconds since 1970 UTC.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// About when it was last used: written at most once a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// What the key itself allows: its role narrowed by its scopes. Its creator's permissions bound it further.
+    pub fn permissions(&self) -> Permissions {
+        let permissions = permissions_of(self.role, self.installation);
+        self.scopes.map_or(permissions, |scopes| permissions.intersection(scopes))
+    }
+}
+
+/// What a new API key needs.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// What it is for: 1 to 200 characters.
+    pub name: String,
+    /// What it may do at most.
+    pub role: Role,
+    /// Narrows the role; `None` means all of it.
+    pub scopes: Option<Vec<Permission>>,
+    /// From when on it is refused; `None` means never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key that was just made.
+#[derive(Clone, Debug)]
+pub struct CreatedApiKey {
+    /// What is kept of it.
+    pub api_key: ApiKey,
+    /// The key itself; it cannot be shown again.
+    pub key: Secret,
+}
+
+/// Somebody tries to log in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Who they say they are.
+    pub email: String,
+    /// How they prove it.
+    pub password: Secret,
+    /// Where they come from, to throttle by; `None` for calls that do not come over the network.
+    pub address: Option<IpAddr>,
+}
+
+/// A login that succeeded.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// The session's token; only its hash is kept.
+    pub token: Secret,
+    /// The session.
+    pub session: SessionId,
+    /// When the session ends at the latest.
+    pub expires_at: Timestamp,
+    /// Who logged in.
+    pub user: User,
+    /// Into which tenant.
+    pub tenant: Tenant,
+}
+
+/// Who the caller is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// A person or a key.
+    pub actor: Actor,
+    /// The person's or the key's name.
+    pub name: String,
+    /// The person, if it is one.
+    pub user: Option<User>,
+    /// The caller's tenant.
+    pub tenant: Tenant,
+    /// The role that the caller acts in.
+    pub role: Role,
+    /// What the caller may do.
+    pub permissions: Permissions,
+}

@@ -1,0 +1,182 @@
+//! A tenant's people.
+
+use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
+use plasma_store::Tx;
+
+use crate::{Identity, NewUser, User, UserChange, events, store, types::permissions_of, validation};
+
+/// Users of one tenant at most.
+const USERS_MAX: i64 = 10_000;
+
+impl Identity {
+    /// The tenant's users, newest first.
+    ///
+    /// # Errors
+    /// `forbidden` without `users:read`.
+    pub async fn users(&self, ctx: &Ctx, page: &PageRequest) -> Result<Page<User>> {
+        ctx.require(Permission::UsersRead)?;
+        let mut tx = self.inner.store.read(ctx).await?;
+        store::users::page(&mut tx, page).await
+    }
+
+    /// One user of the tenant.
+    ///
+    /// # Errors
+    /// `forbidden` without `users:read`, `not_found`.
+    pub async fn user(&self, ctx: &Ctx, id: UserId) -> Result<User> {
+        ctx.require(Permission::UsersRead)?;
+        let mut tx = self.inner.store.read(ctx).await?;
+        store::users::get(&mut tx, id).await
+    }
+
+    /// Adds a person to the tenant.
+    ///
+    /// # Errors
+    /// `forbidden` without `users:write` or for a role above the caller's, `invalid` for wrong input, `conflict`
+    /// (`email_taken`, `too_many_users`).
+    pub async fn create_user(&self, ctx: &Ctx, new: NewUser) -> Result<User> {
+        ctx.require(Permission::UsersWrite)?;
+        require_all(ctx, new.role.permissions(), "give a role")?;
+        let user = User {
+            id: UserId::new(ctx),
+            email: validation::email("email", &new.email)?,
+            name: validation::name("name", &new.name)?,
+            role: new.role,
+            disabled: false,
+            operator: false,
+            created_at: ctx.now(),
+            last_login_at: None,
+        };
+        validation::password("password", &new.password, &user.email)?;
+        self.forget_deleted(ctx, &user.email).await?;
+        let password_hash = self.inner.passwords.hash(ctx.random(), &new.password).await?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        store::tenants::lock(&mut tx).await?;
+        if store::users::count(&mut tx).await? >= USERS_MAX {
+            return Err(Error::conflict("too_many_users", format!("a workspace has at most {USERS_MAX} users")));
+        }
+        insert_user(&mut tx, &user, &password_hash).await?;
+        tx.commit().await?;
+        Ok(user)
+    }
+
+    /// Changes a user. What is not in `change` stays.
+    ///
+    /// # Errors
+    /// `forbidden` without `users:write` or for a user or a role above the caller's, `invalid` for a wrong name,
+    /// `not_found`, `conflict` (`last_owner`) when no enabled owner would be left.
+    pub async fn update_user(&self, ctx: &Ctx, id: UserId, change: UserChange) -> Result<User> {
+        ctx.require(Permission::UsersWrite)?;
+        let name = change.name.map(|name| validation::name("name", &name)).transpose()?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        store::tenants::lock(&mut tx).await?;
+        let before = store::users::get(&mut tx, id).await?;
+        require_all(ctx, before.permissions(), "change a user")?;
+        let role = change.role.unwrap_or(before.role);
+        if role != before.role {
+            require_all(ctx, permissions_of(role, before.operator), "give a role")?;
+        }
+        let user = User {
+            name: name.unwrap_or_else(|| before.name.clone()),
+            role,
+            disabled: change.disabled.unwrap_or(before.disabled),
+            ..before.clone()
+        };
+        let changed = changed_fields(&before, &user);
+        if changed.is_empty() {
+            return Ok(user);
+        }
+        if is_enabled_owner(&before) && !is_enabled_owner(&user) {
+            keep_an_owner(&mut tx, id).await?;
+        }
+        store::users::update(&mut tx, &user).await?;
+        if user.disabled {
+            store::sessions::delete_others(&mut tx, id, None).await?;
+        }
+        tx.emit(events::user_updated(id, &changed, user.role, user.disabled)).await?;
+        tx.commit().await?;
+        self.inner.credentials.forget_tenant(ctx.tenant()?);
+        Ok(user)
+    }
+
+    /// Removes a person from the tenant; their sessions end and their API keys are revoked.
+    ///
+    /// # Errors
+    /// `forbidden` without `users:write` or for a user above the caller, `not_found`, `conflict` (`last_owner`).
+    pub async fn delete_user(&self, ctx: &Ctx, id: UserId) -> Result<()> {
+        ctx.require(Permission::UsersWrite)?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        store::tenants::lock(&mut tx).await?;
+        let user = store::users::get(&mut tx, id).await?;
+        require_all(ctx, user.permissions(), "delete a user")?;
+        if is_enabled_owner(&user) {
+            keep_an_owner(&mut tx, id).await?;
+        }
+        store::users::delete_membership(&mut tx, id).await?;
+        store::sessions::delete_others(&mut tx, id, None).await?;
+        for key in store::api_keys::revoke_created_by(&mut tx, id).await? {
+            tx.emit(events::api_key_revoked(key)).await?;
+        }
+        tx.emit(events::user_deleted(id)).await?;
+        tx.commit().await?;
+        self.inner.credentials.forget_tenant(ctx.tenant()?);
+        self.forget_deleted(ctx, &user.email).await
+    }
+
+    /// Erases the person with this e-mail if they belong to no tenant any more. It looks across tenants, which the
+    /// transaction that removed them from one cannot; if this process dies in between, the next use of the e-mail mends it.
+    async fn forget_deleted(&self, ctx: &Ctx, email: &str) -> Result<()> {
+        let system = Ctx::system("erase a person without a workspace", ctx.clock().clone(), ctx.random().clone())
+            .with_request(ctx.request());
+        let mut tx = self.inner.store.begin(&system).await?;
+        store::users::delete_without_membership(&mut tx, email).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Writes a checked user into the transaction's tenant.
+pub(crate) async fn insert_user(tx: &mut Tx, user: &User, password_hash: &str) -> Result<()> {
+    store::users::insert(tx, user, password_hash).await.map_err(|error| {
+        if error.code() == Code::Conflict {
+            Error::conflict("email_taken", "a user with this e-mail exists already").field("email").source(error)
+        } else {
+            error
+        }
+    })?;
+    tx.emit(events::user_created(user.id, user.role)).await?;
+    Ok(())
+}
+
+/// Nobody hands out, changes or removes more than they hold themselves.
+pub(crate) fn require_all(ctx: &Ctx, permissions: Permissions, what: &str) -> Result<()> {
+    if ctx.permissions().contains_all(permissions) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!("you cannot {what} that allows more than you may do yourself"))
+        .remedy("ask an owner of your workspace to do it"))
+}
+
+fn is_enabled_owner(user: &User) -> bool {
+    user.role == Role::Owner && !user.disabled
+}
+
+/// Called under the tenant's lock, so that two owners cannot remove each other at the same moment.
+async fn keep_an_owner(tx: &mut Tx, without: UserId) -> Result<()> {
+    if store::users::count_other_enabled_owners(tx, without).await? > 0 {
+        return Ok(());
+    }
+    Err(Error::conflict("last_owner", "this is the workspace's last enabled owner")
+        .remedy("make another user an owner first"))
+}
+
+fn changed_fields(before: &User, after: &User) -> Vec<&'static str> {
+    [
+        ("name", before.name != after.name),
+        ("role", before.role != after.role),
+        ("disabled", before.disabled != after.disabled),
+    ]
+    .into_iter()
+    .filter_map(|(field, changed)| changed.then_some(field))
+    .collect()
+}

@@ -1,0 +1,1 @@
+use futures::stream::BoxStream;

@@ -1,0 +1,156 @@
+//! Writes the records of calls in the background, many in one transaction.
+//!
+//! A call takes its place in the queue when it starts, so that its record always has room, even when the call is dropped
+//! in the middle. There is no timer: while one batch is being written the next one gathers, so a lone call is written at
+//! once and a busy log writes up to 100 rows in a transaction.
+
+use std::time::Duration;
+
+use plasma_kernel::{Actor, Code, Ctx, Error, Result, TenantId};
+use plasma_store::Store;
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ModelCall, store};
+
+/// Calls under way and records not yet written, together: beyond it a new call is refused.
+const CALLS_MAX: usize = 10_000;
+/// Records in one transaction.
+const BATCH_MAX: usize = 100;
+/// How often a batch is tried while the database is busy or away, and the pause before the second try (it doubles).
+const ATTEMPTS_MAX: u32 = 6;
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long a shutdown waits for calls that are still under way.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(15);
+
+/// A finished call on its way to the database.
+pub(crate) struct Entry {
+    pub(crate) tenant: TenantId,
+    pub(crate) call: ModelCall,
+    /// Told when the record is durable; `None` when nobody waits.
+    pub(crate) written: Option<oneshot::Sender<Result<()>>>,
+}
+
+/// Room for one record, held by a call that is under way.
+pub(crate) type Place = mpsc::OwnedPermit<Entry>;
+
+pub(crate) struct CallLog {
+    queue: mpsc::Sender<Entry>,
+    stop: CancellationToken,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl CallLog {
+    /// Starts the writer. `ctx` gives it clock and randomness.
+    pub(crate) fn start(ctx: &Ctx, store: Store) -> Self {
+        let (queue, entries) = mpsc::channel(CALLS_MAX);
+        let stop = CancellationToken::new();
+        let writer = tokio::spawn(write_entries(ctx.clone(), store, entries, stop.clone()));
+        Self { queue, stop, writer: Mutex::new(Some(writer)) }
+    }
+
+    /// A place for the record of a call that starts now.
+    pub(crate) fn reserve(&self) -> Result<Place> {
+        self.queue.clone().try_reserve_owned().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::new(
+                Code::RateLimited,
+                "too_many_model_calls",
+                format!("{CALLS_MAX} model calls are under way or wait to be recorded"),
+            )
+            .retry_after_ms(1_000)
+            .remedy("try again in a moment"),
+            mpsc::error::TrySendError::Closed(_) => {
+                Error::unavailable("shutting_down", "this server is shutting down").retry_after_ms(1_000)
+            }
+        })
+    }
+
+    /// Takes no more calls and returns when every record has been written.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        if let Some(writer) = self.writer.lock().await.take()
+            && tokio::time::timeout(SHUTDOWN_MAX, writer).await.is_err()
+        {
+            tracing::warn!("model calls were still under way at shutdown; they are not in the call log");
+        }
+    }
+}
+
+async fn write_entries(ctx: Ctx, store: Store, mut entries: mpsc::Receiver<Entry>, stop: CancellationToken) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    loop {
+        let received = tokio::select! {
+            received = entries.recv_many(&mut batch, BATCH_MAX) => received,
+            // After closing, `recv_many` returns 0 only when all places are used or given back.
+            () = stop.cancelled(), if !entries.is_closed() => {
+                entries.close();
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
+        for group in by_caller(std::mem::take(&mut batch)) {
+            write_group(&ctx, &store, group).await;
+        }
+    }
+}
+
+/// Records that share a transaction: a transaction belongs to one tenant, and its events carry one actor.
+struct Group {
+    tenant: TenantId,
+    actor: Actor,
+    entries: Vec<Entry>,
+}
+
+fn by_caller(batch: Vec<Entry>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for entry in batch {
+        match groups.iter_mut().find(|group| group.tenant == entry.tenant && group.actor == entry.call.actor) {
+            Some(group) => group.entries.push(entry),
+            None => {
+                groups.push(Group { tenant: entry.tenant, actor: entry.call.actor.clone(), entries: vec![entry] });
+            }
+        }
+    }
+    groups
+}
+
+async fn write_group(ctx: &Ctx, store: &Store, group: Group) {
+    let group_ctx = Ctx::new(
+        group.tenant,
+        group.actor,
+        *ctx.permissions(),
+        ctx.clock().clone(),
+        ctx.random().clone(),
+    );
+    let calls: Vec<&ModelCall> = group.entries.iter().map(|entry| &entry.call).collect();
+    let mut pause = RETRY_PAUSE;
+    let mut attempt = 1;
+    let outcome = loop {
+        match store::calls::insert(&group_ctx, store, &calls).await {
+            Err(error) if error.code() == Code::Unavailable && attempt < ATTEMPTS_MAX => {
+                tracing::warn!(error = ?error, attempt, "model calls could not be recorded yet");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                attempt += 1;
+            }
+            outcome => break outcome,
+        }
+    };
+    if let Err(error) = &outcome {
+        let ids: Vec<String> = calls.iter().map(|call| call.id.to_string()).collect();
+        tracing::error!(error = ?error, calls = ids.join(" "), "model calls could not be recorded");
+    }
+    for written in group.entries.into_iter().filter_map(|entry| entry.written) {
+        // The caller may have gone away in the meantime; the record stands either way.
+        let _ = written.send(match &outcome {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::unavailable("call_not_recorded", "the model call could not be recorded")
+                .remedy("check the database with /readyz, then try again")),
+        });
+    }
+}

@@ -1,0 +1,277 @@
+//! Texts to vectors: loading on first use, two priorities, unloading when idle.
+
+use std::{
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use plasma_kernel::{Code, Error, Result};
+use tokenizers::Tokenizer;
+use tokio::sync::oneshot;
+
+use super::{
+    bert::Bert,
+    queue::{Popped, Priority, Queue, Rejected},
+    threads::{Workers, physical_cores, shutting_down, start_worker},
+};
+use crate::manifest::ModelEntry;
+
+/// Texts in one call.
+pub const TEXTS_MAX: usize = 2_048;
+
+/// Tokens that a thread works on before it looks at the queue again: some 60 ms on one core.
+const UNIT_TOKENS: usize = 256;
+
+/// Bytes of a text that are looked at; what is embedded is a few kilobytes at most.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Units that may wait, all callers together.
+const QUEUE_LIMIT: usize = 8_192;
+
+/// While nothing is loaded there is nothing to unload.
+const NOTHING_LOADED_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Vectors in the order of the texts.
+#[derive(Clone, Debug)]
+pub struct Embeddings {
+    /// One for each text, of length 1 if the model normalizes.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens that the model read, its special tokens included.
+    pub input_tokens: u64,
+}
+
+/// Counts tokens as the model does. Cheap to clone and to call from any thread.
+#[derive(Clone)]
+pub struct TokenCounter(Arc<Tokenizer>);
+
+impl TokenCounter {
+    /// Number of tokens of a text, without the special tokens that the model adds. Some 2 MB of text a second.
+    ///
+    /// # Errors
+    /// `internal` if the tokenizer fails.
+    pub fn count(&self, text: &str) -> Result<usize> {
+        Ok(self.0.encode_fast(text, false).map_err(tokenizer_failed)?.len())
+    }
+
+    /// Where each token stands in the text, as byte ranges in ascending order. One pass over a document is cheaper than
+    /// counting its pieces.
+    ///
+    /// # Errors
+    /// `internal` if the tokenizer fails.
+    pub fn offsets(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let encoding = self.0.encode(text, false).map_err(tokenizer_failed)?;
+        Ok(encoding.get_offsets().iter().map(|(start, end)| *start..*end).collect())
+    }
+}
+
+fn tokenizer_failed(error: tokenizers::Error) -> Error {
+    Error::internal(format!("the tokenizer failed: {error}"))
+}
+
+/// An embedding model.
+pub(super) struct Embedder {
+    inner: Arc<Inner>,
+    workers: Workers,
+}
+
+struct Inner {
+    entry: ModelEntry,
+    models_dir: PathBuf,
+    idle_timeout: Duration,
+    loaded: Mutex<Loaded>,
+    queue: Queue<Unit>,
+}
+
+struct Loaded {
+    tokenizer: Option<Arc<Tokenizer>>,
+    bert: Option<Arc<Bert>>,
+    last_used: Instant,
+}
+
+/// Some sequences of a call, computed in one go.
+struct Unit {
+    bert: Arc<Bert>,
+    sequences: Vec<Vec<u32>>,
+    reply: oneshot::Sender<Result<Vec<Vec<f32>>>>,
+}
+
+impl Embedder {
+    pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration) -> Self {
+        let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now() });
+        let inner = Inner { entry, models_dir, idle_timeout, loaded, queue: Queue::new(QUEUE_LIMIT) };
+        Self { inner: Arc::new(inner), workers: Workers::default() }
+    }
+
+    /// Whether the weights are in memory. Says no while they are being read.
+    pub fn is_loaded(&self) -> bool {
+        self.inner.loaded.try_lock().is_ok_and(|loaded| loaded.bert.is_some())
+    }
+
+    pub async fn token_counter(&self) -> Result<TokenCounter> {
+        let inner = self.inner.clone();
+        let load = move || inner.lock().tokenizer(&inner).map(TokenCounter);
+        tokio::task::spawn_blocking(load).await.map_err(|source| Error::from_source("loading a tokenizer failed", source))?
+    }
+
+    pub async fn embed(&self, texts: Vec<String>, priority: Priority) -> Result<Embeddings> {
+        if texts.len() > TEXTS_MAX {
+            let message = format!("{} texts in one call, the limit is {TEXTS_MAX}", texts.len());
+            return Err(Error::too_large("input", message));
+        }
+        let inner = self.inner.clone();
+        let prepared = tokio::task::spawn_blocking(move || inner.prepare(&texts)).await;
+        let (bert, units) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
+        let input_tokens = units.iter().flatten().map(|sequence| sequence.len() as u64).sum();
+        self.workers.ensure(|| self.start_workers())?;
+        let mut replies = Vec::with_capacity(units.len());
+        for sequences in units {
+            let (reply, result) = oneshot::channel();
+            self.inner.push(Unit { bert: bert.clone(), sequences, reply }, priority)?;
+            replies.push(result);
+        }
+        let mut vectors = Vec::new();
+        for reply in replies {
+            // A unit is dropped without an answer when its thread panicked or the queue was closed.
+            vectors.extend(reply.await.map_err(|source| Error::from_source("embedding was interrupted", source))??);
+        }
+        Ok(Embeddings { vectors, input_tokens })
+    }
+
+    /// One thread takes urgent work only, so that a query never waits for a passage; one thread a core takes anything.
+    fn start_workers(&self) -> Result<Vec<std::thread::JoinHandle<()>>> {
+        let mut threads = Vec::new();
+        for index in 0..=physical_cores() {
+            let inner = self.inner.clone();
+            threads.push(start_worker(format!("embed-{index}"), move || inner.work(index == 0))?);
+        }
+        Ok(threads)
+    }
+
+    pub fn close(&self) {
+        for unit in self.inner.queue.close() {
+            let _ = unit.reply.send(Err(shutting_down()));
+        }
+    }
+
+    pub fn join(&self) {
+        self.workers.join();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tokenizes and groups to units. Loads what is not loaded; callers that come meanwhile wait for the same load.
+    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Vec<Vec<u32>>>)> {
+        let (tokenizer, bert) = {
+            let mut loaded = self.lock();
+            (loaded.tokenizer(self)?, loaded.bert(self)?)
+        };
+        let mut units: Vec<Vec<Vec<u32>>> = Vec::new();
+        let mut unit_tokens = usize::MAX;
+        for text in texts {
+            let sequence = self.tokenize(&tokenizer, text)?;
+            unit_tokens = unit_tokens.saturating_add(sequence.len());
+            match units.last_mut() {
+                Some(unit) if unit_tokens <= UNIT_TOKENS => unit.push(sequence),
+                _ => {
+                    unit_tokens = sequence.len();
+                    units.push(vec![sequence]);
+                }
+            }
+        }
+        Ok((bert, units))
+    }
+
+    /// Token ids with the special tokens at both ends, cut to what the model reads.
+    fn tokenize(&self, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
+        let text = text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text);
+        let mut ids = tokenizer.encode_fast(text, true).map_err(tokenizer_failed)?.get_ids().to_vec();
+        if ids.len() > self.entry.context_length {
+            let end = ids.last().copied();
+            ids.truncate(self.entry.context_length.saturating_sub(1));
+            ids.extend(end);
+        }
+        Ok(ids)
+    }
+
+    fn push(&self, unit: Unit, priority: Priority) -> Result<()> {
+        self.queue.push(unit, priority).map_err(|rejected| match rejected {
+            Rejected::Closed(_) => shutting_down(),
+            Rejected::Full(_) => {
+                let message = format!("too many texts wait for {}", self.entry.id);
+                Error::new(Code::RateLimited, "model_queue_full", message).retry_after_ms(2_000)
+            }
+        })
+    }
+
+    fn work(&self, urgent_only: bool) {
+        loop {
+            match self.queue.pop(urgent_only, self.time_to_idle()) {
+                // Nobody waits for it any more.
+                Popped::Item(unit) if unit.reply.is_closed() => {}
+                Popped::Item(unit) => {
+                    let _ = unit.reply.send(unit.bert.embed(&unit.sequences));
+                    drop(unit.bert);
+                    self.lock().last_used = Instant::now();
+                }
+                Popped::TimedOut => self.unload_if_idle(),
+                Popped::Closed => return,
+            }
+        }
+    }
+
+    fn time_to_idle(&self) -> Duration {
+        let loaded = self.lock();
+        if loaded.tokenizer.is_none() && loaded.bert.is_none() {
+            return NOTHING_LOADED_WAIT;
+        }
+        self.idle_timeout.saturating_sub(loaded.last_used.elapsed()).max(Duration::from_millis(10))
+    }
+
+    fn unload_if_idle(&self) {
+        let mut loaded = self.lock();
+        if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.bert.is_some() || loaded.tokenizer.is_some()) {
+            loaded.bert = None;
+            loaded.tokenizer = None;
+            tracing::info!(model = self.entry.id, "unloaded an idle model");
+        }
+    }
+}
+
+impl Loaded {
+    fn tokenizer(&mut self, inner: &Inner) -> Result<Arc<Tokenizer>> {
+        self.last_used = Instant::now();
+        if let Some(tokenizer) = &self.tokenizer {
+            return Ok(tokenizer.clone());
+        }
+        inner.entry.verify(&inner.models_dir)?;
+        let path = inner.entry.directory(&inner.models_dir).join("tokenizer.json");
+        let mut tokenizer = Tokenizer::from_file(path)
+            .map_err(|error| Error::internal(format!("tokenizer.json of {} is malformed: {error}", inner.entry.id)))?;
+        // The file may ask for cutting and padding to a fixed length.
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(tokenizer_failed)?;
+        Ok(self.tokenizer.insert(Arc::new(tokenizer)).clone())
+    }
+
+    fn bert(&mut self, inner: &Inner) -> Result<Arc<Bert>> {
+        if let Some(bert) = &self.bert {
+            return Ok(bert.clone());
+        }
+        let started = Instant::now();
+        inner.entry.verify(&inner.models_dir)?;
+        let bert = Bert::load(&inner.entry.directory(&inner.models_dir))?;
+        if inner.entry.dimensions.is_some_and(|dimensions| dimensions != bert.dimensions()) {
+            return Err(Error::internal(format!("{} does not have the dimensions of its manifest", inner.entry.id)));
+        }
+        let load_ms = started.elapsed().as_millis() as u64;
+        tracing::info!(model = inner.entry.id, load_ms, "loaded a model");
+        self.last_used = Instant::now();
+        Ok(self.bert.insert(Arc::new(bert)).clone())
+    }
+}

@@ -1,0 +1,229 @@
+//! JSON as it goes over the wire: objects whose values stay untouched text, and the few fields that are read.
+
+use std::collections::BTreeMap;
+
+use plasma_kernel::{Code, Error, Result};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::TokenUsage;
+
+/// Nesting that is passed on: deeper JSON makes other programs' parsers overflow.
+const DEPTH_MAX: usize = 128;
+/// No call uses a billion tokens. A provider that says so is held at this, so that sums stay within 64 bits.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
+/// A JSON object of which only the first level is parsed; values keep their exact text, known to us or not.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct RawObject(BTreeMap<String, Box<RawValue>>);
+
+impl RawObject {
+    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The field as a `T`; `None` when it is absent or null.
+    ///
+    /// # Errors
+    /// `invalid`, naming the field.
+    pub(crate) fn get<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<Option<T>> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(value) => serde_json::from_str(value.get()).map_err(|error| Error::invalid(name, error.to_string())),
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &impl Serialize) -> Result<()> {
+        let value = serde_json::value::to_raw_value(value)
+            .map_err(|error| Error::from_source(format!("the field {name} could not be written"), error))?;
+        self.0.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Whether the field is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    pub(crate) fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::from_source("a JSON object could not be written", error))
+    }
+
+    /// The values as they were written.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(|value| value.get())
+    }
+}
+
+/// Whether JSON text nests at most 128 levels. The text is known to be valid JSON.
+pub(crate) fn depth_allowed(json: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return false;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// `usage` as the protocol writes it. Servers leave parts out, send null, or add their own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct WireUsage {
+    #[serde(deserialize_with = "null_is_default")]
+    prompt_tokens: u64,
+    #[serde(deserialize_with = "null_is_default")]
+    completion_tokens: u64,
+    #[serde(deserialize_with = "null_is_default")]
+    prompt_tokens_details: WirePromptDetails,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WirePromptDetails {
+    #[serde(deserialize_with = "null_is_default")]
+    cached_tokens: u64,
+}
+
+pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+impl From<WireUsage> for TokenUsage {
+    fn from(usage: WireUsage) -> Self {
+        let input_tokens = usage.prompt_tokens.min(TOKENS_MAX);
+        Self {
+            input_tokens,
+            cached_input_tokens: usage.prompt_tokens_details.cached_tokens.min(input_tokens),
+            output_tokens: usage.completion_tokens.min(TOKENS_MAX),
+        }
+    }
+}
+
+pub(crate) fn invalid_answer(what: impl std::fmt::Display) -> Error {
+    Error::new(
+        Code::Upstream,
+        "provider_answer_invalid",
+        format!("the provider's answer does not follow the OpenAI format: {what}"),
+    )
+    .remedy("check that the provider's base URL is that of an OpenAI-compatible server")
+}
+
+/// What a whole chat answer used; `None` when it does not say. Refuses what is not a chat answer.
+pub(crate) fn chat_usage(answer: &RawObject) -> Result<Option<TokenUsage>> {
+    if !answer.has("choices") {
+        return Err(invalid_answer("`choices` is missing"));
+    }
+    Ok(answer.get::<WireUsage>("usage").map_err(invalid_answer)?.map(TokenUsage::from))
+}
+
+/// What an embeddings answer used. Refuses what is not one.
+pub(crate) fn embeddings_usage(answer: &RawObject) -> Result<Option<TokenUsage>> {
+    if !answer.has("data") {
+        return Err(invalid_answer("`data` is missing"));
+    }
+    Ok(answer.get::<WireUsage>("usage").map_err(invalid_answer)?.map(TokenUsage::from))
+}
+
+#[derive(Deserialize)]
+struct WireEmbedding {
+    index: Option<usize>,
+    embedding: Vec<f32>,
+}
+
+/// The vectors of an embeddings answer in the order of the `count` inputs.
+pub(crate) fn embeddings_answer(answer: &RawObject, count: usize) -> Result<Vec<Vec<f32>>> {
+    let data: Vec<WireEmbedding> =
+        answer.get("data").map_err(invalid_answer)?.ok_or_else(|| invalid_answer("`data` is missing"))?;
+    if data.len() != count {
+        return Err(invalid_answer(format!("{} vectors for {count} inputs", data.len())));
+    }
+    let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
+    let dimensions = data.first().map_or(0, |first| first.embedding.len());
+    for (position, item) in data.into_iter().enumerate() {
+        let index = item.index.unwrap_or(position);
+        if item.embedding.len() != dimensions || dimensions == 0 {
+            return Err(invalid_answer("the vectors are empty or of different lengths"));
+        }
+        if !item.embedding.iter().all(|number| number.is_finite()) {
+            return Err(invalid_answer(format!("vector {index} holds a number that is not finite")));
+        }
+        match vectors.get_mut(index) {
+            Some(slot @ None) => *slot = Some(item.embedding),
+            _ => return Err(invalid_answer(format!("index {index} is out of range or comes twice"))),
+        }
+    }
+    // Every slot is full: as many items as slots, none twice.
+    Ok(vectors.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_exact_text() {
+        let text = r#"{"model":"a","big":12345678901234567890123,"half":0.10000000000000000001,"deep":{"b":[1, 2]}}"#;
+        let mut object = RawObject::parse(text).unwrap();
+        object.set("model", &"b/c").unwrap();
+        let written = object.to_json().unwrap();
+        for kept in ["12345678901234567890123", "0.10000000000000000001", r#"{"b":[1, 2]}"#, r#""model":"b/c""#] {
+            assert!(written.contains(kept), "{kept} is missing in {written}");
+        }
+    }
+
+    #[test]
+    fn depth_ignores_brackets_in_strings() {
+        assert!(depth_allowed(&format!("{}{}", "[".repeat(128), "]".repeat(128))));
+        assert!(!depth_allowed(&format!("{}{}", "[".repeat(129), "]".repeat(129))));
+        assert!(depth_allowed(&format!("\"\\\"{}\"", "[".repeat(1_000))));
+    }
+
+    #[test]
+    fn usage_survives_what_servers_really_send() {
+        let usage = |text: &str| {
+            let answer = RawObject::parse(&format!("{{\"choices\":[{{}}],\"usage\":{text}}}")).unwrap();
+            chat_usage(&answer).unwrap()
+        };
+        assert_eq!(usage("null"), None);
+        assert_eq!(usage("{}"), Some(TokenUsage::default()));
+        let full = usage(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":5,"x":1}}"#);
+        assert_eq!(full, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 5, output_tokens: 2 }));
+        let nulls = usage(r#"{"prompt_tokens":7,"completion_tokens":null,"prompt_tokens_details":null}"#);
+        assert_eq!(nulls, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 0, output_tokens: 0 }));
+        assert_eq!(usage(r#"{"prompt_tokens":18446744073709551615}"#).unwrap().input_tokens, TOKENS_MAX);
+    }
+
+    #[test]
+    fn embeddings_are_put_in_the_order_of_the_inputs_or_refused() {
+        let vectors = |data: &str, count| embeddings_answer(&RawObject::parse(data).unwrap(), count);
+        let swapped = r#"{"data":[{"index":1,"embedding":[2,2]},{"index":0,"embedding":[1,1]}]}"#;
+        assert_eq!(vectors(swapped, 2).unwrap(), [[1.0, 1.0], [2.0, 2.0]]);
+        assert!(vectors(swapped, 3).is_err());
+        assert!(vectors(r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#, 2).is_err());
+        assert!(vectors(r#"{"data":[{"index":9,"embedding":[1]}]}"#, 1).is_err());
+        assert!(vectors(r#"{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[1,2]}]}"#, 2).is_err());
+        assert!(vectors(r#"{"data":[{"index":0,"embedding":[1e39]}]}"#, 1).is_err());
+        assert!(vectors(r#"{"data":[{"index":0,"embedding":[]}]}"#, 1).is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! A call from its start to its record.
+
+use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, TenantId, Timestamp};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    CallStatus, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    call_log::{CallLog, Entry, Place},
+    cost,
+};
+
+/// Characters of an error that are kept in a record.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// What is known of a call when it starts.
+pub(crate) struct CallStart {
+    pub(crate) model: String,
+    pub(crate) kind: ModelKind,
+    pub(crate) purpose: Purpose,
+    pub(crate) streamed: bool,
+    pub(crate) price: Option<Price>,
+}
+
+/// A call under way. It ends with [`RunningCall::succeed`] or [`RunningCall::fail`]; dropped before, it is recorded as
+/// cancelled: the caller went away.
+pub(crate) struct RunningCall {
+    id: CallId,
+    start: CallStart,
+    tenant: TenantId,
+    actor: Actor,
+    request: RequestId,
+    created_at: Timestamp,
+    started: Instant,
+    queued_ms: Option<u64>,
+    first_token_ms: Option<u64>,
+    usage: TokenUsage,
+    /// Whether `usage` is what the engine or provider counted to the end.
+    usage_known: bool,
+    /// Given up when the record is sent.
+    place: Option<Place>,
+}
+
+/// What a caller learns of a call that succeeded.
+pub(crate) struct Finished {
+    pub(crate) usage: TokenUsage,
+    pub(crate) first_token_ms: Option<u64>,
+    pub(crate) duration_ms: u64,
+    pub(crate) cost: Option<Money>,
+}
+
+impl RunningCall {
+    pub(crate) fn start(log: &CallLog, ctx: &Ctx, start: CallStart) -> Result<Self> {
+        Ok(Self {
+            id: CallId::new(ctx),
+            start,
+            tenant: ctx.tenant()?,
+            actor: ctx.actor().clone(),
+            request: ctx.request(),
+            created_at: ctx.now(),
+            started: Instant::now(),
+            queued_ms: None,
+            first_token_ms: None,
+            usage: TokenUsage::default(),
+            usage_known: false,
+            place: Some(log.reserve()?),
+        })
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// The call's turn has come, after waiting for others.
+    pub(crate) fn leaves_queue(&mut self) {
+        if self.queued_ms.is_none() {
+            self.queued_ms = Some(self.elapsed_ms());
+        }
+    }
+
+    /// A piece of the answer has come; the first one is timed.
+    pub(crate) fn has_token(&mut self) {
+        if self.first_token_ms.is_none() {
+            self.first_token_ms = Some(self.elapsed_ms());
+        }
+    }
+
+    /// Tokens counted while the call runs: what is recorded if it is cancelled.
+    pub(crate) fn counts(&mut self, usage: TokenUsage) {
+        self.usage = usage;
+        self.usage_known = true;
+    }
+
+    /// Ends the call well and returns when its record is durable.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be recorded: then the answer must not go out either.
+    pub(crate) async fn succeed(mut self) -> Result<Finished> {
+        let written = self.record(CallStatus::Succeeded, None, true);
+        let finished = self.finished();
+        if let Some(written) = written {
+            written.await.unwrap_or_else(|_| {
+                Err(Error::unavailable("call_not_recorded", "the model call could not be recorded: the server stops"))
+            })?;
+        }
+        Ok(finished)
+    }
+
+    /// Ends the call well without waiting for its record: for work that costs nothing and is not a client's answer.
+    pub(crate) fn succeed_without_waiting(mut self) -> Finished {
+        self.record(CallStatus::Succeeded, None, false);
+        self.finished()
+    }
+
+    /// Ends the call badly, returns when its record is durable, and gives the error back.
+    pub(crate) async fn fail(mut self, error: Error) -> Error {
+        if let Some(written) = self.record(CallStatus::Failed, Some(public_text(&error)), true) {
+            // If it could not be recorded the log has said so; the caller needs the first error.
+            let _ = written.await;
+        }
+        error
+    }
+
+    fn finished(&self) -> Finished {
+        Finished {
+            usage: self.usage,
+            first_token_ms: self.first_token_ms,
+            duration_ms: self.elapsed_ms(),
+            cost: self.cost(),
+        }
+    }
+
+    fn cost(&self) -> Option<Money> {
+        // A model that costs nothing costs nothing, however many tokens it used.
+        let free = self.start.price == Some(cost::free());
+        if self.usage_known || free { cost::cost(self.start.price.as_ref(), &self.usage) } else { None }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Sends the record to the log, once.
+    fn record(&mut self, status: CallStatus, error: Option<String>, wait: bool) -> Option<oneshot::Receiver<Result<()>>> {
+        let place = self.place.take()?;
+        let (sender, receiver) = oneshot::channel();
+        let call = ModelCall {
+            id: self.id,
+            model: self.start.model.clone(),
+            kind: self.start.kind,
+            purpose: self.start.purpose,
+            status,
+            streamed: self.start.streamed,
+            usage: self.usage,
+            queued_ms: self.queued_ms.unwrap_or(0),
+            first_token_ms: self.first_token_ms,
+            duration_ms: self.elapsed_ms(),
+            cost: self.cost(),
+            error,
+            actor: self.actor.clone(),
+            request: self.request,
+            created_at: self.created_at,
+        };
+        place.send(Entry { tenant: self.tenant, call, written: wait.then_some(sender) });
+        wait.then_some(receiver)
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        self.record(CallStatus::Cancelled, None, false);
+    }
+}
+
+/// What a reader of the call log may see of an error.
+fn public_text(error: &Error) -> String {
+    let text = match error.code() {
+        Code::Internal => "something went wrong inside Plasma; the server's log has the details".to_owned(),
+        _ => error.to_string(),
+    };
+    // Postgres stores no NUL, and a list shows one line.
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(ERROR_CHARS_MAX).collect()
+}

@@ -1,0 +1,5 @@
+//! All SQL of this crate.
+
+pub(crate) mod calls;
+pub(crate) mod models;
+pub(crate) mod providers;

@@ -1,0 +1,147 @@
+use plasma_kernel::{ProviderId, Result, Timestamp};
+use plasma_store::{Row, Tx};
+
+use crate::{Model, ModelKind, ModelState, NewModel, Price};
+
+/// A model of a provider, with what is needed to call it.
+pub(crate) struct RemoteRow {
+    pub(crate) kind: ModelKind,
+    pub(crate) upstream_name: String,
+    pub(crate) dimensions: Option<u32>,
+    pub(crate) price: Option<Price>,
+    pub(crate) provider_id: ProviderId,
+    pub(crate) provider_name: String,
+    pub(crate) base_url: String,
+    pub(crate) api_key_sealed: Option<Vec<u8>>,
+}
+
+fn narrow(row: &Row, name: &'static str) -> Result<Option<u32>> {
+    // The verbs that write these columns bound them far below 2^32.
+    Ok(row.get::<Option<i64>>(name)?.and_then(|number| u32::try_from(number).ok()))
+}
+
+fn kind(row: &Row) -> Result<ModelKind> {
+    row.get::<String>("kind")?.parse()
+}
+
+fn price(row: &Row) -> Result<Option<Price>> {
+    let currency: Option<String> = row.get("currency")?;
+    let input_micros_per_million = row.get("input_price_micros")?;
+    let output_micros_per_million = row.get("output_price_micros")?;
+    Ok(currency.map(|currency| Price { input_micros_per_million, output_micros_per_million, currency }))
+}
+
+fn model(row: &Row) -> Result<Model> {
+    let provider_kind: String = row.get("provider_kind")?;
+    Ok(Model {
+        id: row.get("id")?,
+        kind: kind(row)?,
+        provider_id: Some(row.get("provider_id")?),
+        provider_name: row.get("provider_name")?,
+        provider_kind: provider_kind.parse()?,
+        state: ModelState::Remote,
+        remedy: None,
+        context_length: narrow(row, "context_length")?,
+        dimensions: narrow(row, "dimensions")?,
+        license: None,
+        size_bytes: None,
+        memory_bytes: None,
+        price: price(row)?,
+        default: false,
+        created_at: row.get("created_at")?,
+    })
+}
+
+pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let price = new.price.as_ref();
+    tx.execute(
+        "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions,
+           input_price_micros, output_price_micros, currency, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        [
+            tenant.into(),
+            id.into(),
+            new.provider.into(),
+            new.upstream_name.as_deref().unwrap_or(&new.name).into(),
+            new.kind.as_str().into(),
+            new.context_length.map(i64::from).into(),
+            new.dimensions.map(i64::from).into(),
+            price.and_then(|price| price.input_micros_per_million).into(),
+            price.and_then(|price| price.output_micros_per_million).into(),
+            price.map(|price| price.currency.as_str()).into(),
+            now.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Removes the model; `false` when there was none.
+pub(crate) async fn delete(tx: &mut Tx, id: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let deleted =
+        tx.execute("DELETE FROM models WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
+    Ok(deleted > 0)
+}
+
+/// Removes all models of a provider and returns their names.
+pub(crate) async fn delete_of_provider(tx: &mut Tx, provider: ProviderId) -> Result<Vec<String>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_all(
+        "DELETE FROM models WHERE tenant_id = $1 AND provider_id = $2 RETURNING id",
+        [tenant.into(), provider.into()],
+    )
+    .await?
+    .iter()
+    .map(|row| row.get("id"))
+    .collect()
+}
+
+/// All models of the tenant's providers: [`crate::catalog::MODELS_MAX`] at most, which `insert`'s caller keeps.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Model>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_all(
+        "SELECT m.id, m.kind, m.provider_id, m.context_length, m.dimensions, m.input_price_micros, m.output_price_micros,
+           m.currency, m.created_at, p.name AS provider_name, p.kind AS provider_kind
+         FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
+         WHERE m.tenant_id = $1",
+        [tenant.into()],
+    )
+    .await?
+    .iter()
+    .map(model)
+    .collect()
+}
+
+pub(crate) async fn count(tx: &mut Tx) -> Result<usize> {
+    let tenant = tx.tenant()?;
+    tx.fetch_one("SELECT COUNT(*) AS models FROM models WHERE tenant_id = $1", [tenant.into()]).await?.get("models")
+}
+
+/// What is needed to call the model `id`.
+pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_optional(
+            "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.output_price_micros, m.currency,
+               m.provider_id, p.name AS provider_name, p.base_url, p.api_key_sealed
+             FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
+             WHERE m.tenant_id = $1 AND m.id = $2",
+            [tenant.into(), id.into()],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(RemoteRow {
+            kind: kind(&row)?,
+            upstream_name: row.get("upstream_name")?,
+            dimensions: narrow(&row, "dimensions")?,
+            price: price(&row)?,
+            provider_id: row.get("provider_id")?,
+            provider_name: row.get("provider_name")?,
+            base_url: row.get("base_url")?,
+            api_key_sealed: row.get("api_key_sealed")?,
+        })
+    })
+    .transpose()
+}

@@ -1,0 +1,318 @@
+use std::str::FromStr;
+
+use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An enum that is stored and sent as one lowercase word.
+macro_rules! words {
+    ($($(#[$documentation:meta])* $name:ident, $what:literal { $($(#[$word_documentation:meta])* $variant:ident = $word:literal,)* })*) => {$(
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {$(
+            $(#[$word_documentation])*
+            $variant,
+        )*}
+
+        impl $name {
+            /// The word, as stored and sent.
+            pub fn as_str(self) -> &'static str {
+                match self {$(Self::$variant => $word,)*}
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(word: &str) -> Result<Self> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(Error::invalid($what, format!("`{word}` is not one of {}", [$($word),*].join(", ")))),
+                }
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What a model does.
+    ModelKind, "kind" {
+        /// Answers messages with text.
+        Chat = "chat",
+        /// Turns texts into vectors.
+        Embedding = "embedding",
+    }
+    /// How a provider is reached.
+    ProviderKind, "kind" {
+        /// Inside this process.
+        Local = "local",
+        /// By the OpenAI protocol, at any compatible base URL.
+        Openai = "openai",
+    }
+    /// Whether a model can answer now.
+    ModelState, "state" {
+        /// In memory.
+        Ready = "ready",
+        /// On disk; the first call loads it.
+        Idle = "idle",
+        /// Its weights are absent.
+        Missing = "missing",
+        /// At a provider.
+        Remote = "remote",
+    }
+    /// What a call is made for.
+    Purpose, "purpose" {
+        /// A client of `/v1`.
+        Api = "api",
+        /// Answering a question from a collection.
+        Ask = "ask",
+        /// Writing a draft.
+        Draft = "draft",
+        /// Embedding passages of new documents.
+        Ingest = "ingest",
+        /// Embedding a search's query.
+        Search = "search",
+    }
+    /// How a call ended.
+    CallStatus, "status" {
+        /// With an answer.
+        Succeeded = "succeeded",
+        /// With an error.
+        Failed = "failed",
+        /// The caller went away before the end.
+        Cancelled = "cancelled",
+    }
+    /// Who says a message of a chat.
+    ChatRole, "role" {
+        /// Instructions.
+        System = "system",
+        /// The person who asks.
+        User = "user",
+        /// The model.
+        Assistant = "assistant",
+    }
+}
+
+impl Purpose {
+    /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
+    pub(crate) fn permission(self) -> Permission {
+        match self {
+            Self::Api | Self::Ask | Self::Draft => Permission::ModelsInvoke,
+            Self::Ingest => Permission::CollectionsWrite,
+            Self::Search => Permission::SearchQuery,
+        }
+    }
+}
+
+/// A place where models are called that do not run in this process.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its id.
+    pub id: ProviderId,
+    /// A slug, unique in the tenant: the first part of its models' names.
+    pub name: String,
+    /// How it is reached.
+    pub kind: ProviderKind,
+    /// The address before `/chat/completions`, such as `https://api.example.com/v1`.
+    pub base_url: String,
+    /// Whether an API key is stored (sealed; it is never given out).
+    pub has_api_key: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A provider to add.
+#[derive(Clone)]
+pub struct NewProvider {
+    /// A slug: lowercase letters, digits and hyphens, at most 63, not `local`.
+    pub name: String,
+    /// Only [`ProviderKind::Openai`] can be added.
+    pub kind: ProviderKind,
+    /// `http` or `https`, without credentials, query or fragment.
+    pub base_url: String,
+    /// The provider's API key, when it needs one.
+    pub api_key: Option<String>,
+}
+
+/// What to change of a provider. Its name stays: models are called by it.
+#[derive(Clone, Default)]
+pub struct ProviderChange {
+    /// Another address. At another host or port the stored key is refused: it must be given again.
+    pub base_url: Option<String>,
+    /// `Some(None)` forgets the key, `Some(Some(_))` replaces it.
+    pub api_key: Option<Option<String>>,
+}
+
+/// What a provider said when it was asked for its models.
+#[derive(Clone, Debug)]
+pub struct ProviderTest {
+    /// The provider's own names, at most 1,000.
+    pub models: Vec<String>,
+    /// Why it did not work.
+    pub error: Option<String>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// A model that can be called.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The name to use: `local/…`, or `<provider name>/<model name>`.
+    pub id: String,
+    /// What it does.
+    pub kind: ModelKind,
+    /// The provider's id; `None` for models in this process.
+    pub provider_id: Option<ProviderId>,
+    /// The provider's name; `local` for models in this process.
+    pub provider_name: String,
+    /// How it is reached.
+    pub provider_kind: ProviderKind,
+    /// Whether it can answer now.
+    pub state: ModelState,
+    /// What to do when it cannot.
+    pub remedy: Option<String>,
+    /// Tokens of prompt and answer together at most.
+    pub context_length: Option<u32>,
+    /// Numbers in a vector, for embedding models.
+    pub dimensions: Option<u32>,
+    /// SPDX name of the weights' license.
+    pub license: Option<String>,
+    /// Bytes of its files.
+    pub size_bytes: Option<u64>,
+    /// Bytes in memory now.
+    pub memory_bytes: Option<u64>,
+    /// What it costs; `None` when unknown.
+    pub price: Option<Price>,
+    /// Whether it is used when a request of its kind names no model.
+    pub default: bool,
+    /// When it was added; 0 for models in this process.
+    pub created_at: Timestamp,
+}
+
+/// What a model costs for a million tokens, in millionths of one unit of the currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// For tokens read; `None` when unknown.
+    pub input_micros_per_million: Option<i64>,
+    /// For tokens written; `None` when unknown.
+    pub output_micros_per_million: Option<i64>,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// A provider's model to add.
+#[derive(Clone, Debug)]
+pub struct NewModel {
+    /// Whose it is.
+    pub provider: ProviderId,
+    /// The second part of its name in Plasma: letters, digits and `._:/-`, at most 200.
+    pub name: String,
+    /// What the provider calls it; the same as `name` when absent.
+    pub upstream_name: Option<String>,
+    /// What it does.
+    pub kind: ModelKind,
+    /// Tokens of prompt and answer together at most.
+    pub context_length: Option<u32>,
+    /// Numbers in a vector, for embedding models.
+    pub dimensions: Option<u32>,
+    /// What it costs; without one the cost of its calls is unknown.
+    pub price: Option<Price>,
+}
+
+/// How many tokens a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenUsage {
+    /// Tokens of the prompt or the embedded texts.
+    pub input_tokens: u64,
+    /// Those of them that a cache answered.
+    pub cached_input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+}
+
+/// The record of one call.
+#[derive(Clone, Debug)]
+pub struct ModelCall {
+    /// Its id; also the header `plasma-call-id` of the answer.
+    pub id: CallId,
+    /// The model's name at the time.
+    pub model: String,
+    /// Chat or embedding.
+    pub kind: ModelKind,
+    /// What it was made for.
+    pub purpose: Purpose,
+    /// How it ended.
+    pub status: CallStatus,
+    /// Whether the answer was sent piece by piece.
+    pub streamed: bool,
+    /// What it used, as far as it is known: zeros when the provider did not say.
+    pub usage: TokenUsage,
+    /// How long it waited for its turn.
+    pub queued_ms: u64,
+    /// From the start to the first piece of the answer; `None` when there was none or the answer came whole.
+    pub first_token_ms: Option<u64>,
+    /// From the start to the end.
+    pub duration_ms: u64,
+    /// `None` when unknown.
+    pub cost: Option<Money>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Who called.
+    pub actor: Actor,
+    /// The request or run in which it happened.
+    pub request: RequestId,
+    /// When it started.
+    pub created_at: Timestamp,
+}
+
+/// Which calls a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct CallFilter {
+    /// Only calls of this model.
+    pub model: Option<String>,
+    /// Only calls that ended so.
+    pub status: Option<CallStatus>,
+}
+
+/// Calls summed up, by day and by model.
+#[derive(Clone, Debug)]
+pub struct UsageReport {
+    /// One entry for each day (UTC) asked for, oldest first, also for days without calls.
+    pub days: Vec<DayUsage>,
+    /// One entry for each model that was called, most calls first.
+    pub models: Vec<ModelUsage>,
+}
+
+/// The calls of one day.
+#[derive(Clone, Debug, Default)]
+pub struct DayUsage {
+    /// Days since 1970-01-01 UTC.
+    pub day: i64,
+    /// All calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Known costs, one entry for each currency.
+    pub cost: Vec<Money>,
+}
+
+/// The calls of one model.
+#[derive(Clone, Debug, Default)]
+pub struct ModelUsage {
+    /// The model's name.
+    pub model: String,
+    /// All calls.
+    pub calls: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Known costs, one entry for each currency.
+    pub cost: Vec<Money>,
+    /// The mean time of a call.
+    pub duration_ms_mean: u64,
+}

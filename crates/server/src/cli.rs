@@ -1,0 +1,194 @@
+//! The command line: what can be said, and which exit code it ends with.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    client,
+    config::{self, Config, Layers, Mistake, SETTINGS},
+    openapi, serve,
+};
+
+/// Exit code of a program that was told to do something that its configuration does not allow.
+const EXIT_CONFIGURATION: u8 = 2;
+
+/// Self-hosted AI content platform: your knowledge and your models, in one program.
+#[derive(Debug, Parser)]
+#[command(name = "plasma", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the server: the dashboard, the API and the background workers
+    ///
+    /// An empty data directory is enough: the database, the keys and the first owner are made. Stop with Ctrl-C; work that
+    /// runs is finished or taken up at the next start. Settings come from plasma.toml, then PLASMA_… variables, then flags.
+    #[command(after_help = "Exit codes: 0 stopped on request, 2 wrong configuration, 1 any other failure.")]
+    Serve(Settings),
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Search a collection on a running server
+    Search(client::SearchArgs),
+    /// Ask a question about a collection, and read the answer with its sources
+    Ask(client::AskArgs),
+    /// Upload files and folders into a collection, and wait until they can be searched
+    Ingest(client::IngestArgs),
+    /// Look at the models of a running server
+    Models {
+        #[command(subcommand)]
+        verb: ModelsVerb,
+    },
+    /// Print the API's OpenAPI specification as JSON
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Find every mistake in plasma.toml, the environment and the flags
+    #[command(after_help = "Exit codes: 0 all is well, 2 there are mistakes.")]
+    Check(Settings),
+    /// Print every setting with its meaning, limits, value and origin, as a plasma.toml; secrets are hidden
+    Show(Settings),
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsVerb {
+    /// List the models: name, kind, state, size, price
+    Ls(client::ModelsArgs),
+}
+
+/// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
+#[derive(Debug, Default)]
+struct Settings {
+    file: Option<PathBuf>,
+    flags: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    fn load(&self) -> Result<(Config, Layers), Vec<Mistake>> {
+        Layers::read(self.file.as_deref(), &self.flags).finish()
+    }
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Configuration file [default: plasma.toml in the working directory, if there is one]");
+        SETTINGS.iter().filter(|setting| !setting.environment_only).fold(command.arg(file), |command, setting| {
+            let mut help = setting.help.to_owned();
+            if let Some(limits) = config::limits(setting.kind) {
+                help.push_str(&format!(" ({limits})"));
+            }
+            let default = setting.default.map(|value| format!("default: {value}, "));
+            help.push_str(&format!(" [{}env: {}]", default.unwrap_or_default(), setting.variable()));
+            command.arg(
+                Arg::new(setting.key)
+                    .long(setting.flag())
+                    .value_name(value_name(setting.kind))
+                    .allow_negative_numbers(true)
+                    .help(help),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn value_name(kind: config::Kind) -> &'static str {
+    use config::Kind;
+    match kind {
+        Kind::Text => "TEXT",
+        Kind::Path => "PATH",
+        Kind::Address => "ADDRESS:PORT",
+        Kind::Url(_) => "URL",
+        Kind::Choice(_) => "WORD",
+        Kind::Words(_) => "WORDS",
+        Kind::Whole { .. } => "NUMBER",
+        Kind::Flag => "BOOL",
+        Kind::LogFilter => "FILTER",
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut settings = Self::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.file = matches.get_one::<PathBuf>("config").cloned();
+        self.flags = SETTINGS
+            .iter()
+            .filter(|setting| !setting.environment_only)
+            .filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())))
+            .collect();
+        Ok(())
+    }
+}
+
+/// Runs the program as its arguments say.
+pub fn run() -> ExitCode {
+    let verb = Cli::parse().verb;
+    match verb {
+        Verb::Serve(settings) => match settings.load() {
+            Ok((config, _)) => serve::run(config),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        Verb::Config { verb: ConfigVerb::Check(settings) } => match settings.load() {
+            Ok(_) => {
+                println!("the configuration is fine; `plasma config show` prints it");
+                ExitCode::SUCCESS
+            }
+            Err(mistakes) => refuse(&mistakes),
+        },
+        Verb::Config { verb: ConfigVerb::Show(settings) } => match settings.load() {
+            Ok((_, layers)) => {
+                print!("{}", config::show(&layers));
+                ExitCode::SUCCESS
+            }
+            Err(mistakes) => refuse(&mistakes),
+        },
+        Verb::Search(arguments) => client::run(client::search(arguments)),
+        Verb::Ask(arguments) => client::run(client::ask(arguments)),
+        Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
+        Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
+        Verb::Openapi => {
+            print!("{}", openapi::pretty());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn refuse(mistakes: &[Mistake]) -> ExitCode {
+    for mistake in mistakes {
+        eprintln!("{mistake}");
+    }
+    let number = if mistakes.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    eprintln!("the configuration has {number}; `plasma config show --help` lists what may be set");
+    ExitCode::from(EXIT_CONFIGURATION)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,66 @@
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest` and `models ls`.
+
+mod api;
+mod ask;
+mod ingest;
+mod models;
+mod search;
+
+use std::{future::Future, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+
+pub use ask::{AskArgs, ask};
+pub use ingest::{IngestArgs, ingest};
+pub use models::{ModelsArgs, models};
+pub use search::{SearchArgs, search};
+
+/// Where the server is and who calls.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// The server's address
+    #[arg(long, env = "PLASMA_URL", default_value = "http://127.0.0.1:8080")]
+    url: url::Url,
+    /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users
+    #[arg(long, env = "PLASMA_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a command to its end. `Ok(false)` means that it did its work but something failed.
+pub fn run(command: impl Future<Output = Result<bool>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("plasma: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("plasma: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Text from documents and models, safe for a terminal: control characters could move the cursor or rename the window.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{7}"), "a\u{fffd}[2Jb\nc\u{fffd}");
+    }
+}

@@ -1,0 +1,143 @@
+//! One place for how the commands speak HTTP.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ServerArgs;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Attempts when the server says that it is too busy.
+const ATTEMPTS_MAX: u32 = 6;
+const UNEXPECTED: &str = "the server's answer is not what this version of plasma expects";
+
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: url::Url,
+    api_key: String,
+}
+
+impl Api {
+    pub(super) fn new(server: &ServerArgs) -> Result<Self> {
+        let api_key = server
+            .api_key
+            .clone()
+            .filter(|key| !key.is_empty())
+            .ok_or_else(|| anyhow!("no API key: set PLASMA_API_KEY (make a key in the dashboard under Settings, API keys)"))?;
+        if !matches!(server.url.scheme(), "http" | "https") {
+            bail!("--url must start with http:// or https://");
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // A key never follows a redirect to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot prepare HTTP")?;
+        Ok(Self { http, base: server.url.clone(), api_key })
+    }
+
+    /// A request for the path whose segments are given; they are encoded.
+    pub(super) fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| anyhow!("--url is not a server's address"))?.pop_if_empty().extend(segments);
+        Ok(self.http.request(method, url).bearer_auth(&self.api_key))
+    }
+
+    /// Every row of a list.
+    pub(super) async fn list(&self, segments: &[&str]) -> Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut url = self.base.clone();
+            url.path_segments_mut().map_err(|()| anyhow!("--url is not a server's address"))?.pop_if_empty().extend(segments);
+            url.query_pairs_mut().append_pair("limit", "200").extend_pairs(cursor.iter().map(|cursor| ("cursor", cursor)));
+            let response = self.send(|api| Ok(api.http.get(url.clone()).bearer_auth(&api.api_key))).await?;
+            let page: Value = response.json().await.context(UNEXPECTED)?;
+            rows.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
+            cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Sends it, and again after the time that a busy server names. `build` makes the request anew for each attempt.
+    pub(super) async fn send(&self, build: impl Fn(&Self) -> Result<RequestBuilder>) -> Result<Response> {
+        let mut attempt = 1;
+        loop {
+            let response = build(self)?.send().await.map_err(|error| self.unreachable(&error))?;
+            let busy = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+            let retry_after = response
+                .headers()
+                .get(reqwest::header::RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            match retry_after {
+                Some(seconds) if busy && attempt < ATTEMPTS_MAX => {
+                    tokio::time::sleep(Duration::from_secs(seconds.clamp(1, 30))).await;
+                    attempt += 1;
+                }
+                _ if response.status().is_success() => return Ok(response),
+                _ => return Err(problem(response).await),
+            }
+        }
+    }
+
+    /// Sends JSON (or nothing) and reads JSON.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<&Value>,
+    ) -> Result<T> {
+        let response = self
+            .send(|api| {
+                let request = api.request(method.clone(), segments)?;
+                Ok(match body {
+                    Some(body) => request.json(body),
+                    None => request,
+                })
+            })
+            .await?;
+        response.json().await.context(UNEXPECTED)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        if error.is_connect() {
+            anyhow!("no server answers at {}: start one with `plasma serve`, or name another with --url", self.base)
+        } else {
+            anyhow!("the connection to {} broke: {error}", self.base)
+        }
+    }
+}
+
+/// What the server said was wrong, with its remedy.
+async fn problem(response: Response) -> anyhow::Error {
+    let status = response.status();
+    let body: Value = response.json().await.unwrap_or(Value::Null);
+    describe(&body).map_or_else(|| anyhow!("the server answered {status}"), |text| anyhow!(text))
+}
+
+/// A problem object in one line.
+pub(super) fn describe(problem: &Value) -> Option<String> {
+    let text = |name: &str| problem.get(name).and_then(Value::as_str);
+    let mut line = String::new();
+    if let Some(field) = text("field") {
+        line.push_str(field);
+        line.push_str(": ");
+    }
+    line.push_str(text("detail")?);
+    if let Some(remedy) = text("remedy") {
+        line.push_str(&format!(" ({remedy})"));
+    }
+    if text("code") == Some("internal")
+        && let Some(request) = text("request_id")
+    {
+        line.push_str(&format!(" [{request}]"));
+    }
+    Some(super::printable(&line))
+}

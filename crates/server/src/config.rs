@@ -1,0 +1,127 @@
+//! What an operator may set, and how: `plasma.toml`, then the environment (`PLASMA_…`), then flags; the later wins.
+
+mod check;
+mod layers;
+mod settings;
+mod show;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+use url::Url;
+
+pub use layers::{Layers, Mistake, Source};
+pub use settings::{Kind, SETTINGS, Setting};
+pub use show::show;
+
+/// The configuration of one process, complete and checked. [`SETTINGS`] documents every field.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)] // said once, in the table of settings
+pub struct Config {
+    pub listen: SocketAddr,
+    pub public_url: Option<Url>,
+    pub secure_cookies: bool,
+    pub roles: Vec<Role>,
+    pub data_dir: PathBuf,
+    pub database_url: Option<Secret>,
+    pub database_connections_max: u32,
+    pub models_dir: PathBuf,
+    pub model_idle_seconds: u64,
+    pub master_key_file: Option<PathBuf>,
+    pub json_body_bytes_max: usize,
+    pub model_body_bytes_max: usize,
+    pub upload_body_bytes_max: usize,
+    pub request_timeout_ms: u64,
+    pub concurrency_max: usize,
+    pub connections_max: usize,
+    pub live_connections_max: usize,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    pub otlp_endpoint: Option<Url>,
+    pub owner_email: Option<String>,
+    pub owner_password: Option<Secret>,
+    pub bootstrap_api_key: Option<Secret>,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Answers HTTP.
+    Api,
+    /// Runs background jobs.
+    Worker,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A text that never appears in a log or an error.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(secret)")
+    }
+}
+
+impl Config {
+    /// The longest that an ordinary request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// Whether this process does `role`.
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// What does not fit together, though each value alone is fine.
+fn conflicts(config: &Config, layers: &Layers) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let mut conflict = |key: &'static str, what: String| {
+        mistakes.push(Mistake { place: layers.place_of(key), what });
+    };
+    if config.database_url.is_none() && !(config.has_role(Role::Api) && config.has_role(Role::Worker)) {
+        conflict(
+            "roles",
+            "a process that does not have both roles needs `database_url`: SQLite belongs to one process, so the other role \
+             would never be filled"
+                .to_owned(),
+        );
+    }
+    if config.public_url.as_ref().is_some_and(|url| url.scheme() == "https") && !config.secure_cookies {
+        conflict("secure_cookies", "must be true when `public_url` starts with https://".to_owned());
+    }
+    if config.owner_password.is_some() && config.owner_email.is_none() {
+        conflict("owner_password", "needs PLASMA_OWNER_EMAIL beside it".to_owned());
+    }
+    if let Some(file) = &config.master_key_file
+        && !file.is_file()
+        && file.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    {
+        conflict("master_key_file", format!("the folder of {} does not exist; make it first", file.display()));
+    }
+    if config.data_dir.exists() && !config.data_dir.is_dir() {
+        conflict("data_dir", format!("{} is a file; name a folder", config.data_dir.display()));
+    }
+    mistakes
+}

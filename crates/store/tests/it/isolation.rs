@@ -1,0 +1,78 @@
+use plasma_kernel::{Code, Ctx};
+use plasma_store::{NewEvent, Store};
+use plasma_testkit::{TestStore, on_each_database, system, tenant};
+
+async fn emit(store: &Store, ctx: &Ctx, subject: &str) {
+    let mut tx = store.begin(ctx).await.unwrap();
+    tx.emit(NewEvent::new("test.happened", subject, serde_json::json!({}))).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+on_each_database! {
+    async fn a_tenant_reads_only_its_own_rows(test: TestStore) {
+        let (ours, theirs) = (tenant(), tenant());
+        emit(&test, &ours, "ours").await;
+        emit(&test, &theirs, "theirs").await;
+        let mut tx = test.read(&ours).await.unwrap();
+        let page = tx.events_page(&Default::default(), &Default::default()).await.unwrap();
+        assert_eq!(page.data.iter().map(|event| event.subject.as_str()).collect::<Vec<_>>(), ["ours"]);
+    }
+
+    async fn the_system_reads_across_tenants(test: TestStore) {
+        emit(&test, &tenant(), "one").await;
+        emit(&test, &tenant(), "two").await;
+        let mut tx = test.read(&system()).await.unwrap();
+        assert_eq!(tx.events_after(Default::default(), 10).await.unwrap().len(), 2);
+        assert_eq!(tx.tenant().unwrap_err().code(), Code::Internal);
+    }
+
+    async fn a_dropped_transaction_leaves_nothing(test: TestStore) {
+        let ctx = tenant();
+        let mut tx = test.begin(&ctx).await.unwrap();
+        tx.emit(NewEvent::new("test.happened", "x", serde_json::json!({}))).await.unwrap();
+        drop(tx);
+        let mut tx = test.read(&ctx).await.unwrap();
+        assert!(tx.events_after(Default::default(), 10).await.unwrap().is_empty());
+    }
+}
+
+/// The second wall: even a statement that forgets its predicate sees and changes nothing of another tenant on Postgres.
+#[tokio::test]
+async fn postgres_enforces_the_wall_where_a_statement_forgets_it() {
+    let test = TestStore::postgres().await;
+    let (ours, theirs) = (tenant(), tenant());
+    emit(&test, &theirs, "theirs").await;
+    let mut tx = test.begin(&ours).await.unwrap();
+    let rows = tx.fetch_all("SELECT subject FROM events", []).await.unwrap();
+    assert!(rows.is_empty(), "row-level security did not hide another tenant's row");
+    assert_eq!(tx.execute("UPDATE events SET subject = 'stolen'", []).await.unwrap(), 0);
+    assert_eq!(tx.execute("DELETE FROM events", []).await.unwrap(), 0);
+    let planted = tx
+        .execute(
+            "INSERT INTO events (tenant_id, id, type, subject, actor, request_id, at, data)
+             VALUES ($1, 'evt', 't', 's', '{}', 'r', 0, '{}')",
+            [theirs.tenant().unwrap().into()],
+        )
+        .await;
+    assert!(planted.is_err(), "a row was written into another tenant");
+}
+
+/// Every table that has a tenant is guarded, also those that later migrations add.
+#[tokio::test]
+async fn postgres_guards_every_table_that_has_a_tenant() {
+    let test = TestStore::postgres().await;
+    let mut tx = test.read(&system()).await.unwrap();
+    let unguarded = tx
+        .fetch_all(
+            "SELECT c.relname::text AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+             WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+               AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))",
+            [],
+        )
+        .await
+        .unwrap();
+    let names: Vec<String> = unguarded.iter().map(|row| row.get("name").unwrap()).collect();
+    assert!(names.is_empty(), "tables without row-level security: {names:?}");
+    let role = tx.fetch_one("SELECT current_user::text AS role", []).await.unwrap();
+    assert_eq!(role.get::<String>("role").unwrap(), "plasma_runtime");
+}

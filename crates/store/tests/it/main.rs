@@ -1,0 +1,7 @@
+//! What the store promises, on both engines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod events;
+mod isolation;
+mod opening;
+mod secrets_and_blobs;

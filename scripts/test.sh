@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
+# prints the counts last.
+set -uo pipefail
+
+port="${PLASMA_TEST_PORT:-18437}"
+work="$(mktemp -d)"
+server=""
+passed=0 failed=0 broken=()
+
+cleanup() {
+    [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
+    scripts/postgres.sh stop
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+need() { echo "make test cannot go on: $1" >&2; exit 1; }
+
+# suite NAME COMMAND…: runs it, keeps its output for counting.
+suite() {
+    local name="$1"
+    shift
+    printf '\n== %s\n' "$name"
+    if "$@" 2>&1 | tee "$work/output"; then :; else broken+=("$name"); fi
+}
+
+# count PATTERN-OF-PASSED PATTERN-OF-FAILED: adds up the numbers in the suite's closing lines.
+count() {
+    local plain
+    plain="$(sed 's/\x1b\[[0-9;]*m//g' "$work/output")"
+    passed=$((passed + $(grep -oE "$1" <<<"$plain" | grep -oE '[0-9]+' | awk '{s += $1} END {print s + 0}')))
+    failed=$((failed + $(grep -oE "$2" <<<"$plain" | grep -oE '[0-9]+' | awk '{s += $1} END {print s + 0}')))
+}
+
+make --no-print-directory build || need "the build failed"
+python3 scripts/fetch_models.py || need "the local models are not complete; the lines above say why"
+variables="$(scripts/postgres.sh start)" || need "the test Postgres did not start"
+eval "$variables"
+
+if cargo nextest --version >/dev/null 2>&1; then
+    suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast --status-level fail --final-status-level fail
+    count '[0-9]+ passed' '[0-9]+ (failed|timed out)'
+else
+    suite "Rust tests" cargo test --release --locked --workspace --no-fail-fast --quiet
+    count '[0-9]+ passed' '[0-9]+ failed'
+fi
+
+suite "Dashboard unit tests" npm run --silent test --workspace @plasma/web
+count 'Tests .*[0-9]+ passed' '[0-9]+ failed'
+
+# A real server with real models for the browser and the SDKs.
+if ! [ -x /usr/bin/chromium ]; then
+    [ "$(id -u)" -eq 0 ] || need "chromium is missing: install the package chromium"
+    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null || need "chromium could not be installed"
+fi
+export PLASMA_URL="http://127.0.0.1:$port" PLASMA_EMAIL=owner@example.com PLASMA_PASSWORD=a-password-for-tests
+export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd
+PLASMA_OWNER_EMAIL="$PLASMA_EMAIL" PLASMA_OWNER_PASSWORD="$PLASMA_PASSWORD" PLASMA_BOOTSTRAP_API_KEY="$PLASMA_API_KEY" \
+    "${CARGO_TARGET_DIR:-target}/release/plasma" serve --data-dir "$work/data" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
+server=$!
+for _ in $(seq 100); do
+    python3 -c "import urllib.request; urllib.request.urlopen('$PLASMA_URL/readyz', timeout=1)" 2>/dev/null && break
+    kill -0 "$server" 2>/dev/null || { cat "$work/server.log"; need "the server did not start"; }
+    sleep 0.1
+done
+
+suite "Browser" npm run --silent test --workspace @plasma/browser-tests
+count '^# pass [0-9]+|ℹ pass [0-9]+' '^# fail [0-9]+|ℹ fail [0-9]+'
+
+python3 -m pip install --quiet --disable-pip-version-check --upgrade --target "$PLASMA_CACHE_DIR/python-tests" \
+    --requirement tests/sdk/requirements.txt || need "the Python packages for the SDK tests could not be had"
+suite "OpenAI's Python client" env PYTHONPATH="$PLASMA_CACHE_DIR/python-tests" python3 tests/sdk/openai_client.py
+count '[0-9]+ passed' '[0-9]+ failed'
+
+printf '\n'
+for name in "${broken[@]+"${broken[@]}"}"; do echo "failed: $name"; done
+# A suite that broke without counting anything must not look like a success.
+[ "${#broken[@]}" -gt 0 ] && [ "$failed" -eq 0 ] && failed="${#broken[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -3,7 +3,7 @@
   try {
     var theme = localStorage.getItem("plasma-theme");
     if (theme === "light" || theme === "dark") document.documentElement.setAttribute("data-theme", theme);
-  } catch (error) {
+  } catch {
     // Storage is blocked: the system's theme applies.
   }
 })();

@@ -1,8 +1,6 @@
 //! Credentials of programs.
 
-use plasma_kernel::{
-    Actor, ApiKeyId, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId,
-};
+use plasma_kernel::{Actor, ApiKeyId, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
 
 use crate::{
@@ -59,8 +57,11 @@ impl Identity {
         require_all(ctx, api_key.permissions(), "make a key")?;
         store::tenants::lock(&mut tx).await?;
         if store::api_keys::count_usable(&mut tx).await? >= USABLE_KEYS_MAX {
-            return Err(Error::conflict("too_many_api_keys", format!("a workspace has at most {USABLE_KEYS_MAX} keys"))
-                .remedy("revoke keys that are no longer used"));
+            return Err(Error::conflict(
+                "too_many_api_keys",
+                format!("a workspace has at most {USABLE_KEYS_MAX} keys"),
+            )
+            .remedy("revoke keys that are no longer used"));
         }
         let key = tokens::new_api_key(ctx.random());
         let api_key = insert_key(&mut tx, api_key, key.expose(), false).await?;

@@ -95,7 +95,8 @@ impl Credentials {
 
     fn is_fresh(&self, entry: &Entry) -> bool {
         let Some(credential) = &entry.credential else { return true };
-        let last_change = self.last_change.get(mark_of(credential.tenant)).map_or(0, |mark| mark.load(Ordering::SeqCst));
+        let last_change =
+            self.last_change.get(mark_of(credential.tenant)).map_or(0, |mark| mark.load(Ordering::SeqCst));
         entry.loaded_at_change >= last_change
     }
 }
@@ -136,17 +137,20 @@ impl Identity {
     }
 
     async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
-        let credentials = &self.inner.credentials;
         let fingerprint = Fingerprint::of(token);
+        match self.inner.credentials.cache.get(&fingerprint).await {
+            Some(entry) if self.inner.credentials.is_fresh(&entry) => Ok(entry),
+            // Boxed: the query's large future must not weigh on the requests that need none.
+            _ => Box::pin(self.reloaded(token, fingerprint)).await,
+        }
+    }
+
+    async fn reloaded(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Entry>> {
+        let credentials = &self.inner.credentials;
         for _ in 0..RELOADS_MAX {
-            let entry = match credentials.cache.get(&fingerprint).await {
-                Some(entry) => entry,
-                None => credentials
-                    .cache
-                    .try_get_with(fingerprint, self.load(token, fingerprint))
-                    .await
-                    .map_err(|error| shared_error(&error))?,
-            };
+            let load = Box::pin(self.load(token, fingerprint));
+            let entry =
+                credentials.cache.try_get_with(fingerprint, load).await.map_err(|error| shared_error(&error))?;
             if credentials.is_fresh(&entry) {
                 return Ok(entry);
             }

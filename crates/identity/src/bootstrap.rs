@@ -3,7 +3,9 @@
 use plasma_kernel::{ApiKeyId, Ctx, Result, Role, TenantId, UserId};
 
 use crate::{
-    ApiKey, Identity, Secret, Tenant, api_keys::insert_key, events, store,
+    ApiKey, Identity, Secret, Tenant,
+    api_keys::insert_key,
+    events, store,
     store::bootstrap::Owner,
     tenants::{first_owner, insert_tenant},
     tokens::{self, Fingerprint},

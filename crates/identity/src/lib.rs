@@ -4,7 +4,6 @@ mod api_keys;
 mod authentication;
 mod bootstrap;
 mod events;
-
 pub mod http;
 mod last_used;
 mod passwords;

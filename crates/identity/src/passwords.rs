@@ -95,13 +95,13 @@ fn argon2() -> Result<Argon2<'static>> {
 }
 
 fn hash_now(password: &Secret, salt: &[u8]) -> Result<String> {
-    let hash: PasswordHash =
-        argon2()?.hash_password_with_salt(password.expose().as_bytes(), salt).map_err(failed)?;
+    let hash: PasswordHash = argon2()?.hash_password_with_salt(password.expose().as_bytes(), salt).map_err(failed)?;
     Ok(hash.to_string())
 }
 
 fn verify_now(password: &Secret, stored: &str) -> Result<bool> {
-    let stored = PasswordHash::new(stored).map_err(|error| Error::from_source("a stored password hash is damaged", error))?;
+    let stored =
+        PasswordHash::new(stored).map_err(|error| Error::from_source("a stored password hash is damaged", error))?;
     // The parameters come from the stored hash, so that older hashes stay valid when ours change.
     match argon2()?.verify_password(password.expose().as_bytes(), &stored) {
         Ok(()) => Ok(true),

@@ -32,20 +32,20 @@ impl Identity {
             }
         };
         let stored = account.as_ref().map(|account| account.password_hash.as_str());
-        let Some(matches) = self.verified(&login.password, stored, attempt).await? else {
+        let Some(attempt) = self.verified(&login.password, stored, attempt).await? else {
             self.tell_failure(ctx, account.as_ref(), &email).await?;
             return Err(login_failed());
         };
         // Only an account that exists can match.
         let account = account.ok_or_else(login_failed)?;
         if account.user.disabled {
+            // The attempt counts as a failure: each one is written to the log.
             self.tell_failure(ctx, Some(&account), &email).await?;
             return Err(Error::new(Code::Unauthenticated, "user_disabled", "this user is disabled")
                 .remedy("ask an administrator of your workspace to let you in again"));
         }
-        let logged_in = self.open_session(ctx, account).await?;
-        matches.succeeded();
-        Ok(logged_in)
+        attempt.succeeded();
+        self.open_session(ctx, account).await
     }
 
     /// Ends the session of `token`. Its token is refused from now on.
@@ -79,7 +79,8 @@ impl Identity {
         current_token: Option<&str>,
     ) -> Result<()> {
         let user = ctx.user().ok_or_else(|| {
-            Error::forbidden("only a person who logged in can change a password").remedy("log in with your password first")
+            Error::forbidden("only a person who logged in can change a password")
+                .remedy("log in with your password first")
         })?;
         validation::submitted_password("current_password", current)?;
         let mut tx = self.inner.store.read(ctx).await?;
@@ -88,12 +89,12 @@ impl Identity {
         validation::password("new_password", new, &account.user.email)?;
         // Guessing through a stolen session is throttled together with guessing at the login.
         let attempt = self.inner.throttle.take(ctx.clock(), &account.user.email, None)?;
-        let Some(matches) = self.verified(current, Some(&account.password_hash), attempt).await? else {
+        let Some(attempt) = self.verified(current, Some(&account.password_hash), attempt).await? else {
             return Err(
                 Error::new(Code::Invalid, "wrong_password", "the current password is wrong").field("current_password")
             );
         };
-        matches.succeeded();
+        attempt.succeeded();
         let new_hash = self.inner.passwords.hash(ctx.random(), new).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::users::set_password(&mut tx, user, &account.password_hash, &new_hash).await? {

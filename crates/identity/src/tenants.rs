@@ -1,6 +1,6 @@
 //! Workspaces of the installation.
 
-use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Result, Role, TenantId, UserId};
+use plasma_kernel::{Ctx, Page, PageRequest, Permission, Result, Role, TenantId, UserId};
 use plasma_store::Tx;
 
 use crate::{Identity, NewTenant, Tenant, User, events, store, users::insert_user, validation};
@@ -43,15 +43,8 @@ impl Identity {
         let name = validation::name("owner.name", &new.owner_name)?;
         validation::password("owner.password", &new.owner_password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.owner_password).await?;
-        // Bound to the new tenant, so that its log begins with who made it.
-        let tenant_ctx = Ctx::new(
-            tenant.id,
-            ctx.actor().clone(),
-            *ctx.permissions(),
-            ctx.clock().clone(),
-            ctx.random().clone(),
-        )
-        .with_request(ctx.request());
+        self.forget_deleted(ctx, &email).await?;
+        let tenant_ctx = acting_in(ctx, tenant.id);
         let owner = first_owner(&tenant_ctx, email, name, false);
         let mut tx = self.inner.store.begin(&tenant_ctx).await?;
         insert_tenant(&mut tx, &tenant, &owner, &password_hash).await.map_err(|error| match error.field_name() {
@@ -70,7 +63,7 @@ impl Identity {
         ctx.require(Permission::TenantsWrite)?;
         require_visible(ctx, id, Permission::InstallationManage)?;
         let name = name.map(|name| validation::name("name", name)).transpose()?;
-        let mut tx = self.inner.store.begin(ctx).await?;
+        let mut tx = self.inner.store.begin(&acting_in(ctx, id)).await?;
         let mut tenant = store::tenants::get(&mut tx, id).await?;
         let Some(name) = name.filter(|name| *name != tenant.name) else { return Ok(tenant) };
         tenant.name = name;
@@ -99,6 +92,12 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
     store::tenants::insert(tx, tenant).await?;
     tx.emit(events::tenant_created(tenant.id, &tenant.name)).await?;
     insert_user(tx, owner, password_hash).await
+}
+
+/// The same caller, bound to the tenant that they act on: its own log tells who did it.
+fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
+    Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
+        .with_request(ctx.request())
 }
 
 /// Another tenant does not exist for those who may not see beyond their own.

@@ -1,8 +1,6 @@
 use std::{fmt, net::IpAddr};
 
-use plasma_kernel::{
-    ApiKeyId, Actor, Permission, Permissions, Role, SessionId, TenantId, Timestamp, UserId,
-};
+use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TenantId, Timestamp, UserId};
 
 /// A password, a token or a key: never printed by `Debug`, and without `Display`.
 #[derive(Clone, PartialEq, Eq)]

@@ -125,7 +125,7 @@ impl Identity {
 
     /// Erases the person with this e-mail if they belong to no tenant any more. It looks across tenants, which the
     /// transaction that removed them from one cannot; if this process dies in between, the next use of the e-mail mends it.
-    async fn forget_deleted(&self, ctx: &Ctx, email: &str) -> Result<()> {
+    pub(crate) async fn forget_deleted(&self, ctx: &Ctx, email: &str) -> Result<()> {
         let system = Ctx::system("erase a person without a workspace", ctx.clock().clone(), ctx.random().clone())
             .with_request(ctx.request());
         let mut tx = self.inner.store.begin(&system).await?;

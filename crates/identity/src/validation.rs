@@ -36,7 +36,9 @@ pub(crate) fn email(field: &str, text: &str) -> Result<String> {
     if !domain.split('.').all(label_is_fine) {
         return wrong("what stands behind the `@` is not a domain");
     }
-    if local.chars().any(|character| character.is_whitespace() || character.is_control() || "<>()[],;:\\\"".contains(character))
+    if local
+        .chars()
+        .any(|character| character.is_whitespace() || character.is_control() || "<>()[],;:\\\"".contains(character))
     {
         return wrong("an e-mail has no spaces, brackets, quotes or control characters");
     }
@@ -105,7 +107,20 @@ mod tests {
     fn what_is_no_address_is_refused_with_its_field() {
         let long = format!("{}@example.org", "a".repeat(65));
         let longer = format!("a@{}.org", "a".repeat(260));
-        for text in ["", "ada", "@example.org", "ada@", "a da@example.org", "ada@example..org", "a@b@c", "ada@exa mple", "a\n@b", "<a>@b", &long, &longer] {
+        for text in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "a da@example.org",
+            "ada@example..org",
+            "a@b@c",
+            "ada@exa mple",
+            "a\n@b",
+            "<a>@b",
+            &long,
+            &longer,
+        ] {
             assert_eq!(email("owner.email", text).unwrap_err().field_name(), Some("owner.email"), "{text:?}");
         }
     }

@@ -158,9 +158,10 @@ impl Role {
                 .fold(permissions, Permissions::with);
         }
         if self >= Self::Admin {
-            permissions = [P::ModelsWrite, P::UsersRead, P::UsersWrite, P::ApiKeysRead, P::ApiKeysWrite, P::TenantsRead]
-                .into_iter()
-                .fold(permissions, Permissions::with);
+            permissions =
+                [P::ModelsWrite, P::UsersRead, P::UsersWrite, P::ApiKeysRead, P::ApiKeysWrite, P::TenantsRead]
+                    .into_iter()
+                    .fold(permissions, Permissions::with);
         }
         if self == Self::Owner {
             permissions = permissions.with(P::TenantsWrite);

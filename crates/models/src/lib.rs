@@ -1,4 +1,99 @@
-//! Local models.
+#![doc = include_str!("../README.md")]
 
+mod call_log;
+mod calls;
+mod catalog;
+mod chat;
+mod cost;
+mod embed;
+pub mod events;
+pub mod http;
 pub mod local;
 pub mod manifest;
+mod openai;
+mod providers;
+mod remote_chat;
+mod running_call;
+mod store;
+mod types;
+
+use std::{sync::Arc, time::Duration};
+
+use plasma_kernel::{Ctx, Result};
+use plasma_store::Store;
+
+pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
+pub use embed::{EmbedRequest, Embeddings, TokenCounter};
+pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
+pub use manifest::Manifest;
+pub use types::{
+    CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider, Price,
+    Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, TokenUsage, UsageReport,
+};
+
+/// How long providers may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelsConfig {
+    /// To accept a connection.
+    pub connect_timeout: Duration,
+    /// Between two pieces of a stream, and before the first.
+    pub stall_timeout: Duration,
+    /// For a whole answer, streamed or not.
+    pub total_timeout: Duration,
+    /// For the list of models, when a provider is tried.
+    pub test_timeout: Duration,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            // A large model on a small machine reads a long prompt for minutes.
+            stall_timeout: Duration::from_secs(180),
+            total_timeout: Duration::from_secs(900),
+            test_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// All models of an installation and the log of their calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Models {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    local: LocalModels,
+    /// The manifest's entries: a call's name is looked up without touching the disk.
+    local_entries: Vec<manifest::ModelEntry>,
+    client: openai::OpenAiClient,
+    remotes: catalog::RemoteCache,
+    calls: call_log::CallLog,
+}
+
+impl Models {
+    /// Starts the call log's writer: call it inside a tokio runtime. `ctx` gives clock and randomness.
+    ///
+    /// # Errors
+    /// `internal` when the HTTP client cannot be made.
+    pub fn new(ctx: &Ctx, store: Store, local: LocalModels, config: ModelsConfig) -> Result<Self> {
+        let local_entries = local.models().into_iter().map(|model| model.entry).collect();
+        let inner = Inner {
+            client: openai::OpenAiClient::new(config)?,
+            remotes: catalog::remote_cache(),
+            calls: call_log::CallLog::start(ctx, store.clone()),
+            store,
+            local,
+            local_entries,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Stops local models, takes no more calls, and returns when the call log is written, at the latest after 15 s. Call
+    /// it when requests have ended and before the store is closed.
+    pub async fn shutdown(&self) {
+        self.inner.local.shutdown().await;
+        self.inner.calls.shutdown().await;
+    }
+}

@@ -171,6 +171,26 @@ impl Drop for RunningCall {
     }
 }
 
+/// A failure, with the record of the call if one had begun.
+#[derive(Debug)]
+pub(crate) struct CallError {
+    pub(crate) call_id: Option<CallId>,
+    pub(crate) error: Error,
+}
+
+impl CallError {
+    /// Ends `call` with `error`.
+    pub(crate) async fn of(call: RunningCall, error: Error) -> Self {
+        Self { call_id: Some(call.id()), error: call.fail(error).await }
+    }
+}
+
+impl From<Error> for CallError {
+    fn from(error: Error) -> Self {
+        Self { call_id: None, error }
+    }
+}
+
 /// What a reader of the call log may see of an error.
 fn public_text(error: &Error) -> String {
     let text = match error.code() {

@@ -20,7 +20,6 @@ pub use show::show;
 #[allow(missing_docs)] // said once, in the table of settings
 pub struct Config {
     pub listen: SocketAddr,
-    pub public_url: Option<Url>,
     pub secure_cookies: bool,
     pub roles: Vec<Role>,
     pub data_dir: PathBuf,
@@ -107,12 +106,6 @@ fn conflicts(config: &Config, layers: &Layers) -> Vec<Mistake> {
              would never be filled"
                 .to_owned(),
         );
-    }
-    if config.public_url.as_ref().is_some_and(|url| url.scheme() == "https") && !config.secure_cookies {
-        conflict("secure_cookies", "must be true when `public_url` starts with https://".to_owned());
-    }
-    if config.owner_password.is_some() && config.owner_email.is_none() {
-        conflict("owner_password", "needs PLASMA_OWNER_EMAIL beside it".to_owned());
     }
     if let Some(file) = &config.master_key_file
         && !file.is_file()

@@ -25,10 +25,7 @@ impl Consumer {
     pub async fn next_batch(&self, ctx: &Ctx, limit: u32) -> Result<Vec<Event>> {
         let mut tx = self.store.read(ctx).await?;
         let row = tx
-            .fetch_optional(
-                "SELECT transaction_id, sequence FROM event_consumers WHERE name = $1",
-                [self.name.into()],
-            )
+            .fetch_optional("SELECT transaction_id, sequence FROM event_consumers WHERE name = $1", [self.name.into()])
             .await?;
         let position = match row {
             Some(row) => EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? },

@@ -24,4 +24,3 @@ pub(crate) fn database_error(error: sqlx::Error) -> Error {
         _ => Error::from_source("a database statement failed", error),
     }
 }
-

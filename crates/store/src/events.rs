@@ -120,14 +120,11 @@ impl Tx {
              ORDER BY transaction_id, sequence LIMIT $4",
         );
         let tenant = self.ctx().tenant_scope();
-        self.fetch_all(
-            AFTER,
-            [tenant.into(), position.transaction.into(), position.sequence.into(), limit.into()],
-        )
-        .await?
-        .iter()
-        .map(event_from_row)
-        .collect()
+        self.fetch_all(AFTER, [tenant.into(), position.transaction.into(), position.sequence.into(), limit.into()])
+            .await?
+            .iter()
+            .map(event_from_row)
+            .collect()
     }
 
     /// The position before which everything has been written: a consumer that starts here sees what comes from now on.

@@ -2,7 +2,8 @@
 
 use plasma_kernel::{Clock, Error, Result};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlitePool, postgres::PgConnectOptions,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlitePool,
+    postgres::PgConnectOptions,
 };
 
 use crate::error::database_error;
@@ -96,7 +97,11 @@ pub(crate) async fn postgres(options: &PgConnectOptions) -> Result<()> {
         .remedy("check PLASMA_DATABASE_URL and that the server runs and accepts this login")
     })?;
     connection.execute("SET client_min_messages = warning").await.map_err(database_error)?;
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut connection).await.map_err(database_error)?;
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut connection)
+        .await
+        .map_err(database_error)?;
     connection.execute(HISTORY).await.map_err(database_error)?;
     let applied: Option<i64> = sqlx::query("SELECT MAX(number) AS number FROM schema_migrations")
         .fetch_one(&mut connection)
@@ -105,8 +110,9 @@ pub(crate) async fn postgres(options: &PgConnectOptions) -> Result<()> {
         .map_err(database_error)?;
     check_not_newer(applied)?;
     connection.execute(RUNTIME_ROLE).await.map_err(|error| {
-        Error::unavailable("database_role_missing", format!("the role plasma_runtime cannot be made: {error}"))
-            .remedy("let an administrator run: CREATE ROLE plasma_runtime NOLOGIN; GRANT plasma_runtime TO <the login role>")
+        Error::unavailable("database_role_missing", format!("the role plasma_runtime cannot be made: {error}")).remedy(
+            "let an administrator run: CREATE ROLE plasma_runtime NOLOGIN; GRANT plasma_runtime TO <the login role>",
+        )
     })?;
     // A superuser may become any role; a plain owner needs the membership (repeating the grant changes nothing).
     let _ = connection.execute("GRANT plasma_runtime TO CURRENT_USER").await;

@@ -47,7 +47,8 @@ impl MasterKey {
         };
         match fs::read_to_string(file) {
             Ok(text) => {
-                let key = parse_hexadecimal(text.trim()).ok_or_else(|| unusable("is not 64 hexadecimal digits".into()))?;
+                let key =
+                    parse_hexadecimal(text.trim()).ok_or_else(|| unusable("is not 64 hexadecimal digits".into()))?;
                 Ok(Self(key))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -72,18 +72,14 @@ impl Tx {
     pub async fn execute(&mut self, sql: impl Into<Sql>, parameters: impl IntoIterator<Item = Value>) -> Result<u64> {
         let sql = sql.into();
         match &mut self.connection {
-            Connection::Sqlite(transaction) => {
-                bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
-                    .execute(&mut **transaction)
-                    .await
-                    .map(|done| done.rows_affected())
-            }
-            Connection::Postgres(transaction) => {
-                bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
-                    .execute(&mut **transaction)
-                    .await
-                    .map(|done| done.rows_affected())
-            }
+            Connection::Sqlite(transaction) => bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
+            Connection::Postgres(transaction) => bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
         }
         .map_err(database_error)
     }
@@ -99,18 +95,14 @@ impl Tx {
     ) -> Result<Vec<Row>> {
         let sql = sql.into();
         match &mut self.connection {
-            Connection::Sqlite(transaction) => {
-                bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
-                    .fetch_all(&mut **transaction)
-                    .await
-                    .map(|rows| rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Connection::Postgres(transaction) => {
-                bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
-                    .fetch_all(&mut **transaction)
-                    .await
-                    .map(|rows| rows.into_iter().map(Row::Postgres).collect())
-            }
+            Connection::Sqlite(transaction) => bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+            Connection::Postgres(transaction) => bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         }
         .map_err(database_error)
     }
@@ -126,18 +118,14 @@ impl Tx {
     ) -> Result<Option<Row>> {
         let sql = sql.into();
         match &mut self.connection {
-            Connection::Sqlite(transaction) => {
-                bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
-                    .fetch_optional(&mut **transaction)
-                    .await
-                    .map(|row| row.map(Row::Sqlite))
-            }
-            Connection::Postgres(transaction) => {
-                bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
-                    .fetch_optional(&mut **transaction)
-                    .await
-                    .map(|row| row.map(Row::Postgres))
-            }
+            Connection::Sqlite(transaction) => bind!(sqlx::query::<Sqlite>(sql.sqlite), parameters)
+                .fetch_optional(&mut **transaction)
+                .await
+                .map(|row| row.map(Row::Sqlite)),
+            Connection::Postgres(transaction) => bind!(sqlx::query::<Postgres>(sql.postgres), parameters)
+                .fetch_optional(&mut **transaction)
+                .await
+                .map(|row| row.map(Row::Postgres)),
         }
         .map_err(database_error)
     }

@@ -231,8 +231,19 @@ macro_rules! ids {
 }
 
 ids!(
-    ApiKeyId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId, ProviderId, RequestId,
-    SessionId, TenantId, UserId
+    ApiKeyId,
+    CallId,
+    ChunkId,
+    CollectionId,
+    DocumentId,
+    EventId,
+    JobId,
+    KnowledgeDocumentId,
+    ProviderId,
+    RequestId,
+    SessionId,
+    TenantId,
+    UserId
 );
 
 /// The key before which a list that shows the newest ids first goes on: the cursor, or what sorts after every id.

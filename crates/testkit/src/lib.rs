@@ -63,7 +63,9 @@ impl TestStore {
 /// Makes a database on the test server and returns its URL.
 pub async fn fresh_postgres_database() -> String {
     let server = env::var("PLASMA_TEST_POSTGRES_URL").unwrap_or_else(|_| {
-        panic!("PLASMA_TEST_POSTGRES_URL is not set: run the tests with `make test`, or `scripts/postgres.sh start` first")
+        panic!(
+            "PLASMA_TEST_POSTGRES_URL is not set: run the tests with `make test`, or `scripts/postgres.sh start` first"
+        )
     });
     let name = format!("plasma_{}", TenantId::new(&system()));
     let mut connection = PgConnection::connect(&server).await.expect("the test Postgres answers");

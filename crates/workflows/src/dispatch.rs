@@ -189,7 +189,8 @@ impl Inner {
     async fn attempt(&self, job: Claimed) {
         let ctx = self.ctx_of(&job);
         let kind = job.kind.clone();
-        let span = tracing::info_span!("job", job = %job.lease.job, kind, attempt = job.attempt, request = %ctx.request());
+        let span =
+            tracing::info_span!("job", job = %job.lease.job, kind, attempt = job.attempt, request = %ctx.request());
         let registered = lock(&self.steps).get(job.kind.as_str()).cloned();
         let Some(registered) = registered else {
             // A newer program enqueued it: leave it to one that knows the kind.

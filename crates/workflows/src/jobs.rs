@@ -17,14 +17,7 @@ pub async fn enqueue<S: Step>(tx: &mut Tx, step: &S, subject: &str, run_at: Opti
     let run_at = run_at.unwrap_or_else(|| tx.ctx().now());
     store::insert(
         tx,
-        NewJob {
-            kind: S::KIND,
-            queue: S::QUEUE.name,
-            payload,
-            subject,
-            max_attempts: S::ATTEMPTS_MAX,
-            run_at,
-        },
+        NewJob { kind: S::KIND, queue: S::QUEUE.name, payload, subject, max_attempts: S::ATTEMPTS_MAX, run_at },
     )
     .await
 }

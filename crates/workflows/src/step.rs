@@ -56,7 +56,11 @@ pub(crate) struct Registered {
 fn decode<S: Step>(payload: &str) -> Result<S> {
     serde_json::from_str(payload).map_err(|error| {
         // Not transient: the same program reads the same text the same way each time.
-        Error::new(plasma_kernel::Code::Invalid, "job_payload_unreadable", format!("the payload of a {} job: {error}", S::KIND))
+        Error::new(
+            plasma_kernel::Code::Invalid,
+            "job_payload_unreadable",
+            format!("the payload of a {} job: {error}", S::KIND),
+        )
     })
 }
 

@@ -109,9 +109,7 @@ pub(crate) async fn claim(
          RETURNING *",
     );
     let now = tx.ctx().now();
-    let rows = tx
-        .fetch_all(CLAIM, [queue.into(), owner.into(), lease_until.into(), now.into(), limit.into()])
-        .await?;
+    let rows = tx.fetch_all(CLAIM, [queue.into(), owner.into(), lease_until.into(), now.into(), limit.into()]).await?;
     rows.iter()
         .map(|row| {
             let tenant: String = row.get("tenant_id")?;
@@ -252,11 +250,7 @@ pub(crate) async fn schedule_is_ours(tx: &mut Tx, name: &str, next_at: Timestamp
 }
 
 pub(crate) async fn delete_finished(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    tx.execute(
-        "DELETE FROM jobs WHERE state IN ('succeeded', 'failed') AND updated_at < $1",
-        [before.into()],
-    )
-    .await
+    tx.execute("DELETE FROM jobs WHERE state IN ('succeeded', 'failed') AND updated_at < $1", [before.into()]).await
 }
 
 pub(crate) async fn list(tx: &mut Tx, ctx: &Ctx, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {

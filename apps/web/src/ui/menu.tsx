@@ -32,7 +32,7 @@ export function MenuItem({ children, danger, disabled, onSelect }: { children: R
 
 export function MenuLink({ children, href, external }: { children: ReactNode; href: string; external?: boolean }) {
   return (
-    // eslint-disable-next-line jsx-a11y/anchor-has-content, jsx-a11y/control-has-associated-label -- Base UI puts the children in.
+    // eslint-disable-next-line jsx-a11y/anchor-has-content -- Base UI puts the children in.
     <Base.LinkItem className={itemClass} render={external ? <a href={href} /> : <Link href={href} />}>
       {children}
     </Base.LinkItem>

@@ -1,6 +1,8 @@
 use std::sync::atomic::AtomicI64;
 
-use plasma_kernel::{Actor, ApiKeyId, Error, Page, PageRequest, Permissions, Result, Role, TenantId, Timestamp, UserId};
+use plasma_kernel::{
+    Actor, ApiKeyId, Error, Page, PageRequest, Permissions, Result, Role, TenantId, Timestamp, UserId,
+};
 use plasma_store::{Row, Tx, page_key};
 
 use crate::{
@@ -67,9 +69,11 @@ pub(crate) async fn get(tx: &mut Tx, id: ApiKeyId) -> Result<ApiKey> {
     let row = tx
         .fetch_optional("SELECT * FROM api_keys WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
         .await?;
-    from_row(&row.ok_or_else(|| {
-        Error::not_found("api_key_not_found", format!("there is no API key {id} in this workspace"))
-    })?)
+    from_row(
+        &row.ok_or_else(|| {
+            Error::not_found("api_key_not_found", format!("there is no API key {id} in this workspace"))
+        })?,
+    )
 }
 
 pub(crate) async fn page(tx: &mut Tx, page: &PageRequest) -> Result<Page<ApiKey>> {
@@ -86,12 +90,9 @@ pub(crate) async fn page(tx: &mut Tx, page: &PageRequest) -> Result<Page<ApiKey>
 
 pub(crate) async fn count_usable(tx: &mut Tx) -> Result<i64> {
     let tenant = tx.tenant()?;
-    tx.fetch_one(
-        "SELECT COUNT(*) AS keys FROM api_keys WHERE tenant_id = $1 AND revoked_at IS NULL",
-        [tenant.into()],
-    )
-    .await?
-    .get("keys")
+    tx.fetch_one("SELECT COUNT(*) AS keys FROM api_keys WHERE tenant_id = $1 AND revoked_at IS NULL", [tenant.into()])
+        .await?
+        .get("keys")
 }
 
 pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, token: &Fingerprint, bootstrap: bool) -> Result<()> {

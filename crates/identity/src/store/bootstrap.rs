@@ -35,8 +35,11 @@ pub(crate) async fn operator(tx: &mut Tx) -> Result<Owner> {
         )
         .await?;
     let row = row.ok_or_else(|| {
-        Error::unavailable("no_operator", "no enabled operator owns a workspace, so nobody can own the configured API key")
-            .remedy("enable the operator again, or start without PLASMA_BOOTSTRAP_API_KEY")
+        Error::unavailable(
+            "no_operator",
+            "no enabled operator owns a workspace, so nobody can own the configured API key",
+        )
+        .remedy("enable the operator again, or start without PLASMA_BOOTSTRAP_API_KEY")
     })?;
     Ok(Owner { tenant: row.get("tenant_id")?, user: row.get("user_id")? })
 }

@@ -87,11 +87,8 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
             .await?
         }
         None => {
-            tx.execute(
-                "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2",
-                [tenant.into(), user.into()],
-            )
-            .await?
+            tx.execute("DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2", [tenant.into(), user.into()])
+                .await?
         }
     };
     Ok(())

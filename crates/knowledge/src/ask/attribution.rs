@@ -105,11 +105,10 @@ impl Attribution {
         if !enough_words || !proves(&chosen, &words, total) {
             return Vec::new();
         }
-        let mut supports: Vec<Support> = Vec::new();
-        for candidate in &chosen {
-            supports.push(Support { number: candidate.source.number, range: candidate.range.clone() });
-        }
-        supports
+        chosen
+            .iter()
+            .map(|candidate| Support { number: candidate.source.number, range: candidate.range.clone() })
+            .collect()
     }
 
     fn distinct_words(&mut self, statement: &str) -> Vec<Word> {
@@ -162,9 +161,6 @@ fn best_place<'a>(
     let mut best: Option<(f64, Candidate<'a>)> = None;
     for (index, sentence) in source.sentences.iter().enumerate() {
         for next in [None, source.sentences.get(index + 1)] {
-            if next.is_none() && index + 1 < source.sentences.len() && best.as_ref().is_some_and(|(_, best)| best.score >= 1.0) {
-                break;
-            }
             let holds = |stem: &String| sentence.words.contains(stem) || next.is_some_and(|next| next.words.contains(stem));
             let held: Vec<bool> = words.iter().map(|word| holds(&word.stem)).collect();
             let covered: Vec<f64> = words

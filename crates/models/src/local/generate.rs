@@ -27,7 +27,7 @@ use super::{
 
 /// Tokens of a prompt that are read at a time: small enough to show progress and to stop quickly, large enough for speed.
 /// Chunks begin at multiples of it, see [`Cache`].
-const CHUNK: usize = 64;
+const CHUNK: usize = 256;
 
 /// Only the likeliest tokens are drawn from, as local servers do by default: the long tail of a vocabulary of 150,000 makes
 /// small models ramble.

@@ -41,6 +41,11 @@ impl RawObject {
         Ok(())
     }
 
+    /// Sets the field when there is a value.
+    pub(crate) fn set_some(&mut self, name: &str, value: Option<impl Serialize>) -> Result<()> {
+        value.map_or(Ok(()), |value| self.set(name, &value))
+    }
+
     pub(crate) fn remove(&mut self, name: &str) {
         self.0.remove(name);
     }

@@ -80,12 +80,6 @@ const fn whole(min: i64, max: i64, unit: &'static str) -> Kind {
 pub const SETTINGS: &[Setting] = &[
     Setting::new("listen", Kind::Address, Some("127.0.0.1:8080"), "Address and port to listen on; port 0 takes a free one"),
     Setting::new(
-        "public_url",
-        Kind::Url(&["http", "https"]),
-        None,
-        "Where browsers reach this server, when a proxy in front changes the Host header",
-    ),
-    Setting::new(
         "secure_cookies",
         Kind::Flag,
         Some("false"),

@@ -54,8 +54,7 @@ async fn an_unreachable_postgres_is_named_without_its_password() {
 #[tokio::test]
 async fn a_wrong_url_is_explained_without_repeating_it() {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        StoreConfig { database_url: Some("mysql//secret".to_owned()), ..StoreConfig::sqlite(folder.path()) };
+    let config = StoreConfig { database_url: Some("mysql//secret".to_owned()), ..StoreConfig::sqlite(folder.path()) };
     let error = Store::open(config).await.err().unwrap();
     assert_eq!((error.code(), error.field_name()), (Code::Invalid, Some("database_url")));
     assert!(!format!("{error:?}").contains("secret"));

@@ -1,0 +1,17 @@
+"use client";
+
+import { LinkTabs } from "@/ui/tabs";
+
+import { useMe, type Permission } from "./session";
+
+const ITEMS: { href: string; label: string; permission: Permission | null }[] = [
+  { href: "/settings/", label: "Profile", permission: null },
+  { href: "/settings/users/", label: "Users", permission: "users:read" },
+  { href: "/settings/api-keys/", label: "API keys", permission: "api_keys:read" },
+  { href: "/settings/workspace/", label: "Workspace", permission: null },
+];
+
+export function SettingsTabs({ current }: { current: string }) {
+  const { permissions } = useMe();
+  return <LinkTabs label="Settings" current={current} items={ITEMS.filter((item) => item.permission === null || permissions.includes(item.permission))} />;
+}

@@ -1,0 +1,111 @@
+"use client";
+
+import { asProblem } from "@plasma/client/problem";
+import type { ModelKind } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
+import Link from "next/link";
+import { useState, type SyntheticEvent } from "react";
+
+import { useAddModel } from "@/data/models/mutations";
+import { providersQuery } from "@/data/providers/queries";
+import { parseMoneyMicros } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { Dialog, DialogActions } from "@/ui/dialog";
+import { SelectField, TextField } from "@/ui/field";
+import { ProblemNote } from "@/ui/problem-note";
+import { QueryView, SkeletonRows } from "@/ui/query-view";
+import { Segmented } from "@/ui/segmented";
+
+const KINDS: { value: ModelKind; label: string }[] = [
+  { value: "chat", label: "Chat" },
+  { value: "embedding", label: "Embedding" },
+];
+
+export function AddModelDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
+  return (
+    <Dialog open={open} onOpenChange={onOpenChange} title="Add a remote model" description="A model that a connected provider serves." wide>
+      <AddModelForm onClose={() => onOpenChange(false)} />
+    </Dialog>
+  );
+}
+
+function AddModelForm({ onClose }: { onClose: () => void }) {
+  const providers = useQuery(providersQuery);
+  const add = useAddModel();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [kind, setKind] = useState<ModelKind>("chat");
+  const [name, setName] = useState("");
+  const [upstreamName, setUpstreamName] = useState("");
+  const [size, setSize] = useState("");
+  const [inputPrice, setInputPrice] = useState("");
+  const [outputPrice, setOutputPrice] = useState("");
+  const [currency, setCurrency] = useState("USD");
+  const problem = add.error ? asProblem(add.error) : null;
+  const fieldError = (...fields: string[]) => (problem?.field && fields.includes(problem.field) ? problem.detail : null);
+  const priceError = (text: string) => (text.trim() !== "" && parseMoneyMicros(text) === null ? "Write an amount such as 0.15, with at most six decimals." : null);
+  const provider = chosen ?? providers.data?.[0]?.id ?? "";
+
+  const submit = (event: SyntheticEvent) => {
+    event.preventDefault();
+    if (priceError(inputPrice) || priceError(outputPrice)) return;
+    const input = parseMoneyMicros(inputPrice);
+    const output = parseMoneyMicros(outputPrice);
+    const count = Number.parseInt(size, 10);
+    add.mutate(
+      {
+        provider,
+        name: name.trim(),
+        kind,
+        ...(upstreamName.trim() && { upstream_name: upstreamName.trim() }),
+        ...(count > 0 && (kind === "chat" ? { context_length: count } : { dimensions: count })),
+        ...(input !== null && { input_price_micros_per_million: input }),
+        ...(output !== null && kind === "chat" && { output_price_micros_per_million: output }),
+        ...((input !== null || output !== null) && { currency: currency.trim().toUpperCase() }),
+      },
+      { onSuccess: onClose },
+    );
+  };
+
+  return (
+    <QueryView
+      query={providers}
+      loading={<SkeletonRows rows={2} />}
+      isEmpty={(data) => data.length === 0}
+      empty={<p>No provider is connected yet. <Link href="/models/providers/" className="link" onClick={onClose}>Connect one</Link>, then add its models.</p>}
+    >
+      {(data) => (
+        <form onSubmit={submit} className="flex flex-col gap-4">
+          {problem && !problem.field ? <ProblemNote error={add.error} /> : null}
+          <Segmented small label="Kind" value={kind} options={KINDS} onChange={setKind} />
+          <div className="grid gap-4 sm:grid-cols-2">
+            <SelectField label="Provider" value={provider} onChange={(event) => setChosen(event.target.value)} error={fieldError("provider")}>
+              {data.map((option) => <option key={option.id} value={option.id}>{option.name}</option>)}
+            </SelectField>
+            <TextField label="Name" required value={name} onChange={(event) => setName(event.target.value)} error={fieldError("name")} hint={`Called as ${data.find((option) => option.id === provider)?.name ?? "provider"}/${name.trim() || "name"}`} />
+            <TextField label="Name at the provider" optional value={upstreamName} onChange={(event) => setUpstreamName(event.target.value)} error={fieldError("upstream_name")} hint="When it differs." />
+            <TextField
+              label={kind === "chat" ? "Context length" : "Dimensions"}
+              optional
+              inputMode="numeric"
+              pattern="[0-9]*"
+              value={size}
+              onChange={(event) => setSize(event.target.value)}
+              error={fieldError("context_length", "dimensions")}
+              hint={kind === "chat" ? "In tokens." : undefined}
+            />
+          </div>
+          <fieldset className="grid gap-4 border-t border-rule pt-4 sm:grid-cols-[1fr_1fr_6rem]">
+            <legend className="sr-only">Prices</legend>
+            <TextField label="Price, tokens read" optional inputMode="decimal" placeholder="0.15" value={inputPrice} onChange={(event) => setInputPrice(event.target.value)} error={priceError(inputPrice) ?? fieldError("input_price_micros_per_million")} hint="Per million tokens." />
+            <TextField label="Price, tokens written" optional inputMode="decimal" placeholder="0.60" disabled={kind === "embedding"} value={outputPrice} onChange={(event) => setOutputPrice(event.target.value)} error={priceError(outputPrice) ?? fieldError("output_price_micros_per_million")} hint="Per million tokens." />
+            <TextField label="Currency" maxLength={3} value={currency} onChange={(event) => setCurrency(event.target.value)} error={fieldError("currency")} />
+          </fieldset>
+          <DialogActions>
+            <Button type="submit" variant="primary" busy={add.isPending}>Add model</Button>
+            <Button variant="quiet" onClick={onClose}>Cancel</Button>
+          </DialogActions>
+        </form>
+      )}
+    </QueryView>
+  );
+}

@@ -1,0 +1,93 @@
+"use client";
+
+import type { ModelCall } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+
+import { callQuery } from "@/data/calls/queries";
+import { formatCount, formatDateTime, formatDuration, formatMoney } from "@/lib/format";
+import { useParam } from "@/lib/use-param";
+import { Badge } from "@/ui/badge";
+import { MissingId } from "@/ui/missing-id";
+import { PageHeader } from "@/ui/page-header";
+import { sentence } from "@/ui/problem-note";
+import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
+
+import { actorName, CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
+
+export function CallPage() {
+  const id = useParam("id");
+  if (!id) return <MissingId what="model call" href="/models/calls/" back="All calls" />;
+  return <LoadedCall key={id} id={id} />;
+}
+
+function LoadedCall({ id }: { id: string }) {
+  const call = useQuery(callQuery(id));
+  return (
+    <QueryView query={call} loading={<div><Bone className="mb-10 h-10 w-1/2" /><SkeletonRows /></div>}>
+      {(data) => <CallView call={data} />}
+    </QueryView>
+  );
+}
+
+function CallView({ call }: { call: ModelCall }) {
+  const status = CALL_STATUSES[call.status];
+  const writingMs = call.first_token_ms === null ? null : call.duration_ms - call.first_token_ms;
+  const speed = writingMs !== null && writingMs > 0 && call.output_tokens > 1 ? ((call.output_tokens - 1) / writingMs) * 1000 : null;
+  return (
+    <>
+      <PageHeader
+        back={{ href: "/models/calls/", label: "Calls" }}
+        title={CALL_PURPOSES[call.purpose] === "API" ? "API call" : `${CALL_PURPOSES[call.purpose]} call`}
+        lead={<p className="flex flex-wrap items-baseline gap-x-3 gap-y-1"><Badge tone={status.tone}>{status.label}</Badge><span className="figure break-all">{call.model}</span><span className="text-faint">{formatDateTime(call.created_at)}</span></p>}
+      />
+      {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3">{sentence(call.error)}</p>}
+      <Timeline call={call} />
+      <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
+        <Fact name="Tokens read">{formatCount(call.input_tokens)}{call.cached_input_tokens > 0 && <span className="text-faint"> ({formatCount(call.cached_input_tokens)} from cache)</span>}</Fact>
+        <Fact name="Tokens written">{formatCount(call.output_tokens)}</Fact>
+        <Fact name="Cost">{call.cost ? formatMoney(call.cost) : "no price is known for this model"}</Fact>
+        <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
+        <Fact name="Called by">{actorName(call.actor)}</Fact>
+        <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.streamed ? "streamed" : "in one piece"}</Fact>
+        <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
+      </dl>
+    </>
+  );
+}
+
+/** Where the time went: waiting, reading, writing. */
+function Timeline({ call }: { call: ModelCall }) {
+  const first = call.first_token_ms;
+  const queued = Math.min(call.queued_ms, first ?? call.duration_ms);
+  const parts = [
+    { name: "Waited", ms: queued, className: "bg-rule-strong" },
+    first === null
+      ? { name: "Worked", ms: call.duration_ms - queued, className: "bg-accent" }
+      : { name: "Read", ms: first - queued, className: "bg-accent" },
+    first !== null && { name: "Wrote", ms: call.duration_ms - first, className: "bg-(--chart-2)" },
+  ].filter((part) => part !== false).map((part) => ({ ...part, ms: Math.max(0, part.ms) }));
+  const total = Math.max(1, call.duration_ms);
+  return (
+    <section aria-label="Where the time went">
+      <p className="font-serif text-[2.25rem] leading-none tracking-[-0.02em] tabular-nums">{formatDuration(call.duration_ms)}</p>
+      <div aria-hidden className="mt-4 flex h-3 gap-px overflow-hidden rounded-[3px] bg-rule">
+        {parts.map((part) => <div key={part.name} className={part.className} style={{ width: `${(part.ms / total) * 100}%` }} />)}
+      </div>
+      <ul className="mt-2.5 flex flex-wrap gap-x-7 gap-y-1 text-[0.875rem]">
+        {parts.map((part) => (
+          <li key={part.name} className="flex items-center gap-2"><span aria-hidden className={`size-2.5 rounded-[2px] ${part.className}`} />{part.name} <span className="text-soft tabular-nums">{formatDuration(part.ms)}</span></li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div className="flex items-baseline justify-between gap-6 border-b border-rule py-3">
+      <dt className="shrink-0 text-soft">{name}</dt>
+      <dd className="min-w-0 text-right tabular-nums">{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,76 @@
+"use client";
+
+import type { CallStatus, ModelCall } from "@plasma/client/types";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import Link from "next/link";
+import { useState } from "react";
+
+import { callsQuery } from "@/data/calls/queries";
+import { modelsQuery } from "@/data/models/queries";
+import { formatCount, formatDuration, formatMoney } from "@/lib/format";
+import { Badge } from "@/ui/badge";
+import { SelectField } from "@/ui/field";
+import { LoadMore } from "@/ui/load-more";
+import { PageHeader } from "@/ui/page-header";
+import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
+import { Time } from "@/ui/time";
+
+import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
+import { ModelTabs } from "./model-tabs";
+
+export function CallsPage() {
+  const models = useQuery(modelsQuery);
+  const [model, setModel] = useState("");
+  const [status, setStatus] = useState<CallStatus | "">("");
+  const calls = useInfiniteQuery(callsQuery({ ...(model && { model }), ...(status && { status }) }));
+  return (
+    <>
+      <PageHeader title="Calls" lead="Every call of a model, with what it read, wrote, took and cost." />
+      <ModelTabs current="/models/calls/" />
+      <div className="mb-5 grid max-w-2xl gap-4 sm:grid-cols-2">
+        <SelectField label="Model" value={model} onChange={(event) => setModel(event.target.value)}>
+          <option value="">All models</option>
+          {models.data?.map((option) => <option key={option.id} value={option.id}>{option.id}</option>)}
+        </SelectField>
+        <SelectField label="Status" value={status} onChange={(event) => setStatus(event.target.value as CallStatus | "")}>
+          <option value="">Any status</option>
+          {Object.entries(CALL_STATUSES).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
+        </SelectField>
+      </div>
+      <QueryView
+        query={calls}
+        loading={<SkeletonRows rows={8} />}
+        isEmpty={(data) => data.length === 0}
+        empty={<EmptyState title={model || status ? "No call is like that" : "No model was called yet"}>{model || status ? "Choose another model or status." : "Ask a question or write a draft, and its call appears here."}</EmptyState>}
+      >
+        {(data) => (
+          <>
+            <table className="ledger stack">
+              <thead>
+                <tr><th>When</th><th>Model</th><th>Purpose</th><th>Status</th><th className="num">Read</th><th className="num">Written</th><th className="num">Time</th><th className="num">Cost</th></tr>
+              </thead>
+              <tbody>{data.map((call) => <CallRow key={call.id} call={call} />)}</tbody>
+            </table>
+            <LoadMore query={calls} />
+          </>
+        )}
+      </QueryView>
+    </>
+  );
+}
+
+function CallRow({ call }: { call: ModelCall }) {
+  const status = CALL_STATUSES[call.status];
+  return (
+    <tr data-call={call.id}>
+      <td><Link href={`/models/call/?id=${encodeURIComponent(call.id)}`} className="link"><Time at={call.created_at} /></Link></td>
+      <td className="figure text-[0.875rem] break-all">{call.model}</td>
+      <td data-label="Purpose">{CALL_PURPOSES[call.purpose]}</td>
+      <td data-label="Status"><Badge tone={status.tone}>{status.label}</Badge></td>
+      <td className="num" data-label="Read">{formatCount(call.input_tokens)}</td>
+      <td className="num" data-label="Written">{formatCount(call.output_tokens)}</td>
+      <td className="num" data-label="Time">{formatDuration(call.duration_ms)}</td>
+      <td className="num" data-label="Cost">{call.cost ? formatMoney(call.cost) : <span title="No price is known for this model" className="text-faint">—</span>}</td>
+    </tr>
+  );
+}

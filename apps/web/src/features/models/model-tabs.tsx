@@ -1,0 +1,12 @@
+import { LinkTabs } from "@/ui/tabs";
+
+const ITEMS = [
+  { href: "/models/", label: "Models" },
+  { href: "/models/providers/", label: "Providers" },
+  { href: "/models/usage/", label: "Usage" },
+  { href: "/models/calls/", label: "Calls" },
+];
+
+export function ModelTabs({ current }: { current: string }) {
+  return <LinkTabs label="Models" current={current} items={ITEMS} />;
+}

@@ -1,0 +1,126 @@
+"use client";
+
+import type { Model } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
+import { Plus, Trash2 } from "lucide-react";
+import { useState, type ReactNode } from "react";
+
+import { useRemoveModel } from "@/data/models/mutations";
+import { modelsQuery } from "@/data/models/queries";
+import { useDenied } from "@/features/identity/session";
+import { formatBytes, formatCount, formatMoney } from "@/lib/format";
+import { Badge } from "@/ui/badge";
+import { Button, IconButton } from "@/ui/button";
+import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { PageHeader } from "@/ui/page-header";
+import { sentence } from "@/ui/problem-note";
+import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
+
+import { AddModelDialog } from "./add-model-dialog";
+import { MODEL_STATES } from "./model-labels";
+import { ModelTabs } from "./model-tabs";
+
+export function ModelsPage() {
+  const models = useQuery(modelsQuery);
+  const denied = useDenied("models:write");
+  const remove = useRemoveModel();
+  const [adding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<Model | null>(null);
+  return (
+    <>
+      <PageHeader
+        title="Models"
+        lead="Those that run on this machine, and those of connected providers. Each is called by its name, here and over the API."
+        actions={<Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setAdding(true)}>Add a remote model</Button>}
+      />
+      <ModelTabs current="/models/" />
+      <QueryView
+        query={models}
+        loading={<SkeletonRows tall />}
+        isEmpty={(data) => data.length === 0}
+        empty={<EmptyState title="No model is known">Connect a provider, or put weights into the models directory and restart the server.</EmptyState>}
+      >
+        {(data) => (
+          <>
+            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} denied={denied} onRemove={setRemoving} />
+            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} denied={denied} onRemove={setRemoving} />
+          </>
+        )}
+      </QueryView>
+      <AddModelDialog open={adding} onOpenChange={setAdding} />
+      <ConfirmDialog
+        open={removing !== null}
+        onOpenChange={(open) => !open && setRemoving(null)}
+        title={`Remove ${removing?.id ?? ""}?`}
+        action="Remove model"
+        busy={remove.isPending}
+        error={remove.error}
+        onConfirm={() => removing && remove.mutate(removing.id, { onSuccess: () => setRemoving(null) })}
+      >
+        Requests that name it are refused from then on. Its calls stay in the records.
+      </ConfirmDialog>
+    </>
+  );
+}
+
+function ModelGroup({ title, models, denied, onRemove }: { title: string; models: Model[]; denied: string | null; onRemove: (model: Model) => void }) {
+  return (
+    <section className="mt-10 first:mt-0">
+      <h2 className="mb-3 font-serif text-[1.375rem] font-medium tracking-tight">{title}</h2>
+      {models.length === 0 ? (
+        <p className="border-t border-rule pt-4 text-soft">No {title.toLowerCase()} model yet.</p>
+      ) : (
+        <ul className="border-t border-rule-strong">
+          {models.map((model) => <ModelRow key={model.id} model={model} denied={denied} onRemove={() => onRemove(model)} />)}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function ModelRow({ model, denied, onRemove }: { model: Model; denied: string | null; onRemove: () => void }) {
+  const state = MODEL_STATES[model.state];
+  return (
+    <li data-model={model.id} className="border-b border-rule py-5">
+      <div className="flex items-start justify-between gap-4">
+        <div className="min-w-0">
+          <p className="flex flex-wrap items-baseline gap-x-3 gap-y-1">
+            <span className="figure text-[1rem] font-medium break-all">{model.id}</span>
+            <Badge tone={state.tone}>{state.label}</Badge>
+            {model.default && <Badge>Default</Badge>}
+          </p>
+          <p className="mt-1 text-[0.875rem] text-soft">{state.meaning}</p>
+        </div>
+        {model.state === "remote" && denied === null && (
+          <IconButton label={`Remove ${model.id}`} onClick={onRemove}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
+        )}
+      </div>
+      {model.remedy && <p className="mt-3 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3">{sentence(model.remedy)}</p>}
+      <dl className="mt-3 flex flex-wrap gap-x-9 gap-y-2">
+        <Fact name="Provider">{model.provider.kind === "local" ? "This machine" : model.provider.name}</Fact>
+        {model.context_length !== null && <Fact name="Context">{formatCount(model.context_length)} tokens</Fact>}
+        {model.dimensions !== null && <Fact name="Dimensions">{formatCount(model.dimensions)}</Fact>}
+        {model.size_bytes !== null && <Fact name="On disk">{formatBytes(model.size_bytes)}</Fact>}
+        {model.memory_bytes !== null && <Fact name="In memory">{formatBytes(model.memory_bytes)}</Fact>}
+        {model.license && <Fact name="License">{model.license}</Fact>}
+        {model.state === "remote" && <Fact name="Price per million tokens"><Price model={model} /></Fact>}
+      </dl>
+    </li>
+  );
+}
+
+function Price({ model }: { model: Model }) {
+  const input = model.price?.input_per_million;
+  const output = model.price?.output_per_million;
+  if (!input && !output) return "not known";
+  return [input && `${formatMoney(input)} read`, output && `${formatMoney(output)} written`].filter(Boolean).join(", ");
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt className="text-[0.8125rem] text-faint">{name}</dt>
+      <dd className="tabular-nums">{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+//! The routes of identity, and what the server's middleware needs to authenticate requests.
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::Identity;
+
+mod api_keys;
+mod auth;
+mod headers;
+mod me;
+mod tenants;
+mod users;
+
+pub use headers::{SESSION_COOKIE, csrf_ok, same_origin};
+
+/// Every route of this crate.
+pub fn routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::logout))
+        .routes(routes!(me::get_me, me::update_me))
+        .routes(routes!(me::change_my_password))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::get_user, users::update_user, users::delete_user))
+        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
+        .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(tenants::list_tenants, tenants::create_tenant))
+        .routes(routes!(tenants::get_tenant, tenants::update_tenant))
+}

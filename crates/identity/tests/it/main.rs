@@ -1,0 +1,11 @@
+//! Identity on each database.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod api_keys;
+mod bootstrap;
+mod http;
+mod isolation;
+mod sessions;
+mod support;
+mod throttling;
+mod users;

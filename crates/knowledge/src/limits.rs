@@ -1,0 +1,51 @@
+//! What a caller may bring, in one place. Limits of parsing are in [`crate::parse::Limits`].
+
+use std::time::Duration;
+
+/// Collections of a tenant.
+pub const COLLECTIONS_MAX: u64 = 10_000;
+/// Characters of a collection's name.
+pub const COLLECTION_NAME_CHARS_MAX: usize = 200;
+/// Characters of a collection's description.
+pub const COLLECTION_DESCRIPTION_CHARS_MAX: usize = 2_000;
+/// Documents of a collection.
+pub const DOCUMENTS_MAX: u64 = 100_000;
+/// Bytes of an uploaded file or of a text in a request: 25 MiB.
+pub const FILE_BYTES_MAX: usize = 25 * 1024 * 1024;
+/// Bytes of a whole upload request: the file, its form fields and JSON's escapes.
+pub const UPLOAD_BYTES_MAX: usize = FILE_BYTES_MAX + FILE_BYTES_MAX / 4;
+/// Characters of a document's title.
+pub const TITLE_CHARS_MAX: usize = 500;
+/// Characters of a caller's key for a document.
+pub const KEY_CHARS_MAX: usize = 200;
+/// Characters of a file name that are kept; longer ones lose their middle.
+pub const FILE_NAME_CHARS_MAX: usize = 200;
+/// Fields of a document's metadata.
+pub const METADATA_FIELDS_MAX: usize = 32;
+/// Characters of a metadata field's name.
+pub const METADATA_NAME_CHARS_MAX: usize = 100;
+/// Characters of a metadata text.
+pub const METADATA_TEXT_CHARS_MAX: usize = 1_000;
+/// Passages of a document. A 1,500-page book has about 5,000.
+pub const PASSAGES_MAX: usize = 50_000;
+/// How long one document may be parsed. The parsers are bounded by size; this catches what they do not.
+pub const PARSE_TIME_MAX: Duration = Duration::from_secs(120);
+/// Numbers in a vector.
+pub const DIMENSIONS_MAX: usize = 4_096;
+
+/// Characters of a search's query.
+pub const QUERY_CHARS_MAX: usize = 8_000;
+/// Different words of a query that the text index is asked for; further ones only count for the meaning.
+pub const QUERY_WORDS_MAX: usize = 64;
+/// Results of a search.
+pub const RESULTS_MAX: u32 = 100;
+/// Values of an `in` condition.
+pub const FILTER_VALUES_MAX: usize = 100;
+/// Highlighted words of one result.
+pub const HIGHLIGHTS_MAX: usize = 200;
+
+/// Bytes of collections (vectors, texts and metadata) that a process keeps in memory: those not searched for the longest
+/// time make room. One collection that is larger than this is still loaded, alone.
+pub const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+/// How long a search waits until the index has taken up what this process has just committed.
+pub const FRESHNESS_WAIT_MAX: Duration = Duration::from_secs(2);

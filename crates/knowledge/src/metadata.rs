@@ -1,0 +1,141 @@
+use std::{collections::BTreeMap, fmt};
+
+use plasma_kernel::{Error, Result};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Number;
+
+use crate::limits;
+
+/// A document's own fields, by name: at most 32.
+pub type Metadata = BTreeMap<String, MetadataValue>;
+
+/// The value of a metadata field.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum MetadataValue {
+    /// At most 1,000 characters.
+    Text(String),
+    /// An integer or a decimal fraction, compared as a 64-bit float.
+    Number(#[schema(value_type = f64)] Number),
+    /// Yes or no.
+    Bool(bool),
+}
+
+impl MetadataValue {
+    /// Equality as filters mean it: of the same type, and `1` equals `1.0`.
+    pub(crate) fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(left), Self::Number(right)) => left == right || left.as_f64() == right.as_f64(),
+            _ => self == other,
+        }
+    }
+
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => number.as_f64(),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MetadataValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl de::Visitor<'_> for ValueVisitor {
+    type Value = MetadataValue;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text, a number, true or false")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<MetadataValue, E> {
+        Ok(MetadataValue::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<MetadataValue, E> {
+        Ok(MetadataValue::Number(value.into()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<MetadataValue, E> {
+        Ok(MetadataValue::Number(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<MetadataValue, E> {
+        Number::from_f64(value).map(MetadataValue::Number).ok_or_else(|| E::custom("the number is not finite"))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<MetadataValue, E> {
+        Ok(MetadataValue::Text(value.to_owned()))
+    }
+}
+
+/// Refuses metadata over a limit, naming the field.
+pub(crate) fn check(metadata: &Metadata) -> Result<()> {
+    if metadata.len() > limits::METADATA_FIELDS_MAX {
+        return Err(Error::invalid(
+            "metadata",
+            format!("has {} fields; at most {} are kept", metadata.len(), limits::METADATA_FIELDS_MAX),
+        ));
+    }
+    for (name, value) in metadata {
+        if name.is_empty() || name.chars().count() > limits::METADATA_NAME_CHARS_MAX || name.chars().any(char::is_control)
+        {
+            return Err(Error::invalid(
+                "metadata",
+                format!(
+                    "a field's name must have 1 to {} characters and no control characters",
+                    limits::METADATA_NAME_CHARS_MAX
+                ),
+            ));
+        }
+        if let MetadataValue::Text(text) = value {
+            check_text(text).map_err(|message| Error::invalid(format!("metadata.{name}"), message))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_text(text: &str) -> Result<(), String> {
+    if text.chars().count() > limits::METADATA_TEXT_CHARS_MAX {
+        return Err(format!("is longer than {} characters", limits::METADATA_TEXT_CHARS_MAX));
+    }
+    // Postgres stores no NUL in text.
+    if text.contains('\0') { Err("contains a NUL character".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_type_and_form() {
+        let json = r#"{"draft":false,"price":2.5,"team":"legal","year":2026}"#;
+        let metadata: Metadata = serde_json::from_str(json).unwrap();
+        check(&metadata).unwrap();
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), json);
+        assert!(serde_json::from_str::<Metadata>(r#"{"a":null}"#).is_err());
+        assert!(serde_json::from_str::<Metadata>(r#"{"a":["b"]}"#).is_err());
+    }
+
+    #[test]
+    fn equality_is_typed() {
+        let value = |json: &str| serde_json::from_str::<MetadataValue>(json).unwrap();
+        assert!(value("1").equals(&value("1.0")));
+        assert!(!value("1").equals(&value("\"1\"")));
+        assert!(!value("1").equals(&value("true")));
+        assert!(value("9007199254740993").equals(&value("9007199254740993")));
+    }
+
+    #[test]
+    fn limits_name_the_field() {
+        let long = Metadata::from([("summary".to_owned(), MetadataValue::Text("x".repeat(1_001)))]);
+        assert_eq!(check(&long).unwrap_err().field_name(), Some("metadata.summary"));
+        let many: Metadata = (0..33).map(|number| (number.to_string(), MetadataValue::Bool(true))).collect();
+        assert_eq!(check(&many).unwrap_err().field_name(), Some("metadata"));
+    }
+}

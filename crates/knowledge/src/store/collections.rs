@@ -1,0 +1,183 @@
+use plasma_kernel::{CollectionId, Page, PageRequest, Result};
+use plasma_store::{Row, Sql, Tx, page_key};
+
+use crate::{Collection, KnowledgeCounts};
+
+/// A collection with what only the engine needs.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredCollection {
+    pub(crate) collection: Collection,
+    /// Numbers in a vector; `None` until the first one was made.
+    pub(crate) dimensions: Option<usize>,
+}
+
+/// How a transaction changes a collection's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CountChange {
+    pub(crate) documents: i64,
+    pub(crate) ready: i64,
+    pub(crate) failed: i64,
+    pub(crate) passages: i64,
+}
+
+fn from_row(row: &Row) -> Result<StoredCollection> {
+    let dimensions: Option<i64> = row.get("dimensions")?;
+    Ok(StoredCollection {
+        dimensions: dimensions.and_then(|dimensions| usize::try_from(dimensions).ok()),
+        collection: Collection {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            description: row.get("description")?,
+            embedding_model: row.get("embedding_model")?,
+            document_count: row.get("document_count")?,
+            ready_count: row.get("ready_count")?,
+            failed_count: row.get("failed_count")?,
+            chunk_count: row.get("passage_count")?,
+            created_at: row.get("created_at")?,
+            updated_at: row.get("updated_at")?,
+        },
+    })
+}
+
+pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        [
+            tenant.into(),
+            collection.id.into(),
+            collection.name.as_str().into(),
+            collection.description.as_str().into(),
+            collection.embedding_model.as_str().into(),
+            collection.created_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The collection with this id or exact name. A name that looks like another collection's id does not win over the id.
+pub(crate) async fn by_reference(tx: &mut Tx, reference: &str) -> Result<Option<StoredCollection>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_optional(
+        "SELECT * FROM collections WHERE tenant_id = $1 AND (id = $2 OR name = $2)
+         ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1",
+        [tenant.into(), reference.into()],
+    )
+    .await?
+    .as_ref()
+    .map(from_row)
+    .transpose()
+}
+
+pub(crate) async fn by_id(tx: &mut Tx, id: CollectionId) -> Result<Option<StoredCollection>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_optional("SELECT * FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
+}
+
+/// The collection, held until the transaction ends. SQLite has one writer: there it is held anyway.
+pub(crate) async fn lock(tx: &mut Tx, id: CollectionId) -> Result<Option<StoredCollection>> {
+    const LOCK: Sql = Sql::each(
+        "SELECT * FROM collections WHERE tenant_id = $1 AND id = $2",
+        "SELECT * FROM collections WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+    );
+    let tenant = tx.tenant()?;
+    tx.fetch_optional(LOCK, [tenant.into(), id.into()]).await?.as_ref().map(from_row).transpose()
+}
+
+pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Collection>> {
+    let tenant = tx.tenant()?;
+    let rows = tx
+        .fetch_all(
+            "SELECT * FROM collections WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],
+        )
+        .await?;
+    let collections =
+        rows.iter().map(|row| from_row(row).map(|stored| stored.collection)).collect::<Result<Vec<_>>>()?;
+    Ok(Page::from_rows(collections, page.limit, |collection| collection.id.to_string()))
+}
+
+pub(crate) async fn count(tx: &mut Tx) -> Result<u64> {
+    let tenant = tx.tenant()?;
+    tx.fetch_one("SELECT COUNT(*) AS number FROM collections WHERE tenant_id = $1", [tenant.into()]).await?.get("number")
+}
+
+pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_one(
+            "SELECT COUNT(*) AS collections, CAST(COALESCE(SUM(document_count), 0) AS BIGINT) AS documents,
+                    CAST(COALESCE(SUM(passage_count), 0) AS BIGINT) AS passages
+             FROM collections WHERE tenant_id = $1",
+            [tenant.into()],
+        )
+        .await?;
+    Ok(KnowledgeCounts {
+        collections: row.get("collections")?,
+        documents: row.get("documents")?,
+        passages: row.get("passages")?,
+    })
+}
+
+pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE collections SET name = $3, description = $4, updated_at = $5 WHERE tenant_id = $1 AND id = $2",
+        [
+            tenant.into(),
+            collection.id.into(),
+            collection.name.as_str().into(),
+            collection.description.as_str().into(),
+            collection.updated_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(tx: &mut Tx, id: CollectionId) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute("DELETE FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
+    Ok(())
+}
+
+/// Applies a change of the counts to a locked collection.
+pub(crate) async fn adjust(tx: &mut Tx, id: CollectionId, change: CountChange) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let now = tx.ctx().now();
+    tx.execute(
+        "UPDATE collections SET document_count = document_count + $3, ready_count = ready_count + $4,
+                failed_count = failed_count + $5, passage_count = passage_count + $6, updated_at = $7
+         WHERE tenant_id = $1 AND id = $2",
+        [
+            tenant.into(),
+            id.into(),
+            change.documents.into(),
+            change.ready.into(),
+            change.failed.into(),
+            change.passages.into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Sets the number of dimensions unless it is known, and returns the one that holds. `None` when the collection is gone.
+pub(crate) async fn settle_dimensions(tx: &mut Tx, id: CollectionId, dimensions: usize) -> Result<Option<usize>> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_optional(
+            "UPDATE collections SET dimensions = COALESCE(dimensions, $3) WHERE tenant_id = $1 AND id = $2
+             RETURNING dimensions",
+            [tenant.into(), id.into(), dimensions.into()],
+        )
+        .await?;
+    row.map(|row| row.get("dimensions")).transpose()
+}

@@ -1,0 +1,167 @@
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_store::{Row, Tx};
+
+use crate::Metadata;
+
+/// A version of a document to write.
+pub(crate) struct NewVersion<'a> {
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) version: u32,
+    pub(crate) collection: CollectionId,
+    pub(crate) blob: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) title_is_guessed: bool,
+    pub(crate) file_name: Option<&'a str>,
+    pub(crate) media_type: &'a str,
+    pub(crate) size_bytes: usize,
+    pub(crate) metadata: &'a Metadata,
+}
+
+/// A version that is searched, as the index shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveVersion {
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) version: u32,
+    pub(crate) title: String,
+    pub(crate) metadata: Metadata,
+}
+
+/// The blob that holds a version's extracted text.
+pub(crate) fn text_blob(blob: &str) -> String {
+    format!("{blob}.text")
+}
+
+pub(crate) fn metadata_from(row: &Row) -> Result<Metadata> {
+    let text: String = row.get("metadata")?;
+    serde_json::from_str(&text).map_err(|error| Error::from_source("column metadata", error))
+}
+
+fn live_from(row: &Row) -> Result<LiveVersion> {
+    Ok(LiveVersion {
+        document: row.get("document_id")?,
+        version: row.get("version")?,
+        title: row.get("title")?,
+        metadata: metadata_from(row)?,
+    })
+}
+
+pub(crate) async fn insert(tx: &mut Tx, version: NewVersion<'_>) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let now = tx.ctx().now();
+    let metadata =
+        serde_json::to_string(version.metadata).map_err(|error| Error::from_source("metadata to JSON", error))?;
+    tx.execute(
+        "INSERT INTO knowledge_versions (tenant_id, document_id, version, collection_id, blob, title, title_is_guessed,
+                                         file_name, media_type, size_bytes, metadata, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        [
+            tenant.into(),
+            version.document.into(),
+            version.version.into(),
+            version.collection.into(),
+            version.blob.into(),
+            version.title.into(),
+            version.title_is_guessed.into(),
+            version.file_name.into(),
+            version.media_type.into(),
+            version.size_bytes.into(),
+            metadata.into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes what parsing found: the title, the real kind, and the length of the text in code points.
+pub(crate) async fn set_parsed(
+    tx: &mut Tx,
+    document: KnowledgeDocumentId,
+    version: u32,
+    title: &str,
+    media_type: &str,
+    character_count: usize,
+) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE knowledge_versions SET title = $4, media_type = $5, character_count = $6
+         WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
+        [tenant.into(), document.into(), version.into(), title.into(), media_type.into(), character_count.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The blob of a version, if it is still there.
+pub(crate) async fn blob_of(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<Option<String>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_optional(
+        "SELECT blob FROM knowledge_versions WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
+        [tenant.into(), document.into(), version.into()],
+    )
+    .await?
+    .map(|row| row.get("blob"))
+    .transpose()
+}
+
+/// All versions of a document that have rows, with their blobs.
+pub(crate) async fn all(tx: &mut Tx, document: KnowledgeDocumentId) -> Result<Vec<u32>> {
+    let tenant = tx.tenant()?;
+    let rows = tx
+        .fetch_all(
+            "SELECT version FROM knowledge_versions WHERE tenant_id = $1 AND document_id = $2 ORDER BY version",
+            [tenant.into(), document.into()],
+        )
+        .await?;
+    rows.iter().map(|row| row.get("version")).collect()
+}
+
+pub(crate) async fn delete(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "DELETE FROM knowledge_versions WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
+        [tenant.into(), document.into(), version.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The searchable version of a document; `None` when it has none, is deleted, or its collection is.
+pub(crate) async fn live(
+    tx: &mut Tx,
+    collection: CollectionId,
+    document: KnowledgeDocumentId,
+) -> Result<Option<LiveVersion>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_optional(
+        "SELECT v.document_id, v.version, v.title, v.metadata FROM knowledge_documents d
+         JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
+         JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
+         WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id = $3",
+        [tenant.into(), collection.into(), document.into()],
+    )
+    .await?
+    .as_ref()
+    .map(live_from)
+    .transpose()
+}
+
+/// A page of a collection's searchable versions, in the order of their documents' ids.
+pub(crate) async fn live_of_collection(
+    tx: &mut Tx,
+    collection: CollectionId,
+    after: Option<KnowledgeDocumentId>,
+    limit: u32,
+) -> Result<Vec<LiveVersion>> {
+    let tenant = tx.tenant()?;
+    let after = after.map(|document| document.to_string()).unwrap_or_default();
+    let rows = tx
+        .fetch_all(
+            "SELECT v.document_id, v.version, v.title, v.metadata FROM knowledge_documents d
+             JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
+             WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id > $3 ORDER BY d.id LIMIT $4",
+            [tenant.into(), collection.into(), after.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(live_from).collect()
+}

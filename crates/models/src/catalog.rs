@@ -1,0 +1,336 @@
+//! Which models there are, and how a name leads to one.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+use plasma_kernel::{Ctx, Error, Money, Page, PageRequest, Permission, Result, TenantId};
+use plasma_store::NewEvent;
+use serde_json::json;
+
+use crate::{
+    Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
+    local::{LocalModel, LocalState},
+    manifest::{self, ModelEntry},
+    openai::Endpoint,
+    providers, store,
+};
+
+/// Models of one tenant's providers.
+pub(crate) const MODELS_MAX: usize = 1_000;
+const NAME_CHARS_MAX: usize = 200;
+const CONTEXT_LENGTH_MAX: u32 = 100_000_000;
+const DIMENSIONS_MAX: u32 = 65_536;
+/// A million units of the currency for a million tokens.
+const PRICE_MICROS_MAX: i64 = 1_000_000_000_000;
+/// How long another process's change of a provider may go unseen here. This process sees its own at once.
+const CACHE_TTL: Duration = Duration::from_secs(10);
+const CACHED_MODELS_MAX: u64 = 10_000;
+
+/// What a model's name stands for.
+pub(crate) enum Target {
+    Local(ModelEntry),
+    Remote(Arc<RemoteModel>),
+}
+
+/// A provider's model, ready to be called.
+pub(crate) struct RemoteModel {
+    pub(crate) id: String,
+    pub(crate) kind: ModelKind,
+    pub(crate) upstream_name: String,
+    pub(crate) dimensions: Option<u32>,
+    pub(crate) price: Option<Price>,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Called models stay in memory, so that a call reads no SQL.
+pub(crate) type RemoteCache = Cache<(TenantId, String), Arc<RemoteModel>>;
+
+pub(crate) fn remote_cache() -> RemoteCache {
+    Cache::builder().max_capacity(CACHED_MODELS_MAX).time_to_live(CACHE_TTL).build()
+}
+
+impl Target {
+    fn kind(&self) -> ModelKind {
+        match self {
+            Self::Local(entry) => entry.kind.into(),
+            Self::Remote(remote) => remote.kind,
+        }
+    }
+}
+
+impl From<manifest::ModelKind> for ModelKind {
+    fn from(kind: manifest::ModelKind) -> Self {
+        match kind {
+            manifest::ModelKind::Chat => Self::Chat,
+            manifest::ModelKind::Embedding => Self::Embedding,
+        }
+    }
+}
+
+fn model_not_found(id: &str) -> Error {
+    // A name comes from outside and may be long.
+    let shown: String = id.chars().take(NAME_CHARS_MAX).collect();
+    Error::not_found("model_not_found", format!("there is no model `{shown}`"))
+        .field("model")
+        .remedy("GET /v1/models lists the names; an administrator adds models of providers")
+}
+
+impl Models {
+    /// A page of the models that the tenant can call, in the order of their names.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:read`; `unavailable` or `internal` from the database.
+    pub async fn models(&self, ctx: &Ctx, page: &PageRequest) -> Result<Page<Model>> {
+        let mut models = self.all_models(ctx).await?;
+        if let Some(cursor) = &page.cursor {
+            models.retain(|model| model.id > *cursor);
+        }
+        Ok(Page::from_rows(models, page.limit, |model| model.id.clone()))
+    }
+
+    /// All models that the tenant can call, in the order of their names: those of the manifest and at most 1,000 more.
+    ///
+    /// # Errors
+    /// As [`Models::models`].
+    pub async fn all_models(&self, ctx: &Ctx) -> Result<Vec<Model>> {
+        ctx.require(Permission::ModelsRead)?;
+        let mut tx = self.inner.store.read(ctx).await?;
+        let mut models = store::models::all(&mut tx).await?;
+        models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(models)
+    }
+
+    /// One model by its name.
+    ///
+    /// # Errors
+    /// `not_found` (`model_not_found`), else as [`Models::models`].
+    pub async fn model(&self, ctx: &Ctx, id: &str) -> Result<Model> {
+        self.all_models(ctx).await?.into_iter().find(|model| model.id == id).ok_or_else(|| model_not_found(id))
+    }
+
+    fn local_model(&self, model: LocalModel) -> Model {
+        let LocalModel { entry, state, remedy } = model;
+        let narrow = |number: usize| u32::try_from(number).ok();
+        let kind = entry.kind.into();
+        Model {
+            default: self.default_model(kind).is_some_and(|default| default.id == entry.id),
+            kind,
+            provider_id: None,
+            provider_name: ProviderKind::Local.as_str().to_owned(),
+            provider_kind: ProviderKind::Local,
+            state: match state {
+                LocalState::Ready => ModelState::Ready,
+                LocalState::Idle => ModelState::Idle,
+                LocalState::Missing => ModelState::Missing,
+            },
+            remedy,
+            context_length: narrow(entry.context_length),
+            dimensions: entry.dimensions.and_then(narrow),
+            size_bytes: Some(entry.size_bytes()),
+            memory_bytes: (state == LocalState::Ready).then_some(entry.memory_bytes),
+            price: Some(cost::free()),
+            created_at: 0,
+            license: Some(entry.license),
+            id: entry.id,
+        }
+    }
+
+    fn default_model(&self, kind: ModelKind) -> Option<&ModelEntry> {
+        self.inner.local_entries.iter().find(|entry| ModelKind::from(entry.kind) == kind)
+    }
+
+    /// The name of the embedding model that is used when none is named.
+    ///
+    /// # Errors
+    /// `unavailable` when this build's manifest has none.
+    pub fn embedding_model_default(&self) -> Result<&str> {
+        self.default_id(ModelKind::Embedding)
+    }
+
+    /// The name of the chat model that is used when none is named.
+    ///
+    /// # Errors
+    /// `unavailable` when this build's manifest has none.
+    pub fn chat_model_default(&self) -> Result<&str> {
+        self.default_id(ModelKind::Chat)
+    }
+
+    fn default_id(&self, kind: ModelKind) -> Result<&str> {
+        self.default_model(kind).map(|entry| entry.id.as_str()).ok_or_else(|| {
+            Error::unavailable("no_default_model", format!("there is no local {} model", kind.as_str()))
+                .remedy("name a model in the request")
+        })
+    }
+
+    /// The model that `name` stands for, or the default; it must be of `kind`.
+    pub(crate) async fn resolve(&self, ctx: &Ctx, name: Option<&str>, kind: ModelKind) -> Result<Target> {
+        let name = match name {
+            Some(name) => name,
+            None => self.default_id(kind)?,
+        };
+        let target = match self.inner.local_entries.iter().find(|entry| entry.id == name) {
+            Some(entry) => Target::Local(entry.clone()),
+            None => Target::Remote(self.remote(ctx, name).await?),
+        };
+        if target.kind() == kind {
+            return Ok(target);
+        }
+        let (is, does) = match kind {
+            ModelKind::Chat => ("an embedding model", "chat"),
+            ModelKind::Embedding => ("a chat model", "embed"),
+        };
+        Err(Error::invalid("model", format!("`{name}` is {is} and cannot {does}")))
+    }
+
+    async fn remote(&self, ctx: &Ctx, id: &str) -> Result<Arc<RemoteModel>> {
+        if id.len() > 2 * NAME_CHARS_MAX {
+            return Err(model_not_found(id));
+        }
+        let key = (ctx.tenant()?, id.to_owned());
+        if let Some(remote) = self.inner.remotes.get(&key).await {
+            return Ok(remote);
+        }
+        // Opening a secret may make the tenant's data key, but only where one was sealed before: it only reads here.
+        let mut tx = self.inner.store.read(ctx).await?;
+        let row = store::models::to_call(&mut tx, id).await?.ok_or_else(|| model_not_found(id))?;
+        let api_key = match &row.api_key_sealed {
+            Some(sealed) => Some(
+                self.inner.store.open_secret(&mut tx, &providers::secret_purpose(row.provider_id), sealed).await?,
+            ),
+            None => None,
+        };
+        let remote = Arc::new(RemoteModel {
+            id: id.to_owned(),
+            kind: row.kind,
+            upstream_name: row.upstream_name,
+            dimensions: row.dimensions,
+            price: row.price,
+            endpoint: Endpoint::new(&row.provider_name, &row.base_url, api_key.as_ref().map(|key| key.as_str()))?,
+        });
+        self.inner.remotes.insert(key, remote.clone()).await;
+        Ok(remote)
+    }
+
+    /// Adds a provider's model.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `invalid` naming the field, `not_found` for the provider, `conflict`
+    /// (`model_exists`), `too_large` beyond 1,000 models.
+    pub async fn create_model(&self, ctx: &Ctx, new: NewModel) -> Result<Model> {
+        ctx.require(Permission::ModelsWrite)?;
+        check_new_model(&new)?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        let provider = store::providers::get(&mut tx, new.provider).await?.provider;
+        if store::models::count(&mut tx).await? >= MODELS_MAX {
+            return Err(Error::too_large("name", format!("a workspace has at most {MODELS_MAX} models of providers")));
+        }
+        let id = format!("{}/{}", provider.name, new.name);
+        let now = ctx.now();
+        store::models::insert(&mut tx, &id, &new, now).await.map_err(|error| match error.reason() {
+            "already_exists" => Error::conflict("model_exists", format!("there is a model `{id}` already")).field("name"),
+            _ => error,
+        })?;
+        let data = json!({ "kind": new.kind, "provider_id": new.provider });
+        tx.emit(NewEvent::new(events::MODEL_CREATED, &id, data)).await?;
+        tx.commit().await?;
+        self.inner.remotes.invalidate_all();
+        Ok(Model {
+            id,
+            kind: new.kind,
+            provider_id: Some(provider.id),
+            provider_name: provider.name,
+            provider_kind: provider.kind,
+            state: ModelState::Remote,
+            remedy: None,
+            context_length: new.context_length,
+            dimensions: new.dimensions,
+            license: None,
+            size_bytes: None,
+            memory_bytes: None,
+            price: new.price,
+            default: false,
+            created_at: now,
+        })
+    }
+
+    /// Removes a provider's model. The records of its calls stay.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `not_found`, `conflict` (`model_is_local`) for a model of the manifest.
+    pub async fn delete_model(&self, ctx: &Ctx, id: &str) -> Result<()> {
+        ctx.require(Permission::ModelsWrite)?;
+        if self.inner.local_entries.iter().any(|entry| entry.id == id) {
+            return Err(Error::conflict("model_is_local", format!("`{id}` is part of this program"))
+                .remedy("to free its disk space, delete its folder in the models directory"));
+        }
+        let mut tx = self.inner.store.begin(ctx).await?;
+        if !store::models::delete(&mut tx, id).await? {
+            return Err(model_not_found(id));
+        }
+        tx.emit(NewEvent::new(events::MODEL_DELETED, id, json!({}))).await?;
+        tx.commit().await?;
+        self.inner.remotes.invalidate_all();
+        Ok(())
+    }
+}
+
+fn check_new_model(new: &NewModel) -> Result<()> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._:/-".contains(letter);
+    if new.name.is_empty()
+        || new.name.len() > NAME_CHARS_MAX
+        || !new.name.chars().all(allowed)
+        || new.name.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+    {
+        return Err(Error::invalid(
+            "name",
+            format!("must be 1 to {NAME_CHARS_MAX} letters, digits or `._:-`, in parts separated by single slashes"),
+        ));
+    }
+    if let Some(upstream) = &new.upstream_name
+        && (upstream.is_empty() || upstream.chars().count() > NAME_CHARS_MAX || upstream.chars().any(char::is_control))
+    {
+        return Err(Error::invalid("upstream_name", format!("must be 1 to {NAME_CHARS_MAX} printable characters")));
+    }
+    let within = |field: &str, number: Option<u32>, max: u32| match number {
+        Some(number) if number == 0 || number > max => Err(Error::invalid(field, format!("must be 1 to {max}"))),
+        _ => Ok(()),
+    };
+    within("context_length", new.context_length, CONTEXT_LENGTH_MAX)?;
+    within("dimensions", new.dimensions, DIMENSIONS_MAX)?;
+    if new.kind == ModelKind::Chat && new.dimensions.is_some() {
+        return Err(Error::invalid("dimensions", "is for embedding models only"));
+    }
+    new.price.as_ref().map_or(Ok(()), check_price)
+}
+
+fn check_price(price: &Price) -> Result<()> {
+    let within = |field: &str, micros: Option<i64>| match micros {
+        Some(micros) if !(0..=PRICE_MICROS_MAX).contains(&micros) => {
+            Err(Error::invalid(field, format!("must be 0 to {PRICE_MICROS_MAX}")))
+        }
+        _ => Ok(()),
+    };
+    within("input_price_micros_per_million", price.input_micros_per_million)?;
+    within("output_price_micros_per_million", price.output_micros_per_million)?;
+    if price.currency.len() == 3 && price.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    Err(Error::invalid("currency", "must be an ISO 4217 code such as USD"))
+}
+
+impl Price {
+    /// The price of a million tokens read.
+    pub fn input_per_million(&self) -> Option<Money> {
+        self.money(self.input_micros_per_million)
+    }
+
+    /// The price of a million tokens written.
+    pub fn output_per_million(&self) -> Option<Money> {
+        self.money(self.output_micros_per_million)
+    }
+
+    fn money(&self, micros: Option<i64>) -> Option<Money> {
+        micros.map(|amount_micros| Money { amount_micros, currency: self.currency.clone() })
+    }
+}

@@ -1,0 +1,209 @@
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
+use plasma_kernel::{Error, Money, Page, ProviderId, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind};
+
+/// A model that can be called.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Model)]
+pub struct ModelBody {
+    /// The name to use.
+    #[schema(example = "local/all-minilm-l6-v2")]
+    pub id: String,
+    /// What it does.
+    pub kind: ModelKind,
+    /// Where it runs.
+    pub provider: ModelProvider,
+    /// Whether it can answer now: `ready` (in memory), `idle` (the first call loads it), `missing` (its weights are absent,
+    /// see `remedy`) or `remote`.
+    pub state: ModelState,
+    /// What to do when it cannot answer.
+    #[schema(required)]
+    pub remedy: Option<String>,
+    /// Tokens of prompt and answer together at most.
+    #[schema(required)]
+    pub context_length: Option<u32>,
+    /// Numbers in a vector, for embedding models.
+    #[schema(required)]
+    pub dimensions: Option<u32>,
+    /// SPDX name of the weights' license.
+    #[schema(required)]
+    pub license: Option<String>,
+    /// Bytes of its files.
+    #[schema(required)]
+    pub size_bytes: Option<u64>,
+    /// Bytes in memory now.
+    #[schema(required)]
+    pub memory_bytes: Option<u64>,
+    /// What it costs; null when unknown.
+    #[schema(required)]
+    pub price: Option<PriceBody>,
+    /// Whether it is used when a request of its kind names no model.
+    pub default: bool,
+}
+
+/// Where a model runs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ModelProvider {
+    /// The provider's id; null for models in this process.
+    #[schema(required)]
+    pub id: Option<ProviderId>,
+    /// The provider's name.
+    pub name: String,
+    /// How it is reached.
+    pub kind: ProviderKind,
+}
+
+/// What a million tokens cost.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ModelPrice)]
+pub struct PriceBody {
+    /// For tokens read.
+    #[schema(required)]
+    pub input_per_million: Option<Money>,
+    /// For tokens written.
+    #[schema(required)]
+    pub output_per_million: Option<Money>,
+}
+
+impl From<Model> for ModelBody {
+    fn from(model: Model) -> Self {
+        Self {
+            id: model.id,
+            kind: model.kind,
+            provider: ModelProvider { id: model.provider_id, name: model.provider_name, kind: model.provider_kind },
+            state: model.state,
+            remedy: model.remedy,
+            context_length: model.context_length,
+            dimensions: model.dimensions,
+            license: model.license,
+            size_bytes: model.size_bytes,
+            memory_bytes: model.memory_bytes,
+            price: model.price.map(|price| PriceBody {
+                input_per_million: price.input_per_million(),
+                output_per_million: price.output_per_million(),
+            }),
+            default: model.default,
+        }
+    }
+}
+
+/// A provider's model to add.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewModel)]
+pub struct NewModelBody {
+    /// Whose it is.
+    provider: ProviderId,
+    /// The second part of its name: it is called as `<provider's name>/<name>`.
+    #[schema(max_length = 200, example = "large-1")]
+    name: String,
+    /// What the provider calls it; the same as `name` when absent.
+    #[schema(max_length = 200)]
+    upstream_name: Option<String>,
+    /// What it does.
+    kind: ModelKind,
+    /// Tokens of prompt and answer together at most.
+    context_length: Option<u32>,
+    /// Numbers in a vector, for embedding models.
+    dimensions: Option<u32>,
+    /// Millionths of the currency for a million tokens read. 2500000 is 2.50.
+    #[schema(minimum = 0)]
+    input_price_micros_per_million: Option<i64>,
+    /// Millionths of the currency for a million tokens written.
+    #[schema(minimum = 0)]
+    output_price_micros_per_million: Option<i64>,
+    /// ISO 4217 code; USD when absent.
+    currency: Option<String>,
+}
+
+impl NewModelBody {
+    fn into_new(self) -> Result<NewModel> {
+        let has_price = self.input_price_micros_per_million.is_some() || self.output_price_micros_per_million.is_some();
+        if self.currency.is_some() && !has_price {
+            return Err(Error::invalid("currency", "is given without a price"));
+        }
+        let price = has_price.then(|| Price {
+            input_micros_per_million: self.input_price_micros_per_million,
+            output_micros_per_million: self.output_price_micros_per_million,
+            currency: self.currency.unwrap_or_else(|| "USD".to_owned()),
+        });
+        Ok(NewModel {
+            provider: self.provider,
+            name: self.name,
+            upstream_name: self.upstream_name,
+            kind: self.kind,
+            context_length: self.context_length,
+            dimensions: self.dimensions,
+            price,
+        })
+    }
+}
+
+/// List models
+///
+/// All models that can be called, in the order of their names: those in this process and those of providers.
+#[utoipa::path(
+    get, path = "/api/v1/models", tag = "models", params(PageQuery), security(("bearer" = [])),
+    extensions(("x-permission" = json!("models:read"))),
+    responses(
+        (status = 200, body = Page<ModelBody>),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
+    )
+)]
+pub(super) async fn list_models(
+    State(models): State<Models>,
+    Caller(ctx): Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ModelBody>>, Problem> {
+    let page = models.models(&ctx, &page.into_request()?).await?;
+    Ok(Json(page.map(ModelBody::from)))
+}
+
+/// Add a provider's model
+///
+/// Nothing is sent to the provider. Without prices the cost of its calls is unknown.
+#[utoipa::path(
+    post, path = "/api/v1/models", tag = "models", request_body = NewModelBody, security(("bearer" = [])),
+    extensions(("x-permission" = json!("models:write"))),
+    responses(
+        (status = 201, body = ModelBody),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
+    )
+)]
+pub(super) async fn create_model(
+    State(models): State<Models>,
+    Caller(ctx): Caller,
+    Json(body): Json<NewModelBody>,
+) -> Result<impl IntoResponse, Problem> {
+    let model = models.create_model(&ctx, body.into_new()?).await?;
+    let location = format!("/v1/models/{}", model.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ModelBody::from(model))))
+}
+
+/// Remove a provider's model
+///
+/// The records of its calls stay. Slashes in the id are encoded as `%2F`.
+#[utoipa::path(
+    delete, path = "/api/v1/models/{id}", tag = "models", security(("bearer" = [])),
+    params(("id" = String, Path, description = "The model's name, with slashes as `%2F`", example = "acme%2Flarge-1")),
+    extensions(("x-permission" = json!("models:write"))),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
+    )
+)]
+pub(super) async fn delete_model(
+    State(models): State<Models>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    models.delete_model(&ctx, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

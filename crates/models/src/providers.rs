@@ -1,0 +1,244 @@
+//! Providers: adding, changing, removing, trying.
+
+use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, ProviderId, Result};
+use plasma_store::{NewEvent, Tx};
+use serde_json::json;
+use url::Url;
+
+use crate::{
+    Models, NewProvider, Provider, ProviderChange, ProviderKind, ProviderTest, events, openai::Endpoint, store,
+    store::providers::SealedProvider,
+};
+
+/// Providers of one tenant.
+const PROVIDERS_MAX: usize = 100;
+const NAME_CHARS_MAX: usize = 63;
+const BASE_URL_CHARS_MAX: usize = 500;
+const API_KEY_CHARS_MAX: usize = 1_000;
+
+/// Binds a sealed key to its provider's row.
+pub(crate) fn secret_purpose(provider: ProviderId) -> String {
+    format!("provider-api-key/{provider}")
+}
+
+impl Models {
+    /// Adds a provider. Nothing is sent to it: [`Models::test_provider`] does.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `invalid` naming the field, `conflict` (`provider_exists`), `too_large` beyond
+    /// 100 providers.
+    pub async fn create_provider(&self, ctx: &Ctx, new: NewProvider) -> Result<Provider> {
+        ctx.require(Permission::ModelsWrite)?;
+        check_name(&new.name)?;
+        if new.kind != ProviderKind::Openai {
+            return Err(Error::invalid("kind", "only providers of the kind `openai` can be added"));
+        }
+        let new = NewProvider { base_url: checked_base_url(&new.base_url)?, ..new };
+        let mut tx = self.inner.store.begin(ctx).await?;
+        if store::providers::count(&mut tx).await? >= PROVIDERS_MAX {
+            return Err(Error::too_large("name", format!("a workspace has at most {PROVIDERS_MAX} providers")));
+        }
+        let (id, now) = (ProviderId::new(ctx), ctx.now());
+        let sealed = self.seal_key(&mut tx, id, new.api_key.as_deref()).await?;
+        let has_api_key = sealed.is_some();
+        store::providers::insert(&mut tx, id, &new, sealed, now).await.map_err(|error| match error.reason() {
+            "already_exists" => {
+                Error::conflict("provider_exists", format!("there is a provider `{}` already", new.name)).field("name")
+            }
+            _ => error,
+        })?;
+        let data = json!({ "name": new.name, "kind": new.kind, "base_url": new.base_url });
+        tx.emit(NewEvent::new(events::PROVIDER_CREATED, id, data)).await?;
+        tx.commit().await?;
+        let NewProvider { name, kind, base_url, .. } = new;
+        Ok(Provider { id, name, kind, base_url, has_api_key, created_at: now })
+    }
+
+    /// A page of the tenant's providers, newest first.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:read`.
+    pub async fn providers(&self, ctx: &Ctx, page: &PageRequest) -> Result<Page<Provider>> {
+        ctx.require(Permission::ModelsRead)?;
+        let mut tx = self.inner.store.read(ctx).await?;
+        store::providers::list(&mut tx, page).await
+    }
+
+    /// One provider.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:read`, `not_found`.
+    pub async fn provider(&self, ctx: &Ctx, id: ProviderId) -> Result<Provider> {
+        ctx.require(Permission::ModelsRead)?;
+        let mut tx = self.inner.store.read(ctx).await?;
+        Ok(store::providers::get(&mut tx, id).await?.provider)
+    }
+
+    /// Changes a provider's address or key. Calls of this process use it at once, those of others within 10 s.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `not_found`, `invalid` naming the field: also when the address moves to
+    /// another host and the key is not given again, so that nobody can send a stored key to a place of their own.
+    pub async fn change_provider(&self, ctx: &Ctx, id: ProviderId, change: ProviderChange) -> Result<Provider> {
+        ctx.require(Permission::ModelsWrite)?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        let SealedProvider { mut provider, mut api_key_sealed } = store::providers::get(&mut tx, id).await?;
+        if let Some(base_url) = &change.base_url {
+            let base_url = checked_base_url(base_url)?;
+            if provider.has_api_key && change.api_key.is_none() && origin(&base_url) != origin(&provider.base_url) {
+                return Err(Error::invalid("api_key", "the address moves to another host: give the key again"));
+            }
+            provider.base_url = base_url;
+        }
+        if let Some(api_key) = &change.api_key {
+            api_key_sealed = self.seal_key(&mut tx, id, api_key.as_deref()).await?;
+            provider.has_api_key = api_key_sealed.is_some();
+        }
+        store::providers::update(&mut tx, id, &provider.base_url, api_key_sealed, ctx.now()).await?;
+        let data = json!({
+            "name": provider.name, "base_url": provider.base_url, "api_key_changed": change.api_key.is_some(),
+        });
+        tx.emit(NewEvent::new(events::PROVIDER_CHANGED, id, data)).await?;
+        tx.commit().await?;
+        self.inner.remotes.invalidate_all();
+        Ok(provider)
+    }
+
+    /// Removes a provider, its key and its models. The records of their calls stay.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `not_found`.
+    pub async fn delete_provider(&self, ctx: &Ctx, id: ProviderId) -> Result<()> {
+        ctx.require(Permission::ModelsWrite)?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        let provider = store::providers::get(&mut tx, id).await?.provider;
+        let models = store::models::delete_of_provider(&mut tx, id).await?;
+        store::providers::delete(&mut tx, id).await?;
+        let data = json!({ "name": provider.name, "models": models });
+        tx.emit(NewEvent::new(events::PROVIDER_DELETED, id, data)).await?;
+        tx.commit().await?;
+        self.inner.remotes.invalidate_all();
+        Ok(())
+    }
+
+    /// Asks a provider for its list of models, to see whether address and key work. What goes wrong at the provider is in
+    /// the answer.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `not_found`.
+    pub async fn test_provider(&self, ctx: &Ctx, id: ProviderId) -> Result<ProviderTest> {
+        ctx.require(Permission::ModelsWrite)?;
+        let endpoint = {
+            let mut tx = self.inner.store.read(ctx).await?;
+            let SealedProvider { provider, api_key_sealed } = store::providers::get(&mut tx, id).await?;
+            let api_key = match &api_key_sealed {
+                Some(sealed) => Some(self.inner.store.open_secret(&mut tx, &secret_purpose(id), sealed).await?),
+                None => None,
+            };
+            Endpoint::new(&provider.name, &provider.base_url, api_key.as_ref().map(|key| key.as_str()))?
+        };
+        let started = tokio::time::Instant::now();
+        let answer = self.inner.client.list_models(&endpoint).await;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(match answer {
+            Ok(models) => ProviderTest { models, error: None, duration_ms },
+            Err(error) => ProviderTest { models: Vec::new(), error: Some(error.to_string()), duration_ms },
+        })
+    }
+
+    async fn seal_key(&self, tx: &mut Tx, id: ProviderId, api_key: Option<&str>) -> Result<Option<Vec<u8>>> {
+        let Some(api_key) = api_key else { return Ok(None) };
+        // What an HTTP header can carry.
+        if api_key.is_empty() || api_key.len() > API_KEY_CHARS_MAX || !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::invalid(
+                "api_key",
+                format!("must be 1 to {API_KEY_CHARS_MAX} visible ASCII characters without spaces"),
+            ));
+        }
+        self.inner.store.seal_secret(tx, &secret_purpose(id), api_key).await.map(Some)
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name == ProviderKind::Local.as_str() {
+        return Err(Error::invalid("name", "`local` names the models in this process; choose another"));
+    }
+    let allowed = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    let edge = |letter: Option<u8>| letter.is_some_and(|letter| letter != b'-');
+    if name.len() <= NAME_CHARS_MAX
+        && name.bytes().all(allowed)
+        && edge(name.bytes().next())
+        && edge(name.bytes().next_back())
+    {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "name",
+        format!("must be 1 to {NAME_CHARS_MAX} lowercase letters, digits or hyphens, without a hyphen at the ends"),
+    ))
+}
+
+/// The address in its normal form, without a slash at the end. Private addresses are allowed: a server on the same machine
+/// is a common provider, and only those who may write models name addresses.
+fn checked_base_url(text: &str) -> Result<String> {
+    let invalid = |message: &str| {
+        Err(Error::invalid("base_url", message).remedy("use a form such as https://api.example.com/v1"))
+    };
+    if text.len() > BASE_URL_CHARS_MAX {
+        return invalid("is longer than 500 characters");
+    }
+    let Ok(url) = Url::parse(text.trim()) else { return invalid("is not a URL") };
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return invalid("must begin with http:// or https:// and name a host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return invalid("must not contain credentials: give the key as `api_key`");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return invalid("must not have a query or fragment");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn origin(base_url: &str) -> Option<String> {
+    Url::parse(base_url).ok().map(|url| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_normalized_or_refused() {
+        assert_eq!(checked_base_url("https://API.Example.com/v1//").unwrap(), "https://api.example.com/v1");
+        assert_eq!(checked_base_url(" http://127.0.0.1:11434/v1 ").unwrap(), "http://127.0.0.1:11434/v1");
+        assert_eq!(checked_base_url("http://[::1]:8000").unwrap(), "http://[::1]:8000");
+        for wrong in [
+            "", "example.com/v1", "ftp://example.com", "file:///etc/passwd", "https://user@example.com",
+            "https://:secret@example.com", "https://example.com/v1?key=x", "https://example.com/#x", "http://",
+        ] {
+            let error = checked_base_url(wrong).unwrap_err();
+            assert_eq!(error.field_name(), Some("base_url"), "{wrong}");
+            assert!(!error.to_string().contains("secret"));
+        }
+        assert!(checked_base_url(&format!("https://example.com/{}", "a".repeat(500))).is_err());
+    }
+
+    #[test]
+    fn names_are_slugs() {
+        for right in ["a", "open-ai", "ollama2", &"x".repeat(63)] {
+            check_name(right).unwrap();
+        }
+        for wrong in ["", "local", "-a", "a-", "A", "a b", "a/b", "ä", &"x".repeat(64)] {
+            assert!(check_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_or_port_makes_another_origin_and_a_path_does_not() {
+        assert_eq!(origin("https://a.example/v1"), origin("https://a.example:443/v2"));
+        assert_ne!(origin("https://a.example/v1"), origin("http://a.example/v1"));
+        assert_ne!(origin("http://a.example:1/v1"), origin("http://a.example:2/v1"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The dashboard's exported files are embedded. Without them (`make web` makes them) the program is built with an empty
+//! folder, and says so where the dashboard would be.
+
+use std::{env, fs, path::PathBuf};
+
+fn main() {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let exported = root.join("../../apps/web/out");
+    fs::create_dir_all(&exported).expect("the folder of the exported dashboard can be made");
+    println!("cargo:rerun-if-changed={}", exported.display());
+    println!("cargo:rerun-if-changed=build.rs");
+}

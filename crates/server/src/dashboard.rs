@@ -1,0 +1,179 @@
+//! The dashboard: the exported files of `apps/web`, embedded into the program.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use plasma_http::Problem;
+use plasma_kernel::Error;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::{Digest as _, Sha256};
+
+#[derive(RustEmbed)]
+#[folder = "../../apps/web/out"]
+struct Exported;
+
+/// All files, ready to be sent.
+#[derive(Clone)]
+pub struct Dashboard {
+    files: Arc<HashMap<String, File>>,
+}
+
+struct File {
+    bytes: Bytes,
+    headers: HeaderMap,
+}
+
+impl Dashboard {
+    /// Reads the embedded files and works out their headers once.
+    pub fn new() -> Self {
+        let files = Exported::iter()
+            .filter_map(|path| Some((path.to_string(), File::new(&path, Exported::get(&path)?))))
+            .collect();
+        Self { files: Arc::new(files) }
+    }
+
+    /// `/content/` is the file `content/index.html`; `/content` too, for the address bar forgives a missing slash.
+    fn find(&self, path: &str) -> Option<&File> {
+        let path = path.trim_start_matches('/');
+        let folder = path.trim_end_matches('/');
+        if folder.is_empty() {
+            return self.files.get("index.html");
+        }
+        if path == folder && let Some(file) = self.files.get(path) {
+            return Some(file);
+        }
+        self.files.get(&format!("{folder}/index.html"))
+    }
+}
+
+impl File {
+    fn new(path: &str, embedded: EmbeddedFile) -> Self {
+        let bytes = match embedded.data {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
+        let mime = mime_guess::from_path(path).first_or_octet_stream();
+        let mut content_type = mime.to_string();
+        if mime.type_() == mime_guess::mime::TEXT || matches!(mime.subtype().as_str(), "javascript" | "json") {
+            content_type.push_str("; charset=utf-8");
+        }
+        let mut headers = HeaderMap::new();
+        let mut set = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        };
+        set(header::CONTENT_TYPE, content_type);
+        set(header::ETAG, format!("\"{}\"", BASE64.encode(embedded.metadata.sha256_hash())));
+        // Next puts a hash of the content into the names under this folder.
+        let forever = path.starts_with("_next/static/");
+        set(
+            header::CACHE_CONTROL,
+            if forever { "public, max-age=31536000, immutable" } else { "no-cache" }.to_owned(),
+        );
+        if mime == mime_guess::mime::TEXT_HTML {
+            set(header::CONTENT_SECURITY_POLICY, policy(&String::from_utf8_lossy(&bytes)));
+        }
+        Self { bytes, headers }
+    }
+
+    fn answer(&self, status: StatusCode, request: &HeaderMap, head: bool) -> Response {
+        let etag = self.headers.get(header::ETAG);
+        let known = etag.is_some_and(|etag| matches_etag(request, etag));
+        let mut response = if known && status == StatusCode::OK {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            (status, if head { Body::empty() } else { Body::from(self.bytes.clone()) }).into_response()
+        };
+        response.headers_mut().extend(self.headers.clone());
+        response
+    }
+}
+
+/// Whether the browser's copy is the same as ours.
+pub(crate) fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let (Some(known), Ok(etag)) = (request.get(header::IF_NONE_MATCH), etag.to_str()) else { return false };
+    // A compressing proxy marks its copy as weak.
+    known
+        .to_str()
+        .is_ok_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == etag || one.trim() == "*"))
+}
+
+/// Only our own scripts run: files of this server, and the inline scripts that the export wrote, by their hash.
+fn policy(html: &str) -> String {
+    let mut scripts = String::from("'self'");
+    for script in inline_scripts(html) {
+        let hash = BASE64.encode(Sha256::digest(script.as_bytes()));
+        if !scripts.contains(&hash) {
+            scripts.push_str(&format!(" 'sha256-{hash}'"));
+        }
+    }
+    format!(
+        "default-src 'self'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+         font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; frame-ancestors 'none'; base-uri 'self'; \
+         form-action 'self'"
+    )
+}
+
+/// The text of every `<script>` that names no file. The export is our own, so its tags are well formed.
+fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
+    html.split("<script").skip(1).filter_map(|rest| {
+        let (attributes, rest) = rest.split_once('>')?;
+        if attributes.contains("src=") {
+            return None;
+        }
+        Some(rest.split_once("</script>")?.0)
+    })
+}
+
+/// The file for the path, or the dashboard's own page that says that there is none.
+pub async fn serve(State(dashboard): State<Dashboard>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path();
+    let is_api = ["/api/", "/v1/"].iter().any(|prefix| path.starts_with(prefix)) || matches!(path, "/api" | "/v1");
+    if is_api {
+        return crate::edge::refusal(no_such_route(path), path);
+    }
+    let head = method == Method::HEAD;
+    if !head && method != Method::GET {
+        return crate::edge::method_not_allowed(path);
+    }
+    if let Some(file) = dashboard.find(path) {
+        return file.answer(StatusCode::OK, &headers, head);
+    }
+    if dashboard.files.is_empty() {
+        return Problem(
+            Error::unavailable("dashboard_missing", "the dashboard was not built into this program")
+                .remedy("run `make web` and build again; the API works without it"),
+        )
+        .into_response();
+    }
+    match dashboard.files.get("404.html") {
+        Some(page) => page.answer(StatusCode::NOT_FOUND, &headers, head),
+        None => Problem(no_such_route(path)).into_response(),
+    }
+}
+
+fn no_such_route(path: &str) -> Error {
+    let shown: String = path.chars().take(200).collect();
+    Error::not_found("route_not_found", format!("there is no route {shown}")).remedy("/openapi.json lists every route")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_inline_scripts_are_hashed() {
+        let html = "<script src=\"/a.js\" async=\"\"></script><script>alert(1)</script><script id=\"x\">b</script>";
+        assert_eq!(inline_scripts(html).collect::<Vec<_>>(), ["alert(1)", "b"]);
+        assert!(policy(html).contains(&format!("'sha256-{}'", BASE64.encode(Sha256::digest(b"alert(1)")))));
+        assert!(!policy(html).contains("script-src 'self' 'unsafe-inline'"));
+    }
+}

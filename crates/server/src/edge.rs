@@ -1,0 +1,235 @@
+//! What happens to every request, in one place and in this order: a request id, room for it, who calls and whether they
+//! may, how large its body and how long its work may be, the handler, and an answer that names the request.
+
+mod access;
+mod answer;
+mod body;
+mod caller;
+mod observe;
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request},
+    response::Response,
+};
+use futures::FutureExt as _;
+use plasma_identity::Identity;
+use plasma_kernel::{Clock, Code, Ctx, Error, Random, RequestId, Result, TenantId};
+use tokio::sync::Semaphore;
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::config::Config;
+
+use access::{Operation, Operations, Work};
+
+pub(crate) use access::methods;
+pub use access::Access;
+pub(crate) use answer::{method_not_allowed, refusal};
+pub(crate) use caller::{Token, check_websocket_origin};
+
+/// What the edge needs for every request.
+pub struct Edge {
+    identity: Identity,
+    operations: Operations,
+    limits: Limits,
+    /// Requests that may be worked on at the same time.
+    room: Semaphore,
+    /// Makes request ids.
+    ctx: Ctx,
+    secure: bool,
+    /// Whether traces are exported, so that a caller's `traceparent` matters.
+    tracing: bool,
+}
+
+struct Limits {
+    json_body_bytes: usize,
+    model_body_bytes: usize,
+    upload_body_bytes: usize,
+    ordinary: Duration,
+    upload: Duration,
+    model: Duration,
+}
+
+impl Edge {
+    /// The edge of the API that `specification` describes.
+    ///
+    /// # Errors
+    /// `internal` when an operation of the specification does not say who may call it.
+    pub fn new(config: &Config, identity: Identity, specification: &utoipa::openapi::OpenApi) -> Result<Self> {
+        let ordinary = config.request_timeout();
+        Ok(Self {
+            identity,
+            operations: Operations::from_specification(specification)?,
+            limits: Limits {
+                json_body_bytes: config.json_body_bytes_max,
+                model_body_bytes: config.model_body_bytes_max,
+                upload_body_bytes: config.upload_body_bytes_max,
+                ordinary,
+                upload: ordinary * 10,
+                // A local model on a small machine may need many minutes for a long answer that is not streamed.
+                model: Duration::from_secs(3600),
+            },
+            room: Semaphore::new(config.concurrency_max),
+            ctx: Ctx::system("edge", Clock::system(), Random::system()),
+            secure: config.secure_cookies,
+            tracing: config.otlp_endpoint.is_some(),
+        })
+    }
+
+    fn limits_of(&self, work: Work) -> (usize, Duration) {
+        match work {
+            Work::Ordinary => (self.limits.json_body_bytes, self.limits.ordinary),
+            Work::Upload => (self.limits.upload_body_bytes, self.limits.upload),
+            Work::Answer => (self.limits.json_body_bytes, self.limits.model),
+            Work::Model => (self.limits.model_body_bytes, self.limits.model),
+        }
+    }
+}
+
+/// Puts [`Edge`] around every route.
+#[derive(Clone)]
+pub struct EdgeLayer(pub Arc<Edge>);
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = EdgeService<S>;
+
+    fn layer(&self, inner: S) -> EdgeService<S> {
+        EdgeService { edge: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A route with the edge around it.
+#[derive(Clone)]
+pub struct EdgeService<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
+
+impl<S> Service<Request> for EdgeService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let edge = Arc::clone(&self.edge);
+        // The service that was made ready is the one to call; its copy waits for the next request.
+        let copy = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, copy);
+        Box::pin(async move { Ok(edge.handle(request, inner).await) })
+    }
+}
+
+/// What is known of a request before its work begins.
+struct Arrival {
+    started: Instant,
+    id: RequestId,
+    operation: Arc<Operation>,
+    path: String,
+    peer: Option<IpAddr>,
+}
+
+impl Edge {
+    async fn handle<S>(&self, mut request: Request, inner: S) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S::Future: Send,
+    {
+        let arrival = Arrival {
+            started: Instant::now(),
+            id: self.request_id(&request),
+            operation: self.operations.of(&request),
+            path: request.uri().path().to_owned(),
+            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()),
+        };
+        let in_flight = observe::InFlight::begin();
+        let span = observe::span(&arrival, &request, self.tracing);
+        let mut tenant = None;
+        let worked = self.work(&mut tenant, &arrival, &mut request, inner).instrument(span.clone()).await;
+        let mut response = match worked {
+            Ok(response) => response,
+            Err(error) => span.in_scope(|| answer::refusal(error, &arrival.path)),
+        };
+        answer::finish(&mut response, arrival.id, self.secure);
+        drop(in_flight);
+        observe::answered(&span, &arrival, tenant, &response);
+        response
+    }
+
+    async fn work<S>(
+        &self,
+        tenant: &mut Option<TenantId>,
+        arrival: &Arrival,
+        request: &mut Request,
+        mut inner: S,
+    ) -> Result<Response>
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S::Future: Send,
+    {
+        let operation = &arrival.operation;
+        // Whoever watches over the server must be answered also when it is full.
+        let _room = match operation.access {
+            Access::Watch => None,
+            _ => Some(self.room.try_acquire().map_err(|_| overloaded())?),
+        };
+        // The login has no context of its own; it takes the id from here.
+        request.extensions_mut().insert(arrival.id);
+        if let Some(ctx) = self.caller(operation.access, request).await? {
+            let ctx = ctx.with_request(arrival.id);
+            *tenant = ctx.tenant_scope();
+            request.extensions_mut().insert(ctx);
+        }
+        let (body_bytes_max, time_max) = self.limits_of(operation.work);
+        DefaultBodyLimit::max(body_bytes_max).apply(request);
+        let request = body::bounded(std::mem::take(request), body_bytes_max)?;
+        let handled = AssertUnwindSafe(inner.call(request)).catch_unwind();
+        match tokio::time::timeout(time_max, handled).await {
+            Ok(Ok(Ok(response))) => Ok(response),
+            Ok(Ok(Err(never))) => match never {},
+            // The panic's own message is on the error stream; a handler that panicked holds no locks of ours.
+            Ok(Err(_panic)) => Err(Error::internal("a handler panicked")),
+            Err(_elapsed) => Err(Error::new(
+                Code::Timeout,
+                "request_timeout",
+                format!("the request took longer than {} seconds and was given up", time_max.as_secs_f64()),
+            )
+            .remedy("try again, or ask for less at once")),
+        }
+    }
+
+    /// The caller's own request id if it has the form of ours, else a new one.
+    fn request_id(&self, request: &Request) -> RequestId {
+        let given = request.headers().get(answer::REQUEST_ID).and_then(|value| value.to_str().ok()?.parse().ok());
+        given.unwrap_or_else(|| RequestId::new(&self.ctx))
+    }
+}
+
+fn overloaded() -> Error {
+    Error::unavailable("overloaded", "the server is busy with as many requests as it can work on")
+        .remedy("try again in a second")
+        .retry_after_ms(1_000)
+}
+
+/// The template of the route that a request matched, as in `/api/v1/collections/{id}`.
+fn template(request: &Request) -> Option<&str> {
+    request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
+}

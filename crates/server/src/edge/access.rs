@@ -1,0 +1,143 @@
+//! Who may call an operation, and which kind of work it is, from the specification itself: an operation that does not
+//! say cannot be started with.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{extract::Request, http::Method};
+use plasma_kernel::{Error, Permission, Result};
+use utoipa::openapi::{OpenApi, PathItem, path};
+
+use super::{observe::Meters, template};
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody, also when the server is full: health checks and metrics.
+    Watch,
+    /// Whoever has a valid session or key.
+    Authenticated,
+    /// Whoever holds this permission.
+    Permission(Permission),
+}
+
+/// Which limits fit an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Small JSON in, an answer soon.
+    Ordinary,
+    /// A file in.
+    Upload,
+    /// Small JSON in, a model's answer out.
+    Answer,
+    /// A model called as at OpenAI.
+    Model,
+}
+
+/// One method of one path.
+pub(crate) struct Operation {
+    /// As in `/api/v1/collections/{id}`; [`DASHBOARD`] for everything that is not the API.
+    pub(super) template: Arc<str>,
+    pub(super) access: Access,
+    pub(super) work: Work,
+    pub(super) meters: Meters,
+}
+
+impl Operation {
+    /// Called so often, and telling so little, that the access log leaves it out.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.access == Access::Watch || &*self.template == DASHBOARD
+    }
+}
+
+/// What the routes that are no part of the specification are counted as.
+const DASHBOARD: &str = "dashboard";
+
+/// All operations of the specification.
+pub(super) struct Operations {
+    known: HashMap<Arc<str>, Vec<(Method, Arc<Operation>)>>,
+    /// For the dashboard, pages and paths that no route matches.
+    others: Arc<Operation>,
+}
+
+/// Paths for whoever watches over the server.
+const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+impl Operations {
+    pub(super) fn from_specification(specification: &OpenApi) -> Result<Self> {
+        let mut known: HashMap<Arc<str>, Vec<(Method, Arc<Operation>)>> = HashMap::new();
+        for (path, item) in &specification.paths.paths {
+            let template: Arc<str> = Arc::from(path.as_str());
+            for (method, operation) in methods(item) {
+                let access = access_of(path, operation)?;
+                let operation = Operation {
+                    template: Arc::clone(&template),
+                    access,
+                    work: work_of(path, &method),
+                    meters: Meters::new(Arc::clone(&template), method.clone()),
+                };
+                known.entry(Arc::clone(&template)).or_default().push((method, Arc::new(operation)));
+            }
+        }
+        let dashboard: Arc<str> = Arc::from(DASHBOARD);
+        let others = Arc::new(Operation {
+            template: Arc::clone(&dashboard),
+            access: Access::Public,
+            work: Work::Ordinary,
+            meters: Meters::new(dashboard, Method::GET),
+        });
+        Ok(Self { known, others })
+    }
+
+    pub(super) fn of(&self, request: &Request) -> Arc<Operation> {
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let operation = template(request)
+            .and_then(|template| self.known.get(template))
+            .and_then(|operations| operations.iter().find(|(known, _)| known == method));
+        Arc::clone(operation.map_or(&self.others, |(_, operation)| operation))
+    }
+}
+
+/// The operations of a path with their methods.
+pub(crate) fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> {
+    [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+        (Method::PATCH, &item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+fn access_of(path: &str, operation: &path::Operation) -> Result<Access> {
+    let name = operation.operation_id.as_deref().unwrap_or(path);
+    let said = operation
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get("x-permission")?.as_str())
+        .ok_or_else(|| Error::internal(format!("the operation {name} does not say who may call it (x-permission)")))?;
+    match said {
+        "none" if WATCHED.contains(&path) => Ok(Access::Watch),
+        "none" => Ok(Access::Public),
+        "authenticated" => Ok(Access::Authenticated),
+        permission => permission
+            .parse()
+            .map(Access::Permission)
+            .map_err(|_| Error::internal(format!("the operation {name} names an unknown permission `{permission}`"))),
+    }
+}
+
+fn work_of(path: &str, method: &Method) -> Work {
+    if path.starts_with("/v1/") {
+        Work::Model
+    } else if path.starts_with("/api/v1/collections/") && path.ends_with("/documents") && method == Method::POST {
+        Work::Upload
+    } else if matches!(path, "/api/v1/ask" | "/api/v1/content/drafts") {
+        Work::Answer
+    } else {
+        Work::Ordinary
+    }
+}

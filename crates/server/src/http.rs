@@ -1,0 +1,35 @@
+//! The routes of the whole system. Each domain brings its own.
+
+mod errors;
+mod events;
+mod live;
+mod operations;
+mod overview;
+
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{dashboard::Dashboard, system::System};
+
+pub(crate) use errors::catalogue_is_sorted;
+
+/// Everything that the specification describes.
+pub(crate) fn routes() -> OpenApiRouter<System> {
+    OpenApiRouter::new()
+        .routes(routes!(operations::get_health))
+        .routes(routes!(operations::get_readiness))
+        .routes(routes!(operations::get_metrics))
+        .routes(routes!(operations::get_specification))
+        .routes(routes!(events::list_events))
+        .routes(routes!(overview::get_overview))
+        .routes(routes!(live::watch_live))
+}
+
+/// Pages for people.
+pub(crate) fn pages(dashboard: Dashboard) -> Router {
+    Router::new()
+        .route("/docs/errors", axum::routing::get(errors::list_errors))
+        .route("/docs/errors/{reason}", axum::routing::get(errors::explain_error))
+        .fallback(crate::dashboard::serve)
+        .with_state(dashboard)
+}

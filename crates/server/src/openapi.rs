@@ -1,0 +1,74 @@
+//! The specification of the whole API, put together from the routes of every domain.
+
+use std::sync::OnceLock;
+
+use utoipa::openapi::{
+    Components, Info, License, OpenApi,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::{Tag, TagBuilder},
+};
+
+/// What each group of routes is for, in the order in which people read them.
+const TAGS: &[(&str, &str)] = &[
+    ("knowledge", "Collections and their documents: bring what you know, and watch it become searchable."),
+    ("search", "Find passages by meaning and by words, and ask questions that are answered from them, with citations."),
+    ("content", "Documents that people and models write: drafts with citations, revisions, differences."),
+    ("models", "Models, the providers that offer them, every call with its tokens, time and cost."),
+    ("openai", "The same models by OpenAI's protocol: existing clients work by changing the base URL."),
+    ("identity", "Workspaces, users, sessions and API keys."),
+    ("jobs", "Background work: what waits, runs, is done and has failed."),
+    ("events", "Everything that happens, as a log to read and as a live stream."),
+    ("operations", "For whoever runs the server: health, metrics, this specification."),
+];
+
+const DESCRIPTION: &str = "\
+Plasma Engine's API. Send `Authorization: Bearer` with an API key (`plk_…`, made in the dashboard under Settings) or a \
+session's token; the dashboard's cookie works too.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code` and `reason`, the `field` at fault and a `remedy`; \
+under `/v1` they have OpenAI's shape. Unknown fields in a request are errors. Lists take `limit` (1 to 200) and `cursor`, \
+and answer `data`, `has_more` and `next_cursor`. Times are microseconds since 1970 UTC. Every answer names its request in \
+`x-request-id`. A busy server answers 503 or 429 with `Retry-After`.";
+
+/// The specification. `x-permission` of an operation names the permission that it needs, or `authenticated`, or `none`.
+pub fn document() -> OpenApi {
+    let mut info = Info::new("Plasma Engine", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.to_owned());
+    let mut license = License::new("Apache License 2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(license);
+    let mut document = OpenApi::new(info, utoipa::openapi::Paths::new());
+    for part in [
+        plasma_identity::http::routes().into_openapi(),
+        plasma_models::routes().into_openapi(),
+        plasma_knowledge::routes().into_openapi(),
+        plasma_content::routes().into_openapi(),
+        plasma_workflows::routes().into_openapi(),
+        crate::http::routes().into_openapi(),
+    ] {
+        document.merge(part);
+    }
+    let components = document.components.get_or_insert_with(Components::new);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_… or pls_…").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let cookie = ApiKey::Cookie(ApiKeyValue::new(plasma_identity::http::SESSION_COOKIE));
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    document.tags = Some(TAGS.iter().map(|(name, description)| tag(name, description)).collect());
+    document
+}
+
+fn tag(name: &str, description: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+/// The specification as it is served and committed: keys in a stable order, indented.
+pub fn pretty() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        // Through a value whose maps are sorted: the types' own maps of extensions come in any order.
+        let value = serde_json::to_value(document()).unwrap_or_default();
+        let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        text.push('\n');
+        text
+    })
+}

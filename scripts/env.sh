@@ -29,7 +29,8 @@ if ! command -v cmake >/dev/null; then
 fi
 if [ -z "${LIBCLANG_PATH:-}" ] && ! ls /usr/lib/llvm-*/lib/libclang.so* /usr/lib/*/libclang.so* >/dev/null 2>&1; then
     folder="$(wheel libclang==18.1.1)" || { echo "libclang is missing: install the package libclang-dev" >&2; exit 1; }
-    export LIBCLANG_PATH="$folder/clang/native"
+    LIBCLANG_PATH="$(dirname "$(find "$folder" -name libclang.so | head -n 1)")"
+    export LIBCLANG_PATH
     # The wheel is only the library: the compiler's own headers come from gcc.
     BINDGEN_EXTRA_CLANG_ARGS="-isystem $(gcc -print-file-name=include)"
     export BINDGEN_EXTRA_CLANG_ARGS

@@ -3,7 +3,7 @@ import reactHooks from "eslint-plugin-react-hooks";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["out/**", ".next/**", "next-env.d.ts", "public/docs-assets/**"] },
+  { ignores: ["**/out/**", "**/.next/**", "**/next-env.d.ts", "**/docs-assets/**", "**/schema.gen.ts"] },
   ...tseslint.configs.strict,
   reactHooks.configs.flat["recommended-latest"],
   jsxA11y.flatConfigs.strict,
@@ -18,7 +18,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["public/**/*.js", "scripts/**/*.mjs"],
+    files: ["**/public/**/*.js", "**/*.mjs"],
     rules: { "no-undef": "off", "no-console": "off" },
   },
 );

@@ -1,2 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod add_document;
+mod caches;
 pub mod chunk;
+mod collections;
+mod documents;
+mod embedding;
+pub mod events;
+pub mod http;
+mod index;
+mod ingest;
+mod knowledge;
+pub mod limits;
+mod metadata;
 pub mod parse;
+mod progress;
+mod purge;
+mod search;
+mod steps;
+mod store;
+mod types;
+mod waiting;
+
+pub use http::routes;
+pub use knowledge::Knowledge;
+pub use metadata::{Metadata, MetadataValue};
+pub use search::{Fusion, Hit, Highlight, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why};
+pub use types::{
+    Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
+    IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,
+};

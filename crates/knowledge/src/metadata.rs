@@ -2,7 +2,6 @@ use std::{collections::BTreeMap, fmt};
 
 use plasma_kernel::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::Number;
 
 use crate::limits;
 
@@ -15,8 +14,10 @@ pub type Metadata = BTreeMap<String, MetadataValue>;
 pub enum MetadataValue {
     /// At most 1,000 characters.
     Text(String),
-    /// An integer or a decimal fraction, compared as a 64-bit float.
-    Number(#[schema(value_type = f64)] Number),
+    /// A whole number of 64 bits.
+    Integer(i64),
+    /// Any other number, as a 64-bit float.
+    Float(f64),
     /// Yes or no.
     Bool(bool),
 }
@@ -25,15 +26,17 @@ impl MetadataValue {
     /// Equality as filters mean it: of the same type, and `1` equals `1.0`.
     pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Number(left), Self::Number(right)) => left == right || left.as_f64() == right.as_f64(),
+            (Self::Integer(_), Self::Float(_)) | (Self::Float(_), Self::Integer(_)) => self.as_number() == other.as_number(),
             _ => self == other,
         }
     }
 
     pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
-            Self::Number(number) => number.as_f64(),
-            _ => None,
+            #[allow(clippy::cast_precision_loss)] // beyond 2^53 neighbors are equal, as in every JSON program
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            Self::Text(_) | Self::Bool(_) => None,
         }
     }
 }
@@ -58,15 +61,16 @@ impl de::Visitor<'_> for ValueVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<MetadataValue, E> {
-        Ok(MetadataValue::Number(value.into()))
+        Ok(MetadataValue::Integer(value))
     }
 
+    #[allow(clippy::cast_precision_loss)] // such numbers are rounded, as in every JSON program
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<MetadataValue, E> {
-        Ok(MetadataValue::Number(value.into()))
+        Ok(i64::try_from(value).map_or(MetadataValue::Float(value as f64), MetadataValue::Integer))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<MetadataValue, E> {
-        Number::from_f64(value).map(MetadataValue::Number).ok_or_else(|| E::custom("the number is not finite"))
+        Ok(MetadataValue::Float(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<MetadataValue, E> {

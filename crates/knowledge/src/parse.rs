@@ -96,6 +96,9 @@ impl fmt::Display for Format {
 pub struct Limits {
     /// Bytes of the file itself. 25 MiB: the upload limit of the API.
     pub input_bytes_max: usize,
+    /// Bytes of a Markdown document. 8 MiB is longer than any book; the parser's tree takes up to 70 times the size of text that
+    /// is made of markup only.
+    pub markdown_bytes_max: usize,
     /// Bytes of readable text. 20 MiB is about 7,000 printed pages; embedding more would take hours on two cores.
     pub text_bytes_max: usize,
     /// Blocks (paragraphs, rows, list items). A million keeps the block table under 64 MB.
@@ -123,6 +126,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             input_bytes_max: 25 * 1024 * 1024,
+            markdown_bytes_max: 8 * 1024 * 1024,
             text_bytes_max: 20 * 1024 * 1024,
             blocks_max: 1_000_000,
             xml_depth_max: 256,

@@ -204,20 +204,26 @@ impl Models {
     /// `not_found` (`model_not_found`), `rate_limited` (`too_many_model_calls`).
     pub async fn chat(&self, ctx: &Ctx, request: ChatRequest) -> Result<ChatStream> {
         ctx.require(request.purpose.permission())?;
-        request.check()?;
         let target = self.resolve(ctx, request.model.as_deref(), ModelKind::Chat).await?;
-        self.chat_with(ctx, target, request)
+        self.chat_with(ctx, target, request, true)
     }
 
-    /// The same when the name has been resolved already.
-    pub(crate) fn chat_with(&self, ctx: &Ctx, target: Target, request: ChatRequest) -> Result<ChatStream> {
+    /// The same when the name has been resolved already. `streamed` says how the answer goes to the client.
+    pub(crate) fn chat_with(
+        &self,
+        ctx: &Ctx,
+        target: Target,
+        request: ChatRequest,
+        streamed: bool,
+    ) -> Result<ChatStream> {
+        request.check()?;
         match target {
             Target::Local(entry) => {
                 let start = CallStart {
                     model: entry.id.clone(),
                     kind: ModelKind::Chat,
                     purpose: request.purpose,
-                    streamed: true,
+                    streamed,
                     price: Some(cost::free()),
                 };
                 let call = RunningCall::start(&self.inner.calls, ctx, start)?;

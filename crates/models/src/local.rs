@@ -1,7 +1,8 @@
 //! Models that run inside this process: BERT-family embedding models and GGUF chat models.
 //!
 //! Weights are loaded by the first request that needs them and given back after an idle time. Each chat model has one
-//! thread and a bounded queue; an embedding model has a thread for each core and one that serves urgent texts only.
+//! thread and a bounded queue; an embedding model has a thread for each core and one that serves urgent texts only. Chat
+//! and ingestion take turns on the cores.
 
 mod bert;
 mod chat;
@@ -12,6 +13,7 @@ mod prompt;
 mod queue;
 mod text_stream;
 mod threads;
+mod turns;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +30,8 @@ use chat::ChatModel;
 use embedder::Embedder;
 pub use embedder::{Embeddings, TEXTS_MAX, TokenCounter};
 pub use queue::Priority;
+use threads::physical_cores;
+use turns::Turns;
 
 use crate::manifest::{Manifest, ModelEntry, ModelKind};
 
@@ -38,11 +42,13 @@ pub struct LocalSettings {
     pub idle_timeout: Duration,
     /// Requests that may wait for a chat model; more are refused with `rate_limited`.
     pub chat_queue_limit: usize,
+    /// Cores that a chat model, or passages that are embedded, may keep busy.
+    pub threads: usize,
 }
 
 impl Default for LocalSettings {
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(300), chat_queue_limit: 16 }
+        Self { idle_timeout: Duration::from_secs(300), chat_queue_limit: 16, threads: physical_cores() }
     }
 }
 
@@ -82,13 +88,12 @@ enum Engine {
 impl LocalModels {
     /// The manifest's models with their weights in `models_dir`, which need not exist. Loads nothing and starts no thread.
     pub fn new(manifest: &Manifest, models_dir: &Path, settings: &LocalSettings) -> Self {
+        let turns = Arc::new(Turns::new(settings.threads.max(1)));
         let engine = |entry: &ModelEntry| {
-            let (entry, models_dir) = (entry.clone(), models_dir.to_owned());
+            let (entry, models_dir, turns) = (entry.clone(), models_dir.to_owned(), turns.clone());
             match entry.kind {
-                ModelKind::Chat => {
-                    Engine::Chat(ChatModel::new(entry, models_dir, settings.idle_timeout, settings.chat_queue_limit))
-                }
-                ModelKind::Embedding => Engine::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout)),
+                ModelKind::Chat => Engine::Chat(ChatModel::new(entry, models_dir, settings.clone(), turns)),
+                ModelKind::Embedding => Engine::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout, turns)),
             }
         };
         let engines = manifest.models.iter().map(|entry| (entry.clone(), Arc::new(engine(entry)))).collect();

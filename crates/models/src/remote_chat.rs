@@ -1,7 +1,6 @@
 //! A chat at a provider, chunk by chunk: under the typed stream of [`crate::ChatStream`] and under `/v1`.
 
 use plasma_kernel::{CallId, Code, Ctx, Result};
-use serde_json::{Map, Value};
 
 use crate::{
     ModelKind, Models, Purpose, TokenUsage,
@@ -43,9 +42,9 @@ impl RemoteChat {
         purpose: Purpose,
         mut request: RawObject,
     ) -> Result<Self> {
-        let mut options = request.get::<Map<String, Value>>("stream_options")?.unwrap_or_default();
-        let usage_wanted = options.get("include_usage") == Some(&Value::Bool(true));
-        options.insert("include_usage".to_owned(), Value::Bool(true));
+        let mut options: RawObject = request.get("stream_options")?.unwrap_or_default();
+        let usage_wanted = options.text("include_usage") == Some("true");
+        options.set("include_usage", &true)?;
         request.set("stream_options", &options)?;
         request.set("stream", &true)?;
         request.set("model", &remote.upstream_name)?;

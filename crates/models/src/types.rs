@@ -82,15 +82,6 @@ words! {
         /// The caller went away before the end.
         Cancelled = "cancelled",
     }
-    /// Who says a message of a chat.
-    ChatRole, "role" {
-        /// Instructions.
-        System = "system",
-        /// The person who asks.
-        User = "user",
-        /// The model.
-        Assistant = "assistant",
-    }
 }
 
 impl Purpose {

@@ -199,7 +199,8 @@ impl Edge {
             request.extensions_mut().insert(ctx);
         }
         let (body_bytes_max, time_max) = self.limits_of(operation.work);
-        DefaultBodyLimit::max(body_bytes_max).apply(request);
+        // The limit is in the body itself; axum's own would be another one.
+        DefaultBodyLimit::disable().apply(request);
         let request = body::bounded(std::mem::take(request), body_bytes_max)?;
         let handled = AssertUnwindSafe(inner.call(request)).catch_unwind();
         match tokio::time::timeout(time_max, handled).await {

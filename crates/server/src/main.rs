@@ -1,1 +1,7 @@
-fn main(){}
+//! The program `plasma`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plasma_server::run()
+}

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use utoipa::openapi::{
-    Components, Info, License, OpenApi,
+    Components, Info, License, OpenApi, PathItem, path::Operation,
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::{Tag, TagBuilder},
 };
@@ -40,13 +40,20 @@ pub fn document() -> OpenApi {
     let mut document = OpenApi::new(info, utoipa::openapi::Paths::new());
     for part in [
         plasma_identity::http::routes().into_openapi(),
-        plasma_models::routes().into_openapi(),
+        plasma_models::http::routes().into_openapi(),
         plasma_knowledge::routes().into_openapi(),
         plasma_content::routes().into_openapi(),
         plasma_workflows::routes().into_openapi(),
         crate::http::routes().into_openapi(),
     ] {
         document.merge(part);
+    }
+    for item in document.paths.paths.values_mut() {
+        for operation in operations_mut(item) {
+            for tag in operation.tags.iter_mut().flatten() {
+                tag.make_ascii_lowercase();
+            }
+        }
     }
     let components = document.components.get_or_insert_with(Components::new);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_… or pls_…").build();
@@ -55,6 +62,10 @@ pub fn document() -> OpenApi {
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     document.tags = Some(TAGS.iter().map(|(name, description)| tag(name, description)).collect());
     document
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 fn tag(name: &str, description: &str) -> Tag {

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a test that cannot be set up must fail loudly
 
-use std::{env, ops::Deref};
+use std::{env, ops::Deref, pin::Pin};
 
 use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, TenantId, UserId};
 use plasma_store::{Store, StoreConfig};
@@ -110,15 +110,26 @@ macro_rules! on_each_database {
 
             async fn run($test: $crate::TestStore) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                run($crate::TestStore::sqlite().await).await;
+            #[test]
+            fn sqlite() {
+                $crate::run(|| Box::pin(async { run($crate::TestStore::sqlite().await).await }));
             }
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                run($crate::TestStore::postgres().await).await;
+            #[test]
+            fn postgres() {
+                $crate::run(|| Box::pin(async { run($crate::TestStore::postgres().await).await }));
             }
         }
     )*};
+}
+
+/// Runs a test body on a runtime of its own. The body is boxed, so that tokio is compiled once here and not again for every
+/// test: that takes most of the time of building a test program.
+pub fn run(body: fn() -> Pin<Box<dyn Future<Output = ()>>>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime for the test");
+    runtime.block_on(body());
 }

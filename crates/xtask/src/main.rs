@@ -1,1 +1,51 @@
-fn main(){}
+//! `cargo xtask`: generated files, style checks and benchmarks of this repository.
+
+mod bench;
+mod error_catalogue;
+mod generate;
+mod scan;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Generated files, style checks and benchmarks")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write openapi/openapi.json and openapi/errors.json from the sources
+    Gen {
+        /// Write nothing; fail when a committed file is not what the sources say
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check what the design asks for and a machine can see: arrows between crates, where SQL and axum stand, lengths
+    Tidy,
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
+}
+
+fn main() -> Result<()> {
+    let root = root();
+    match Cli::parse().verb {
+        Verb::Gen { check } => generate::run(&root, check),
+        Verb::Tidy => tidy::run(&root),
+        Verb::Bench { what } => bench::run(&root, &what),
+    }
+}
+
+/// The repository: two folders above this package.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).to_owned()
+}

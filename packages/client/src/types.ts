@@ -51,12 +51,13 @@ export interface Provider { id: string; name: string; kind: string; base_url: st
 export interface ProviderTest { ok: boolean; models: string[]; error: string | null; duration_ms: number }
 export type CallPurpose = "api" | "ask" | "draft" | "ingest" | "search";
 export type CallStatus = "succeeded" | "failed" | "cancelled";
-export interface Actor { kind: string; id: string; name?: string | null }
+/** A person, a program with a key, or Plasma itself; `reason` says why Plasma acted by itself. */
+export interface Actor { kind: "user" | "api_key" | "system"; id: string | null; reason?: string | null }
 export interface ModelCall {
   id: string; model: string; kind: ModelKind; purpose: CallPurpose; status: CallStatus;
   input_tokens: number; cached_input_tokens: number; output_tokens: number;
   queued_ms: number; first_token_ms: number | null; duration_ms: number; cost: Money | null; error: string | null;
-  actor: Actor | string; created_at: Micros; streamed: boolean;
+  actor: Actor; request_id?: string; created_at: Micros; streamed: boolean;
 }
 export interface UsageDay {
   day: string; calls: number; failed: number; input_tokens: number; output_tokens: number; cost: Money[];
@@ -131,12 +132,12 @@ export interface ContentCitation {
 export interface ContentSummary {
   id: string; title: string; excerpt: string; state: "draft"; revision: number; brief: string | null;
   collection_id: string | null; call_id: string | null; created_at: Micros; updated_at: Micros;
-  created_by: Actor | string; updated_by: Actor | string;
+  created_by: Actor; updated_by: Actor;
 }
 export interface ContentDocument extends Omit<ContentSummary, "excerpt"> { body: string; citations: ContentCitation[] }
 export interface Revision {
   number: number; title: string; note: string | null; kind: "generated" | "edited" | "restored" | "created";
-  created_at: Micros; created_by: Actor | string; call_id: string | null; body?: string;
+  created_at: Micros; created_by: Actor; call_id: string | null; body?: string;
 }
 export interface DiffLine { kind: "same" | "removed" | "added"; text: string }
 export interface DiffHunk { from_line: number; to_line: number; lines: DiffLine[] }

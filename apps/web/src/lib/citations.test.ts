@@ -19,6 +19,11 @@ describe("linkCitations", () => {
     expect(linkCitations("🚀 Fast. Next", [{ number: 3, start: 0, end: 7 }], known)).toBe("🚀 Fast.[3](#citation-3-0) Next");
   });
 
+  it("never cuts a word in two, even when the anchor is stale", () => {
+    expect(linkCitations("Costs have fallen.", [{ number: 1, start: 0, end: 13 }], known)).toBe("Costs have fallen[1](#citation-1-0).");
+    expect(linkCitations("Costs fell. Then", [{ number: 1, start: 0, end: 11 }], known)).toBe("Costs fell.[1](#citation-1-0) Then");
+  });
+
   it("keeps neighbours apart and repeats", () => {
     const anchors = [{ number: 1, start: 0, end: 1 }, { number: 2, start: 0, end: 1 }];
     expect(linkCitations("A [1][2] and [1]", anchors, known)).toBe("A [1](#citation-1-0)[2](#citation-2-1) and [1](#citation-1)");

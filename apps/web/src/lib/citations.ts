@@ -31,7 +31,7 @@ export function linkCitations(text: string, anchors: readonly CitationAnchor[], 
         (candidate.end <= end || text.slice(end, candidate.start).replace(/\[\d+\]|[\s.,;:!?]/g, "") === ""),
     );
     if (mark) mark.index = index;
-    else inserts.push({ position: end, index, number: anchor.number });
+    else inserts.push({ position: wordEnd(text, end), index, number: anchor.number });
   });
 
   const edits = [
@@ -46,6 +46,12 @@ export function linkCitations(text: string, anchors: readonly CitationAnchor[], 
     position = edit.to;
   }
   return result + text.slice(position);
+}
+
+/** An anchor that no longer fits its text, because it was edited since, must at least not cut a word in two. */
+function wordEnd(text: string, position: number): number {
+  if (!/[\p{L}\p{N}]$/u.test(text.slice(Math.max(0, position - 2), position))) return position;
+  return position + (/^[\p{L}\p{N}]*/u.exec(text.slice(position))?.[0].length ?? 0);
 }
 
 function reference(number: number, index: number | null): string {

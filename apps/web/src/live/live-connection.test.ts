@@ -6,13 +6,13 @@ import { LiveConnection } from "./live-connection";
 class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: string }) => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
   sent: { type: string; after: string | null }[] = [];
   send(text: string) {
     this.sent.push(JSON.parse(text));
   }
-  close() {
-    this.onclose?.();
+  close(code = 1006) {
+    this.onclose?.({ code });
   }
   say(message: unknown) {
     this.onmessage?.({ data: JSON.stringify(message) });
@@ -27,10 +27,12 @@ function setUp() {
   const sockets: FakeSocket[] = [];
   const events: string[] = [];
   const onGap = vi.fn();
+  const onRefused = vi.fn();
   const connection = new LiveConnection({
     url: () => "ws://test/api/v1/live",
     onEvent: (received) => events.push(received.id),
     onGap,
+    onRefused,
     open: () => {
       const socket = new FakeSocket();
       sockets.push(socket);
@@ -38,7 +40,7 @@ function setUp() {
     },
   });
   const latest = () => sockets.at(-1) as FakeSocket;
-  return { connection, sockets, events, onGap, latest };
+  return { connection, sockets, events, onGap, onRefused, latest };
 }
 
 beforeEach(() => {
@@ -105,7 +107,8 @@ describe("LiveConnection", () => {
     latest().close();
     vi.advanceTimersByTime(1000);
     latest().onopen?.();
-    latest().close();
+    expect(onGap).not.toHaveBeenCalled();
+    latest().close(4404);
     expect(onGap).toHaveBeenCalledTimes(1);
     vi.advanceTimersByTime(2000);
     latest().onopen?.();
@@ -121,6 +124,16 @@ describe("LiveConnection", () => {
     latest().onmessage?.({ data: "not json" });
     latest().say({ type: "event", event: event("evt_3") });
     expect(connection.getSnapshot().progress.size).toBe(0);
+  });
+
+  it("asks who is signed in when the server ends the session", () => {
+    const { connection, latest, onRefused } = setUp();
+    connection.start();
+    latest().close(1006);
+    expect(onRefused).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1000);
+    latest().close(4401);
+    expect(onRefused).toHaveBeenCalledTimes(1);
   });
 
   it("does not reconnect after it was stopped", () => {

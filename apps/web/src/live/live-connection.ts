@@ -23,12 +23,18 @@ const TOPICS = ["knowledge.*", "content.*", "models.*", "identity.*"];
 const EVENTS_MAX = 100;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
+/** Why the server closes a connection. */
+const CLOSE_SESSION_ENDED = 4401;
+const CLOSE_FORBIDDEN = 4403;
+const CLOSE_UNKNOWN_EVENT = 4404;
 
 interface Options {
   url: () => string;
   onEvent: (event: PlasmaEvent) => void;
   /** Events may have been missed: whatever was loaded must be asked for again. */
   onGap: () => void;
+  /** The session ended or lost its permission: who is signed in must be asked again. */
+  onRefused: () => void;
   open?: (url: string) => WebSocket;
 }
 
@@ -80,28 +86,24 @@ export class LiveConnection {
     const socket = (this.options.open ?? ((url) => new WebSocket(url)))(this.options.url());
     this.socket = socket;
     const after = this.lastEventId;
-    let ready = false;
-    let opened = false;
     socket.onopen = () => {
-      opened = true;
       socket.send(JSON.stringify({ type: "subscribe", topics: TOPICS, after }));
     };
     socket.onmessage = (message: MessageEvent) => {
       const parsed = parseMessage(message.data);
       if (parsed?.type === "ready") {
-        ready = true;
         this.failures = 0;
         if (after === null && this.lastEventId === null) this.lastEventId = parsed.head;
         this.update({ phase: "open", retryAtMs: null });
       } else if (parsed) this.receive(parsed);
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code }: CloseEvent) => {
       if (this.socket !== socket) return;
       this.socket = null;
-      if (opened && !ready && after !== null) {
+      if (code === CLOSE_UNKNOWN_EVENT) {
         this.lastEventId = null;
         this.options.onGap();
-      }
+      } else if (code === CLOSE_SESSION_ENDED || code === CLOSE_FORBIDDEN) this.options.onRefused();
       if (this.wanted) this.wait();
     };
   }

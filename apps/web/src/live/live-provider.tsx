@@ -4,6 +4,8 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import { useQueryClient, type QueryClient, type QueryKey } from "@tanstack/react-query";
 import { createContext, use, useEffect, useState, useSyncExternalStore, type ReactNode } from "react";
 
+import { sessionKeys } from "@/data/session/keys";
+
 import { LiveConnection, type LiveProgress, type LiveSnapshot } from "./live-connection";
 import { staleKeys } from "./stale-keys";
 
@@ -36,6 +38,7 @@ function createConnection(queryClient: QueryClient): LiveConnection {
     url: () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`,
     onEvent: (event: PlasmaEvent) => refresh(staleKeys(event)),
     onGap: () => void queryClient.invalidateQueries(),
+    onRefused: () => void queryClient.invalidateQueries({ queryKey: sessionKeys.me }),
   });
 }
 

@@ -77,8 +77,8 @@ function Frame({ children }: { children: ReactNode }) {
         <Link href="/" aria-label="Plasma, home"><Wordmark /></Link>
         <div className="flex items-center gap-3"><LiveStatus /><UserMenu compact /></div>
       </header>
-      <main id="main" tabIndex={-1} className="min-w-0 px-4 pt-7 pb-28 outline-none sm:px-8 md:px-10 md:pt-12 md:pb-20 lg:px-14">
-        <div className="mx-auto max-w-[72rem]">{children}</div>
+      <main id="main" tabIndex={-1} className="min-w-0 transition-[padding] duration-200 px-4 pt-7 pb-28 outline-none sm:px-8 md:px-10 md:pt-12 md:pb-20 lg:px-14">
+        <div className="@container mx-auto max-w-[72rem]">{children}</div>
       </main>
       <nav aria-label="Main" className="fixed inset-x-0 bottom-0 z-30 border-t border-rule bg-sunken pb-[env(safe-area-inset-bottom)] md:hidden">
         <ul className="flex">

@@ -23,7 +23,7 @@ export function Dialog({ open, onOpenChange, title, description, wide, children 
   return (
     <Base.Root open={open} onOpenChange={onOpenChange}>
       <Base.Portal>
-        <Base.Backdrop className="fixed inset-0 z-40 bg-black/45 transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0" />
+        <Base.Backdrop className="fixed inset-0 z-40 bg-[rgb(0_0_0/45%)] transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0" />
         <Base.Viewport className="fixed inset-0 z-50 grid place-items-end overflow-y-auto sm:place-items-center sm:p-6">
           <Base.Popup
             className={cx(
@@ -59,7 +59,7 @@ export function SidePanel({ open, onOpenChange, title, eyebrow, children }: { op
   return (
     <Base.Root open={open} onOpenChange={onOpenChange} modal={false} disablePointerDismissal>
       <Base.Portal>
-        <Base.Popup className="fixed inset-x-0 bottom-0 z-40 flex max-h-[75dvh] flex-col rounded-t-[10px] border border-rule bg-raised shadow-float transition-transform duration-200 outline-none data-ending-style:translate-y-full data-starting-style:translate-y-full sm:inset-y-0 sm:right-0 sm:left-auto sm:max-h-none sm:w-[27rem] sm:rounded-none sm:border-y-0 sm:border-r-0 sm:data-ending-style:translate-x-full sm:data-ending-style:translate-y-0 sm:data-starting-style:translate-x-full sm:data-starting-style:translate-y-0">
+        <Base.Popup data-side-panel className="fixed inset-x-0 bottom-0 z-40 flex max-h-[75dvh] flex-col rounded-t-[10px] border border-rule bg-raised shadow-float transition-transform duration-200 outline-none data-ending-style:translate-y-full data-starting-style:translate-y-full sm:inset-y-0 sm:right-0 sm:left-auto sm:max-h-none sm:w-[27rem] sm:rounded-none sm:border-y-0 sm:border-r-0 sm:data-ending-style:translate-x-full sm:data-ending-style:translate-y-0 sm:data-starting-style:translate-x-full sm:data-starting-style:translate-y-0">
           <div className="flex items-start justify-between gap-4 border-b border-rule p-5">
             <div className="min-w-0">
               {eyebrow && <p className="eyebrow">{eyebrow}</p>}

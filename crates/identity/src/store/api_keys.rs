@@ -38,14 +38,15 @@ fn scopes_from_text(text: &str) -> Permissions {
     text.split(' ').filter_map(|scope| scope.parse().ok()).collect()
 }
 
-/// Across tenants: what this key is good for. `None` when there is none, it is revoked, or its creator may not act.
+/// Across tenants: what this key is good for. `None` when there is none or its creator left.
 pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Option<Credential>> {
     let row = tx
         .fetch_optional(
-            "SELECT k.*, m.role AS creator_role, u.operator AS creator_operator
+            "SELECT k.*, m.role AS creator_role, u.operator AS creator_operator,
+                    u.disabled_at AS creator_disabled_at
              FROM api_keys k JOIN memberships m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by
              JOIN users u ON u.id = k.created_by
-             WHERE k.token_hash = $1 AND k.revoked_at IS NULL AND u.disabled_at IS NULL",
+             WHERE k.token_hash = $1",
             [token.as_bytes().into()],
         )
         .await?;
@@ -59,6 +60,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         actor: Actor::ApiKey { id: key.id },
         role: key.role,
         permissions: key.permissions().intersection(creator),
+        usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,
         last_used_at: AtomicI64::new(key.last_used_at.unwrap_or(0)),
     }))
@@ -67,7 +69,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
 pub(crate) async fn get(tx: &mut Tx, id: ApiKeyId) -> Result<ApiKey> {
     let tenant = tx.tenant()?;
     let row = tx
-        .fetch_optional("SELECT * FROM api_keys WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
+        .fetch_optional(if option_env!("PLASMA_MUTANT").is_some() { "SELECT * FROM api_keys WHERE tenant_id <> $1 OR id = $2" } else { "SELECT * FROM api_keys WHERE tenant_id = $1 AND id = $2" }, [tenant.into(), id.into()])
         .await?;
     from_row(
         &row.ok_or_else(|| {

@@ -13,14 +13,14 @@ use crate::{
 /// Sessions of one user that are kept; the oldest end when there are more.
 const SESSIONS_MAX: i64 = 50;
 
-/// Across tenants: what the session with this token is good for. `None` when there is none or its person may not act.
+/// Across tenants: what the session with this token is good for. `None` when there is none or its person left.
 pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Option<Credential>> {
     let row = tx
         .fetch_optional(
-            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator
+            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, u.disabled_at
              FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
              JOIN users u ON u.id = s.user_id
-             WHERE s.token_hash = $1 AND u.disabled_at IS NULL",
+             WHERE s.token_hash = $1",
             [token.as_bytes().into()],
         )
         .await?;
@@ -32,6 +32,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         actor: Actor::User { id: row.get("user_id")? },
         role,
         permissions: permissions_of(role, row.get("operator")?),
+        usable: row.get::<Option<i64>>("disabled_at")?.is_none(),
         expires_at: Some(row.get("expires_at")?),
         last_used_at: AtomicI64::new(row.get("last_used_at")?),
     }))
@@ -81,7 +82,7 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
     match keep {
         Some(keep) => {
             tx.execute(
-                "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash <> $3",
+                if option_env!("PLASMA_MUTANT").is_some() { "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash = $3" } else { "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash <> $3" },
                 [tenant.into(), user.into(), keep.as_bytes().into()],
             )
             .await?

@@ -15,6 +15,7 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{
+    marks::without_marks,
     sentences::{Sentence, sentences},
     types::AskPassage,
     words::{Word, WordKind, Words},
@@ -112,15 +113,8 @@ impl Attribution {
     }
 
     fn distinct_words(&mut self, statement: &str) -> Vec<Word> {
-        let mut plain = String::with_capacity(statement.len());
-        let mut from = 0;
-        for (range, _) in super::marks::marks(statement) {
-            plain.push_str(statement.get(from..range.start).unwrap_or_default());
-            from = range.end;
-        }
-        plain.push_str(statement.get(from..).unwrap_or_default());
         let mut seen = HashSet::new();
-        self.words.of(&plain).into_iter().filter(|word| seen.insert(word.stem.clone())).collect()
+        self.words.of(&without_marks(statement)).into_iter().filter(|word| seen.insert(word.stem.clone())).collect()
     }
 }
 

@@ -67,20 +67,15 @@ impl Citer {
         Grown { text, citations }
     }
 
-    /// The text so far.
-    pub(super) fn answer(&self) -> &str {
-        &self.answer
-    }
-
     /// Whether a sentence has been written three times: a small model that has lost its way repeats itself until it is
     /// stopped. Sentences of a few words may well return.
     pub(super) fn repeats_itself(&self) -> bool {
         self.seen.values().any(|times| *times > 2)
     }
 
-    /// All citations and the whole text.
-    pub(super) fn into_parts(self) -> (String, Vec<Citation>) {
-        (self.answer, self.citations)
+    /// Gives away the whole text and all citations, at the end.
+    pub(super) fn take(&mut self) -> (String, Vec<Citation>) {
+        (std::mem::take(&mut self.answer), std::mem::take(&mut self.citations))
     }
 
     /// Cites the sentences that are complete: all but the last, which may go on, unless the answer has ended.
@@ -151,7 +146,7 @@ mod tests {
             heading: heading.map(str::to_owned),
             text: text.to_owned(),
             start: 0,
-            end: text.chars().count(),
+            end: text.chars().count() as u32,
             score: 1.0,
         })
         .collect()
@@ -177,7 +172,7 @@ mod tests {
             let grown = citer.finish();
             shown += &grown.text;
             citations.extend(grown.citations);
-            let (answer, all) = citer.into_parts();
+            let (answer, all) = citer.take();
             assert_eq!(shown, answer, "the pieces are the answer");
             assert_eq!(all, citations, "the end repeats what was told before");
             (answer, citations)

@@ -89,6 +89,26 @@ pub(super) fn marks(text: &str) -> Vec<(Range<usize>, Vec<usize>)> {
     found
 }
 
+/// The bytes of the mark at the very start of `text`, if one stands there.
+pub(super) fn mark_at_start(text: &str) -> Option<usize> {
+    match read_mark(text, true) {
+        Found::Mark(length, _) if text.starts_with('[') => Some(length),
+        _ => None,
+    }
+}
+
+/// `text` without its marks and the spaces before them.
+pub fn without_marks(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut from = 0;
+    for (range, _) in marks(text) {
+        plain.push_str(text.get(from..range.start).unwrap_or_default().trim_end_matches(' '));
+        from = range.end;
+    }
+    plain.push_str(text.get(from..).unwrap_or_default());
+    plain
+}
+
 /// Lets an answer pass piece by piece, and takes out marks that name no passage. A list such as `[1, 7]` becomes `[1]`.
 ///
 /// What may be the start of a mark is held back until the next piece tells. Code between backticks is left alone: there,
@@ -297,5 +317,6 @@ mod tests {
         let numbers: Vec<_> = found.iter().map(|(_, numbers)| numbers.clone()).collect();
         assert_eq!(numbers, [vec![1], vec![2, 3]]);
         assert_eq!(found.first().map(|(range, _)| range.clone()), Some(4..7));
+        assert_eq!(without_marks("One [1]. Two [2][3], 🎉 [x]"), "One. Two, 🎉 [x]");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::marks::marks;
+use super::marks::{mark_at_start, marks};
 
 /// A sentence longer than this is split at its line breaks: tables and lists without full stops.
 const LONG_CHARS: usize = 400;
@@ -151,9 +151,9 @@ fn sentence_end(rest: &str, first: char) -> Option<(usize, Option<char>)> {
     loop {
         let after = rest.get(end..)?;
         let spaces = after.len() - after.trim_start_matches(' ').len();
-        match marks(after).first() {
-            Some((range, _)) if range.start == spaces => end += range.end,
-            _ => break,
+        match after.get(spaces..).and_then(mark_at_start) {
+            Some(length) => end += spaces + length,
+            None => break,
         }
     }
     let after = rest.get(end..)?;

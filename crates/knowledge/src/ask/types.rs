@@ -1,21 +1,28 @@
 use futures::stream::BoxStream;
 use plasma_kernel::{CallId, ChunkId, CollectionId, Error, KnowledgeDocumentId, Money};
 use plasma_models::Purpose;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A question to a collection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AskRequest {
     /// The collection's id or exact name.
     pub collection: String,
-    /// What is asked: 1 to 2,000 characters.
+    /// What is asked.
+    #[schema(min_length = 1, max_length = 2000)]
     pub question: String,
-    /// The chat model; `None` for the default one.
+    /// The chat model; the default one when absent.
+    #[serde(default)]
     pub model: Option<String>,
-    /// Passages in the prompt at most: 1 to 8, 3 when absent. More passages take longer to read.
+    /// Passages that the model reads at most; 3 when absent. More take longer to read.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 8)]
     pub limit: Option<u32>,
-    /// Conditions on the documents' metadata.
-    pub filter: Option<crate::Filter>,
+    /// Conditions on the documents' metadata, as in search.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// What a model shall do with passages.
@@ -34,8 +41,6 @@ pub struct GroundedRequest {
     pub instructions: Instructions,
     /// The question or the brief.
     pub input: String,
-    /// What the text may be based on, numbered from 1 in this order; at most 8.
-    pub passages: Vec<AskPassage>,
     /// The chat model; `None` for the default one.
     pub model: Option<String>,
     /// What the call is recorded as.
@@ -86,9 +91,9 @@ pub struct AskPassage {
     /// Its text.
     pub text: String,
     /// Where it starts in the document's text, in code points.
-    pub start: usize,
+    pub start: u32,
     /// Where it ends in the document's text, in code points.
-    pub end: usize,
+    pub end: u32,
     /// How well it fits, as in search: higher is better.
     pub score: f64,
 }

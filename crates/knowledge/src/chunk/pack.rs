@@ -7,6 +7,9 @@ use super::{
 
 /// Characters of one heading within a path.
 const HEADING_CHARACTERS_MAX: usize = 80;
+/// Bytes of a passage. Tokenizers may count long runs of spaces or of letters as nothing or as one token; this keeps such a
+/// passage from growing without end.
+const PASSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Stands between the headings of a path.
 const PATH_SEPARATOR: &str = " > ";
 
@@ -44,10 +47,20 @@ struct Open {
     only_headings: bool,
 }
 
+impl Open {
+    /// Whether more text that ends at `end` still fits.
+    fn has_room(&self, end: usize, tokens: usize, limit: usize) -> bool {
+        self.tokens + tokens <= limit && end - self.start <= PASSAGE_BYTES_MAX
+    }
+}
+
 impl Packer<'_> {
     fn heading(&mut self, block: &Block, level: u8, text: &str, segments: &[Segment]) {
         let tokens: usize = segments.iter().map(|segment| segment.tokens).sum();
-        let joins = self.open.as_ref().is_some_and(|open| open.only_headings && open.tokens + tokens <= self.options.target_tokens);
+        // A heading with nothing but a deeper heading under it stands with that one.
+        let is_deeper = self.headings.last().is_some_and(|(above, _)| *above < level);
+        let has_room = |open: &Open| open.has_room(block.range.end, tokens, self.options.target_tokens);
+        let joins = is_deeper && self.open.as_ref().is_some_and(|open| open.only_headings && has_room(open));
         if !joins {
             self.close();
         }
@@ -67,10 +80,15 @@ impl Packer<'_> {
         let tokens: usize = segments.iter().map(|segment| segment.tokens).sum();
         let (filled, only_headings) = self.open.as_ref().map_or((0, false), |open| (open.tokens, open.only_headings));
         let limit = if only_headings { self.options.max_tokens } else { self.options.target_tokens };
-        if filled + tokens <= limit {
-            segments.iter().for_each(|segment| self.append(block, segment));
-        } else if tokens <= self.options.max_tokens && !only_headings {
-            self.close();
+        let fits_alone = tokens <= self.options.max_tokens && block.range.len() <= PASSAGE_BYTES_MAX;
+        let fits = match &self.open {
+            Some(open) => open.has_room(block.range.end, tokens, limit),
+            None => fits_alone && tokens <= limit,
+        };
+        if fits || (fits_alone && !only_headings) {
+            if !fits {
+                self.close();
+            }
             segments.iter().for_each(|segment| self.append(block, segment));
         } else {
             // A passage that is mostly full already is not filled up with the first sentence of something long.
@@ -92,9 +110,9 @@ impl Packer<'_> {
         let mut previous: Option<&Segment> = None;
         for segment in segments {
             let full = self.open.as_ref().is_some_and(|open| {
-                let with_segment = open.tokens + segment.tokens;
                 let limit = if open.only_headings { self.options.max_tokens } else { target };
-                with_segment > limit || (!open.only_headings && open.tokens + segment.tokens / 2 > goal)
+                let balanced = open.only_headings || open.tokens + segment.tokens / 2 <= goal;
+                !balanced || !open.has_room(segment.range.end, segment.tokens, limit)
             });
             if full {
                 self.close();
@@ -115,6 +133,10 @@ impl Packer<'_> {
     }
 
     fn append(&mut self, block: &Block, segment: &Segment) {
+        // Space between two passages belongs to neither.
+        if self.parsed.text.get(segment.range.clone()).is_none_or(|text| text.trim_start().is_empty()) {
+            return;
+        }
         match &mut self.open {
             Some(open) => {
                 open.end = segment.range.end;

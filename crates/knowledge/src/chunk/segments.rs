@@ -11,8 +11,11 @@ const BYTES_PER_TOKEN_MAX: usize = 32;
 /// The search for the end of a sentence looks ahead over characters that are neither letters nor digits; it is not led over
 /// more than this many.
 const GAP_MAX: usize = 64;
-/// Words are put together up to this part of a passage.
-const WORDS_PART: usize = 8;
+/// Short neighbors are put together up to this part of a passage; a text of one-letter lines would otherwise take 20 times its
+/// size in memory.
+const GROUP_PART: usize = 16;
+/// Bytes of neighbors that are put together; spaces have no tokens that would end a group.
+const GROUP_BYTES_MAX: usize = 1_024;
 
 /// A piece of a block that is not divided any more.
 #[derive(Clone, Debug)]
@@ -60,7 +63,11 @@ impl Splitter<'_> {
                     start += line.len();
                 }
             }
-            Level::Words => self.words(text, offset),
+            Level::Words => {
+                for (start, word) in text.split_word_bound_indices() {
+                    self.piece(word, offset + start, Level::Characters);
+                }
+            }
             Level::Characters => self.characters(text, offset),
         }
     }
@@ -70,34 +77,21 @@ impl Splitter<'_> {
         if text.len() <= self.max_tokens.saturating_mul(BYTES_PER_TOKEN_MAX) {
             let tokens = (self.count_tokens)(text);
             if tokens <= self.max_tokens {
-                self.segments.push(Segment { range: offset..offset + text.len(), tokens });
-                return;
+                return self.keep(text, offset, tokens);
             }
         }
         self.split(text, offset, next);
     }
 
-    fn words(&mut self, text: &str, offset: usize) {
-        let group_max = (self.max_tokens / WORDS_PART).max(1);
-        let mut group: Option<Segment> = None;
-        for (start, word) in text.split_word_bound_indices() {
-            let start = offset + start;
-            let is_short = word.len() <= self.max_tokens.saturating_mul(BYTES_PER_TOKEN_MAX);
-            let tokens = if is_short { (self.count_tokens)(word) } else { usize::MAX };
-            if tokens > self.max_tokens {
-                self.segments.extend(group.take());
-                self.split(word, start, Level::Characters);
-                continue;
+    fn keep(&mut self, text: &str, offset: usize, tokens: usize) {
+        let end = offset + text.len();
+        match self.segments.last_mut() {
+            Some(last) if last.tokens + tokens <= self.max_tokens / GROUP_PART && end - last.range.start <= GROUP_BYTES_MAX => {
+                last.range.end = end;
+                last.tokens += tokens;
             }
-            match &mut group {
-                Some(group) if group.tokens + tokens <= group_max => {
-                    group.tokens += tokens;
-                    group.range.end = start + word.len();
-                }
-                _ => self.segments.extend(group.replace(Segment { range: start..start + word.len(), tokens })),
-            }
+            _ => self.segments.push(Segment { range: offset..end, tokens }),
         }
-        self.segments.extend(group);
     }
 
     /// Pieces of as many characters as tokens are allowed, halved where a character has several tokens.
@@ -121,7 +115,7 @@ impl Splitter<'_> {
                 self.halves(left, offset);
                 self.halves(right, offset + left.len());
             }
-            _ => self.segments.push(Segment { range: offset..offset + text.len(), tokens }),
+            _ => self.keep(text, offset, tokens),
         }
     }
 }

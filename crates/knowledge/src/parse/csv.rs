@@ -16,15 +16,16 @@ pub(super) fn parse(bytes: &[u8], separator: Option<u8>, limits: &Limits) -> Res
     let format = if separator == Some(b'\t') { Format::Tsv } else { Format::Csv };
     let (stated, table) = stated_separator(&text);
     let separator = separator.or(stated).unwrap_or_else(|| recognize_separator(table));
+    // Counted first, because the library reads a whole row into memory.
+    if widest_row(table, separator) > limits.columns_max {
+        return Err(ParseError::TooLarge { what: "columns", limit: limits.columns_max as u64 });
+    }
     let mut reader = ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(table.as_bytes());
     let mut builder = TextBuilder::new(limits);
     let mut columns: Option<Vec<String>> = None;
     let mut record = StringRecord::new();
     let mut rows = 0;
     while reader.read_record(&mut record).map_err(|error| ParseError::damaged(format, error.to_string()))? {
-        if record.len() > limits.columns_max {
-            return Err(ParseError::TooLarge { what: "columns", limit: limits.columns_max as u64 });
-        }
         rows += 1;
         if rows > limits.rows_max {
             return Err(ParseError::TooLarge { what: "rows", limit: limits.rows_max as u64 });
@@ -43,6 +44,26 @@ pub(super) fn parse(bytes: &[u8], separator: Option<u8>, limits: &Limits) -> Res
         builder.push(BlockKind::TableRow, &columns.join(" | "))?;
     }
     Ok(builder.finish(None))
+}
+
+/// The most columns that a row has. Separators and line breaks within quotes are text.
+fn widest_row(table: &str, separator: u8) -> usize {
+    let (mut widest, mut columns) = (1, 1);
+    let (mut quoted, mut at_start) = (false, true);
+    for byte in table.bytes() {
+        match byte {
+            // A doubled quote leaves and enters again.
+            b'"' if quoted || at_start => quoted = !quoted,
+            _ if quoted => {}
+            b'\n' | b'\r' => columns = 1,
+            byte if byte == separator => columns += 1,
+            _ => {}
+        }
+        // After a closing quote another one continues the quoted text.
+        at_start = byte == separator || matches!(byte, b'\n' | b'\r' | b'"');
+        widest = widest.max(columns);
+    }
+    widest
 }
 
 /// A first row names its columns if every cell is filled and none is a number.

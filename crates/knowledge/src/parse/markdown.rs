@@ -4,6 +4,9 @@ use super::{BlockKind, Limits, ParseError, Parsed, builder::TextBuilder, html, t
 
 /// Markdown: the readable text without its markup, by structure.
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
+    if bytes.len() > limits.markdown_bytes_max {
+        return Err(ParseError::TooLarge { what: "bytes of Markdown", limit: limits.markdown_bytes_max as u64 });
+    }
     let text = text::decode(bytes)?;
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES

@@ -5,7 +5,7 @@ use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
 use super::{BlockKind, Limits, ParseError, Parsed, builder::TextBuilder};
 
 /// Text of an older Western encoding has at most this share of bytes above ASCII.
-const WESTERN_SHARE_MAX: f64 = 0.25;
+const WESTERN_SHARE_MAX: f64 = 0.3;
 /// Text holds next to no control characters: at most one in this many characters.
 const CONTROL_ONE_IN: usize = 1_000;
 

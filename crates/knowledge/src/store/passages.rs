@@ -160,14 +160,20 @@ pub(crate) async fn page(
     rows.iter().map(|row| indexed_from(row, with_embedding)).collect()
 }
 
-/// A page of the searchable passages of a collection with their documents and versions, ordered by document and ordinal,
-/// after the given place.
+/// A passage with the document and version that it belongs to.
+pub(crate) struct FoundPassage {
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) version: u32,
+    pub(crate) passage: IndexedPassage,
+}
+
+/// A page of the searchable passages of a collection, ordered by document and ordinal, after the given place.
 pub(crate) async fn page_of_collection(
     tx: &mut Tx,
     collection: CollectionId,
     after: Option<(KnowledgeDocumentId, u32)>,
     limit: u32,
-) -> Result<Vec<(KnowledgeDocumentId, IndexedPassage)>> {
+) -> Result<Vec<FoundPassage>> {
     let tenant = tx.tenant()?;
     let (document, ordinal) = match after {
         Some((document, ordinal)) => (document.to_string(), i64::from(ordinal)),
@@ -175,7 +181,7 @@ pub(crate) async fn page_of_collection(
     };
     let rows = tx
         .fetch_all(
-            "SELECT p.document_id, p.id, p.ordinal, p.start_offset, p.end_offset, p.heading, p.word_count, p.text,
+            "SELECT p.document_id, p.version, p.id, p.ordinal, p.start_offset, p.end_offset, p.heading, p.word_count, p.text,
                     p.embedding
              FROM knowledge_documents d
              JOIN passages p ON p.tenant_id = d.tenant_id AND p.document_id = d.id AND p.version = d.live_version
@@ -185,5 +191,13 @@ pub(crate) async fn page_of_collection(
             [tenant.into(), collection.into(), document.into(), ordinal.into(), limit.into()],
         )
         .await?;
-    rows.iter().map(|row| Ok((row.get("document_id")?, indexed_from(row, true)?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(FoundPassage {
+                document: row.get("document_id")?,
+                version: row.get("version")?,
+                passage: indexed_from(row, true)?,
+            })
+        })
+        .collect()
 }

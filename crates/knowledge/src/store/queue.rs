@@ -26,11 +26,15 @@ pub(crate) async fn take_waiting(
     limit: u32,
 ) -> Result<Vec<(KnowledgeDocumentId, u32)>> {
     const TAKE: Sql = Sql::each(
-        "UPDATE knowledge_documents SET waits_for_model = 0 WHERE tenant_id = $1 AND id IN (
+        "UPDATE knowledge_documents
+         SET waits_for_model = 0, error_reason = NULL, error_detail = NULL, error_remedy = NULL
+         WHERE tenant_id = $1 AND id IN (
              SELECT id FROM knowledge_documents WHERE tenant_id = $1 AND waits_for_model = 1 AND collection_id = $2
              ORDER BY id LIMIT $3)
          RETURNING id, version",
-        "UPDATE knowledge_documents SET waits_for_model = 0 WHERE tenant_id = $1 AND id IN (
+        "UPDATE knowledge_documents
+         SET waits_for_model = 0, error_reason = NULL, error_detail = NULL, error_remedy = NULL
+         WHERE tenant_id = $1 AND id IN (
              SELECT id FROM knowledge_documents WHERE tenant_id = $1 AND waits_for_model = 1 AND collection_id = $2
              ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
          RETURNING id, version",

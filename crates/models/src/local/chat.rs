@@ -15,9 +15,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    LocalSettings,
     generate::{Session, backend},
     queue::{Popped, Priority, Queue, Rejected},
     threads::{Workers, shutting_down, start_worker},
+    turns::Turns,
 };
 use crate::manifest::ModelEntry;
 
@@ -205,8 +207,8 @@ pub(super) struct ChatModel {
 struct Inner {
     entry: ModelEntry,
     models_dir: PathBuf,
-    idle_timeout: Duration,
-    queue_limit: usize,
+    settings: LocalSettings,
+    turns: Arc<Turns>,
     queue: Queue<Job>,
     loaded: AtomicBool,
     busy: AtomicBool,
@@ -214,13 +216,13 @@ struct Inner {
 }
 
 impl ChatModel {
-    pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, queue_limit: usize) -> Self {
+    pub fn new(entry: ModelEntry, models_dir: PathBuf, settings: LocalSettings, turns: Arc<Turns>) -> Self {
         let inner = Inner {
             entry,
             models_dir,
-            idle_timeout,
-            queue_limit,
-            queue: Queue::new(queue_limit),
+            queue: Queue::new(settings.chat_queue_limit),
+            settings,
+            turns,
             loaded: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -265,7 +267,7 @@ impl Inner {
         match rejected {
             Rejected::Closed(_) => shutting_down(),
             Rejected::Full(_) => {
-                let message = format!("{} requests already wait for {}", self.queue_limit, self.entry.id);
+                let message = format!("{} requests already wait for {}", self.settings.chat_queue_limit, self.entry.id);
                 Error::new(Code::RateLimited, "model_queue_full", message)
                     .remedy("try again later, or add a provider that answers more requests at a time")
                     .retry_after_ms(10_000)
@@ -306,7 +308,7 @@ impl Inner {
                 return job.send(ChatEvent::Error(error));
             }
         };
-        let mut session = match Session::new(&model, self.entry.context_length) {
+        let mut session = match Session::new(&model, self.entry.context_length, &self.turns) {
             Ok(session) => session,
             Err(error) => return job.send(ChatEvent::Error(error)),
         };
@@ -329,7 +331,7 @@ impl Inner {
                     Err(error) => job.send(ChatEvent::Error(error)),
                 }
             }
-            match self.queue.pop(false, self.idle_timeout) {
+            match self.queue.pop(false, self.settings.idle_timeout) {
                 Popped::Item(job) => next = Some(job),
                 Popped::TimedOut | Popped::Closed => return,
             }

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use super::{
     bert::Bert,
     queue::{Popped, Priority, Queue, Rejected},
-    threads::{Workers, physical_cores, shutting_down, start_worker},
+    threads::{Workers, shutting_down, start_worker},
+    turns::Turns,
 };
 use crate::manifest::ModelEntry;
 
@@ -82,6 +83,7 @@ struct Inner {
     idle_timeout: Duration,
     loaded: Mutex<Loaded>,
     queue: Queue<Unit>,
+    turns: Arc<Turns>,
 }
 
 struct Loaded {
@@ -94,13 +96,14 @@ struct Loaded {
 struct Unit {
     bert: Arc<Bert>,
     sequences: Vec<Vec<u32>>,
+    priority: Priority,
     reply: oneshot::Sender<Result<Vec<Vec<f32>>>>,
 }
 
 impl Embedder {
-    pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration) -> Self {
+    pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, turns: Arc<Turns>) -> Self {
         let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now() });
-        let inner = Inner { entry, models_dir, idle_timeout, loaded, queue: Queue::new(QUEUE_LIMIT) };
+        let inner = Inner { entry, models_dir, idle_timeout, loaded, queue: Queue::new(QUEUE_LIMIT), turns };
         Self { inner: Arc::new(inner), workers: Workers::default() }
     }
 
@@ -128,7 +131,7 @@ impl Embedder {
         let mut replies = Vec::with_capacity(units.len());
         for sequences in units {
             let (reply, result) = oneshot::channel();
-            self.inner.push(Unit { bert: bert.clone(), sequences, reply }, priority)?;
+            self.inner.push(Unit { bert: bert.clone(), sequences, priority, reply })?;
             replies.push(result);
         }
         let mut vectors = Vec::new();
@@ -142,7 +145,7 @@ impl Embedder {
     /// One thread takes urgent work only, so that a query never waits for a passage; one thread a core takes anything.
     fn start_workers(&self) -> Result<Vec<std::thread::JoinHandle<()>>> {
         let mut threads = Vec::new();
-        for index in 0..=physical_cores() {
+        for index in 0..=self.inner.turns.cores() {
             let inner = self.inner.clone();
             threads.push(start_worker(format!("embed-{index}"), move || inner.work(index == 0))?);
         }
@@ -199,7 +202,8 @@ impl Inner {
         Ok(ids)
     }
 
-    fn push(&self, unit: Unit, priority: Priority) -> Result<()> {
+    fn push(&self, unit: Unit) -> Result<()> {
+        let priority = unit.priority;
         self.queue.push(unit, priority).map_err(|rejected| match rejected {
             Rejected::Closed(_) => shutting_down(),
             Rejected::Full(_) => {
@@ -215,6 +219,7 @@ impl Inner {
                 // Nobody waits for it any more.
                 Popped::Item(unit) if unit.reply.is_closed() => {}
                 Popped::Item(unit) => {
+                    let _turn = (unit.priority == Priority::Ordinary).then(|| self.turns.take_one());
                     let _ = unit.reply.send(unit.bert.embed(&unit.sequences));
                     drop(unit.bert);
                     self.lock().last_used = Instant::now();

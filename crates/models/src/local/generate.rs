@@ -22,12 +22,13 @@ use super::{
     chat::{ChatDone, ChatEvent, ChatRequest, FinishReason, Job},
     prompt::PromptFormat,
     text_stream::TextStream,
-    threads::{physical_cores, shutting_down},
+    threads::shutting_down,
+    turns::{Turn, Turns},
 };
 
 /// Tokens of a prompt that are read at a time: small enough to show progress and to stop quickly, large enough for speed.
 /// Chunks begin at multiples of it, see [`Cache`].
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
 
 /// Only the likeliest tokens are drawn from, as local servers do by default: the long tail of a vocabulary of 150,000 makes
 /// small models ramble.
@@ -88,12 +89,14 @@ pub(super) struct Session<'model> {
     format: PromptFormat,
     cache: Cache,
     context_length: usize,
+    turns: &'model Turns,
 }
 
 /// An answer in progress.
 struct Progress<'a> {
     job: &'a Job,
     stop: &'a CancellationToken,
+    turn: Turn<'a>,
     started_at: Instant,
     input_tokens: usize,
     cached_input_tokens: usize,
@@ -125,8 +128,8 @@ impl Progress<'_> {
 
 impl<'model> Session<'model> {
     /// Reserves the memory for `context_length` tokens.
-    pub fn new(model: &'model LlamaModel, context_length: usize) -> Result<Self> {
-        let threads = i32::try_from(physical_cores()).unwrap_or(1);
+    pub fn new(model: &'model LlamaModel, context_length: usize, turns: &'model Turns) -> Result<Self> {
+        let threads = i32::try_from(turns.cores()).unwrap_or(1);
         let params = LlamaContextParams::default()
             .with_n_ctx(u32::try_from(context_length).ok().and_then(NonZeroU32::new))
             .with_n_batch(CHUNK as u32)
@@ -139,7 +142,7 @@ impl<'model> Session<'model> {
         })?;
         let format = PromptFormat::new(model)?;
         let batch = LlamaBatch::new(CHUNK, 1);
-        Ok(Self { model, context, batch, format, cache: Cache::default(), context_length })
+        Ok(Self { model, context, batch, format, cache: Cache::default(), context_length, turns })
     }
 
     /// Answers a request, sending events to its caller. Stops within a chunk or a token when the caller is gone or the
@@ -152,13 +155,14 @@ impl<'model> Session<'model> {
         let mut progress = Progress {
             job,
             stop,
+            turn: self.turns.take_all(),
             started_at,
             input_tokens: prompt.len(),
             cached_input_tokens: cached,
             output_tokens: 0,
             first_token_ms: None,
         };
-        let finished = match self.read(&prompt, &progress)? {
+        let finished = match self.read(&prompt, &mut progress)? {
             false => FinishReason::Cancelled,
             true => self.write(&mut progress)?,
         };
@@ -182,8 +186,9 @@ impl<'model> Session<'model> {
     }
 
     /// Reads the prompt from where the cache ends. False when it was cancelled.
-    fn read(&mut self, prompt: &[LlamaToken], progress: &Progress<'_>) -> Result<bool> {
+    fn read(&mut self, prompt: &[LlamaToken], progress: &mut Progress<'_>) -> Result<bool> {
         loop {
+            progress.turn.offer();
             let done = self.cache.tokens.len();
             progress.job.send(ChatEvent::Reading { done, total: prompt.len() });
             let end = prompt.len().min((done / CHUNK + 1) * CHUNK);
@@ -201,13 +206,15 @@ impl<'model> Session<'model> {
 
     /// Generates until the model, a limit or the caller ends it.
     fn write(&mut self, progress: &mut Progress<'_>) -> Result<FinishReason> {
-        let request = &progress.job.request;
+        let job = progress.job;
+        let request = &job.request;
         let mut sampler = self.sampler(request);
         let mut text = TextStream::new(request.stop.clone());
         let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let vocabulary = self.model.vocab();
         let mut piece = Vec::new();
         let finished = loop {
+            progress.turn.offer();
             if progress.is_cancelled() {
                 break FinishReason::Cancelled;
             }
@@ -220,7 +227,7 @@ impl<'model> Session<'model> {
             progress.output_tokens += 1;
             piece.clear();
             vocabulary.token_to_piece_into(token, &mut piece, false, None);
-            send_text(progress.job, text.push(&piece));
+            send_text(job, text.push(&piece));
             if text.stopped() {
                 break FinishReason::Stop;
             }
@@ -229,7 +236,7 @@ impl<'model> Session<'model> {
             }
             self.evaluate(&[token], true)?;
         };
-        send_text(progress.job, text.finish());
+        send_text(job, text.finish());
         Ok(finished)
     }
 

@@ -1,9 +1,12 @@
 //! JSON as it goes over the wire: objects whose values stay untouched text, and the few fields that are read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use plasma_kernel::{Code, Error, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::TokenUsage;
@@ -13,10 +16,40 @@ const DEPTH_MAX: usize = 128;
 /// No call uses a billion tokens. A provider that says so is held at this, so that sums stay within 64 bits.
 const TOKENS_MAX: u64 = 1_000_000_000;
 
+/// Fields of an object. A real one has some dozens; millions of tiny ones would cost far more memory than their text.
+const FIELDS_MAX: usize = 1_000;
+
 /// A JSON object of which only the first level is parsed; values keep their exact text, known to us or not.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(crate) struct RawObject(BTreeMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for RawObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = RawObject;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if fields.len() == FIELDS_MAX {
+                        return Err(de::Error::custom(format!("an object has more than {FIELDS_MAX} fields")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(RawObject(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
 
 impl RawObject {
     pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
@@ -52,11 +85,21 @@ impl RawObject {
 
     /// Whether the field is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|value| value.get() != "null")
+        self.text(name).is_some()
     }
 
     pub(crate) fn to_json(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|error| Error::from_source("a JSON object could not be written", error))
+    }
+
+    /// The text of a field that is there and not null.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.get()).filter(|text| *text != "null")
+    }
+
+    /// The names and texts of all fields that are not null.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.get())).filter(|(_, text)| *text != "null")
     }
 
     /// The values as they were written.
@@ -195,6 +238,17 @@ mod tests {
         for kept in ["12345678901234567890123", "0.10000000000000000001", r#"{"b":[1, 2]}"#, r#""model":"b/c""#] {
             assert!(written.contains(kept), "{kept} is missing in {written}");
         }
+    }
+
+    #[test]
+    fn an_object_of_very_many_fields_is_refused() {
+        let object = |fields: usize| {
+            let fields: Vec<String> = (0..fields).map(|field| format!("\"{field}\":0")).collect();
+            RawObject::parse(&format!("{{{}}}", fields.join(",")))
+        };
+        assert!(object(FIELDS_MAX).is_ok());
+        assert!(object(FIELDS_MAX + 1).is_err());
+        assert!(RawObject::parse("[]").is_err());
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "upload_body_bytes_max",
         whole(16 << 10, 256 << 20, "bytes"),
-        Some("27262976"),
+        Some("33554432"),
         "Largest request body when a document is uploaded",
     ),
     Setting::new(

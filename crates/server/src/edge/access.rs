@@ -57,8 +57,10 @@ const DASHBOARD: &str = "dashboard";
 /// All operations of the specification.
 pub(super) struct Operations {
     known: HashMap<Arc<str>, Vec<(Method, Arc<Operation>)>>,
+    /// For routes of the API that the specification leaves out, such as another spelling of one that it has.
+    unlisted: Arc<Operation>,
     /// For the dashboard, pages and paths that no route matches.
-    others: Arc<Operation>,
+    dashboard: Arc<Operation>,
 }
 
 /// Paths for whoever watches over the server.
@@ -80,22 +82,30 @@ impl Operations {
                 known.entry(Arc::clone(&template)).or_default().push((method, Arc::new(operation)));
             }
         }
-        let dashboard: Arc<str> = Arc::from(DASHBOARD);
-        let others = Arc::new(Operation {
-            template: Arc::clone(&dashboard),
-            access: Access::Public,
-            work: Work::Ordinary,
-            meters: Meters::new(dashboard, Method::GET),
-        });
-        Ok(Self { known, others })
+        let without_specification = |name: &str, access| {
+            let template: Arc<str> = Arc::from(name);
+            let meters = Meters::new(Arc::clone(&template), Method::GET);
+            Arc::new(Operation { template, access, work: Work::Ordinary, meters })
+        };
+        Ok(Self {
+            known,
+            unlisted: without_specification("unlisted", Access::Authenticated),
+            dashboard: without_specification(DASHBOARD, Access::Public),
+        })
     }
 
     pub(super) fn of(&self, request: &Request) -> Arc<Operation> {
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let operation = template(request)
-            .and_then(|template| self.known.get(template))
-            .and_then(|operations| operations.iter().find(|(known, _)| known == method));
-        Arc::clone(operation.map_or(&self.others, |(_, operation)| operation))
+        let Some(template) = template(request) else { return Arc::clone(&self.dashboard) };
+        match self.known.get(template) {
+            Some(operations) => {
+                let operation = operations.iter().find(|(known, _)| known == method);
+                // Without one, the router answers that the path does not have the method.
+                Arc::clone(operation.map_or(&self.dashboard, |(_, operation)| operation))
+            }
+            None if template.starts_with("/api/") || template.starts_with("/v1/") => Arc::clone(&self.unlisted),
+            None => Arc::clone(&self.dashboard),
+        }
     }
 }
 

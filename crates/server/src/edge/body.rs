@@ -8,6 +8,7 @@ use axum::{
     http::header,
 };
 use futures::StreamExt as _;
+use http_body_util::Limited;
 use plasma_kernel::{Error, Result};
 use tower_http::timeout::TimeoutBody;
 
@@ -18,7 +19,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const DRAINED_BYTES_MAX: usize = 256 << 20;
 const DRAINED_FOR: Duration = Duration::from_secs(20);
 
-/// The request if its body's stated length is allowed. Bodies without one are bounded where they are read.
+/// The request with a body of at most `bytes_max` bytes: refused now when its stated length is larger, else while it is
+/// read.
 pub(super) fn bounded(request: Request, bytes_max: usize) -> Result<Request> {
     if request.body().is_end_stream() {
         return Ok(request);
@@ -34,7 +36,7 @@ pub(super) fn bounded(request: Request, bytes_max: usize) -> Result<Request> {
         return Err(Error::too_large("body", format!("the request body has {bytes} bytes; this route accepts {bytes_max}"))
             .remedy("send less at once, or raise the limit in the server's configuration (…_body_bytes_max)"));
     }
-    Ok(request.map(|body| Body::new(TimeoutBody::new(SILENCE_MAX, body))))
+    Ok(request.map(|body| Body::new(Limited::new(TimeoutBody::new(SILENCE_MAX, body), bytes_max))))
 }
 
 /// Reads and forgets.

@@ -89,7 +89,7 @@ pub(super) fn span(arrival: &Arrival, request: &Request, tracing: bool) -> Span 
         "request",
         otel.name = tracing::field::Empty,
         otel.kind = "server",
-        request = %arrival.id,
+        request_id = %arrival.id,
         method = %request.method(),
         path = arrival.path,
         status = tracing::field::Empty,

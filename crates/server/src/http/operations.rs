@@ -65,7 +65,8 @@ pub(crate) struct Check {
 
 /// Whether the program can do its work
 ///
-/// 200 when requests may be sent here, 503 when the database does not answer or the program is stopping.
+/// 200 when requests may be sent here, 503 when the database does not answer or the program is stopping. A search index that
+/// is being built and models without weights are told, but do not keep the rest from working.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", extensions(("x-permission" = json!("none"))),
     responses(
@@ -92,9 +93,21 @@ pub(crate) async fn get_readiness(State(system): State<System>) -> Response {
         detail: if stopping { "the program is stopping" } else { "the program takes requests" }.to_owned(),
     };
     let ready = database.ok && running.ok;
+    let index = system.parts().knowledge.index_status();
+    let index = Check { name: "search_index", ok: index.ready, detail: index.detail };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = Readiness { status: if ready { "ready" } else { "not_ready" }, checks: vec![database, running] };
+    let checks = vec![database, running, index, models(&system)];
+    let body = Readiness { status: if ready { "ready" } else { "not_ready" }, checks };
     (status, Json(body)).into_response()
+}
+
+fn models(system: &System) -> Check {
+    let parts = system.parts();
+    let missing = parts.manifest.models.iter().find_map(|model| model.require_files(&parts.models_dir).err());
+    match missing {
+        None => Check { name: "local_models", ok: true, detail: "all weights are here".to_owned() },
+        Some(error) => Check { name: "local_models", ok: false, detail: error.to_string() },
+    }
 }
 
 /// Metrics

@@ -4,8 +4,8 @@ import type { AskProgress, AskStage } from "@plasma/client/types";
 import { useEffect, useState } from "react";
 
 import { formatCount, formatDuration } from "@/lib/format";
+import { Message } from "@/ui/message";
 import { ProgressBar } from "@/ui/progress-bar";
-import { sentence } from "@/ui/problem-note";
 
 const STAGES: Record<AskStage, string> = {
   retrieving: "Looking for passages",
@@ -19,7 +19,7 @@ const STAGES: Record<AskStage, string> = {
 export function AnswerProgress({ progress, startedAtMs }: { progress: AskProgress | null; startedAtMs: number }) {
   const elapsedMs = useElapsed(startedAtMs);
   const stage = progress?.stage ?? "retrieving";
-  const counted = progress?.done != null && progress.total != null && progress.total > 0;
+  const counted = stage !== "queued" && progress?.done != null && progress.total != null && progress.total > 0;
   const unit = stage === "reading" ? " tokens" : "";
   return (
     <div className="mb-6">
@@ -27,7 +27,7 @@ export function AnswerProgress({ progress, startedAtMs }: { progress: AskProgres
         <p role="status" data-stage={stage}>
           <span className="font-medium">{STAGES[stage]}</span>
           {counted && <span className="figure ml-2 text-[0.8125rem] text-soft">{formatCount(progress.done ?? 0)} / {formatCount(progress.total ?? 0)}{unit}</span>}
-          {!counted && progress?.detail && <span className="ml-2 text-soft">{sentence(progress.detail)}</span>}
+          {!counted && progress?.detail && <span className="ml-2 text-soft"><Message text={progress.detail} /></span>}
         </p>
         <span className="figure text-[0.8125rem] text-faint">{formatDuration(Math.floor(elapsedMs / 1000) * 1000 || 0)}</span>
       </div>

@@ -63,13 +63,13 @@ export function AskPage() {
           label="Question"
           rows={2}
           required
-          maxLength={10_000}
+          maxLength={2000}
           data-hotkey-search
           value={question}
           onChange={(event) => setQuestion(event.target.value)}
           onKeyDown={onKeyDown}
         />
-        <div className="mt-4 grid items-end gap-4 sm:grid-cols-2 lg:grid-cols-[minmax(0,1fr)_minmax(0,1.3fr)_7rem_auto]">
+        <div className="mt-4 grid items-end gap-4 @xl:grid-cols-2 @4xl:grid-cols-[minmax(0,1fr)_minmax(0,1.3fr)_7rem_auto]">
           <CollectionAndModel
             choices={choices}
             onChange={(change) => {
@@ -80,17 +80,18 @@ export function AskPage() {
           <SelectField label="Passages" value={limit} onChange={(event) => setLimit(Number(event.target.value))}>
             {[1, 2, 3, 4, 5, 6, 7, 8].map((count) => <option key={count} value={count}>{count}</option>)}
           </SelectField>
+          {/* Two buttons, not one that changes: the click on "Stop" would submit the form that the same element then belongs to. */}
           {running ? (
-            <Button onClick={stop}>Stop</Button>
+            <Button key="stop" onClick={stop}>Stop</Button>
           ) : (
-            <Button type="submit" variant="primary" reason={denied} disabled={!choices.choice}>Ask</Button>
+            <Button key="ask" type="submit" variant="primary" reason={denied} disabled={!choices.choice}>Ask</Button>
           )}
         </div>
         <ChoiceNotes choices={choices} />
       </form>
 
       {state.phase !== "idle" && (
-        <div className="mt-10 grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_18rem]">
+        <div className="mt-10 grid gap-x-14 gap-y-10 @4xl:grid-cols-[minmax(0,1fr)_18rem]">
           <article aria-labelledby="asked" className="min-w-0">
             <h2 id="asked" className="mb-5 font-serif text-[1.625rem] leading-snug font-medium tracking-tight text-balance">{asked}</h2>
             {running && state.progress?.stage !== "writing" && <AnswerProgress progress={state.progress} startedAtMs={state.startedAtMs} />}

@@ -7,7 +7,8 @@ import type { ReactNode } from "react";
 import { collectionChoicesQuery } from "@/data/collections/queries";
 import { modelsQuery } from "@/data/models/queries";
 import { SelectField } from "@/ui/field";
-import { ProblemNote, sentence } from "@/ui/problem-note";
+import { Message } from "@/ui/message";
+import { ProblemNote } from "@/ui/problem-note";
 
 export interface Choice {
   collection: string;
@@ -64,7 +65,7 @@ export function ChoiceNotes({ choices }: { choices: Choices }) {
       )}
       {choices.modelId === null && (
         <Note>
-          No chat model can be used. {missing?.remedy && sentence(missing.remedy)} <Link href="/models/" className="link">See the models</Link>, or connect a server that speaks OpenAI’s format.
+          No chat model can be used. {missing?.remedy && <Message text={missing.remedy} />} <Link href="/models/" className="link">See the models</Link>, or connect a server that speaks OpenAI’s format.
         </Note>
       )}
     </>

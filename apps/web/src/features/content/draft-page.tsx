@@ -57,20 +57,20 @@ export function DraftPage() {
           label="Brief"
           required
           rows={5}
-          maxLength={10_000}
+          maxLength={8000}
           placeholder="A short announcement of the new plan for existing customers. What changes, from when, and what they have to do."
           value={brief}
           onChange={(event) => setBrief(event.target.value)}
         />
-        <div className="mt-4 grid items-end gap-4 sm:grid-cols-2 lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_minmax(0,1.2fr)_auto]">
-          <TextField label="Title" optional maxLength={500} value={title} onChange={(event) => setTitle(event.target.value)} />
+        <div className="mt-4 grid items-end gap-4 @xl:grid-cols-2 @4xl:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_minmax(0,1.2fr)_auto]">
+          <TextField label="Title" optional maxLength={300} value={title} onChange={(event) => setTitle(event.target.value)} />
           <CollectionAndModel choices={choices} onChange={(change) => setChosen((current) => ({ ...current, ...change }))} />
-          {running ? <Button onClick={stop}>Stop</Button> : <Button type="submit" variant="primary" reason={denied} disabled={!choices.choice}>Write draft</Button>}
+          {running ? <Button key="stop" onClick={stop}>Stop</Button> : <Button key="write" type="submit" variant="primary" reason={denied} disabled={!choices.choice}>Write draft</Button>}
         </div>
         <ChoiceNotes choices={choices} />
       </form>
       {state.phase !== "idle" && (
-        <div className="mt-10 grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_18rem]">
+        <div className="mt-10 grid gap-x-14 gap-y-10 @4xl:grid-cols-[minmax(0,1fr)_18rem]">
           <article aria-label="Draft" className="min-w-0">
             {running && state.progress?.stage !== "writing" && <AnswerProgress progress={state.progress} startedAtMs={state.startedAtMs} />}
             <AnswerText state={state} onOpen={setSource} />

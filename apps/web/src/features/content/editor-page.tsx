@@ -49,14 +49,15 @@ function Editor({ latest }: { latest: ContentDocument }) {
         <span aria-hidden>←</span> Content
       </Link>
       <h1 className="sr-only">{editor.title || "Untitled"}</h1>
-      <input
+      <textarea
         aria-label="Title"
+        rows={1}
         value={editor.title}
         readOnly={denied !== null}
-        maxLength={500}
+        maxLength={300}
         placeholder="Title"
-        onChange={(event) => editor.setTitle(event.target.value)}
-        className="w-full bg-transparent font-serif text-[2rem] leading-tight font-[440] tracking-[-0.018em] outline-offset-4 placeholder:text-faint sm:text-[2.5rem]"
+        onChange={(event) => editor.setTitle(event.target.value.replace(/\s*\n\s*/g, " "))}
+        className="field-sizing-content w-full resize-none bg-transparent font-serif text-[2rem] leading-tight font-[440] tracking-[-0.018em] outline-offset-4 placeholder:text-faint sm:text-[2.5rem]"
       />
       <EditorToolbar editor={editor} denied={denied} />
       <EditorNotices editor={editor} latest={latest} />

@@ -31,17 +31,20 @@ export function EditorPanes({ editor, document, denied }: { editor: EditorState;
 
   const openCitation = (number: number, index: number | null) => {
     const citation = (index === null ? undefined : citations[index]) ?? citations.find((candidate) => candidate.number === number);
-    if (citation) setSource(citationSource(citation));
+    if (!citation) return;
+    // Beside the panel there is room for one pane only: the one that the reference stands in.
+    setPane("preview");
+    setSource(citationSource(citation));
   };
 
   return (
     <>
-      <div className="mb-4 lg:hidden">
+      <div className="mb-4 @3xl:hidden">
         <Segmented small label="Show" value={pane} options={PANES} onChange={setPane} />
       </div>
-      <div className="grid gap-x-10 lg:grid-cols-2">
-        <div className={cx("min-w-0", pane === "preview" && "hidden lg:block")}>
-          <label htmlFor="body" className="eyebrow mb-2 hidden lg:block">Markdown</label>
+      <div className="grid gap-x-10 @3xl:grid-cols-2">
+        <div className={cx("min-w-0", pane === "preview" && "hidden @3xl:block")}>
+          <label htmlFor="body" className="eyebrow mb-2 hidden @3xl:block">Markdown</label>
           <textarea
             id="body"
             aria-label="Text, in Markdown"
@@ -52,9 +55,9 @@ export function EditorPanes({ editor, document, denied }: { editor: EditorState;
             className="field-sizing-content min-h-[60dvh] w-full resize-y rounded-[5px] border border-rule-strong bg-raised p-4 font-mono text-[0.875rem] leading-[1.7] outline-offset-0 sm:p-5"
           />
         </div>
-        <div className={cx("min-w-0", pane === "write" && "hidden lg:block")}>
-          <p className="eyebrow mb-2 hidden lg:block">Preview</p>
-          <div className="lg:border-t lg:border-rule lg:pt-5">
+        <div className={cx("min-w-0", pane === "write" && "hidden @3xl:block")}>
+          <p className="eyebrow mb-2 hidden @3xl:block">Preview</p>
+          <div className="@3xl:border-t @3xl:border-rule @3xl:pt-5">
             {body.trim() === "" ? <p className="text-faint">Nothing written yet.</p> : <Markdown text={linked} citationTitle={(number) => citations.find((citation) => citation.number === number)?.title} onCitation={openCitation} />}
           </div>
         </div>

@@ -6,6 +6,7 @@ import { useState } from "react";
 
 import { useRestoreRevision } from "@/data/content/mutations";
 import { diffQuery, revisionsQuery } from "@/data/content/queries";
+import { ActorName } from "@/features/identity/actor-name";
 import { cx } from "@/ui/cx";
 import { Button } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
@@ -17,7 +18,7 @@ import { useToast } from "@/ui/toast";
 
 import { DiffView } from "./diff-view";
 
-const KINDS: Record<Revision["kind"], string> = { generated: "drafted by a model", edited: "edited", restored: "restored", created: "created" };
+const KINDS: Record<Revision["kind"], string> = { generated: "drafted with a model", edited: "edited", restored: "restored", created: "created" };
 
 export function RevisionsPanel({ document, dirty, denied }: { document: ContentDocument; dirty: boolean; denied: string | null }) {
   const revisions = useInfiniteQuery(revisionsQuery(document.id));
@@ -40,7 +41,7 @@ export function RevisionsPanel({ document, dirty, denied }: { document: ContentD
                     <span className="font-medium">Revision {revision.number}{revision.number === document.revision && <span className="font-normal text-faint">, current</span>}</span>
                     <span className="text-[0.8125rem] text-faint"><Time at={revision.created_at} /></span>
                   </p>
-                  <p className="text-[0.875rem] text-soft">{KINDS[revision.kind]}{revision.note && <>: {revision.note}</>}</p>
+                  <p className="text-[0.875rem] text-soft">{KINDS[revision.kind]} by <ActorName actor={revision.created_by} />{revision.note && <>: {revision.note}</>}</p>
                   <p className="mt-1.5 flex flex-wrap gap-2">
                     {revision.number > 1 && (
                       <Button small variant="quiet" className="-ml-2.5" onClick={() => setPair({ from: revision.number - 1, to: revision.number })}>What changed</Button>

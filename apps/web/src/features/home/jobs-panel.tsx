@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { jobsQuery } from "@/data/system/queries";
 import { formatCount } from "@/lib/format";
-import { sentence } from "@/ui/problem-note";
+import { Message } from "@/ui/message";
 import { ProgressBar } from "@/ui/progress-bar";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { Time } from "@/ui/time";
@@ -35,7 +35,7 @@ export function JobsPanel() {
             {failed.data.map((job) => (
               <li key={job.id}>
                 <p className="font-medium">{jobName(job)}</p>
-                <p className="text-[0.875rem] text-soft">{sentence(job.error ?? "No reason was recorded")} After {job.attempt} of {job.max_attempts} attempts, <Time at={job.updated_at} />.</p>
+                <p className="text-[0.875rem] text-soft"><Message text={job.error ?? "No reason was recorded"} /> After {job.attempt} of {job.max_attempts} attempts, <Time at={job.updated_at} />.</p>
               </li>
             ))}
           </ul>

@@ -7,7 +7,7 @@ import { useState } from "react";
 
 import { useRevokeApiKey } from "@/data/api-keys/mutations";
 import { apiKeysQuery } from "@/data/api-keys/queries";
-import { formatDate } from "@/lib/format";
+import { formatDate, plural } from "@/lib/format";
 import { useNow } from "@/lib/use-now";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -75,7 +75,7 @@ function KeyRow({ apiKey, denied, onRevoke }: { apiKey: ApiKey; denied: string |
         <span className="figure block text-[0.8125rem] text-soft">{apiKey.prefix}…</span>
       </td>
       <td data-label="Role">
-        <span>{roleLabel(apiKey.role)}{apiKey.scopes.length > 0 && <span title={apiKey.scopes.join(", ")} className="block text-[0.8125rem] text-faint">narrowed to {apiKey.scopes.length}</span>}</span>
+        <span>{roleLabel(apiKey.role)}<span title={apiKey.scopes.join(", ")} className="block text-[0.8125rem] text-faint">{plural(apiKey.scopes.length, "permission")}</span></span>
       </td>
       <td data-label="Last used">{apiKey.last_used_at === null ? "never" : <Time at={apiKey.last_used_at} />}</td>
       <td data-label="Expires">{apiKey.expires_at === null ? "never" : formatDate(apiKey.expires_at)}</td>

@@ -54,7 +54,7 @@ export function LoginForm() {
             Your documents, your models, your machine. Plasma finds, answers and drafts, and shows the passage behind each statement.
           </p>
         </div>
-        <Mark className="pointer-events-none absolute -right-40 -bottom-44 size-[34rem] text-rule" />
+        <Mark quiet className="pointer-events-none absolute -top-32 -right-28 size-[27rem] text-rule" />
       </div>
       <div className="grid content-center px-6 py-12 sm:px-12">
         <form onSubmit={submit} className="mx-auto flex w-full max-w-sm flex-col gap-5">

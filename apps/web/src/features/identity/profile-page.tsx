@@ -82,7 +82,7 @@ function PasswordForm({ email }: { email: string }) {
     <form onSubmit={submit} className="flex max-w-md flex-col items-start gap-4">
       <input type="text" name="username" autoComplete="username" value={email} readOnly hidden aria-hidden />
       <TextField label="Current password" type="password" required autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} error={problem?.field === "current_password" ? problem.detail : null} className="w-full" />
-      <TextField label="New password" type="password" required minLength={12} autoComplete="new-password" value={next} onChange={(event) => setNext(event.target.value)} error={problem?.field === "new_password" ? problem.detail : null} hint="At least 12 characters." className="w-full" />
+      <TextField label="New password" type="password" required minLength={10} maxLength={200} autoComplete="new-password" value={next} onChange={(event) => setNext(event.target.value)} error={problem?.field === "new_password" ? problem.detail : null} hint="At least 10 characters." className="w-full" />
       <TextField label="New password again" type="password" required autoComplete="new-password" value={repeated} onChange={(event) => setRepeated(event.target.value)} error={mismatch} className="w-full" />
       {problem && !problem.field ? <ProblemNote error={change.error} /> : null}
       <Button type="submit" busy={change.isPending} disabled={current === "" || next === "" || next !== repeated}>Change password</Button>

@@ -52,12 +52,13 @@ function UserForm({ user, onClose }: { user: User | null; onClose: () => void })
           label="First password"
           type="password"
           required
-          minLength={12}
+          minLength={10}
+          maxLength={200}
           autoComplete="new-password"
           value={password}
           onChange={(event) => setPassword(event.target.value)}
           error={fieldError("password")}
-          hint="At least 12 characters. Pass it on over a safe way; they can change it under Settings."
+          hint="At least 10 characters. Pass it on over a safe way; they can change it under Settings."
         />
       )}
       <DialogActions>

@@ -65,6 +65,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
         label="Description"
         optional
         rows={3}
+        maxLength={2000}
         value={description}
         onChange={(event) => setDescription(event.target.value)}
         error={field === "description" ? save.error?.message : null}

@@ -14,6 +14,7 @@ import { usePollingMs } from "@/live/live-provider";
 import { Badge } from "@/ui/badge";
 import { Button, buttonClass } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { Message } from "@/ui/message";
 import { MissingId } from "@/ui/missing-id";
 import { PageHeader } from "@/ui/page-header";
 import { Bone, EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
@@ -71,8 +72,9 @@ function DocumentView({ collection, id, passage }: { collection: string; id: str
               {(content) => <DocumentText content={content} passage={passage} />}
             </QueryView>
           ) : (
-            <EmptyState title={data.state === "failed" ? "This document could not be read" : "This document is being read"}>
-              {data.error?.detail ?? "Its text appears here as soon as it is ready."}
+            <EmptyState title={data.state === "failed" ? "This document could not be read" : data.error ? "This document waits" : "This document is being read"}>
+              <Message text={data.error?.detail ?? "Its text appears here as soon as it is ready."} />
+              {data.error?.remedy && <p className="mt-2"><Message text={data.error.remedy} /></p>}
             </EmptyState>
           )}
           <ConfirmDialog

@@ -11,7 +11,8 @@ import { useLiveProgress } from "@/live/live-provider";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { Menu, MenuItem, MenuLink, MenuSeparator } from "@/ui/menu";
-import { ProblemNote, sentence } from "@/ui/problem-note";
+import { Message } from "@/ui/message";
+import { ProblemNote } from "@/ui/problem-note";
 import { ProgressBar } from "@/ui/progress-bar";
 import { Time } from "@/ui/time";
 
@@ -48,7 +49,7 @@ export function DocumentRow({ document, denied, onDelete }: { document: Knowledg
           <MenuItem danger disabled={denied !== null} onSelect={onDelete}>Delete</MenuItem>
         </Menu>
       </div>
-      {isUnfinished(state) && <Ingestion document={document} />}
+      {isUnfinished(state) && (document.error ? <Waiting error={document.error} /> : <Ingestion document={document} />)}
       {document.state === "failed" && <Failure document={document} denied={denied} />}
     </li>
   );
@@ -74,12 +75,22 @@ function Ingestion({ document }: { document: KnowledgeDocument }) {
   );
 }
 
+/** Something is in the way, such as a model that is not installed; the server goes on by itself once it is there. */
+function Waiting({ error }: { error: NonNullable<KnowledgeDocument["error"]> }) {
+  return (
+    <div className="mt-2.5 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3">
+      <p>Waiting. <Message text={error.detail} /></p>
+      {error.remedy && <p className="mt-1 text-soft"><Message text={error.remedy} /></p>}
+    </div>
+  );
+}
+
 function Failure({ document, denied }: { document: KnowledgeDocument; denied: string | null }) {
   const retry = useRetryDocument(document.collection_id);
   return (
     <div className="mt-2.5 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3">
-      <p>{sentence(document.error?.detail ?? "No reason was recorded")}</p>
-      {document.error?.remedy && <p className="mt-1 text-soft">{sentence(document.error.remedy)}</p>}
+      <p><Message text={document.error?.detail ?? "No reason was recorded"} /></p>
+      {document.error?.remedy && <p className="mt-1 text-soft"><Message text={document.error.remedy} /></p>}
       <div className="mt-2.5">
         <Button small busy={retry.isPending} reason={denied} onClick={() => retry.mutate(document.id)}>Try again</Button>
       </div>

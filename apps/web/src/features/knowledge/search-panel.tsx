@@ -56,7 +56,7 @@ export function SearchPanel({ collection }: { collection: string }) {
             type="search"
             data-hotkey-search
             placeholder="A phrase, or what you mean by it"
-            maxLength={10_000}
+            maxLength={8000}
             value={text}
             onChange={(event) => setText(event.target.value)}
           />
@@ -100,9 +100,9 @@ export function SearchPanel({ collection }: { collection: string }) {
 function SearchResults({ data }: { data: SearchResult }) {
   const { took_ms: took } = data;
   const parts = [
-    took.embedding != null && `embedding ${formatDuration(took.embedding)}`,
-    took.vector != null && `meaning ${formatDuration(took.vector)}`,
-    took.text != null && `words ${formatDuration(took.text)}`,
+    took.embedding ? `embedding ${formatDuration(took.embedding)}` : null,
+    took.vector ? `meaning ${formatDuration(took.vector)}` : null,
+    took.text ? `words ${formatDuration(took.text)}` : null,
   ].filter(Boolean);
   return (
     <>
@@ -115,7 +115,7 @@ function SearchResults({ data }: { data: SearchResult }) {
         <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
       ))}
       <ol aria-label="Results" className="mt-3 border-t border-rule-strong">
-        {data.results.map((hit, index) => <SearchResultItem key={hit.passage_id} hit={hit} rank={index + 1} />)}
+        {data.results.map((hit, index) => <SearchResultItem key={hit.passage_id} hit={hit} rank={index + 1} mode={data.mode} />)}
       </ol>
     </>
   );

@@ -1,16 +1,16 @@
 "use client";
 
-import type { SearchHit } from "@plasma/client/types";
+import type { SearchHit, SearchMode } from "@plasma/client/types";
 import Link from "next/link";
 import type { ReactNode } from "react";
 
 import { formatCount, ordinal } from "@/lib/format";
 import { HighlightedText } from "@/ui/highlighted-text";
-import { sentence } from "@/ui/problem-note";
+import { Message } from "@/ui/message";
 
 import { documentHref } from "./document-state";
 
-export function SearchResultItem({ hit, rank }: { hit: SearchHit; rank: number }) {
+export function SearchResultItem({ hit, rank, mode }: { hit: SearchHit; rank: number; mode: SearchMode }) {
   const metadata = Object.entries(hit.metadata);
   return (
     <li className="grid gap-x-5 border-b border-rule py-5 sm:grid-cols-[1.75rem_minmax(0,1fr)]">
@@ -28,14 +28,14 @@ export function SearchResultItem({ hit, rank }: { hit: SearchHit; rank: number }
             {metadata.map(([name, value]) => <span key={name}>{name}: <span className="text-soft">{String(value)}</span></span>)}
           </p>
         )}
-        <Why hit={hit} />
+        <Why hit={hit} mode={mode} />
       </article>
     </li>
   );
 }
 
 /** Every figure behind the rank, so that it can be argued with. */
-function Why({ hit }: { hit: SearchHit }) {
+function Why({ hit, mode }: { hit: SearchHit; mode: SearchMode }) {
   const { why } = hit;
   return (
     <details className="group mt-2.5">
@@ -43,10 +43,10 @@ function Why({ hit }: { hit: SearchHit }) {
         <span aria-hidden className="transition-transform group-open:rotate-90">›</span> Why this ranks here
       </summary>
       <div className="mt-2 max-w-[72ch] border-l-2 border-rule-strong pl-4 text-[0.875rem]">
-        <p>{sentence(why.summary)}</p>
+        <p><Message text={why.summary} /></p>
         <dl className="mt-2 grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1 text-soft">
           <Reason name="Meaning">
-            {why.vector ? <>{ordinal(why.vector.rank)}, cosine similarity <b className="figure font-medium text-ink">{why.vector.similarity.toFixed(3)}</b></> : "not among the nearest"}
+            {why.vector ? <>{ordinal(why.vector.rank)}, cosine similarity <b className="figure font-medium text-ink">{why.vector.similarity.toFixed(3)}</b></> : mode === "text" ? "not looked at" : "not among the nearest"}
           </Reason>
           <Reason name="Words">
             {why.text ? (
@@ -55,7 +55,7 @@ function Why({ hit }: { hit: SearchHit }) {
                 {why.text.terms.length > 0 && <> for {why.text.terms.join(", ")}</>}
               </>
             ) : (
-              "no word in common"
+              mode === "vector" ? "not looked at" : "no word in common"
             )}
           </Reason>
           {why.fusion && (

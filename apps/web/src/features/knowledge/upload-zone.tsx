@@ -24,7 +24,7 @@ export function UploadZone({ collection, denied }: { collection: string; denied:
           <FileUp aria-hidden strokeWidth={1.5} className={cx("size-7", dragging ? "text-accent" : "text-faint")} />
           <div className="min-w-0 flex-1 basis-60">
             <p className="font-medium">{dragging ? "Let go to add them" : "Drop files here"}</p>
-            <p className="text-[0.875rem] text-soft">Markdown, text, HTML, PDF, Word (.docx) or CSV</p>
+            <p className="text-[0.875rem] text-soft">Markdown, text, HTML, PDF, Word (.docx) or CSV, up to 25 MiB each</p>
           </div>
           <Button reason={denied} onClick={() => input.current?.click()}>Choose files</Button>
         </div>

@@ -5,15 +5,16 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 
 import { callQuery } from "@/data/calls/queries";
+import { ActorName } from "@/features/identity/actor-name";
 import { formatCount, formatDateTime, formatDuration, formatMoney } from "@/lib/format";
 import { useParam } from "@/lib/use-param";
 import { Badge } from "@/ui/badge";
+import { Message } from "@/ui/message";
 import { MissingId } from "@/ui/missing-id";
 import { PageHeader } from "@/ui/page-header";
-import { sentence } from "@/ui/problem-note";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
-import { actorName, CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
+import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 
 export function CallPage() {
   const id = useParam("id");
@@ -41,14 +42,14 @@ function CallView({ call }: { call: ModelCall }) {
         title={CALL_PURPOSES[call.purpose] === "API" ? "API call" : `${CALL_PURPOSES[call.purpose]} call`}
         lead={<p className="flex flex-wrap items-baseline gap-x-3 gap-y-1"><Badge tone={status.tone}>{status.label}</Badge><span className="figure break-all">{call.model}</span><span className="text-faint">{formatDateTime(call.created_at)}</span></p>}
       />
-      {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3">{sentence(call.error)}</p>}
+      {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3"><Message text={call.error} /></p>}
       <Timeline call={call} />
       <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
         <Fact name="Tokens read">{formatCount(call.input_tokens)}{call.cached_input_tokens > 0 && <span className="text-faint"> ({formatCount(call.cached_input_tokens)} from cache)</span>}</Fact>
         <Fact name="Tokens written">{formatCount(call.output_tokens)}</Fact>
         <Fact name="Cost">{call.cost ? formatMoney(call.cost) : "no price is known for this model"}</Fact>
         <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
-        <Fact name="Called by">{actorName(call.actor)}</Fact>
+        <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
         <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
       </dl>

@@ -1,4 +1,4 @@
-import type { Actor, CallPurpose, CallStatus, ModelState } from "@plasma/client/types";
+import type { CallPurpose, CallStatus, ModelState } from "@plasma/client/types";
 
 import type { Tone } from "@/ui/badge";
 
@@ -22,8 +22,3 @@ export const CALL_PURPOSES: Record<CallPurpose, string> = {
   ingest: "Ingestion",
   search: "Search",
 };
-
-export function actorName(actor: Actor | string | null): string {
-  if (actor === null) return "unknown";
-  return typeof actor === "string" ? actor : actor.name || actor.id;
-}

@@ -12,8 +12,8 @@ import { formatBytes, formatCount, formatMoney } from "@/lib/format";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { Message } from "@/ui/message";
 import { PageHeader } from "@/ui/page-header";
-import { sentence } from "@/ui/problem-note";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { AddModelDialog } from "./add-model-dialog";
@@ -95,7 +95,7 @@ function ModelRow({ model, denied, onRemove }: { model: Model; denied: string | 
           <IconButton label={`Remove ${model.id}`} onClick={onRemove}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
         )}
       </div>
-      {model.remedy && <p className="mt-3 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3">{sentence(model.remedy)}</p>}
+      {model.remedy && <p className="mt-3 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3"><Message text={model.remedy} /></p>}
       <dl className="mt-3 flex flex-wrap gap-x-9 gap-y-2">
         <Fact name="Provider">{model.provider.kind === "local" ? "This machine" : model.provider.name}</Fact>
         {model.context_length !== null && <Fact name="Context">{formatCount(model.context_length)} tokens</Fact>}

@@ -11,8 +11,9 @@ import { useDenied } from "@/features/identity/session";
 import { formatDuration, plural } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { Message } from "@/ui/message";
 import { PageHeader } from "@/ui/page-header";
-import { ProblemNote, sentence } from "@/ui/problem-note";
+import { ProblemNote } from "@/ui/problem-note";
 import { EmptyState, QueryView } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
@@ -80,7 +81,7 @@ function ProviderRow({ provider, denied, onEdit, onRemove }: { provider: Provide
       <div aria-live="polite">
         {test.error ? <ProblemNote error={test.error} className="mt-3" /> : null}
         {test.data && !test.data.ok && (
-          <p className="mt-3 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3">{sentence(test.data.error ?? "The provider did not answer")}</p>
+          <p className="mt-3 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3"><Message text={test.data.error ?? "The provider did not answer"} /></p>
         )}
         {test.data?.ok && (
           <p className="mt-3 rounded-[5px] border-l-3 border-good bg-good-soft px-4 py-3">

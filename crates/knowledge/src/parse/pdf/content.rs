@@ -13,6 +13,8 @@ use super::{
 
 /// Forms within forms; real pages nest a few.
 const FORM_DEPTH_MAX: usize = 12;
+/// What running a form costs beside its content, in bytes of the file's allowance: empty forms would cost nothing otherwise.
+const FORM_PRICE_BYTES: usize = 1_024;
 /// Saved graphics states; beyond it they are counted but not kept.
 const SAVED_MAX: usize = 512;
 /// Values before one operator; longer lists are not text.
@@ -279,6 +281,7 @@ impl Interpreter<'_, '_> {
         if !header.as_dict().is_ok_and(|header| self.file.get(header, b"Subtype").as_name().is_ok_and(|subtype| subtype == b"Form")) {
             return Ok(());
         }
+        self.file.charge(FORM_PRICE_BYTES)?;
         let Some(stream) = self.file.stream(entry) else { return Ok(()) };
         let content = match self.file.unpack(&stream) {
             Ok(content) => content,

@@ -207,8 +207,21 @@ impl<'a> File<'a> {
 
     /// Takes bytes that were read off the allowance; none when it is used up.
     fn spend(&self, bytes: usize) -> Option<()> {
-        self.reads_left.set(self.reads_left.get().checked_sub(bytes + 1)?);
-        Some(())
+        let left = self.reads_left.get().checked_sub(bytes + 1);
+        self.reads_left.set(left.unwrap_or(0));
+        left.map(|_| ())
+    }
+
+    /// Takes a fixed price for a piece of work off the allowance for unpacked data.
+    pub(super) fn charge(&self, bytes: usize) -> Result<(), ParseError> {
+        let left = self.expanded_left.get().checked_sub(bytes).ok_or_else(|| self.too_much())?;
+        self.expanded_left.set(left);
+        Ok(())
+    }
+
+    /// An error if an allowance ran out, so that a text is complete or refused.
+    pub(super) fn check_allowance(&self) -> Result<(), ParseError> {
+        if self.reads_left.get() == 0 { Err(self.too_much()) } else { Ok(()) }
     }
 
     /// Follows a reference to its value.

@@ -68,7 +68,7 @@ impl Font {
         Self {
             codes,
             is_bold: ["bold", "black", "heavy"].iter().any(|word| name.contains(word)) || weight >= 600.0 || flags & (1 << 18) != 0,
-            is_monospaced: ["courier", "mono", "consolas", "menlo", "typewriter"].iter().any(|word| name.contains(word)) || flags & 1 != 0,
+            is_monospaced: ["courier", "mono", "consolas", "menlo", "typewriter"].iter().any(|word| name.contains(word)) || flags & 1 != 0 || has_one_width(file, dictionary),
             is_vertical,
         }
     }
@@ -158,6 +158,14 @@ impl Composite {
         let range = after.checked_sub(1).and_then(|index| self.width_ranges.get(index)).filter(|(_, last, _)| glyph <= *last);
         range.map_or(self.default_width, |(.., width)| *width)
     }
+}
+
+/// Whether all glyphs of a simple font that state a width state the same.
+fn has_one_width(file: &File<'_>, dictionary: &Dictionary) -> bool {
+    let widths = file.get(dictionary, b"Widths");
+    let widths = widths.as_array().map_or(&[][..], Vec::as_slice);
+    let stated: Vec<f64> = widths.iter().filter_map(|width| float(&file.resolve(width))).filter(|width| *width > 0.0).take(256).collect();
+    stated.len() > 4 && stated.iter().all(|width| Some(width) == stated.first())
 }
 
 /// The encodings of text that East Asian fonts name.

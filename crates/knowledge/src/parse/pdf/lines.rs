@@ -34,8 +34,10 @@ pub(super) struct Line {
     pub(super) end: f64,
     /// How high it stands across its direction.
     pub(super) baseline: f64,
-    /// The font size of its first character.
+    /// The font size of most of its characters.
     pub(super) size: f64,
+    /// By how many characters this size is ahead of others.
+    size_lead: usize,
     pub(super) is_bold: bool,
     pub(super) is_monospaced: bool,
     /// Where the last character starts, to drop the copies by which some programs fake bold type.
@@ -95,6 +97,7 @@ impl Lines {
                     line.text.push_str(glyph.text);
                     line.end = line.end.max(start + glyph.advance);
                     line.last_start = start;
+                    line.vote_size(glyph.size);
                     line.is_bold &= glyph.is_bold;
                     line.is_monospaced &= glyph.is_monospaced;
                     return Ok(());
@@ -132,9 +135,21 @@ impl Line {
             end: start + glyph.advance,
             baseline: y * direction.0 - x * direction.1,
             size: glyph.size,
+            size_lead: 1,
             is_bold: glyph.is_bold,
             is_monospaced: glyph.is_monospaced,
             last_start: start,
+        }
+    }
+
+    /// Keeps the size that most characters have, whatever the first one (often a bullet) has.
+    fn vote_size(&mut self, size: f64) {
+        if (size - self.size).abs() < 0.05 {
+            self.size_lead += 1;
+        } else if self.size_lead == 0 {
+            (self.size, self.size_lead) = (size, 1);
+        } else {
+            self.size_lead -= 1;
         }
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::{BlockKind, ParseError, builder::TextBuilder};
 use super::lines::Line;
@@ -9,6 +9,10 @@ const HEADING_RATIO: f64 = 1.12;
 const HEADING_CHARACTERS_MAX: usize = 200;
 /// Longer runs of bold type in the body's size are emphasis, not headings.
 const BOLD_HEADING_CHARACTERS_MAX: usize = 120;
+/// Lines at the top and at the bottom of a page that may be a running header or footer.
+const EDGE_LINES: usize = 2;
+/// On how many pages a line has to stand at the same height of the edge to be taken for a running one.
+const RUNNING_PAGES_MIN: usize = 3;
 /// Characters that begin the items of lists.
 const BULLETS: [char; 12] = ['•', '‣', '◦', '▪', '▫', '●', '○', '■', '□', '–', '➢', '\u{f0b7}'];
 
@@ -28,7 +32,8 @@ struct Paragraph {
 }
 
 /// Adds the lines of a document as headings, paragraphs, list items and code.
-pub(super) fn push_all(lines: &[Line], builder: &mut TextBuilder<'_>) -> Result<(), ParseError> {
+pub(super) fn push_all(lines: Vec<Line>, builder: &mut TextBuilder<'_>) -> Result<(), ParseError> {
+    let lines = without_running_lines(lines);
     let body = commonest(lines.iter().map(|line| (half_points(line.size), line.text.len())));
     let leadings = lines.windows(2).filter_map(|pair| match pair {
         [above, below] if above.page == below.page && half_points(above.size) == half_points(below.size) => {
@@ -38,19 +43,62 @@ pub(super) fn push_all(lines: &[Line], builder: &mut TextBuilder<'_>) -> Result<
         _ => None,
     });
     let leading = (commonest(leadings) as f64 / 20.0).max(1.0);
-    let paragraphs = join_lines(lines, leading);
+    let paragraphs = join_lines(&lines, Layout { body, leading });
     let levels = heading_levels(&paragraphs, body);
     let body_is_bold = commonest(lines.iter().map(|line| (i64::from(line.is_bold), line.text.len()))) == 1;
-    for (index, paragraph) in paragraphs.iter().enumerate() {
-        let on_edge = |other: Option<&Paragraph>| other.is_none_or(|other| other.page != paragraph.page);
-        let is_edge = on_edge(index.checked_sub(1).and_then(|before| paragraphs.get(before))) || on_edge(paragraphs.get(index + 1));
-        if is_edge && is_page_number(&paragraph.text) {
-            continue;
-        }
+    for paragraph in &paragraphs {
         builder.set_page(paragraph.page);
         builder.push(paragraph.kind(body, body_is_bold, &levels), &readable(&paragraph.text))?;
     }
     Ok(())
+}
+
+/// Leaves out page numbers, and headers and footers that return on many pages: they would stand in the middle of sentences
+/// that go on from one page to the next. The first of each is kept.
+fn without_running_lines(mut lines: Vec<Line>) -> Vec<Line> {
+    let mut edges: Vec<(usize, (String, i64))> = Vec::new();
+    let mut start = 0;
+    for page in lines.chunk_by(|a, b| a.page == b.page) {
+        let is_edge = |index: usize| index < EDGE_LINES || index + EDGE_LINES >= page.len();
+        let of_page = page.iter().enumerate().filter(|(index, _)| is_edge(*index));
+        edges.extend(of_page.map(|(index, line)| {
+            let letters: String = line.text.chars().filter(|c| c.is_alphabetic()).collect();
+            (start + index, (letters, line.baseline.round() as i64))
+        }));
+        start += page.len();
+    }
+    let mut counts: HashMap<&(String, i64), usize> = HashMap::new();
+    edges.iter().for_each(|(_, key)| *counts.entry(key).or_default() += 1);
+    let mut seen = HashSet::new();
+    let mut dropped = HashSet::new();
+    for (index, key) in &edges {
+        let has_letters = !key.0.is_empty();
+        let returns = counts.get(key).is_some_and(|count| *count >= RUNNING_PAGES_MIN) && !seen.insert(key);
+        let is_number = !has_letters && lines.get(*index).is_some_and(|line| is_page_number(&line.text));
+        if is_number || (returns && has_letters) {
+            dropped.insert(*index);
+        }
+    }
+    let mut index = 0;
+    lines.retain(|_| {
+        index += 1;
+        !dropped.contains(&(index - 1))
+    });
+    lines
+}
+
+fn is_page_number(text: &str) -> bool {
+    let text = text.trim_matches(['-', '–', ' ']);
+    (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What most of the document looks like.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// The font size of the body, in half points.
+    body: i64,
+    /// From one line to the next, as a multiple of the font size.
+    leading: f64,
 }
 
 /// A font size in half points, so that nearly equal sizes count as one.
@@ -67,11 +115,11 @@ fn commonest(values: impl Iterator<Item = (i64, usize)>) -> i64 {
     weights.into_iter().max_by_key(|(_, weight)| *weight).map_or(0, |(value, _)| value)
 }
 
-fn join_lines(lines: &[Line], leading: f64) -> Vec<Paragraph> {
+fn join_lines(lines: &[Line], layout: Layout) -> Vec<Paragraph> {
     let mut paragraphs: Vec<Paragraph> = Vec::new();
     for line in lines {
         match paragraphs.last_mut() {
-            Some(paragraph) if paragraph.continues_with(line, leading) => paragraph.append(line),
+            Some(paragraph) if paragraph.continues_with(line, layout) => paragraph.append(line),
             _ => paragraphs.push(Paragraph::new(line)),
         }
     }
@@ -106,7 +154,10 @@ impl Paragraph {
     fn append(&mut self, line: &Line) {
         let hyphenated = hyphenated(&self.text, &line.text);
         if self.is_monospaced {
+            // Characters of equal width tell how far a line was indented.
+            let indent = ((line.start - self.first_start) / (line.size * 0.6)).round().clamp(0.0, 40.0) as usize;
             self.text.push('\n');
+            self.text.extend(std::iter::repeat_n(' ', indent));
         } else if hyphenated {
             self.text.pop();
         } else if !self.text.ends_with(['-', '\u{2010}', '/']) || ends_with_dash(&self.text) {
@@ -119,19 +170,30 @@ impl Paragraph {
         self.last = line.clone();
     }
 
-    fn continues_with(&self, line: &Line, leading: f64) -> bool {
+    fn continues_with(&self, line: &Line, Layout { body, leading }: Layout) -> bool {
         let last = &self.last;
         let parallel = last.direction.0 * line.direction.0 + last.direction.1 * line.direction.1 > 0.99;
-        if self.page != line.page || !parallel || self.is_monospaced != line.is_monospaced {
+        if !parallel || self.is_monospaced != line.is_monospaced {
             return false;
         }
         if (line.size - last.size).abs() > last.size * 0.1 || (self.is_bold && !line.is_bold && self.lines < 3) {
             return false;
         }
+        let unfinished = hyphenated(&self.text, &line.text)
+            || (self.text.ends_with(|c: char| c.is_alphanumeric() || c == ',') && line.text.starts_with(char::is_lowercase) && !starts_item(&line.text));
+        if last.page != line.page {
+            return last.page + 1 == line.page && unfinished && !self.is_monospaced && !self.is_large(body);
+        }
         let drop = (last.baseline - line.baseline) / last.size;
         if drop <= 0.0 || drop > leading * 3.0 {
-            // Another column or the next page of a spread: only a sentence that is plainly unfinished goes on there.
-            return drop <= 0.0 && hyphenated(&self.text, &line.text);
+            // Another column: only a sentence that is plainly unfinished goes on there.
+            return drop <= 0.0 && unfinished && !self.is_monospaced && !self.is_large(body);
+        }
+        if self.is_large(body) {
+            // Two headings may follow one another; the lines of one are set close and begin or stand centered alike.
+            let center = |line: &Line| (line.start + line.end) / 2.0;
+            let aligned = (last.start - line.start).abs() < last.size * 0.5 || (center(last) - center(line)).abs() < last.size * 0.5;
+            return drop < 1.45 && aligned;
         }
         if drop > leading * 1.25 + 0.1 {
             return false;
@@ -165,14 +227,15 @@ impl Paragraph {
     }
 
     fn kind(&self, body: i64, body_is_bold: bool, levels: &BTreeMap<i64, u8>) -> BlockKind {
-        let has_letters = self.text.chars().any(char::is_alphabetic);
-        if self.is_large(body) && has_letters {
+        // A row of dots belongs to a table of contents.
+        let is_wording = self.text.chars().any(char::is_alphabetic) && !self.text.contains(". . .") && !self.text.contains("....");
+        if self.is_large(body) && is_wording {
             return BlockKind::Heading { level: levels.get(&half_points(self.size)).copied().unwrap_or(1) };
         }
         let is_bold_heading = self.is_bold
             && !body_is_bold
-            && has_letters
-            && !self.is_item_text()
+            && is_wording
+            && !starts_with_bullet(&self.text)
             && self.lines <= 2
             && half_points(self.size) >= body - 1
             && self.text.chars().count() <= BOLD_HEADING_CHARACTERS_MAX
@@ -186,11 +249,6 @@ impl Paragraph {
             (false, true) => BlockKind::ListItem,
             (false, false) => BlockKind::Paragraph,
         }
-    }
-
-    /// An item by its bullet; a bold line with a number may be a heading such as "2. Results".
-    fn is_item_text(&self) -> bool {
-        starts_with_bullet(&self.text)
     }
 }
 
@@ -228,15 +286,20 @@ fn ends_with_dash(text: &str) -> bool {
     text.ends_with(" -") || text.ends_with("--")
 }
 
-fn is_page_number(text: &str) -> bool {
-    let text = text.trim_matches(['-', '–', ' ']);
-    (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Ligatures as letters, so that words can be found, and bullets of symbol fonts as bullets.
+/// Ligatures as letters, so that words can be found; bullets of symbol fonts as bullets; rows of dots, as tables of
+/// contents have them, as three.
 fn readable(text: &str) -> String {
     let mut readable = String::with_capacity(text.len());
+    let mut dots = 0;
     for character in text.chars() {
+        match character {
+            '.' => dots += 1,
+            ' ' if dots > 0 => {}
+            _ => dots = 0,
+        }
+        if dots > 3 {
+            continue;
+        }
         match character {
             '\u{fb00}' => readable.push_str("ff"),
             '\u{fb01}' => readable.push_str("fi"),

@@ -1,0 +1,75 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use moka::sync::Cache;
+use plasma_kernel::{Page, PageRequest, TenantId};
+
+use crate::{Collection, store::collections::StoredCollection};
+
+/// Tenants whose collections are remembered.
+const TENANTS_MAX: u64 = 10_000;
+/// Collections and pages remembered of one tenant; beyond it they are forgotten and read again.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Collections as requests name them, and pages of their list, so that neither a search nor a list reads SQL.
+///
+/// A tenant's whole entry is dropped at each event of its knowledge: at once in the process that wrote it, within about a
+/// second in others. Whoever reads SQL to fill an entry takes the entry first: when it is dropped meanwhile, what was read
+/// goes with it.
+pub(crate) struct TenantCaches {
+    tenants: Cache<TenantId, Arc<TenantCache>>,
+}
+
+/// What is remembered of one tenant.
+#[derive(Default)]
+pub(crate) struct TenantCache {
+    collections: Mutex<HashMap<String, Arc<StoredCollection>>>,
+    pages: Mutex<HashMap<(u32, Option<String>), Page<Collection>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each entry is inserted whole, so that a panic elsewhere leaves nothing half-done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl TenantCaches {
+    pub(crate) fn new() -> Self {
+        Self { tenants: Cache::builder().max_capacity(TENANTS_MAX).build() }
+    }
+
+    pub(crate) fn of(&self, tenant: TenantId) -> Arc<TenantCache> {
+        self.tenants.get_with(tenant, Arc::default)
+    }
+
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.tenants.invalidate(&tenant);
+    }
+}
+
+impl TenantCache {
+    pub(crate) fn collection(&self, reference: &str) -> Option<Arc<StoredCollection>> {
+        lock(&self.collections).get(reference).cloned()
+    }
+
+    pub(crate) fn remember_collection(&self, reference: &str, collection: Arc<StoredCollection>) {
+        let mut collections = lock(&self.collections);
+        if collections.len() >= ENTRIES_MAX {
+            collections.clear();
+        }
+        collections.insert(reference.to_owned(), collection);
+    }
+
+    pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<Collection>> {
+        lock(&self.pages).get(&(request.limit, request.cursor.clone())).cloned()
+    }
+
+    pub(crate) fn remember_page(&self, request: &PageRequest, page: Page<Collection>) {
+        let mut pages = lock(&self.pages);
+        if pages.len() >= ENTRIES_MAX {
+            pages.clear();
+        }
+        pages.insert((request.limit, request.cursor.clone()), page);
+    }
+}

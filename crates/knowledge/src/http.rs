@@ -1,0 +1,29 @@
+//! The routes of collections, documents and search.
+
+mod collections;
+mod documents;
+mod search;
+mod upload;
+
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
+
+use crate::{Knowledge, limits};
+
+/// `/api/v1/collections` and `/api/v1/search`.
+pub fn routes() -> OpenApiRouter<Knowledge> {
+    let upload = routes!(documents::add_document).layer(DefaultBodyLimit::max(limits::UPLOAD_BYTES_MAX));
+    OpenApiRouter::new()
+        .routes(routes!(collections::list_collections, collections::create_collection))
+        .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(documents::list_documents))
+        .routes(upload)
+        .routes(routes!(documents::get_document, documents::delete_document))
+        .routes(routes!(documents::get_document_text))
+        .routes(routes!(documents::get_document_file))
+        .routes(routes!(documents::retry_document))
+        .routes(routes!(search::search))
+}

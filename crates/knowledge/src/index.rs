@@ -1,0 +1,146 @@
+//! Each process's own index over all collections: the text index on disk, and collections in memory. Both follow the event
+//! log, and both can be built anew from SQL at any time.
+
+mod follower;
+mod loader;
+pub(crate) mod memory;
+pub(crate) mod query;
+mod text;
+pub(crate) mod words;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use plasma_kernel::{CollectionId, Ctx, Result};
+use plasma_store::{EventPosition, Store};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{IndexStatus, caches::TenantCaches, limits};
+
+use memory::{CollectionView, Memory};
+use text::TextReader;
+pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
+
+/// The index of this process.
+pub(crate) struct Index {
+    store: Store,
+    /// Works across tenants.
+    ctx: Ctx,
+    caches: Arc<TenantCaches>,
+    memory: Memory,
+    /// Writing it publishes a change in both halves at once: a search never sees a document in one and not in the other.
+    text: RwLock<Text>,
+    /// The newest event of knowledge that this process committed.
+    pending: watch::Sender<EventPosition>,
+    /// How far the index is; `None` until it has been opened.
+    applied: watch::Sender<Option<EventPosition>>,
+}
+
+/// The text half.
+enum Text {
+    /// Being opened.
+    Opening,
+    /// It answers; `complete` says that it holds everything.
+    Open { reader: TextReader, complete: bool },
+    /// It does not answer, for this reason.
+    Broken(String),
+}
+
+/// What a search finds of the text index.
+pub(crate) enum SnapshotText {
+    /// It holds everything.
+    Complete(TextSearcher),
+    /// It is being built anew.
+    Incomplete(TextSearcher),
+    /// It does not answer, for this reason.
+    Unavailable(String),
+}
+
+/// A collection at one moment, in both halves.
+pub(crate) struct Snapshot {
+    pub(crate) view: Arc<CollectionView>,
+    pub(crate) text: SnapshotText,
+}
+
+impl Index {
+    pub(crate) fn new(store: Store, ctx: Ctx, caches: Arc<TenantCaches>) -> Self {
+        Self {
+            store,
+            ctx,
+            caches,
+            memory: Memory::new(limits::MEMORY_BYTES_MAX),
+            text: RwLock::new(Text::Opening),
+            pending: watch::Sender::new(EventPosition::START),
+            applied: watch::Sender::new(None),
+        }
+    }
+
+    /// Opens the text index, or builds it, and follows the event log until `stop` fires.
+    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        follower::follow(self, stop).await;
+    }
+
+    /// Lets searches from now on wait until the index has taken up the event at `position`.
+    pub(crate) fn expect(&self, position: EventPosition) {
+        self.pending.send_if_modified(|newest| {
+            let newer = position > *newest;
+            if newer {
+                *newest = position;
+            }
+            newer
+        });
+    }
+
+    /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
+    pub(crate) async fn caught_up(&self) {
+        let wanted = *self.pending.borrow();
+        let covers = |applied: &Option<EventPosition>| applied.is_some_and(|applied| applied >= wanted);
+        if covers(&self.applied.borrow()) {
+            return;
+        }
+        let mut applied = self.applied.subscribe();
+        if tokio::time::timeout(limits::FRESHNESS_WAIT_MAX, applied.wait_for(covers)).await.is_err() {
+            tracing::warn!("the search index is behind: a search goes on without the newest documents");
+        }
+    }
+
+    /// The collection as of now: everything that this process has committed is in it.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal` from the database, when the collection has to be loaded.
+    pub(crate) async fn snapshot(&self, ctx: &Ctx, collection: CollectionId) -> Result<Snapshot> {
+        self.caught_up().await;
+        let slot = self.memory.slot(collection);
+        let view = match slot.loaded() {
+            Some(view) => view,
+            None => {
+                let view = self.load(ctx, collection, &slot).await?;
+                // What was just read may be newer than the text index.
+                self.caught_up().await;
+                view
+            }
+        };
+        let text = self.text.read().unwrap_or_else(PoisonError::into_inner);
+        let view = slot.loaded().unwrap_or(view);
+        let text = match &*text {
+            Text::Open { reader, complete: true } => SnapshotText::Complete(reader.searcher()),
+            Text::Open { reader, complete: false } => SnapshotText::Incomplete(reader.searcher()),
+            Text::Opening => SnapshotText::Unavailable("it is being opened".to_owned()),
+            Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
+        };
+        Ok(Snapshot { view, text })
+    }
+
+    /// Whether this process's index answers, for `/readyz`.
+    pub(crate) fn status(&self) -> IndexStatus {
+        let behind = self.applied.borrow().is_none_or(|applied| applied < *self.pending.borrow());
+        let (ready, detail) = match &*self.text.read().unwrap_or_else(PoisonError::into_inner) {
+            Text::Open { complete: true, .. } if behind => (true, "takes up new documents".to_owned()),
+            Text::Open { complete: true, .. } => (true, "up to date".to_owned()),
+            Text::Open { complete: false, .. } => (false, "is being built anew from the database".to_owned()),
+            Text::Opening => (false, "is being opened".to_owned()),
+            Text::Broken(reason) => (false, reason.clone()),
+        };
+        IndexStatus { ready, detail }
+    }
+}

@@ -1,0 +1,67 @@
+//! The background steps that this crate offers.
+
+use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Result};
+use plasma_store::Tx;
+use plasma_workflows::{Queue, Run, Step};
+use serde::{Deserialize, Serialize};
+
+use crate::{Knowledge, ingest, purge};
+
+/// Reads a version of a document: text, passages, vectors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct IngestDocument {
+    pub(crate) collection: CollectionId,
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) version: u32,
+    /// The name of the version's blob: known even when its row is gone, so that nothing stays behind.
+    pub(crate) blob: String,
+}
+
+impl Step for IngestDocument {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.ingest";
+    const QUEUE: Queue = Queue { name: "knowledge.ingest", concurrency: 2 };
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        ingest::run(&knowledge, &self, &run).await
+    }
+
+    async fn failed(&self, _knowledge: &Knowledge, _ctx: &Ctx, tx: &mut Tx, error: &Error) -> Result<()> {
+        ingest::fail(tx, self, error).await
+    }
+}
+
+/// Removes passages, blobs and rows of versions that are no longer searched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PurgeVersions {
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) versions: Vec<u32>,
+}
+
+impl Step for PurgeVersions {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.purge_versions";
+    const QUEUE: Queue = Queue { name: "knowledge.purge", concurrency: 1 };
+    const ATTEMPTS_MAX: u32 = 12;
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        purge::versions(&knowledge, &self, &run).await
+    }
+}
+
+/// Removes everything of a deleted collection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PurgeCollection {
+    pub(crate) collection: CollectionId,
+}
+
+impl Step for PurgeCollection {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.purge_collection";
+    const QUEUE: Queue = Queue { name: "knowledge.purge", concurrency: 1 };
+    const ATTEMPTS_MAX: u32 = 12;
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        purge::collection(&knowledge, &self, &run).await
+    }
+}

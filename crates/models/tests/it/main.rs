@@ -1,0 +1,14 @@
+//! Models: providers and calls on both databases, the OpenAI format against a provider that others could have written, and
+//! local models with their real weights.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod call_log;
+mod local;
+mod openai_local;
+mod passthrough;
+mod providers;
+mod requests;
+mod support;
+mod typed;
+mod upstream;

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod client;
+pub mod config;
+mod dashboard;
+mod edge;
+mod http;
+mod listen;
+mod lock;
+mod metrics;
+pub mod openapi;
+mod router;
+mod serve;
+mod store;
+mod system;
+mod tail;
+mod telemetry;
+
+pub use cli::run;

@@ -1,0 +1,214 @@
+//! `plasma serve`: wires the parts together, runs them, and stops them in the right order.
+
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use plasma_content::Content;
+use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
+use plasma_kernel::{Clock, Code, Ctx, Error, Random};
+use plasma_knowledge::Knowledge;
+use plasma_models::{LocalModels, LocalSettings, Manifest, Models, ModelsConfig};
+use plasma_store::{Dialect, Store, StoreConfig};
+use plasma_workflows::Workflows;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, Role, Secret},
+    listen,
+    lock::DataDirLock,
+    metrics::Metrics,
+    router,
+    system::{Parts, System},
+    tail::EventTail,
+    telemetry::Telemetry,
+};
+
+/// Exit code of a program whose configuration is wrong.
+const EXIT_CONFIGURATION: u8 = 2;
+/// Exit code of a program that was told twice to stop.
+const EXIT_IMPATIENT: i32 = 130;
+/// How long open WebSockets have to be closed properly.
+const LIVE_CLOSE: Duration = Duration::from_secs(2);
+/// What still runs in threads after everything was stopped (a model's last step) is left behind after this time.
+const THREADS_END: Duration = Duration::from_secs(2);
+
+/// Runs the server until it is told to stop.
+pub fn run(config: Config) -> ExitCode {
+    match run_to_end(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plasma: {error:#}");
+            let wrong_configuration =
+                error.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Invalid);
+            if wrong_configuration { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run_to_end(config: Config) -> Result<()> {
+    let telemetry = Telemetry::install(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let served = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(THREADS_END);
+    telemetry.stop();
+    served
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let started = Instant::now();
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let lock = DataDirLock::take(&config.data_dir)?;
+    // Before anything slow: a port that is taken is the commonest mistake.
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}: choose another address with --listen, or stop the program that has it", config.listen)
+    })?;
+    let metrics = Metrics::install()?;
+    let ctx = Ctx::system("background work", Clock::system(), Random::system());
+    let store = Store::open(store_config(&config)).await?;
+    let workflows = Workflows::new(store.clone(), ctx.clone());
+    let system = assemble(&config, &ctx, store, &workflows, metrics, started, stop.clone()).await?;
+    let parts = system.parts();
+    welcome(&parts.identity.bootstrap(bootstrap(&config)).await?)?;
+    let router = router::build(&config, &system)?;
+    parts.knowledge.start();
+    if config.has_role(Role::Worker) {
+        // SQLite belongs to this process alone, so whatever seems to run was left behind.
+        workflows.start(parts.store.dialect() == Dialect::Sqlite).await?;
+    }
+    let address = listener.local_addr().context("the listening address")?;
+    tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");
+    say(&format!("plasma {} is ready at http://{address}", env!("CARGO_PKG_VERSION")))?;
+    listen::serve(listener, router, config.connections_max, stop).await;
+    stop_parts(&config, parts, &workflows).await;
+    drop(lock);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn store_config(config: &Config) -> StoreConfig {
+    StoreConfig {
+        data_dir: config.data_dir.clone(),
+        database_url: config.database_url.as_ref().map(|url| url.expose().to_owned()),
+        master_key_file: config.master_key_file.clone(),
+        connections_max: config.database_connections_max,
+    }
+}
+
+async fn assemble(
+    config: &Config,
+    ctx: &Ctx,
+    store: Store,
+    workflows: &Workflows,
+    metrics: Metrics,
+    started: Instant,
+    stop: CancellationToken,
+) -> Result<System> {
+    let identity = Identity::new(
+        store.clone(),
+        ctx.clock().clone(),
+        ctx.random().clone(),
+        IdentityConfig { secure_cookies: config.secure_cookies },
+    );
+    let settings =
+        LocalSettings { idle_timeout: Duration::from_secs(config.model_idle_seconds), ..LocalSettings::default() };
+    let manifest = Manifest::builtin()?;
+    let local = LocalModels::new(&manifest, &config.models_dir, &settings);
+    let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
+    let knowledge = Knowledge::new(store.clone(), models.clone(), workflows, ctx.clone());
+    let content = Content::new(store.clone(), knowledge.clone(), workflows);
+    let tail = EventTail::start(store.clone(), stop.clone()).await?;
+    metrics.follow(&tail, stop.clone());
+    Ok(System::new(Parts {
+        store,
+        identity,
+        models,
+        manifest,
+        models_dir: config.models_dir.clone(),
+        knowledge,
+        content,
+        tail,
+        live_room: Arc::new(Semaphore::new(config.live_connections_max)),
+        metrics,
+        stop,
+        started,
+    }))
+}
+
+/// In the order in which they lean on each other. Requests have ended already.
+async fn stop_parts(config: &Config, parts: &Parts, workflows: &Workflows) {
+    let all = u32::try_from(config.live_connections_max).unwrap_or(u32::MAX);
+    // When every place is free again, every WebSocket has said goodbye.
+    let _ = tokio::time::timeout(LIVE_CLOSE, parts.live_room.acquire_many(all)).await;
+    workflows.stop().await;
+    parts.knowledge.stop().await;
+    parts.models.shutdown().await;
+    if let Err(error) = parts.identity.flush().await {
+        tracing::warn!(?error, "the last uses of sessions and keys could not be written");
+    }
+    parts.store.close().await;
+}
+
+fn bootstrap(config: &Config) -> Bootstrap {
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| plasma_identity::Secret::new(secret.expose()));
+    Bootstrap {
+        owner_email: config.owner_email.clone(),
+        owner_password: secret(&config.owner_password),
+        api_key: secret(&config.bootstrap_api_key),
+    }
+}
+
+/// Tells the person at the terminal how to get in. Not through the log, which is kept and shipped.
+fn welcome(outcome: &BootstrapOutcome) -> Result<()> {
+    if let Some(owner) = &outcome.owner {
+        say(&format!("first start: the owner is {}", owner.email))?;
+        if let Some(password) = &owner.generated_password {
+            say(&format!("the owner's password is {} (shown only now)", password.expose()))?;
+        }
+    }
+    if outcome.api_key == Some(BootstrapKey::Revoked) {
+        tracing::warn!("PLASMA_BOOTSTRAP_API_KEY names a key that was revoked: it stays refused; set another one");
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> Result<()> {
+    let mut output = std::io::stdout();
+    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+        // Nobody reads: `plasma serve | head -1` must go on serving.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("the standard output"),
+    }
+}
+
+/// The first SIGINT or SIGTERM stops the program in order, the second at once.
+fn stop_on_signals(stop: CancellationToken) -> Result<()> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tracing::info!("stopping; once more stops at once");
+        stop.cancel();
+        either(&mut interrupt, &mut terminate).await;
+        std::process::exit(EXIT_IMPATIENT);
+    });
+    Ok(())
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}

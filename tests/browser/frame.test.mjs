@@ -35,16 +35,20 @@ test("the theme is chosen in the menu and stands before the first paint", async 
   await page.goto("/");
   await page.getByRole("button", { name: /Account menu/ }).first().click();
   await page.getByRole("menuitemradio", { name: "Dark" }).click();
+  const chosen = (theme) => page.waitForFunction((wanted) => document.documentElement.getAttribute("data-theme") === wanted, theme);
+  await chosen("dark");
   const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const dark = await background();
   await page.reload({ waitUntil: "commit" });
-  await page.waitForFunction(() => document.documentElement.getAttribute("data-theme") === "dark");
+  await chosen("dark");
   await mainNavigation().waitFor();
   assert.equal(await background(), dark);
   await page.getByRole("button", { name: /Account menu/ }).first().click();
   await page.getByRole("menuitemradio", { name: "Light" }).click();
+  await chosen("light");
   assert.notEqual(await background(), dark);
   await page.getByRole("menuitemradio", { name: "System" }).click();
+  await chosen(null);
 });
 
 test("the API reference is served from here and lists the operations", async () => {

@@ -116,7 +116,7 @@ impl Drafting {
         Some(DraftEvent::Writing(event))
     }
 
-    async fn store(&self, done: &AskDone) -> Result<Document> {
+    async fn store(&mut self, done: &AskDone) -> Result<Document> {
         let draft = draft_text::split(&done.answer, self.title.clone(), &self.brief);
         if draft.body.is_empty() {
             return Err(Error::unavailable("model_wrote_nothing", "the model wrote no text for this brief")

@@ -100,7 +100,7 @@ impl Credentials {
         let Some(credential) = &entry.credential else { return true };
         let last_change =
             self.last_change.get(mark_of(credential.tenant)).map_or(0, |mark| mark.load(Ordering::SeqCst));
-        entry.loaded_at_change >= last_change || option_env!("PLASMA_MUTANT").is_some()
+        entry.loaded_at_change >= last_change
     }
 }
 

@@ -52,9 +52,6 @@ impl Passwords {
     /// # Errors
     /// `unavailable` when too many others wait.
     pub(crate) async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool> {
-        if stored.is_none() && option_env!("PLASMA_MUTANT").is_some() {
-            return Ok(false);
-        }
         let known = stored.is_some();
         let hash = stored.unwrap_or(UNKNOWN_ACCOUNT).to_owned();
         let password = password.clone();

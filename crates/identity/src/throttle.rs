@@ -144,7 +144,7 @@ impl Attempts {
             let free_at = self.failed_at.front().map_or(now, |oldest| oldest + WINDOW_MICROS);
             return Err(refused(milliseconds_until(now, free_at)));
         }
-        if failures + if option_env!("PLASMA_MUTANT").is_some() { 0 } else { self.in_flight } >= failures_max {
+        if failures + self.in_flight >= failures_max {
             return Err(refused(IN_FLIGHT_RETRY_MS));
         }
         if let (true, Some(last)) = (delayed, self.failed_at.back()) {

@@ -55,25 +55,22 @@ impl Knowledge {
     /// # Errors
     /// `forbidden` without `collections:read`, `not_found`.
     pub async fn get_document(&self, ctx: &Ctx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<Document> {
-        ctx.require(Permission::CollectionsRead)?;
-        let mut tx = self.store().read(ctx).await?;
-        let stored = self.stored(ctx, &mut tx, collection, id).await?;
+        let (mut tx, stored) = self.read(ctx, collection, id).await?;
         let mut document = [stored.document];
         self.estimate(&mut tx, &mut document).await?;
         let [document] = document;
         Ok(document)
     }
 
-    async fn stored(
-        &self,
-        ctx: &Ctx,
-        tx: &mut Tx,
-        collection: CollectionId,
-        id: KnowledgeDocumentId,
-    ) -> Result<StoredDocument> {
-        // Documents of a deleted collection are still being removed.
+    /// A document and the transaction that read it.
+    async fn read(&self, ctx: &Ctx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<(Tx, StoredDocument)> {
+        ctx.require(Permission::CollectionsRead)?;
+        // Documents of a deleted collection are still being removed. Before the transaction: a request that holds one
+        // connection and waits for another could wait forever.
         self.collection(ctx, &collection.to_string()).await?;
-        documents::get(tx, collection, id).await?.ok_or_else(|| not_found(id))
+        let mut tx = self.store().read(ctx).await?;
+        let stored = documents::get(&mut tx, collection, id).await?.ok_or_else(|| not_found(id))?;
+        Ok((tx, stored))
     }
 
     /// Tells queued documents when their turn has come and gone.
@@ -106,9 +103,7 @@ impl Knowledge {
         collection: CollectionId,
         id: KnowledgeDocumentId,
     ) -> Result<DocumentText> {
-        ctx.require(Permission::CollectionsRead)?;
-        let mut tx = self.store().read(ctx).await?;
-        let stored = self.stored(ctx, &mut tx, collection, id).await?;
+        let (mut tx, stored) = self.read(ctx, collection, id).await?;
         let live = stored.live_version.ok_or_else(|| not_ready(&stored.document))?;
         let blob = versions::blob_of(&mut tx, id, live).await?.ok_or_else(|| not_ready(&stored.document))?;
         let passages = passages::ranges(&mut tx, id, live).await?;
@@ -129,11 +124,8 @@ impl Knowledge {
         collection: CollectionId,
         id: KnowledgeDocumentId,
     ) -> Result<DocumentFile> {
-        ctx.require(Permission::CollectionsRead)?;
-        let stored = {
-            let mut tx = self.store().read(ctx).await?;
-            self.stored(ctx, &mut tx, collection, id).await?
-        };
+        let (tx, stored) = self.read(ctx, collection, id).await?;
+        drop(tx);
         let bytes: Bytes = self.store().blobs().get(ctx, &stored.blob).await?;
         let document = stored.document;
         let name = document.file_name.unwrap_or_else(|| inline_file_name(&document.title, &document.media_type));

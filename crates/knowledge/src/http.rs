@@ -1,5 +1,6 @@
-//! The routes of collections, documents and search.
+//! The routes of collections, documents, search and answers.
 
+mod ask;
 mod collections;
 mod documents;
 mod search;
@@ -13,7 +14,9 @@ use utoipa_axum::{
 
 use crate::{Knowledge, limits};
 
-/// `/api/v1/collections` and `/api/v1/search`.
+pub use ask::{AskStreamEvent, ask_event};
+
+/// `/api/v1/collections`, `/api/v1/search` and `/api/v1/ask`.
 pub fn routes() -> OpenApiRouter<Knowledge> {
     let upload = routes!(documents::add_document).layer(DefaultBodyLimit::max(limits::UPLOAD_BYTES_MAX));
     OpenApiRouter::new()
@@ -26,4 +29,5 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
         .routes(routes!(search::search))
+        .routes(routes!(ask::ask))
 }

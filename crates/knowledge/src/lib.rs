@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod add_document;
+pub mod ask;
 mod caches;
 pub mod chunk;
 mod collections;

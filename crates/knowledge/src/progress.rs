@@ -41,8 +41,8 @@ impl Throughput {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passages were embedded since `started`.
-    pub(crate) fn embedded(&self, passages: usize, started: Instant) {
+    /// Passages were embedded between two moments.
+    pub(crate) fn embedded(&self, passages: usize, started: Instant, finished: Instant) {
         let mut measured = self.lock();
         if measured.batches.back().is_some_and(|last| started.saturating_duration_since(last.finished) > SILENCE_MAX) {
             measured.batches.clear();
@@ -50,7 +50,7 @@ impl Throughput {
         if measured.batches.len() == BATCHES_MAX {
             measured.batches.pop_front();
         }
-        measured.batches.push_back(Batch { started, finished: Instant::now(), passages });
+        measured.batches.push_back(Batch { started, finished, passages });
     }
 
     /// A file of this size became this many passages.
@@ -94,22 +94,21 @@ fn whole_seconds(seconds: f64) -> u64 {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_backlog_is_told_from_what_was_measured() {
+    #[test]
+    fn the_backlog_is_told_from_what_was_measured() {
         let throughput = Throughput::default();
         let backlog = Backlog { unparsed_bytes: 10_000, passages: 20 };
         assert_eq!(throughput.seconds_left(backlog), None);
-        let started = Instant::now();
-        tokio::time::advance(Duration::from_secs(2)).await;
-        throughput.embedded(20, started);
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        throughput.embedded(20, at(0), at(2));
         throughput.parsed(50_000, 50);
         // 10 passages of 1,000 bytes and 20 more, at 10 a second.
         assert_eq!(throughput.seconds_left(backlog), Some(3));
+        throughput.embedded(10, at(2), at(8));
+        assert_eq!(throughput.seconds_left(backlog), Some(8));
         // Time in which nothing was to be done does not count.
-        tokio::time::advance(Duration::from_secs(3_600)).await;
-        let started = Instant::now();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        throughput.embedded(30, started);
+        throughput.embedded(30, at(3_600), at(3_601));
         assert_eq!(throughput.seconds_left(backlog), Some(1));
     }
 

@@ -41,7 +41,10 @@ async fn main() -> Result<()> {
         println!("\n{} ({:.0} MB of weights)", entry.id, entry.size_bytes() as f64 / 1e6);
         match entry.kind {
             ModelKind::Embedding => embedding(&models, &entry.id).await?,
-            ModelKind::Chat => chat(&models, &entry.id).await?,
+            ModelKind::Chat => {
+                chat(&models, &entry.id).await?;
+                chat_during_ingestion(&models, &manifest, &entry.id).await?;
+            }
         }
         println!("resident with the model loaded: {:.0} MB", resident_mb());
     }
@@ -100,6 +103,30 @@ async fn chat(models: &LocalModels, id: &str) -> Result<()> {
     report("same prompt", &same);
     let (other, _) = ask(models, id, &passages, "Which of these words name a metal?", 8).await?;
     report("same passages, other question", &other);
+    Ok(())
+}
+
+async fn chat_during_ingestion(models: &LocalModels, manifest: &Manifest, id: &str) -> Result<()> {
+    let Some(embedding) = manifest.models.iter().find(|entry| entry.kind == ModelKind::Embedding) else {
+        return Ok(());
+    };
+    let start = Instant::now();
+    let ingestion = async {
+        let mut passages = 0;
+        while start.elapsed() < Duration::from_secs(12) {
+            let texts = (0..32).map(|seed| text(126, seed)).collect();
+            passages += models.embed(&embedding.id, texts, Priority::Ordinary).await?.vectors.len();
+        }
+        println!("during that chat: {:.1} passages a second", passages as f64 / start.elapsed().as_secs_f64());
+        Ok::<(), Error>(())
+    };
+    let context = text(640, 5);
+    let (answer, ingested) = tokio::join!(ask(models, id, &context, "Tell a story with these words.", 128), ingestion);
+    ingested?;
+    let (done, _) = answer?;
+    report("new prompt during an ingestion", &done);
+    let written_ms = done.duration_ms.saturating_sub(done.first_token_ms.unwrap_or_default()).max(1);
+    println!("  answer: {:.1} tokens a second", done.output_tokens.saturating_sub(1) as f64 * 1e3 / written_ms as f64);
     Ok(())
 }
 

@@ -341,7 +341,8 @@ mod tests {
 
         let file = fs::File::options().write(true).open(directory.join("weights.gguf")).unwrap();
         io::Write::write_all(&mut &file, b"wrong content").unwrap();
-        file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
+        let before = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(before + std::time::Duration::from_secs(5)).unwrap();
         assert_eq!(entry.verify(folder.path()).unwrap_err().reason(), "model_weights_damaged");
     }
 }

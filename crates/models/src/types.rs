@@ -240,7 +240,7 @@ pub struct ModelCall {
     pub usage: TokenUsage,
     /// How long it waited for its turn.
     pub queued_ms: u64,
-    /// From the start to the first piece of the answer; `None` when there was none or the answer came whole.
+    /// From the start to the first piece of the answer; `None` when there was none, or a provider's answer came whole.
     pub first_token_ms: Option<u64>,
     /// From the start to the end.
     pub duration_ms: u64,

@@ -1,6 +1,6 @@
 //! The command line: what can be said, and which exit code it ends with.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::LazyLock};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
@@ -9,6 +9,9 @@ use crate::{
     config::{self, Config, Layers, Mistake, SETTINGS},
     openapi, serve,
 };
+
+/// The names of the flags, for as long as the program runs: clap keeps references.
+static FLAGS: LazyLock<Vec<String>> = LazyLock::new(|| SETTINGS.iter().map(config::Setting::flag).collect());
 
 /// Exit code of a program that was told to do something that its configuration does not allow.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -84,7 +87,8 @@ impl Args for Settings {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Configuration file [default: plasma.toml in the working directory, if there is one]");
-        SETTINGS.iter().filter(|setting| !setting.environment_only).fold(command.arg(file), |command, setting| {
+        let flags = SETTINGS.iter().zip(FLAGS.iter()).filter(|(setting, _)| !setting.environment_only);
+        flags.fold(command.arg(file), |command, (setting, flag)| {
             let mut help = setting.help.to_owned();
             if let Some(limits) = config::limits(setting.kind) {
                 help.push_str(&format!(" ({limits})"));
@@ -93,7 +97,7 @@ impl Args for Settings {
             help.push_str(&format!(" [{}env: {}]", default.unwrap_or_default(), setting.variable()));
             command.arg(
                 Arg::new(setting.key)
-                    .long(setting.flag())
+                    .long(flag.as_str())
                     .value_name(value_name(setting.kind))
                     .allow_negative_numbers(true)
                     .help(help),

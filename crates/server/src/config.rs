@@ -8,10 +8,10 @@ mod show;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
-use url::Url;
 
 pub use layers::{Layers, Mistake, Source};
 pub use settings::{Kind, SETTINGS, Setting};
+pub(crate) use show::limits;
 pub use show::show;
 
 /// The configuration of one process, complete and checked. [`SETTINGS`] documents every field.
@@ -37,7 +37,7 @@ pub struct Config {
     pub live_connections_max: usize,
     pub log_level: String,
     pub log_format: LogFormat,
-    pub otlp_endpoint: Option<Url>,
+    pub otlp_endpoint: Option<String>,
     pub owner_email: Option<String>,
     pub owner_password: Option<Secret>,
     pub bootstrap_api_key: Option<Secret>,

@@ -33,7 +33,6 @@ use crate::config::Config;
 
 use access::{Operation, Operations, Work};
 
-pub(crate) use access::methods;
 pub use access::Access;
 pub(crate) use answer::{method_not_allowed, refusal};
 pub(crate) use caller::{Token, check_websocket_origin};

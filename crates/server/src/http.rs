@@ -11,8 +11,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{dashboard::Dashboard, system::System};
 
-pub(crate) use errors::catalogue_is_sorted;
-
 /// Everything that the specification describes.
 pub(crate) fn routes() -> OpenApiRouter<System> {
     OpenApiRouter::new()

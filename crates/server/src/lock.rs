@@ -33,7 +33,7 @@ impl DataDirLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // The number only helps; without it the message is still right.
-                let _ = file.by_ref().take(20).read_to_string(&mut holder);
+                let _ = (&file).take(20).read_to_string(&mut holder);
                 let process = holder.trim().parse::<u32>().map_or_else(|_| String::new(), |id| format!(" (process {id})"));
                 return Err(Error::conflict(
                     "data_dir_in_use",

@@ -10,7 +10,8 @@ use utoipa::openapi::{
 
 /// What each group of routes is for, in the order in which people read them.
 const TAGS: &[(&str, &str)] = &[
-    ("knowledge", "Collections and their documents: bring what you know, and watch it become searchable."),
+    ("collections", "What is searched together."),
+    ("documents", "What you know: bring files and texts into a collection, and watch them become searchable."),
     ("search", "Find passages by meaning and by words, and ask questions that are answered from them, with citations."),
     ("content", "Documents that people and models write: drafts with citations, revisions, differences."),
     ("models", "Models, the providers that offer them, every call with its tokens, time and cost."),
@@ -41,8 +42,8 @@ pub fn document() -> OpenApi {
     for part in [
         plasma_identity::http::routes().into_openapi(),
         plasma_models::http::routes().into_openapi(),
-        plasma_knowledge::routes().into_openapi(),
-        plasma_content::routes().into_openapi(),
+        plasma_knowledge::http::routes().into_openapi(),
+        plasma_content::http::routes().into_openapi(),
         plasma_workflows::routes().into_openapi(),
         crate::http::routes().into_openapi(),
     ] {

@@ -53,8 +53,8 @@ impl Telemetry {
     }
 }
 
-fn exporter(endpoint: &url::Url) -> Result<SdkTracerProvider> {
-    let traces = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
+fn exporter(endpoint: &str) -> Result<SdkTracerProvider> {
+    let traces = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let client = reqwest::blocking::Client::builder().timeout(EXPORT_TIMEOUT).build().context("otlp_endpoint")?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()

@@ -69,8 +69,8 @@ pub(super) async fn draft_content(
 ) -> Result<Response, Problem> {
     let NewDraft { brief, collection, model, title } = draft;
     let events = content.draft(&ctx, DraftRequest { brief, collection, model, title }).await?;
-    Ok(event_stream(events.map(|event| match event {
-        DraftEvent::Writing(event) => ask_event(&event),
+    Ok(event_stream(events.map(move |event| match event {
+        DraftEvent::Writing(event) => ask_event(&ctx, &event),
         DraftEvent::Document(document) => sse_event("document", &document),
     })))
 }

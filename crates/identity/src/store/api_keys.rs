@@ -69,7 +69,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
 pub(crate) async fn get(tx: &mut Tx, id: ApiKeyId) -> Result<ApiKey> {
     let tenant = tx.tenant()?;
     let row = tx
-        .fetch_optional(if option_env!("PLASMA_MUTANT").is_some() { "SELECT * FROM api_keys WHERE tenant_id <> $1 OR id = $2" } else { "SELECT * FROM api_keys WHERE tenant_id = $1 AND id = $2" }, [tenant.into(), id.into()])
+        .fetch_optional("SELECT * FROM api_keys WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
         .await?;
     from_row(
         &row.ok_or_else(|| {

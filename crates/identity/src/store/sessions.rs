@@ -82,7 +82,7 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
     match keep {
         Some(keep) => {
             tx.execute(
-                if option_env!("PLASMA_MUTANT").is_some() { "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash = $3" } else { "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash <> $3" },
+                "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND token_hash <> $3",
                 [tenant.into(), user.into(), keep.as_bytes().into()],
             )
             .await?

@@ -50,7 +50,7 @@ pub(crate) async fn any(tx: &mut Tx) -> Result<bool> {
 /// Lets one transaction at a time change the tenant's people and keys. SQLite has one writer anyway.
 pub(crate) async fn lock(tx: &mut Tx) -> Result<()> {
     const LOCK: Sql =
-        Sql::each("SELECT id FROM tenants WHERE id = $1", if option_env!("PLASMA_MUTANT").is_some() { "SELECT id FROM tenants WHERE id = $1" } else { "SELECT id FROM tenants WHERE id = $1 FOR UPDATE" });
+        Sql::each("SELECT id FROM tenants WHERE id = $1", "SELECT id FROM tenants WHERE id = $1 FOR UPDATE");
     let tenant = tx.tenant()?;
     tx.fetch_optional(LOCK, [tenant.into()]).await?;
     Ok(())

@@ -115,9 +115,11 @@ impl Packer<'_> {
                 !balanced || !open.has_room(segment.range.end, segment.tokens, limit)
             });
             if full {
+                let closed_start = self.open.as_ref().map_or(0, |open| open.start);
                 self.close();
                 let repeated = previous.filter(|previous| {
                     overlaps
+                        && previous.range.start > closed_start
                         && previous.tokens > 0
                         && previous.tokens <= self.options.overlap_tokens
                         && previous.tokens + segment.tokens <= self.options.max_tokens
@@ -133,10 +135,6 @@ impl Packer<'_> {
     }
 
     fn append(&mut self, block: &Block, segment: &Segment) {
-        // Space between two passages belongs to neither.
-        if self.parsed.text.get(segment.range.clone()).is_none_or(|text| text.trim_start().is_empty()) {
-            return;
-        }
         match &mut self.open {
             Some(open) => {
                 open.end = segment.range.end;
@@ -182,7 +180,9 @@ impl Packer<'_> {
         }
         if path.is_empty() {
             let (_, innermost) = self.headings.last()?;
-            let cut = (0..=self.options.heading_bytes_max.min(innermost.len())).rev().find(|cut| innermost.is_char_boundary(*cut))?;
+            let cut = (0..=self.options.heading_bytes_max.min(innermost.len()))
+                .rev()
+                .find(|cut| innermost.is_char_boundary(*cut))?;
             path.push_str(innermost.get(..cut)?);
         }
         (!path.is_empty()).then_some(path)

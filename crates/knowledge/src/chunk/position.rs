@@ -40,7 +40,9 @@ impl<'a> CodePointIndex<'a> {
         }
         let stride = offset / STRIDE;
         match self.before.get(stride) {
-            Some(before) => before + code_points_in(self.text.as_bytes().get(stride * STRIDE..offset).unwrap_or_default()),
+            Some(before) => {
+                before + code_points_in(self.text.as_bytes().get(stride * STRIDE..offset).unwrap_or_default())
+            }
             // At the very end of a text whose length is a multiple of the stride.
             None => self.length(),
         }
@@ -69,7 +71,10 @@ impl<'a> CodePointIndex<'a> {
     pub fn length(&self) -> usize {
         match self.before.last() {
             None => self.text.len(),
-            Some(before) => before + code_points_in(self.text.as_bytes().get((self.before.len() - 1) * STRIDE..).unwrap_or_default()),
+            Some(before) => {
+                before
+                    + code_points_in(self.text.as_bytes().get((self.before.len() - 1) * STRIDE..).unwrap_or_default())
+            }
         }
     }
 }

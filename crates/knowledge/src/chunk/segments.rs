@@ -14,7 +14,7 @@ const GAP_MAX: usize = 64;
 /// Short neighbors are put together up to this part of a passage; a text of one-letter lines would otherwise take 20 times its
 /// size in memory.
 const GROUP_PART: usize = 16;
-/// Bytes of neighbors that are put together; spaces have no tokens that would end a group.
+/// Bytes of neighbors that are put together, for what a tokenizer counts as nothing.
 const GROUP_BYTES_MAX: usize = 1_024;
 
 /// A piece of a block that is not divided any more.
@@ -35,8 +35,14 @@ enum Level {
 }
 
 /// Divides a block into pieces of at most [`ChunkOptions::max_tokens`]: sentences for prose, lines for code and tables, and
-/// smaller where one of them alone is too long. Together the pieces cover the block.
-pub(super) fn split(text: &str, offset: usize, kind: BlockKind, options: &ChunkOptions, count_tokens: &dyn Fn(&str) -> usize) -> Vec<Segment> {
+/// smaller where one of them alone is too long. Together the pieces cover all visible text of the block.
+pub(super) fn split(
+    text: &str,
+    offset: usize,
+    kind: BlockKind,
+    options: &ChunkOptions,
+    count_tokens: &dyn Fn(&str) -> usize,
+) -> Vec<Segment> {
     let level = match kind {
         BlockKind::Code | BlockKind::TableRow => Level::Lines,
         BlockKind::Heading { .. } | BlockKind::Paragraph | BlockKind::ListItem => Level::Sentences,
@@ -84,9 +90,16 @@ impl Splitter<'_> {
     }
 
     fn keep(&mut self, text: &str, offset: usize, tokens: usize) {
+        // Space between two pieces belongs to neither.
+        if text.trim_start().is_empty() {
+            return;
+        }
         let end = offset + text.len();
         match self.segments.last_mut() {
-            Some(last) if last.tokens + tokens <= self.max_tokens / GROUP_PART && end - last.range.start <= GROUP_BYTES_MAX => {
+            Some(last)
+                if last.tokens + tokens <= self.max_tokens / GROUP_PART
+                    && end - last.range.start <= GROUP_BYTES_MAX =>
+            {
                 last.range.end = end;
                 last.tokens += tokens;
             }

@@ -38,7 +38,12 @@ fn check(parsed: &Parsed, chunks: &[Chunk], options: &ChunkOptions) {
         assert_eq!(chunk.text(text).trim(), chunk.text(text));
         assert!(chunk.tokens <= options.max_tokens, "{} tokens in {:?}", chunk.tokens, chunk.text(text));
         assert!(count(chunk.text(text)) <= chunk.tokens);
-        assert!(chunk.heading.as_ref().is_none_or(|heading| !heading.is_empty() && heading.len() <= options.heading_bytes_max));
+        assert!(
+            chunk
+                .heading
+                .as_ref()
+                .is_none_or(|heading| !heading.is_empty() && heading.len() <= options.heading_bytes_max)
+        );
         covered[chunk.start..chunk.end].fill(true);
     }
     for pair in chunks.windows(2) {
@@ -50,7 +55,8 @@ fn check(parsed: &Parsed, chunks: &[Chunk], options: &ChunkOptions) {
     // Within a passage, headings stand only at the start.
     for chunk in chunks {
         let mut seen_text = false;
-        for block in parsed.blocks.iter().filter(|block| block.range.start < chunk.end && block.range.end > chunk.start) {
+        for block in parsed.blocks.iter().filter(|block| block.range.start < chunk.end && block.range.end > chunk.start)
+        {
             let is_heading = matches!(block.kind, BlockKind::Heading { .. });
             assert!(!(is_heading && seen_text), "a passage crosses a heading");
             seen_text |= !is_heading;
@@ -60,7 +66,9 @@ fn check(parsed: &Parsed, chunks: &[Chunk], options: &ChunkOptions) {
 
 #[test]
 fn passages_follow_the_headings() {
-    let parsed = markdown("intro words\n\n# Guide\n\n## Install\n\none two three\n\nfour five six\n\n## Use\n\nseven\n\n# Other\n\neight");
+    let parsed = markdown(
+        "intro words\n\n# Guide\n\n## Install\n\none two three\n\nfour five six\n\n## Use\n\nseven\n\n# Other\n\neight",
+    );
     assert_eq!(
         passages(&parsed, &small()),
         [
@@ -104,7 +112,8 @@ fn line_breaks_within_a_sentence_do_not_divide_it() {
 #[test]
 fn rows_and_code_stay_whole_where_they_can() {
     let row = |number: usize| format!("name: person {number}\ncity: somewhere\n");
-    let table: String = "name,city\n".to_owned() + &(1..=4).map(|number| format!("person {number},somewhere\n")).collect::<String>();
+    let table: String =
+        "name,city\n".to_owned() + &(1..=4).map(|number| format!("person {number},somewhere\n")).collect::<String>();
     let parsed = parse(Format::Csv, table.as_bytes(), &Limits::default()).unwrap();
     let texts: Vec<String> = passages(&parsed, &small()).into_iter().map(|(_, text)| text).collect();
     assert_eq!(texts, [(row(1) + "\n" + &row(2)).trim(), (row(3) + "\n" + &row(4)).trim()]);
@@ -115,7 +124,11 @@ fn rows_and_code_stay_whole_where_they_can() {
 #[test]
 fn giant_sentences_and_words_are_divided() {
     let long_sentence = "word ".repeat(100);
-    assert!(passages(&markdown(&long_sentence), &small()).iter().all(|(_, text)| text.split(' ').all(|word| word == "word")));
+    assert!(
+        passages(&markdown(&long_sentence), &small())
+            .iter()
+            .all(|(_, text)| text.split(' ').all(|word| word == "word"))
+    );
     let long_word = "é".repeat(5_000);
     assert!(passages(&markdown(&long_word), &small()).len() >= 5_000 / (20 * 8));
 }
@@ -169,8 +182,6 @@ fn documents() -> impl Strategy<Value = Parsed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn passages_keep_their_promises(parsed in documents(), target in 1..40_usize, extra in 0..20_usize, overlap in 0..10_usize) {
         let options = ChunkOptions { target_tokens: target, max_tokens: target + extra, overlap_tokens: overlap, heading_bytes_max: 40 };

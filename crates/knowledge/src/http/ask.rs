@@ -4,6 +4,7 @@ use axum::{
 };
 use futures::StreamExt as _;
 use plasma_http::{Caller, Json, Problem, ProblemBody, event_stream, sse_event};
+use plasma_kernel::{Code, Ctx};
 use serde::Serialize;
 
 use crate::{
@@ -30,15 +31,20 @@ pub enum AskStreamEvent {
     Error(ProblemBody),
 }
 
-/// An event as it is sent.
-pub fn ask_event(event: &AskEvent) -> Event {
+/// An event as it is sent. An error names the request, and one that is our own fault goes to the log.
+pub fn ask_event(ctx: &Ctx, event: &AskEvent) -> Event {
     match event {
         AskEvent::Passage(passage) => sse_event("passage", passage),
         AskEvent::Progress(progress) => sse_event("progress", progress),
         AskEvent::Token(token) => sse_event("token", token),
         AskEvent::Citation(citation) => sse_event("citation", citation),
         AskEvent::Done(done) => sse_event("done", done),
-        AskEvent::Error(error) => sse_event("error", &ProblemBody::from(error)),
+        AskEvent::Error(error) => {
+            if error.code() == Code::Internal {
+                tracing::error!(?error, "a stream ended with an error");
+            }
+            sse_event("error", &ProblemBody { request_id: Some(ctx.request().to_string()), ..ProblemBody::from(error) })
+        }
     }
 }
 
@@ -64,5 +70,5 @@ pub(super) async fn ask(
     Json(request): Json<AskRequest>,
 ) -> Result<Response, Problem> {
     let events = knowledge.ask(&ctx, request).await?;
-    Ok(event_stream(events.map(|event| ask_event(&event))))
+    Ok(event_stream(events.map(move |event| ask_event(&ctx, &event))))
 }

@@ -413,7 +413,8 @@ fn open_or_create(
             return Ok((text, position));
         }
     }
-    match fs::remove_dir_all(folder) {
+    let removed = if folder.is_dir() { fs::remove_dir_all(folder) } else { fs::remove_file(folder) };
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(folder_failed(error)),
         _ => {}
     }

@@ -105,9 +105,9 @@ impl CollectionView {
         Self { documents, passages, words, bytes }
     }
 
-    pub(crate) fn document(&self, id: KnowledgeDocumentId) -> Option<&Arc<DocumentPassages>> {
-        let place = self.documents.binary_search_by_key(&id, |document| document.id).ok()?;
-        self.documents.get(place)
+    /// Where a document stands in `documents`.
+    pub(crate) fn place(&self, id: KnowledgeDocumentId) -> Option<usize> {
+        self.documents.binary_search_by_key(&id, |document| document.id).ok()
     }
 
     /// The same with some documents replaced, added, or (`None`) removed.
@@ -315,9 +315,10 @@ mod tests {
         ]);
         let changed = view.changed(&changes);
         assert_eq!(changed.passages, 2);
-        assert_eq!(changed.document(KnowledgeDocumentId::from_bits(1)).unwrap().version, 2);
-        assert!(changed.document(KnowledgeDocumentId::from_bits(2)).is_none());
-        assert!(changed.document(KnowledgeDocumentId::from_bits(3)).unwrap().passage(1).is_none());
+        let document = |id| changed.place(KnowledgeDocumentId::from_bits(id)).map(|place| &changed.documents[place]);
+        assert_eq!(document(1).unwrap().version, 2);
+        assert!(document(2).is_none());
+        assert!(document(3).unwrap().passage(1).is_none());
     }
 
     #[test]

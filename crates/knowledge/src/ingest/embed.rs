@@ -54,7 +54,7 @@ pub(super) async fn embed(
             vectors = embedding::embed_passages(knowledge.models(), ctx, model, inputs) => vectors?,
             () = run.cancellation().cancelled() => return Err(Run::interrupted()),
         };
-        knowledge.throughput().embedded(batch.len(), batch_started);
+        knowledge.throughput().embedded(batch.len(), batch_started, Instant::now());
         done = first + batch.len();
         let left = progress::remaining_seconds(done - resumed_at, total - done, started.elapsed());
         let written = DocumentProgress { done: done as u64, total: total as u64, unit: "passages", seconds_left: left };

@@ -22,10 +22,17 @@ impl<'a> Archive<'a> {
         // looks like an entry once in four billion bytes.
         let entries = bytes.windows(DIRECTORY_ENTRY.len()).filter(|window| *window == DIRECTORY_ENTRY).count();
         if entries > limits.archive_entries_max {
-            return Err(ParseError::ExpandsTooMuch { detail: format!("more than {} entries in the archive", limits.archive_entries_max) });
+            return Err(ParseError::ExpandsTooMuch {
+                detail: format!("more than {} entries in the archive", limits.archive_entries_max),
+            });
         }
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-        Ok(Self { zip, entry_bytes_max: limits.archive_entry_bytes_max, bytes_left: limits.archive_bytes_max, bytes_max: limits.archive_bytes_max })
+        Ok(Self {
+            zip,
+            entry_bytes_max: limits.archive_entry_bytes_max,
+            bytes_left: limits.archive_bytes_max,
+            bytes_max: limits.archive_bytes_max,
+        })
     }
 
     /// Whether an entry's name satisfies `test`.
@@ -43,7 +50,9 @@ impl<'a> Archive<'a> {
         let Some(index) = self.zip.index_for_name(name) else { return Ok(None) };
         let entry_max = self.entry_bytes_max.min(self.bytes_left);
         let limit_text = if self.entry_bytes_max <= self.bytes_left { self.entry_bytes_max } else { self.bytes_max };
-        let too_much = || ParseError::ExpandsTooMuch { detail: format!("{name} is larger than {} MiB", limit_text / (1024 * 1024)) };
+        let too_much = || ParseError::ExpandsTooMuch {
+            detail: format!("{name} is larger than {} MiB", limit_text / (1024 * 1024)),
+        };
         let entry = self.zip.by_index(index).map_err(damaged)?;
         if entry.entry().size() > entry_max {
             return Err(too_much());

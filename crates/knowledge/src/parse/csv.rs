@@ -20,7 +20,8 @@ pub(super) fn parse(bytes: &[u8], separator: Option<u8>, limits: &Limits) -> Res
     if widest_row(table, separator) > limits.columns_max {
         return Err(ParseError::TooLarge { what: "columns", limit: limits.columns_max as u64 });
     }
-    let mut reader = ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(table.as_bytes());
+    let mut reader =
+        ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(table.as_bytes());
     let mut builder = TextBuilder::new(limits);
     let mut columns: Option<Vec<String>> = None;
     let mut record = StringRecord::new();
@@ -40,7 +41,9 @@ pub(super) fn parse(bytes: &[u8], separator: Option<u8>, limits: &Limits) -> Res
         }
     }
     // A header without rows is still what the file says.
-    if builder.is_empty() && let Some(columns) = columns {
+    if builder.is_empty()
+        && let Some(columns) = columns
+    {
         builder.push(BlockKind::TableRow, &columns.join(" | "))?;
     }
     Ok(builder.finish(None))
@@ -125,7 +128,8 @@ fn recognize_separator(text: &str) -> u8 {
 fn separator_score(text: &str, separator: u8) -> u64 {
     let sample = text.as_bytes().get(..text.len().min(SAMPLE_BYTES)).unwrap_or_default();
     let mut reader = ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(sample);
-    let counts: Vec<usize> = reader.byte_records().take(SAMPLE_RECORDS).map_while(Result::ok).map(|record| record.len()).collect();
+    let counts: Vec<usize> =
+        reader.byte_records().take(SAMPLE_RECORDS).map_while(Result::ok).map(|record| record.len()).collect();
     let agreeing = |columns: usize| counts.iter().filter(|count| **count == columns).count();
     let Some(commonest) = counts.iter().copied().max_by_key(|columns| agreeing(*columns)) else { return 0 };
     let share_percent = agreeing(commonest) * 100 / counts.len().max(1);

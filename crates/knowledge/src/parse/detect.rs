@@ -37,10 +37,11 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 
 /// File name extensions of formats that are not read, whatever their content looks like.
 const OTHER_EXTENSIONS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "ico", "heic", "avif", "psd", "mp3", "wav", "flac", "ogg", "m4a", "mp4", "mov",
-    "avi", "mkv", "webm", "exe", "dll", "so", "bin", "iso", "dmg", "msi", "apk", "jar", "class", "wasm", "zip", "gz", "tgz", "tar", "bz2", "xz", "7z",
-    "rar", "zst", "doc", "dot", "xls", "xlsx", "xlsm", "xlsb", "ods", "ppt", "pptx", "odp", "odt", "rtf", "pages", "numbers", "key", "epub", "mobi", "ps",
-    "eps", "db", "sqlite", "parquet", "woff", "woff2", "ttf", "otf", "msg", "pst",
+    "png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "ico", "heic", "avif", "psd", "mp3", "wav",
+    "flac", "ogg", "m4a", "mp4", "mov", "avi", "mkv", "webm", "exe", "dll", "so", "bin", "iso", "dmg", "msi", "apk",
+    "jar", "class", "wasm", "zip", "gz", "tgz", "tar", "bz2", "xz", "7z", "rar", "zst", "doc", "dot", "xls", "xlsx",
+    "xlsm", "xlsb", "ods", "ppt", "pptx", "odp", "odt", "rtf", "pages", "numbers", "key", "epub", "mobi", "ps", "eps",
+    "db", "sqlite", "parquet", "woff", "woff2", "ttf", "otf", "msg", "pst",
 ];
 
 /// First bytes of an OLE compound file: old Office documents, and new ones with a password.
@@ -69,7 +70,9 @@ pub fn detect(file_name: Option<&str>, declared_media_type: Option<&str>, bytes:
     if let Some(found) = from_signature(bytes) {
         return Err(ParseError::Unsupported { found: found.to_owned() });
     }
-    if let Some(other) = file_name.and_then(extension).filter(|extension| OTHER_EXTENSIONS.contains(&extension.as_str())) {
+    if let Some(other) =
+        file_name.and_then(extension).filter(|extension| OTHER_EXTENSIONS.contains(&extension.as_str()))
+    {
         return Err(ParseError::Unsupported { found: format!("a .{other} file") });
     }
     match by_name {
@@ -155,7 +158,9 @@ fn from_text(file_name: Option<&str>, declared_media_type: Option<&str>, bytes: 
     let Some(head) = head else {
         let found = match (file_name.and_then(extension), declared) {
             (Some(extension), _) => format!("a .{extension} file with binary content"),
-            (None, Some(declared)) if !declared.starts_with("text/") => format!("of type {}", declared.chars().take(80).collect::<String>()),
+            (None, Some(declared)) if !declared.starts_with("text/") => {
+                format!("of type {}", declared.chars().take(80).collect::<String>())
+            }
             _ => "binary data".to_owned(),
         };
         return Err(ParseError::Unsupported { found });
@@ -163,12 +168,16 @@ fn from_text(file_name: Option<&str>, declared_media_type: Option<&str>, bytes: 
     if let Some(format) = by_type {
         return Ok(format);
     }
-    if declared.is_some_and(|declared| ["image/", "audio/", "video/", "font/"].iter().any(|class| declared.starts_with(class))) {
+    if declared
+        .is_some_and(|declared| ["image/", "audio/", "video/", "font/"].iter().any(|class| declared.starts_with(class)))
+    {
         let found = format!("of type {}", declared.unwrap_or_default().chars().take(80).collect::<String>());
         return Err(ParseError::Unsupported { found });
     }
     let start = head.trim_start().to_ascii_lowercase();
-    let is_html = start.starts_with("<!doctype html") || start.starts_with("<html") || (start.starts_with("<?xml") && start.contains("<html"));
+    let is_html = start.starts_with("<!doctype html")
+        || start.starts_with("<html")
+        || (start.starts_with("<?xml") && start.contains("<html"));
     Ok(if is_html { Format::Html } else { Format::Text })
 }
 

@@ -17,10 +17,16 @@ const MAIN_PART: &str = "word/document.xml";
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
     let mut archive = Archive::open(bytes, limits)?;
     let depth_max = limits.xml_depth_max;
-    let main_part = archive.read("_rels/.rels", |source| main_part(source, depth_max))?.flatten().unwrap_or_else(|| MAIN_PART.to_owned());
+    let main_part = archive
+        .read("_rels/.rels", |source| main_part(source, depth_max))?
+        .flatten()
+        .unwrap_or_else(|| MAIN_PART.to_owned());
     let folder = main_part.rsplit_once('/').map_or("word", |(folder, _)| folder).to_owned();
-    let styles = archive.read(&format!("{folder}/styles.xml"), |source| Styles::read(source, depth_max))?.unwrap_or_default();
-    let mut numbering = archive.read(&format!("{folder}/numbering.xml"), |source| Numbering::read(source, depth_max))?.unwrap_or_default();
+    let styles =
+        archive.read(&format!("{folder}/styles.xml"), |source| Styles::read(source, depth_max))?.unwrap_or_default();
+    let mut numbering = archive
+        .read(&format!("{folder}/numbering.xml"), |source| Numbering::read(source, depth_max))?
+        .unwrap_or_default();
     let stated_title = archive.read("docProps/core.xml", |source| title(source, depth_max))?.flatten();
 
     let mut builder = TextBuilder::new(limits);

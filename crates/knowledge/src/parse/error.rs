@@ -73,8 +73,12 @@ impl ParseError {
             Self::Unsupported { .. } => "convert the document to one of the supported formats and upload it again",
             Self::Empty => "upload a document that contains text",
             Self::TooLarge { .. } => "split the document into smaller ones",
-            Self::ExpandsTooMuch { .. } => "open the document in the program that made it, save it anew and upload the new file",
-            Self::Damaged { .. } => "check that the file opens in the program that made it, save it anew and upload the new file",
+            Self::ExpandsTooMuch { .. } => {
+                "open the document in the program that made it, save it anew and upload the new file"
+            }
+            Self::Damaged { .. } => {
+                "check that the file opens in the program that made it, save it anew and upload the new file"
+            }
             Self::Encrypted => "remove the password from the document and upload it again",
             Self::NoText { .. } => "run text recognition (OCR) on the document first, then upload the result",
             Self::NotText { .. } => "save the document as UTF-8 text and upload it again",
@@ -93,14 +97,22 @@ impl ParseError {
 impl fmt::Display for ParseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported { found } => write!(formatter, "the file is {found}, which cannot be read; supported are {}", Format::SUPPORTED),
+            Self::Unsupported { found } => {
+                write!(formatter, "the file is {found}, which cannot be read; supported are {}", Format::SUPPORTED)
+            }
             Self::Empty => formatter.write_str("the document contains no text"),
             Self::TooLarge { what, limit } => write!(formatter, "the document has more than {limit} {what}"),
-            Self::ExpandsTooMuch { detail } => write!(formatter, "the document unpacks to far more data than it may: {detail}"),
+            Self::ExpandsTooMuch { detail } => {
+                write!(formatter, "the document unpacks to far more data than it may: {detail}")
+            }
             Self::Damaged { format, detail } => write!(formatter, "the {format} document is damaged: {detail}"),
             Self::Encrypted => formatter.write_str("the document is protected with a password"),
-            Self::NoText { pages: 1 } => formatter.write_str("the PDF has one page without any text; it is probably a scan"),
-            Self::NoText { pages } => write!(formatter, "the PDF has {pages} pages without any text; it is probably a scan"),
+            Self::NoText { pages: 1 } => {
+                formatter.write_str("the PDF has one page without any text; it is probably a scan")
+            }
+            Self::NoText { pages } => {
+                write!(formatter, "the PDF has {pages} pages without any text; it is probably a scan")
+            }
             Self::NotText { detail } => write!(formatter, "the document is not readable text: {detail}"),
         }
     }

@@ -50,7 +50,9 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ParseError> {
         Some(encoding) if !marked && encoding != UTF_8 => {
             let (text, malformed) = encoding.decode_without_bom_handling(bytes);
             if malformed {
-                return Err(ParseError::NotText { detail: format!("the page states the encoding {}, but is not valid in it", encoding.name()) });
+                return Err(ParseError::NotText {
+                    detail: format!("the page states the encoding {}, but is not valid in it", encoding.name()),
+                });
             }
             Ok(text)
         }
@@ -62,7 +64,13 @@ fn stated_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.get(..bytes.len().min(CHARSET_BYTES))?.to_ascii_lowercase();
     let key = b"charset=";
     let start = head.windows(key.len()).position(|window| window == key)? + key.len();
-    let label: Vec<u8> = head.get(start..)?.iter().copied().skip_while(|byte| matches!(byte, b'"' | b'\'' | b' ')).take_while(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(byte)).collect();
+    let label: Vec<u8> = head
+        .get(start..)?
+        .iter()
+        .copied()
+        .skip_while(|byte| matches!(byte, b'"' | b'\'' | b' '))
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(byte))
+        .collect();
     // A page that could be read as ASCII up to here is not UTF-16, whatever it states.
     Encoding::for_label(&label).map(|encoding| if encoding.is_ascii_compatible() { encoding } else { UTF_8 })
 }
@@ -75,12 +83,17 @@ fn main_content(segments: Vec<Segment>) -> Vec<Segment> {
     let length = |in_article: bool| -> usize {
         segments.iter().filter(|segment| segment.in_article == in_article).map(|segment| segment.text.len()).sum()
     };
-    if length(true) > length(false) { segments.into_iter().filter(|segment| segment.in_article).collect() } else { segments }
+    if length(true) > length(false) {
+        segments.into_iter().filter(|segment| segment.in_article).collect()
+    } else {
+        segments
+    }
 }
 
 /// Resolves character references such as `&eacute;` by the rules of HTML, all texts in one go.
 fn resolve_references(mut texts: Vec<String>) -> Vec<String> {
-    let with_references: Vec<usize> = texts.iter().enumerate().filter(|(_, text)| text.contains('&')).map(|(index, _)| index).collect();
+    let with_references: Vec<usize> =
+        texts.iter().enumerate().filter(|(_, text)| text.contains('&')).map(|(index, _)| index).collect();
     if with_references.is_empty() {
         return texts;
     }

@@ -15,7 +15,16 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed, ParseError>
         | Options::ENABLE_HEADING_ATTRIBUTES
         | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
         | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
-    let mut reader = MarkdownReader { builder: TextBuilder::new(limits), leaf: String::new(), marker: String::new(), cells: 0, lists: Vec::new(), markup: None, front_title: None, limits };
+    let mut reader = MarkdownReader {
+        builder: TextBuilder::new(limits),
+        leaf: String::new(),
+        marker: String::new(),
+        cells: 0,
+        lists: Vec::new(),
+        markup: None,
+        front_title: None,
+        limits,
+    };
     for event in Parser::new_ext(&text, options) {
         reader.event(event)?;
     }
@@ -52,7 +61,9 @@ impl MarkdownReader<'_> {
             Event::Start(tag) => self.start(tag)?,
             Event::End(tag) => self.end(tag)?,
             Event::Text(text) => match &mut self.markup {
-                Some(Markup::Code(inner) | Markup::Html(inner) | Markup::FrontMatter(_, inner)) => inner.push_str(&text),
+                Some(Markup::Code(inner) | Markup::Html(inner) | Markup::FrontMatter(_, inner)) => {
+                    inner.push_str(&text)
+                }
                 None => self.leaf.push_str(&text),
             },
             Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => self.leaf.push_str(&text),
@@ -180,7 +191,8 @@ fn front_matter_title(kind: MetadataBlockKind, lines: &str) -> Option<String> {
     lines.lines().find_map(|line| {
         let (key, value) = line.split_once(separator)?;
         let value = value.trim();
-        let unquoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(value);
+        let unquoted =
+            ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(value);
         (key == key.trim_start() && key.trim() == "title" && !unquoted.is_empty()).then(|| unquoted.to_owned())
     })
 }

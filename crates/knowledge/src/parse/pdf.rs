@@ -48,7 +48,8 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
     }
     let mut builder = TextBuilder::new(limits);
     paragraphs::push_all(lines.lines, &mut builder)?;
-    let title = stated_title(&file).or_else(|| builder.first_text(|kind| kind == BlockKind::Heading { level: 1 }).map(str::to_owned));
+    let title = stated_title(&file)
+        .or_else(|| builder.first_text(|kind| kind == BlockKind::Heading { level: 1 }).map(str::to_owned));
     Ok(builder.finish(title))
 }
 
@@ -56,7 +57,12 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Parsed, ParseError> {
 fn stated_title(file: &File<'_>) -> Option<String> {
     let title = decode_text_string(&file.stated_title()?).ok()?;
     let lower = title.trim().to_lowercase();
-    let is_file_name = [".doc", ".docx", ".odt", ".rtf", ".dvi", ".tex", ".indd", ".ppt", ".pptx"].iter().any(|ending| lower.ends_with(ending));
-    let meaningless = lower.chars().count() < 2 || lower.starts_with("untitled") || lower.starts_with("microsoft word - ") || is_file_name;
+    let is_file_name = [".doc", ".docx", ".odt", ".rtf", ".dvi", ".tex", ".indd", ".ppt", ".pptx"]
+        .iter()
+        .any(|ending| lower.ends_with(ending));
+    let meaningless = lower.chars().count() < 2
+        || lower.starts_with("untitled")
+        || lower.starts_with("microsoft word - ")
+        || is_file_name;
     (!meaningless).then_some(title)
 }

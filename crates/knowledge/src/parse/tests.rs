@@ -34,7 +34,11 @@ fn error(format: Format, bytes: impl AsRef<[u8]>) -> ParseError {
 fn check(parsed: &Parsed) {
     let mut end = 0;
     for Block { range, .. } in &parsed.blocks {
-        assert!(parsed.text[end..range.start].chars().all(|c| c == '\n'), "text outside of blocks: {:?}", &parsed.text[end..range.start]);
+        assert!(
+            parsed.text[end..range.start].chars().all(|c| c == '\n'),
+            "text outside of blocks: {:?}",
+            &parsed.text[end..range.start]
+        );
         assert!(!parsed.text[range.clone()].trim().is_empty());
         assert_eq!(parsed.text[range.clone()].trim_end().len(), range.len());
         end = range.end;

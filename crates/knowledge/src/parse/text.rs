@@ -64,13 +64,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ParseError> {
 
 fn decode_marked(bytes: &[u8]) -> Result<Cow<'_, str>, ParseError> {
     if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
-        return std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|error| invalid_utf8(bytes, error.valid_up_to() + 3));
+        return std::str::from_utf8(rest)
+            .map(Cow::Borrowed)
+            .map_err(|error| invalid_utf8(bytes, error.valid_up_to() + 3));
     }
     for (mark, encoding, name) in [(b"\xff\xfe", UTF_16LE, "UTF-16LE"), (b"\xfe\xff", UTF_16BE, "UTF-16BE")] {
         if let Some(rest) = bytes.strip_prefix(mark) {
-            return encoding
-                .decode_without_bom_handling_and_without_replacement(rest)
-                .ok_or_else(|| ParseError::NotText { detail: format!("it begins as {name}, but is not valid {name}") });
+            return encoding.decode_without_bom_handling_and_without_replacement(rest).ok_or_else(|| {
+                ParseError::NotText { detail: format!("it begins as {name}, but is not valid {name}") }
+            });
         }
     }
     match std::str::from_utf8(bytes) {
@@ -129,7 +131,9 @@ fn reject_binary(text: &str) -> Result<(), ParseError> {
     }
     // A handful is a quirk of some editor; more than that in a small file, or everywhere in a large one, is not text.
     if controls > 4 && controls > characters / CONTROL_ONE_IN {
-        return Err(ParseError::NotText { detail: format!("it contains {controls} control characters, as binary files do") });
+        return Err(ParseError::NotText {
+            detail: format!("it contains {controls} control characters, as binary files do"),
+        });
     }
     Ok(())
 }
@@ -139,10 +143,10 @@ pub(super) fn decode_head(bytes: &[u8], bytes_max: usize) -> Option<String> {
     let mut head = bytes.get(..bytes.len().min(bytes_max)).unwrap_or(bytes);
     // The cut may have split a character.
     if head.len() < bytes.len() {
-        if let Err(error) = std::str::from_utf8(head) {
-            if error.error_len().is_none() {
-                head = head.get(..error.valid_up_to()).unwrap_or_default();
-            }
+        if let Err(error) = std::str::from_utf8(head)
+            && error.error_len().is_none()
+        {
+            head = head.get(..error.valid_up_to()).unwrap_or_default();
         }
         if head.len() % 2 == 1 && (head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")) {
             head = head.get(..head.len() - 1).unwrap_or_default();

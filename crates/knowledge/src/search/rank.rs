@@ -177,7 +177,7 @@ fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<
 
 /// Where the view has what the text index found; `None` when one of them is ahead of the other by a moment.
 fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
-    let place = view.documents.binary_search_by_key(&hit.document, |document| document.id).ok()?;
+    let place = view.place(hit.document)?;
     let document = view.documents.get(place).filter(|document| document.version == hit.version)?;
     document.passage(hit.ordinal)?;
     Some((place, usize::try_from(hit.ordinal).ok()?))

@@ -71,15 +71,6 @@ pub(crate) async fn by_reference(tx: &mut Tx, reference: &str) -> Result<Option<
     .transpose()
 }
 
-pub(crate) async fn by_id(tx: &mut Tx, id: CollectionId) -> Result<Option<StoredCollection>> {
-    let tenant = tx.tenant()?;
-    tx.fetch_optional("SELECT * FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
-        .await?
-        .as_ref()
-        .map(from_row)
-        .transpose()
-}
-
 /// The collection, held until the transaction ends. SQLite has one writer: there it is held anyway.
 pub(crate) async fn lock(tx: &mut Tx, id: CollectionId) -> Result<Option<StoredCollection>> {
     const LOCK: Sql = Sql::each(

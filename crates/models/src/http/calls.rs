@@ -29,7 +29,7 @@ pub struct ModelCallBody {
     pub output_tokens: u64,
     /// How long it waited for its turn.
     pub queued_ms: u64,
-    /// From the start to the first piece of the answer; null when there was none or the answer came whole.
+    /// From the start to the first piece of the answer; null when there was none, or a provider's answer came whole.
     #[schema(required)]
     pub first_token_ms: Option<u64>,
     /// From the start to the end.

@@ -3,13 +3,15 @@
 //! Sequences of a batch are laid end to end instead of being padded to one length: the dense layers do not care where a
 //! sequence ends, and attention runs within each sequence, so no work is spent on padding and no mask is needed.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, ops::Range, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use plasma_kernel::{Error, Result};
 use serde::Deserialize;
 
-use super::kernels::{Panels, Rows, add_bias, add_bias_gelu, add_bias_residual, layer_norm, multiply, normalize, scaled_softmax};
+use super::kernels::{
+    Panels, Rows, add_bias, add_bias_gelu, add_bias_residual, layer_norm, multiply, normalize, pack, scaled_softmax,
+};
 
 /// What `config.json` says. Only what the forward pass needs.
 #[derive(Deserialize)]
@@ -21,6 +23,7 @@ struct Config {
     intermediate_size: usize,
     hidden_act: Activation,
     max_position_embeddings: usize,
+    type_vocab_size: usize,
     layer_norm_eps: f32,
     #[serde(default)]
     position_embedding_type: PositionEmbedding,
@@ -39,15 +42,19 @@ enum PositionEmbedding {
     Absolute,
 }
 
+/// Where parameters stand in [`Bert::parameters`].
+type Span = Range<usize>;
+
 struct Dense {
-    weight: Panels,
-    bias: Vec<f32>,
+    weight: Span,
+    bias: Span,
+    input: usize,
+    output: usize,
 }
 
 struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    epsilon: f32,
+    weight: Span,
+    bias: Span,
 }
 
 struct Layer {
@@ -65,9 +72,13 @@ pub(super) struct Bert {
     hidden: usize,
     heads: usize,
     positions_max: usize,
-    words: Vec<f32>,
+    epsilon: f32,
+    /// All of them in one allocation, so that unloading gives the memory back to the system: what is freed in small pieces
+    /// often stays with the process.
+    parameters: Vec<f32>,
+    words: Span,
     /// Position embedding plus the embedding of token type 0.
-    positions: Vec<f32>,
+    positions: Span,
     embedding_norm: Norm,
     layers: Vec<Layer>,
 }
@@ -85,45 +96,9 @@ impl Bert {
         }
         let tensors = candle_core::safetensors::load(directory.join("model.safetensors"), &Device::Cpu)
             .map_err(|source| Error::from_source("model.safetensors cannot be read", source))?;
-        let mut tensors = Tensors { prefix: if tensors.contains_key(WORDS) { "" } else { "bert." }, tensors };
-        Self::assemble(&config, &mut tensors)
-    }
-
-    fn assemble(config: &Config, tensors: &mut Tensors) -> Result<Self> {
-        let hidden = config.hidden_size;
-        let epsilon = config.layer_norm_eps;
-        let types = tensors.take("embeddings.token_type_embeddings.weight", None)?;
-        let mut positions =
-            tensors.take("embeddings.position_embeddings.weight", Some(config.max_position_embeddings * hidden))?;
-        for row in positions.chunks_exact_mut(hidden) {
-            for (value, token_type) in row.iter_mut().zip(&types) {
-                *value += token_type;
-            }
-        }
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
-        for index in 0..config.num_hidden_layers {
-            let name = |part: &str| format!("encoder.layer.{index}.{part}");
-            let attention = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
-            layers.push(Layer {
-                query_key_value: tensors.dense(&attention, hidden, hidden)?,
-                attention_output: tensors.dense(&[name("attention.output.dense")], hidden, hidden)?,
-                attention_norm: tensors.norm(&name("attention.output.LayerNorm"), hidden, epsilon)?,
-                intermediate: tensors.dense(&[name("intermediate.dense")], hidden, config.intermediate_size)?,
-                output: tensors.dense(&[name("output.dense")], config.intermediate_size, hidden)?,
-                output_norm: tensors.norm(&name("output.LayerNorm"), hidden, epsilon)?,
-            });
-        }
-        // `gelu` and absolute positions are the only variants that deserialize.
-        let (Activation::Gelu, PositionEmbedding::Absolute) = (&config.hidden_act, &config.position_embedding_type);
-        Ok(Self {
-            hidden,
-            heads: config.num_attention_heads,
-            positions_max: config.max_position_embeddings,
-            words: tensors.take(WORDS, Some(config.vocab_size * hidden))?,
-            positions,
-            embedding_norm: tensors.norm("embeddings.LayerNorm", hidden, epsilon)?,
-            layers,
-        })
+        let prefix = if tensors.contains_key(WORDS) { "" } else { "bert." };
+        let count: usize = tensors.values().map(Tensor::elem_count).sum();
+        Loader { prefix, tensors, parameters: Vec::with_capacity(count) }.assemble(&config)
     }
 
     /// Length of the vectors.
@@ -136,7 +111,7 @@ impl Bert {
         let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
         let tokens: usize = lengths.iter().sum();
         let mut state = self.look_up(sequences)?;
-        layer_norm(&mut state, &self.embedding_norm.weight, &self.embedding_norm.bias, self.embedding_norm.epsilon);
+        self.normalize(&self.embedding_norm, &mut state);
 
         let mut attention = Attention::new(self.hidden / self.heads);
         let mut query_key_value = vec![0.0; tokens * 3 * self.hidden];
@@ -144,35 +119,49 @@ impl Bert {
         let mut attended = vec![0.0; tokens * self.hidden];
         let mut wide = Vec::new();
         for layer in &self.layers {
-            layer.query_key_value.apply(&state, &mut query_key_value);
-            add_bias(&mut query_key_value, &layer.query_key_value.bias);
+            self.multiply(&layer.query_key_value, &state, &mut query_key_value);
+            add_bias(&mut query_key_value, self.at(&layer.query_key_value.bias));
             attention.apply(&query_key_value, &lengths, self.heads, &mut context);
 
-            layer.attention_output.apply(&context, &mut attended);
-            add_bias_residual(&mut attended, &layer.attention_output.bias, &state);
-            layer.attention_norm.apply(&mut attended);
+            self.multiply(&layer.attention_output, &context, &mut attended);
+            add_bias_residual(&mut attended, self.at(&layer.attention_output.bias), &state);
+            self.normalize(&layer.attention_norm, &mut attended);
 
-            wide.resize(tokens * layer.intermediate.weight.columns(), 0.0);
-            layer.intermediate.apply(&attended, &mut wide);
-            add_bias_gelu(&mut wide, &layer.intermediate.bias);
-            layer.output.apply(&wide, &mut state);
-            add_bias_residual(&mut state, &layer.output.bias, &attended);
-            layer.output_norm.apply(&mut state);
+            wide.resize(tokens * layer.intermediate.output, 0.0);
+            self.multiply(&layer.intermediate, &attended, &mut wide);
+            add_bias_gelu(&mut wide, self.at(&layer.intermediate.bias));
+            self.multiply(&layer.output, &wide, &mut state);
+            add_bias_residual(&mut state, self.at(&layer.output.bias), &attended);
+            self.normalize(&layer.output_norm, &mut state);
         }
         Ok(self.pool(&state, &lengths))
+    }
+
+    fn at(&self, span: &Span) -> &[f32] {
+        self.parameters.get(span.clone()).unwrap_or_default()
+    }
+
+    fn multiply(&self, dense: &Dense, input: &[f32], output: &mut [f32]) {
+        let rows = Rows { data: input, stride: dense.input, count: input.len() / dense.input };
+        let weight = Panels { depth: dense.input, columns: dense.output, data: self.at(&dense.weight) };
+        multiply(rows, weight, output, dense.output);
+    }
+
+    fn normalize(&self, norm: &Norm, values: &mut [f32]) {
+        layer_norm(values, self.at(&norm.weight), self.at(&norm.bias), self.epsilon);
     }
 
     fn look_up(&self, sequences: &[Vec<u32>]) -> Result<Vec<f32>> {
         let tokens: usize = sequences.iter().map(Vec::len).sum();
         let mut state = Vec::with_capacity(tokens * self.hidden);
+        let (words, positions) = (self.at(&self.words), self.at(&self.positions));
         for sequence in sequences {
             if sequence.is_empty() || sequence.len() > self.positions_max {
                 return Err(Error::internal(format!("a sequence of {} tokens reached the model", sequence.len())));
             }
-            for (id, position) in sequence.iter().zip(self.positions.chunks_exact(self.hidden)) {
+            for (id, position) in sequence.iter().zip(positions.chunks_exact(self.hidden)) {
                 let start = *id as usize * self.hidden;
-                let word = self
-                    .words
+                let word = words
                     .get(start..start + self.hidden)
                     .ok_or_else(|| Error::internal(format!("token {id} is not in the model's vocabulary")))?;
                 state.extend(word.iter().zip(position).map(|(word, position)| word + position));
@@ -200,31 +189,17 @@ impl Bert {
     }
 }
 
-impl Dense {
-    fn apply(&self, input: &[f32], output: &mut [f32]) {
-        let columns = self.weight.columns();
-        let count = output.len() / columns;
-        multiply(Rows { data: input, stride: input.len() / count, count }, &self.weight, output, columns);
-    }
-}
-
-impl Norm {
-    fn apply(&self, values: &mut [f32]) {
-        layer_norm(values, &self.weight, &self.bias, self.epsilon);
-    }
-}
-
 /// Scratch space of self-attention, reused for all heads, sequences and layers of a forward pass.
 struct Attention {
     head_size: usize,
-    keys: Panels,
-    values: Panels,
+    keys: Vec<f32>,
+    values: Vec<f32>,
     scores: Vec<f32>,
 }
 
 impl Attention {
     fn new(head_size: usize) -> Self {
-        Self { head_size, keys: Panels::default(), values: Panels::default(), scores: Vec::new() }
+        Self { head_size, keys: Vec::new(), values: Vec::new(), scores: Vec::new() }
     }
 
     #[expect(clippy::indexing_slicing, reason = "offsets follow from the lengths that the buffers were made for")]
@@ -238,13 +213,18 @@ impl Attention {
             self.scores.resize(length * length, 0.0);
             for head in 0..heads {
                 let query = start * stride + head * size;
-                self.keys.pack(&query_key_value[query + hidden..], (size, length), (1, stride));
-                self.values.pack(&query_key_value[query + 2 * hidden..], (length, size), (stride, 1));
+                self.keys.clear();
+                pack(&query_key_value[query + hidden..], (size, length), (1, stride), &mut self.keys);
+                let keys = Panels { depth: size, columns: length, data: &self.keys };
                 let queries = Rows { data: &query_key_value[query..], stride, count: length };
-                multiply(queries, &self.keys, &mut self.scores, length);
+                multiply(queries, keys, &mut self.scores, length);
                 scaled_softmax(&mut self.scores, length, scale);
+
+                self.values.clear();
+                pack(&query_key_value[query + 2 * hidden..], (length, size), (stride, 1), &mut self.values);
+                let values = Panels { depth: length, columns: size, data: &self.values };
                 let weights = Rows { data: &self.scores, stride: length, count: length };
-                multiply(weights, &self.values, &mut context[start * hidden + head * size..], hidden);
+                multiply(weights, values, &mut context[start * hidden + head * size..], hidden);
             }
             start += length;
         }
@@ -253,49 +233,102 @@ impl Attention {
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 
-/// The tensors of a file. They are taken out one by one, so that no more than one exists twice.
-struct Tensors {
+/// Moves the tensors of a file to their places in one allocation.
+struct Loader {
     prefix: &'static str,
     tensors: HashMap<String, Tensor>,
+    parameters: Vec<f32>,
 }
 
-impl Tensors {
-    fn take(&mut self, name: &str, count: Option<usize>) -> Result<Vec<f32>> {
+impl Loader {
+    fn assemble(mut self, config: &Config) -> Result<Bert> {
+        // `gelu` and absolute positions are the only variants that deserialize.
+        let (Activation::Gelu, PositionEmbedding::Absolute) = (&config.hidden_act, &config.position_embedding_type);
+        let hidden = config.hidden_size;
+        let words = self.copy(WORDS, config.vocab_size * hidden)?;
+        let positions = self.positions(config)?;
+        let embedding_norm = self.norm("embeddings.LayerNorm", hidden)?;
+        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        for index in 0..config.num_hidden_layers {
+            let name = |part: &str| format!("encoder.layer.{index}.{part}");
+            let attention = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+            layers.push(Layer {
+                query_key_value: self.dense(&attention, hidden, hidden)?,
+                attention_output: self.dense(&[name("attention.output.dense")], hidden, hidden)?,
+                attention_norm: self.norm(&name("attention.output.LayerNorm"), hidden)?,
+                intermediate: self.dense(&[name("intermediate.dense")], hidden, config.intermediate_size)?,
+                output: self.dense(&[name("output.dense")], config.intermediate_size, hidden)?,
+                output_norm: self.norm(&name("output.LayerNorm"), hidden)?,
+            });
+        }
+        Ok(Bert {
+            hidden,
+            heads: config.num_attention_heads,
+            positions_max: config.max_position_embeddings,
+            epsilon: config.layer_norm_eps,
+            parameters: self.parameters,
+            words,
+            positions,
+            embedding_norm,
+            layers,
+        })
+    }
+
+    /// Takes a tensor out, so that no more than one exists twice.
+    fn take(&mut self, name: &str, count: usize) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.prefix);
-        let tensor = self
-            .tensors
-            .remove(&name)
-            .ok_or_else(|| Error::internal(format!("model.safetensors has no tensor {name}")))?;
-        let values = tensor
+        let missing = || Error::internal(format!("model.safetensors has no tensor {name}"));
+        let tensor = self.tensors.remove(&name).ok_or_else(missing)?;
+        if tensor.elem_count() != count {
+            let message = format!("tensor {name} has {} elements, config.json asks for {count}", tensor.elem_count());
+            return Err(Error::internal(message));
+        }
+        tensor
             .to_dtype(DType::F32)
             .and_then(|tensor| tensor.flatten_all())
             .and_then(|tensor| tensor.to_vec1::<f32>())
-            .map_err(|source| Error::from_source(format!("tensor {name} cannot be read"), source))?;
-        match count {
-            Some(count) if count != values.len() => {
-                Err(Error::internal(format!("tensor {name} has {} elements, config.json asks for {count}", values.len())))
+            .map_err(|source| Error::from_source(format!("tensor {name} cannot be read"), source))
+    }
+
+    fn append(&mut self, values: &[f32]) -> Span {
+        let start = self.parameters.len();
+        self.parameters.extend_from_slice(values);
+        start..self.parameters.len()
+    }
+
+    fn copy(&mut self, name: &str, count: usize) -> Result<Span> {
+        let values = self.take(name, count)?;
+        Ok(self.append(&values))
+    }
+
+    fn positions(&mut self, config: &Config) -> Result<Span> {
+        let hidden = config.hidden_size;
+        let types = self.take("embeddings.token_type_embeddings.weight", config.type_vocab_size * hidden)?;
+        let mut positions =
+            self.take("embeddings.position_embeddings.weight", config.max_position_embeddings * hidden)?;
+        for row in positions.chunks_exact_mut(hidden) {
+            for (value, token_type) in row.iter_mut().zip(&types) {
+                *value += token_type;
             }
-            _ => Ok(values),
         }
+        Ok(self.append(&positions))
     }
 
     /// Dense layers of the same input side by side. Files store a weight as output rows of `input` elements.
     fn dense(&mut self, names: &[String], input: usize, output: usize) -> Result<Dense> {
         let (mut rows, mut bias) = (Vec::new(), Vec::new());
         for name in names {
-            rows.extend(self.take(&format!("{name}.weight"), Some(input * output))?);
-            bias.extend(self.take(&format!("{name}.bias"), Some(output))?);
+            rows.extend(self.take(&format!("{name}.weight"), input * output)?);
+            bias.extend(self.take(&format!("{name}.bias"), output)?);
         }
-        let mut weight = Panels::default();
-        weight.pack(&rows, (input, output * names.len()), (1, input));
-        Ok(Dense { weight, bias })
+        let output = output * names.len();
+        let start = self.parameters.len();
+        pack(&rows, (input, output), (1, input), &mut self.parameters);
+        Ok(Dense { weight: start..self.parameters.len(), bias: self.append(&bias), input, output })
     }
 
-    fn norm(&mut self, name: &str, width: usize, epsilon: f32) -> Result<Norm> {
-        Ok(Norm {
-            weight: self.take(&format!("{name}.weight"), Some(width))?,
-            bias: self.take(&format!("{name}.bias"), Some(width))?,
-            epsilon,
-        })
+    fn norm(&mut self, name: &str, width: usize) -> Result<Norm> {
+        let weight = self.copy(&format!("{name}.weight"), width)?;
+        Ok(Norm { weight, bias: self.copy(&format!("{name}.bias"), width)? })
     }
 }

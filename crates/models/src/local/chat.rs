@@ -316,7 +316,10 @@ impl Inner {
         tracing::info!(model = self.entry.id, load_ms = started.elapsed().as_millis() as u64, "loaded a model");
         drop(busy);
         self.serve(&mut session, job);
-        tracing::info!(model = self.entry.id, "unloading the model");
+        // The memory is given back before the model is called idle.
+        drop(session);
+        drop(model);
+        tracing::info!(model = self.entry.id, "unloaded the model");
     }
 
     /// Answers requests until none came for the idle time, or the process stops.

@@ -92,10 +92,13 @@ struct Loaded {
     last_used: Instant,
 }
 
+/// Token ids of some texts.
+type Sequences = Vec<Vec<u32>>;
+
 /// Some sequences of a call, computed in one go.
 struct Unit {
     bert: Arc<Bert>,
-    sequences: Vec<Vec<u32>>,
+    sequences: Sequences,
     priority: Priority,
     reply: oneshot::Sender<Result<Vec<Vec<f32>>>>,
 }
@@ -169,12 +172,12 @@ impl Inner {
     }
 
     /// Tokenizes and groups to units. Loads what is not loaded; callers that come meanwhile wait for the same load.
-    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Vec<Vec<u32>>>)> {
+    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Sequences>)> {
         let (tokenizer, bert) = {
             let mut loaded = self.lock();
             (loaded.tokenizer(self)?, loaded.bert(self)?)
         };
-        let mut units: Vec<Vec<Vec<u32>>> = Vec::new();
+        let mut units: Vec<Sequences> = Vec::new();
         let mut unit_tokens = usize::MAX;
         for text in texts {
             let sequence = self.tokenize(&tokenizer, text)?;

@@ -16,36 +16,32 @@ const PANEL_COLUMNS: usize = 16;
 /// Rows that are multiplied at a time, so that the sums stay in registers (more than four make the compiler spill them).
 const TILE_ROWS: usize = 4;
 
-/// A matrix of `depth` rows and `columns` columns, stored as vertical panels of [`PANEL_COLUMNS`] in the order in which
-/// [`multiply`] reads them; the last panel is filled up with zeros.
-#[derive(Default)]
-pub(super) struct Panels {
-    depth: usize,
-    columns: usize,
-    data: Vec<f32>,
+/// A matrix of `depth` rows and `columns` columns as [`pack`] wrote it.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    pub depth: usize,
+    pub columns: usize,
+    pub data: &'a [f32],
 }
 
-impl Panels {
-    /// Copies element (row, column) from `source[row * row_stride + column * column_stride]`. Keeps the allocation.
-    pub fn pack(&mut self, source: &[f32], (depth, columns): (usize, usize), (row_stride, column_stride): (usize, usize)) {
-        self.depth = depth;
-        self.columns = columns;
-        self.data.clear();
-        self.data.resize(columns.div_ceil(PANEL_COLUMNS) * depth * PANEL_COLUMNS, 0.0);
-        for (index, panel) in self.data.chunks_exact_mut(depth * PANEL_COLUMNS).enumerate() {
-            let first = index * PANEL_COLUMNS;
-            let width = PANEL_COLUMNS.min(columns - first);
-            for (row, target) in panel.as_chunks_mut::<PANEL_COLUMNS>().0.iter_mut().enumerate() {
-                for (column, value) in target[..width].iter_mut().enumerate() {
-                    *value = source[row * row_stride + (first + column) * column_stride];
-                }
+/// Appends a matrix to `target` as vertical panels of [`PANEL_COLUMNS`], in the order in which [`multiply`] reads them; the
+/// last panel is filled up with zeros. Element (row, column) is `source[row * row_stride + column * column_stride]`.
+pub(super) fn pack(
+    source: &[f32],
+    (depth, columns): (usize, usize),
+    (row_stride, column_stride): (usize, usize),
+    target: &mut Vec<f32>,
+) {
+    let start = target.len();
+    target.resize(start + columns.div_ceil(PANEL_COLUMNS) * depth * PANEL_COLUMNS, 0.0);
+    for (index, panel) in target[start..].chunks_exact_mut(depth * PANEL_COLUMNS).enumerate() {
+        let first = index * PANEL_COLUMNS;
+        let width = PANEL_COLUMNS.min(columns - first);
+        for (row, values) in panel.as_chunks_mut::<PANEL_COLUMNS>().0.iter_mut().enumerate() {
+            for (column, value) in values[..width].iter_mut().enumerate() {
+                *value = source[row * row_stride + (first + column) * column_stride];
             }
         }
-    }
-
-    /// Number of columns, which is the width of a product.
-    pub fn columns(&self) -> usize {
-        self.columns
     }
 }
 
@@ -58,7 +54,7 @@ pub(super) struct Rows<'a> {
 }
 
 /// `output = rows x panels`; rows of the output lie `output_stride` elements apart.
-pub(super) fn multiply(rows: Rows<'_>, panels: &Panels, output: &mut [f32], output_stride: usize) {
+pub(super) fn multiply(rows: Rows<'_>, panels: Panels<'_>, output: &mut [f32], output_stride: usize) {
     for (index, panel) in panels.data.chunks_exact(panels.depth * PANEL_COLUMNS).enumerate() {
         let first = index * PANEL_COLUMNS;
         let width = PANEL_COLUMNS.min(panels.columns - first);
@@ -228,10 +224,11 @@ mod tests {
         for (rows, depth, columns) in [(1, 1, 1), (3, 7, 5), (4, 32, 32), (9, 33, 70), (13, 384, 97)] {
             let left = numbers(rows * depth, 1);
             let right = numbers(depth * columns, 2);
-            let mut panels = Panels::default();
-            panels.pack(&right, (depth, columns), (columns, 1));
+            let mut packed = Vec::new();
+            pack(&right, (depth, columns), (columns, 1), &mut packed);
+            let panels = Panels { depth, columns, data: &packed };
             let mut output = vec![f32::NAN; rows * columns];
-            multiply(Rows { data: &left, stride: depth, count: rows }, &panels, &mut output, columns);
+            multiply(Rows { data: &left, stride: depth, count: rows }, panels, &mut output, columns);
             for row in 0..rows {
                 for column in 0..columns {
                     let expected: f32 = (0..depth).map(|k| left[row * depth + k] * right[k * columns + column]).sum();
@@ -243,15 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn packing_reads_a_transposed_source() {
+    fn packing_reads_a_transposed_source_and_appends() {
         let (depth, columns) = (6, 40);
         let source = numbers(depth * columns, 3);
-        let (mut plain, mut transposed) = (Panels::default(), Panels::default());
-        plain.pack(&source, (depth, columns), (columns, 1));
+        let (mut plain, mut transposed) = (Vec::new(), vec![7.0]);
+        pack(&source, (depth, columns), (columns, 1), &mut plain);
         let flipped: Vec<f32> = (0..columns * depth).map(|at| source[(at % depth) * columns + at / depth]).collect();
-        transposed.pack(&flipped, (depth, columns), (1, depth));
-        assert_eq!(plain.data, transposed.data);
-        assert_eq!(plain.columns(), columns);
+        pack(&flipped, (depth, columns), (1, depth), &mut transposed);
+        assert_eq!(plain, transposed[1..]);
     }
 
     #[test]

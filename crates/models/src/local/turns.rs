@@ -109,6 +109,7 @@ impl Drop for Turn<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "these threads have no runtime; sleeping is what they are to do")]
 mod tests {
     use std::{
         sync::{

@@ -106,8 +106,10 @@ impl OpenAiClient {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
             // Success by status, but one whole answer: an error object, or a server that cannot stream.
-            let answer = within(self.config.stall_timeout, endpoint, read_limited(endpoint, response, ERROR_BYTES_MAX)).await?;
-            object(endpoint, &answer)?;
+            let answer = within(self.config.stall_timeout, endpoint, read_limited(endpoint, response, ERROR_BYTES_MAX)).await;
+            if let Ok(answer) = answer {
+                object(endpoint, &answer)?;
+            }
             return Err(wire::invalid_answer("a stream was asked for, but it answered as a whole"));
         }
         Ok(ChunkStream::new(endpoint.clone(), response, self.config.stall_timeout))

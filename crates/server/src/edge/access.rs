@@ -110,7 +110,7 @@ impl Operations {
 }
 
 /// The operations of a path with their methods.
-pub(crate) fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> {
+fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> {
     [
         (Method::GET, &item.get),
         (Method::PUT, &item.put),

@@ -281,7 +281,7 @@ impl Session {
     }
 
     /// Where a subscription begins, and the event that stands there.
-    async fn find_start(&self, after: Option<EventId>) -> Result<(EventPosition, Option<EventId>)> {
+    async fn find_start(&mut self, after: Option<EventId>) -> Result<(EventPosition, Option<EventId>)> {
         let mut tx = self.system.store().read(&self.ctx).await?;
         if let Some(after) = after {
             return Ok((tx.event_position(after).await?, Some(after)));

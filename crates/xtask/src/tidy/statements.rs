@@ -11,6 +11,11 @@ const ACROSS_TENANTS: &[(&str, &str)] = &[
     ("crates/workflows/src/store.rs", "SELECT 1 AS due FROM jobs"),
     ("crates/workflows/src/store.rs", "UPDATE jobs SET lease_until = $1 WHERE state = 'running'"),
     ("crates/workflows/src/store.rs", "DELETE FROM jobs WHERE state IN"),
+    // A key's tenant is not known before the key is found, and a person belongs to no tenant.
+    ("crates/identity/src/store/bootstrap.rs", "SELECT revoked_at FROM api_keys WHERE token_hash = $1"),
+    ("crates/identity/src/store/users.rs", "DELETE FROM users WHERE email = $1 AND NOT EXISTS"),
+    // What was deleted long ago is removed, whosever it was.
+    ("crates/content/src/store/documents.rs", "DELETE FROM content_documents WHERE deleted_at < $1"),
     // What an operator sees.
     ("crates/server/src/store.rs", "SELECT state, COUNT(*) AS jobs FROM jobs"),
 ];

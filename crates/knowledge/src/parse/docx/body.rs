@@ -88,7 +88,8 @@ impl<'a, 'b> Body<'a, 'b> {
     fn start(&mut self, name: &str, element: &BytesStart<'_>) {
         match name {
             // Deleted and moved text, field codes, former properties, and the old-Word copy of a text box.
-            "del" | "moveFrom" | "instrText" | "pPrChange" | "rPrChange" | "sectPrChange" | "tblPrChange" | "Fallback" | "fldData" => self.skipped = 1,
+            "del" | "moveFrom" | "instrText" | "pPrChange" | "rPrChange" | "sectPrChange" | "tblPrChange"
+            | "Fallback" | "fldData" => self.skipped = 1,
             "p" => self.paragraphs.push(Paragraph::default()),
             "pPr" => self.in_properties = true,
             "r" => self.run_hidden = false,
@@ -129,10 +130,11 @@ impl<'a, 'b> Body<'a, 'b> {
 
     fn end(&mut self, name: &str) -> Result<(), ParseError> {
         match name {
-            "p" => match self.paragraphs.pop() {
-                Some(paragraph) => self.finish_paragraph(paragraph)?,
-                None => {}
-            },
+            "p" => {
+                if let Some(paragraph) = self.paragraphs.pop() {
+                    self.finish_paragraph(paragraph)?;
+                }
+            }
             "pPr" => self.in_properties = false,
             "t" => self.in_text = false,
             "tr" => {
@@ -172,7 +174,8 @@ impl<'a, 'b> Body<'a, 'b> {
             }
             Role::Heading(level) => self.builder.push(BlockKind::Heading { level }, text),
             Role::Body => {
-                let place = if paragraph.place.list.is_some() { Some(paragraph.place) } else { self.styles.place(style) };
+                let place =
+                    if paragraph.place.list.is_some() { Some(paragraph.place) } else { self.styles.place(style) };
                 match place.as_ref().and_then(|place| Some((place.list.as_deref()?, place.level))) {
                     None | Some(("0", _)) => self.builder.push(BlockKind::Paragraph, text),
                     Some((list, level)) => {
@@ -205,7 +208,9 @@ pub(super) fn read_notes(source: &mut dyn Read, depth_max: usize) -> Result<Hash
             (Node::Start("footnote" | "endnote", element), _) => {
                 // Separator lines are notes with a type.
                 let is_note = attribute(element, "type").is_none_or(|kind| kind == "normal");
-                open = attribute(element, "id").filter(|_| is_note && notes.len() < NOTES_MAX).map(|id| (id, String::new()));
+                open = attribute(element, "id")
+                    .filter(|_| is_note && notes.len() < NOTES_MAX)
+                    .map(|id| (id, String::new()));
             }
             (Node::End("footnote" | "endnote"), _) => {
                 if let Some((id, text)) = open.take() {

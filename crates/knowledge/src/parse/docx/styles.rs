@@ -55,9 +55,13 @@ impl Styles {
                     style.name = attribute(element, "val").unwrap_or_default().to_lowercase();
                 }
                 (Node::Start("basedOn", element), Some((_, style))) => style.based_on = attribute(element, "val"),
-                (Node::Start("outlineLvl", element), Some((_, style))) => style.outline_level = number(attribute(element, "val")),
+                (Node::Start("outlineLvl", element), Some((_, style))) => {
+                    style.outline_level = number(attribute(element, "val"))
+                }
                 (Node::Start("numId", element), Some((_, style))) => style.place.list = attribute(element, "val"),
-                (Node::Start("ilvl", element), Some((_, style))) => style.place.level = number(attribute(element, "val")).unwrap_or(0),
+                (Node::Start("ilvl", element), Some((_, style))) => {
+                    style.place.level = number(attribute(element, "val")).unwrap_or(0)
+                }
                 (Node::End("style"), _) => {
                     if let Some((id, style)) = open.take().filter(|_| styles.len() < DEFINITIONS_MAX) {
                         styles.insert(id, style);
@@ -173,7 +177,8 @@ impl Numbering {
     /// The marker of the next item at a place, such as `- ` or `3. `.
     pub(super) fn next_marker(&mut self, list: &str, level: u8) -> String {
         let Some(definition) = self.definitions.get(list) else { return "- ".to_owned() };
-        let (format, first) = self.levels.get(&(definition.clone(), level)).copied().unwrap_or((NumberFormat::Bullet, 1));
+        let (format, first) =
+            self.levels.get(&(definition.clone(), level)).copied().unwrap_or((NumberFormat::Bullet, 1));
         let counter = self.counters.entry((list.to_owned(), level)).or_insert(first.saturating_sub(1));
         *counter = counter.saturating_add(1);
         let count = *counter;

@@ -116,7 +116,7 @@ impl Collector {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 self.flush()?;
                 self.row = None;
-                self.heading = name.bytes().nth(1).map(|digit| digit - b'0');
+                self.heading = name.as_bytes().get(1).map(|digit| digit - b'0');
             }
             "pre" | "listing" => {
                 self.flush()?;
@@ -126,7 +126,8 @@ impl Collector {
             "ul" | "ol" | "menu" => {
                 self.close_heading()?;
                 self.boundary()?;
-                let first = (name == "ol").then(|| attribute(attributes, "start").and_then(|start| start.parse().ok()).unwrap_or(1));
+                let first = (name == "ol")
+                    .then(|| attribute(attributes, "start").and_then(|start| start.parse().ok()).unwrap_or(1));
                 if self.lists.len() < LIST_DEPTH_MAX {
                     self.lists.push(first);
                 }
@@ -269,8 +270,14 @@ impl Collector {
     fn is_skipped(&self, name: &str, attributes: &str) -> bool {
         match name {
             "svg" => !attributes.trim_end().ends_with('/'),
-            "script" | "style" | "template" | "noscript" | "canvas" | "object" | "audio" | "video" | "iframe" | "select" | "datalist"
-            | "button" | "textarea" | "xmp" | "noembed" | "noframes" | "dialog" => true,
+            "script" | "style" | "template" | "noscript" | "canvas" | "object" | "audio" | "video" | "iframe"
+            | "select" | "datalist" | "button" | "textarea" | "xmp" | "noembed" | "noframes" | "dialog" => true,
+            // The paragraph sign by which generators let a heading be linked to.
+            "a" => attribute(attributes, "class").is_some_and(|class| {
+                class
+                    .split_ascii_whitespace()
+                    .any(|class| matches!(class, "headerlink" | "header-anchor" | "anchor-link"))
+            }),
             "nav" => self.skip_decoration,
             "footer" | "aside" => self.skip_decoration && self.main.is_none() && self.articles == 0,
             // Elements whose end tag may be left out are kept: their end could not be found.
@@ -286,15 +293,43 @@ impl Collector {
 }
 
 fn is_inline_skip(name: &str) -> bool {
-    matches!(name, "script" | "span" | "svg" | "button" | "select" | "template" | "noscript" | "style")
+    matches!(name, "a" | "script" | "span" | "svg" | "button" | "select" | "template" | "noscript" | "style")
 }
 
 fn is_block(name: &str) -> bool {
     matches!(
         name,
-        "p" | "div" | "section" | "article" | "main" | "header" | "footer" | "aside" | "nav" | "body" | "blockquote" | "address" | "center" | "dl"
-            | "dt" | "dd" | "figure" | "figcaption" | "caption" | "fieldset" | "legend" | "form" | "details" | "summary" | "hr" | "hgroup" | "search"
-            | "thead" | "tbody" | "tfoot" | "optgroup" | "option"
+        "p" | "div"
+            | "section"
+            | "article"
+            | "main"
+            | "header"
+            | "footer"
+            | "aside"
+            | "nav"
+            | "body"
+            | "blockquote"
+            | "address"
+            | "center"
+            | "dl"
+            | "dt"
+            | "dd"
+            | "figure"
+            | "figcaption"
+            | "caption"
+            | "fieldset"
+            | "legend"
+            | "form"
+            | "details"
+            | "summary"
+            | "hr"
+            | "hgroup"
+            | "search"
+            | "thead"
+            | "tbody"
+            | "tfoot"
+            | "optgroup"
+            | "option"
     )
 }
 

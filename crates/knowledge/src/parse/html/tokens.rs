@@ -65,7 +65,10 @@ impl<'a> Iterator for Tokens<'a> {
             match (ahead.next(), ahead.next(), ahead.next()) {
                 (Some('<'), Some(letter), _) if letter.is_ascii_alphabetic() => {
                     let Some((name, attributes)) = self.tag(1) else { continue };
-                    if matches!(name.as_str(), "script" | "style" | "title" | "textarea" | "xmp" | "iframe" | "noembed" | "noframes") {
+                    if matches!(
+                        name.as_str(),
+                        "script" | "style" | "title" | "textarea" | "xmp" | "iframe" | "noembed" | "noframes"
+                    ) {
                         self.raw_text_of = Some(name.clone());
                     }
                     return Some(Token::Start { name, attributes });
@@ -119,7 +122,10 @@ fn raw_text_end(markup: &str, element: &str) -> usize {
         let name_start = start + 2;
         let name_end = name_start + element.len();
         let is_name = markup.get(name_start..name_end).is_some_and(|name| name.eq_ignore_ascii_case(element));
-        let ends = markup.as_bytes().get(name_end).is_none_or(|byte| matches!(byte, b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'\x0c'));
+        let ends = markup
+            .as_bytes()
+            .get(name_end)
+            .is_none_or(|byte| matches!(byte, b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r' | b'\x0c'));
         if is_name && ends {
             return start;
         }

@@ -50,7 +50,9 @@ impl CodeMap {
                         b"endbfrange" => map.add_ranges(&values),
                         b"endcidrange" => map.add_glyph_ranges(&values),
                         b"endcidchar" => map.add_glyphs(&values),
-                        b"def" => map.is_vertical |= matches!(values.as_slice(), [.., Object::Name(name), Object::Integer(1)] if name == b"WMode"),
+                        b"def" => {
+                            map.is_vertical |= matches!(values.as_slice(), [.., Object::Name(name), Object::Integer(1)] if name == b"WMode")
+                        }
                         _ => {}
                     }
                     values.clear();
@@ -114,7 +116,11 @@ impl CodeMap {
             return;
         }
         self.definitions += 1;
-        let units: Vec<u16> = utf16.chunks_exact(2).take(TARGET_BYTES_MAX / 2).filter_map(|pair| Some(u16::from_be_bytes([*pair.first()?, *pair.get(1)?]))).collect();
+        let units: Vec<u16> = utf16
+            .chunks_exact(2)
+            .take(TARGET_BYTES_MAX / 2)
+            .filter_map(|pair| Some(u16::from_be_bytes([*pair.first()?, *pair.get(1)?])))
+            .collect();
         let text: String = char::decode_utf16(units).filter_map(Result::ok).collect();
         if !text.is_empty() {
             self.text.insert(code, text);

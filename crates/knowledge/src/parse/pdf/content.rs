@@ -23,7 +23,13 @@ const OPERANDS_MAX: usize = 64;
 const PARTS_MAX: usize = 10_000;
 
 /// Reads the text of a page into lines.
-pub(super) fn read_page(file: &File<'_>, fonts: &mut Fonts, page: &Page, number: usize, lines: &mut Lines) -> Result<(), ParseError> {
+pub(super) fn read_page(
+    file: &File<'_>,
+    fonts: &mut Fonts,
+    page: &Page,
+    number: usize,
+    lines: &mut Lines,
+) -> Result<(), ParseError> {
     let Ok(dictionary) = page.node.as_dict() else { return Ok(()) };
     let content = page_content(file, dictionary, number)?;
     let mut interpreter = Interpreter { file, fonts, lines, state: State::default(), saved: Vec::new(), unsaved: 0 };
@@ -37,12 +43,16 @@ fn page_content(file: &File<'_>, page: &Dictionary, number: usize) -> Result<Vec
     let resolved = file.resolve(contents);
     let parts = match resolved.as_ref() {
         Object::Array(parts) => parts.iter().take(PARTS_MAX).cloned().collect(),
-        Object::Null if contents.as_reference().is_ok() => return Err(damaged(&format!("the content of page {number} is missing"))),
+        Object::Null if contents.as_reference().is_ok() => {
+            return Err(damaged(&format!("the content of page {number} is missing")));
+        }
         _ => vec![contents.clone()],
     };
     let mut content = Vec::new();
     for part in parts {
-        let Some(stream) = file.stream(&part) else { return Err(damaged(&format!("the content of page {number} is missing"))) };
+        let Some(stream) = file.stream(&part) else {
+            return Err(damaged(&format!("the content of page {number} is missing")));
+        };
         content.extend(unpack(file, &stream, number)?);
         content.push(b'\n');
     }
@@ -52,7 +62,9 @@ fn page_content(file: &File<'_>, page: &Dictionary, number: usize) -> Result<Vec
 fn unpack(file: &File<'_>, stream: &RawStream, number: usize) -> Result<Vec<u8>, ParseError> {
     file.unpack(stream).map_err(|error| match error {
         FilterError::TooMuch => file.too_much(),
-        FilterError::Unsupported | FilterError::Corrupt => damaged(&format!("the content of page {number} cannot be unpacked")),
+        FilterError::Unsupported | FilterError::Corrupt => {
+            damaged(&format!("the content of page {number} cannot be unpacked"))
+        }
     })
 }
 
@@ -76,7 +88,14 @@ impl Matrix {
     fn then(self, next: Self) -> Self {
         let [a, b, c, d, e, f] = self.0;
         let [na, nb, nc, nd, ne, nf] = next.0;
-        Self([a * na + b * nc, a * nb + b * nd, c * na + d * nc, c * nb + d * nd, e * na + f * nc + ne, e * nb + f * nd + nf])
+        Self([
+            a * na + b * nc,
+            a * nb + b * nd,
+            c * na + d * nc,
+            c * nb + d * nd,
+            e * na + f * nc + ne,
+            e * nb + f * nd + nf,
+        ])
     }
 
     fn point(self, x: f64, y: f64) -> (f64, f64) {
@@ -161,8 +180,14 @@ impl Interpreter<'_, '_> {
         }
     }
 
-    fn operator(&mut self, operator: &[u8], operands: &[Object], resources: Option<&Dictionary>) -> Result<(), ParseError> {
-        let number = |index: usize| operands.get(index).and_then(float).filter(|number| number.is_finite()).unwrap_or(0.0);
+    fn operator(
+        &mut self,
+        operator: &[u8],
+        operands: &[Object],
+        resources: Option<&Dictionary>,
+    ) -> Result<(), ParseError> {
+        let number =
+            |index: usize| operands.get(index).and_then(float).filter(|number| number.is_finite()).unwrap_or(0.0);
         match operator {
             b"q" => self.save(),
             b"Q" => self.restore(),
@@ -254,7 +279,8 @@ impl Interpreter<'_, '_> {
             let (x, y) = to_page.point(0.0, self.state.rise);
             let advance = to_page.direction(along.0, along.1);
             let up = to_page.direction(0.0, self.state.size);
-            let unit = to_page.direction(if font.is_vertical { 0.0 } else { 1.0 }, if font.is_vertical { -1.0 } else { 0.0 });
+            let unit =
+                to_page.direction(if font.is_vertical { 0.0 } else { 1.0 }, if font.is_vertical { -1.0 } else { 0.0 });
             self.lines.add(Glyph {
                 text: &shown.text,
                 position: (x, y),
@@ -264,7 +290,8 @@ impl Interpreter<'_, '_> {
                 is_bold: font.is_bold,
                 is_monospaced: font.is_monospaced,
             })?;
-            let spacing = self.state.character_spacing + if shown.is_space_code { self.state.word_spacing } else { 0.0 };
+            let spacing =
+                self.state.character_spacing + if shown.is_space_code { self.state.word_spacing } else { 0.0 };
             self.advance(width + if font.is_vertical { -spacing } else { spacing });
         }
         Ok(())
@@ -278,7 +305,10 @@ impl Interpreter<'_, '_> {
         let Some(entry) = forms.as_ref().and_then(|forms| forms.as_dict().ok()?.get(name).ok()) else { return Ok(()) };
         // The dictionary is looked at first: images are most of a file and not worth copying.
         let header = self.file.resolve(entry);
-        if !header.as_dict().is_ok_and(|header| self.file.get(header, b"Subtype").as_name().is_ok_and(|subtype| subtype == b"Form")) {
+        if !header
+            .as_dict()
+            .is_ok_and(|header| self.file.get(header, b"Subtype").as_name().is_ok_and(|subtype| subtype == b"Form"))
+        {
             return Ok(());
         }
         self.file.charge(FORM_PRICE_BYTES)?;

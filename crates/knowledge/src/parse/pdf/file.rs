@@ -94,7 +94,9 @@ impl<'a> File<'a> {
             file.open_container(container)?;
         }
         // Cross-reference streams are trailers too, and a packed catalog becomes visible only now.
-        if file.trailer.get(b"Root").is_err() && let Some(catalog) = file.catalog {
+        if file.trailer.get(b"Root").is_err()
+            && let Some(catalog) = file.catalog
+        {
             file.trailer.set("Root", Object::Reference((catalog, 0)));
         }
         Ok(file)
@@ -105,7 +107,8 @@ impl<'a> File<'a> {
         let Ok(encrypt) = self.trailer.get(b"Encrypt") else { return Ok(None) };
         let resolved = self.resolve(encrypt);
         let Object::Dictionary(dictionary) = resolved.as_ref() else { return Ok(None) };
-        let dictionary: Dictionary = dictionary.iter().map(|(key, value)| (key.clone(), self.resolve(value).as_ref().clone())).collect();
+        let dictionary: Dictionary =
+            dictionary.iter().map(|(key, value)| (key.clone(), self.resolve(value).as_ref().clone())).collect();
         let id: ObjectId = encrypt.as_reference().unwrap_or((u32::MAX, 0));
         let mut document = Document::new();
         document.objects.insert(id, Object::Dictionary(dictionary));
@@ -131,12 +134,21 @@ impl<'a> File<'a> {
             Err(FilterError::TooMuch) => return Err(self.too_much()),
             Err(_) => return Err(damaged("an object stream cannot be unpacked")),
         };
-        let number = |key: &[u8]| stream.dictionary.get(key).ok().and_then(|value| self.resolve(value).as_i64().ok()).and_then(|value| usize::try_from(value).ok());
+        let number = |key: &[u8]| {
+            stream
+                .dictionary
+                .get(key)
+                .ok()
+                .and_then(|value| self.resolve(value).as_i64().ok())
+                .and_then(|value| usize::try_from(value).ok())
+        };
         let (Some(count), Some(first)) = (number(b"N"), number(b"First")) else { return Ok(()) };
         let mut header = Lexer::new(data.get(..first).unwrap_or_default(), 0);
         let mut found = Vec::new();
         for _ in 0..count.min(PACKED_MAX) {
-            let (Ok(Object::Integer(id)), Ok(Object::Integer(offset))) = (header.value(), header.value()) else { break };
+            let (Ok(Object::Integer(id)), Ok(Object::Integer(offset))) = (header.value(), header.value()) else {
+                break;
+            };
             if let (Ok(id), Ok(offset)) = (u32::try_from(id), usize::try_from(offset)) {
                 found.push((id, first.saturating_add(offset)));
             }
@@ -174,7 +186,9 @@ impl<'a> File<'a> {
     fn lexer(&self, place: Place) -> Lexer<'_> {
         match place {
             Place::Direct { offset, .. } => Lexer::new(self.bytes, offset),
-            Place::Packed { container, offset } => Lexer::new(self.containers.get(container).map_or(&[], Vec::as_slice), offset),
+            Place::Packed { container, offset } => {
+                Lexer::new(self.containers.get(container).map_or(&[], Vec::as_slice), offset)
+            }
         }
     }
 
@@ -263,7 +277,11 @@ impl<'a> File<'a> {
         let value = lexer.value();
         self.spend(lexer.position.saturating_sub(offset))?;
         let Object::Dictionary(dictionary) = value.ok()? else { return None };
-        let length = dictionary.get(b"Length").ok().and_then(|length| self.resolve(length).as_i64().ok()).and_then(|length| usize::try_from(length).ok());
+        let length = dictionary
+            .get(b"Length")
+            .ok()
+            .and_then(|length| self.resolve(length).as_i64().ok())
+            .and_then(|length| usize::try_from(length).ok());
         let data = stream_data(&mut lexer, length, self.streams_end)?;
         self.spend(data.len())?;
         let Some(state) = &self.encryption else { return Some(RawStream { dictionary, data: data.to_vec() }) };
@@ -279,7 +297,9 @@ impl<'a> File<'a> {
 
     /// The plain data of a stream, taken off the allowance of the whole file.
     pub(super) fn unpack(&self, stream: &RawStream) -> Result<Vec<u8>, FilterError> {
-        let either = |long: &[u8], short: &[u8]| stream.dictionary.get(long).or_else(|_| stream.dictionary.get(short)).cloned().unwrap_or(Object::Null);
+        let either = |long: &[u8], short: &[u8]| {
+            stream.dictionary.get(long).or_else(|_| stream.dictionary.get(short)).cloned().unwrap_or(Object::Null)
+        };
         let resolve = |value: &Object| self.resolve(value).as_ref().clone();
         let filters = filter_names(&resolve(&either(b"Filter", b"F")), resolve);
         let parameters: Vec<Option<Dictionary>> = match resolve(&either(b"DecodeParms", b"DP")) {
@@ -294,7 +314,9 @@ impl<'a> File<'a> {
     }
 
     pub(super) fn too_much(&self) -> ParseError {
-        ParseError::ExpandsTooMuch { detail: format!("its pages unpack to more than {} MiB", self.expanded_max / (1024 * 1024)) }
+        ParseError::ExpandsTooMuch {
+            detail: format!("its pages unpack to more than {} MiB", self.expanded_max / (1024 * 1024)),
+        }
     }
 
     /// The pages in order.
@@ -306,7 +328,8 @@ impl<'a> File<'a> {
             // No usable tree: the pages as they stand in the file.
             let mut seen = HashSet::new();
             let loose = self.loose_pages.iter().filter(|id| seen.insert(**id)).take(pages_max);
-            pages = loose.map(|id| self.object(*id)).map(|node| Page { resources: self.resources(&node), node }).collect();
+            pages =
+                loose.map(|id| self.object(*id)).map(|node| Page { resources: self.resources(&node), node }).collect();
         }
         if pages.is_empty() { Err(damaged("no pages were found")) } else { Ok(pages) }
     }
@@ -330,7 +353,9 @@ impl<'a> File<'a> {
             let resources = self.resources(&node).or(inherited);
             match self.get(dictionary, b"Kids").as_array() {
                 Ok(kids) => open.extend(kids.iter().rev().map(|kid| (kid.clone(), resources.clone()))),
-                Err(_) if pages.len() >= pages_max => return Err(ParseError::TooLarge { what: "pages", limit: pages_max as u64 }),
+                Err(_) if pages.len() >= pages_max => {
+                    return Err(ParseError::TooLarge { what: "pages", limit: pages_max as u64 });
+                }
                 Err(_) => pages.push(Page { resources, node }),
             }
         }

@@ -25,7 +25,12 @@ pub(super) enum FilterError {
 
 /// Unpacks a stream. `filters` and `parameters` come from its dictionary, references resolved; the result is taken off
 /// `bytes_left`.
-pub(super) fn unpack(raw: &[u8], filters: &[Vec<u8>], parameters: &[Option<Dictionary>], bytes_left: &mut usize) -> Result<Vec<u8>, FilterError> {
+pub(super) fn unpack(
+    raw: &[u8],
+    filters: &[Vec<u8>],
+    parameters: &[Option<Dictionary>],
+    bytes_left: &mut usize,
+) -> Result<Vec<u8>, FilterError> {
     if filters.len() > FILTERS_MAX {
         return Err(FilterError::Unsupported);
     }
@@ -35,7 +40,9 @@ pub(super) fn unpack(raw: &[u8], filters: &[Vec<u8>], parameters: &[Option<Dicti
         let parameters = parameters.get(index).and_then(Option::as_ref);
         data = match filter.as_slice() {
             b"FlateDecode" | b"Fl" => unpredict(inflate(&data, bytes_max)?, parameters)?,
-            b"LZWDecode" | b"LZW" => unpredict(lzw(&data, integer(parameters, b"EarlyChange", 1) != 0, bytes_max)?, parameters)?,
+            b"LZWDecode" | b"LZW" => {
+                unpredict(lzw(&data, integer(parameters, b"EarlyChange", 1) != 0, bytes_max)?, parameters)?
+            }
             b"ASCII85Decode" | b"A85" => ascii85(&data),
             b"ASCIIHexDecode" | b"AHx" => ascii_hexadecimal(&data),
             b"RunLengthDecode" | b"RL" => run_length(&data, bytes_max)?,
@@ -55,7 +62,8 @@ pub(super) fn inflate(zlib: &[u8], bytes_max: usize) -> Result<Vec<u8>, FilterEr
     let deflated = zlib.get(2..).unwrap_or_default();
     let mut source = Cursor::new(HEADER).chain(deflated);
     let options = ZipReadOptions::new().ignore_crc32(true).override_compressed_size(deflated.len() as u64);
-    let mut entry = read_zipfile_from_stream_with_options(&mut source, options).ok().flatten().ok_or(FilterError::Corrupt)?;
+    let mut entry =
+        read_zipfile_from_stream_with_options(&mut source, options).ok().flatten().ok_or(FilterError::Corrupt)?;
     let mut data = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -204,7 +212,9 @@ fn unpredict(data: Vec<u8>, parameters: Option<&Dictionary>) -> Result<Vec<u8>, 
     if predictor < 2 {
         return Ok(data);
     }
-    let positive = |key: &[u8], default| usize::try_from(integer(parameters, key, default)).ok().filter(|value| (1..=ROW_BYTES_MAX).contains(value));
+    let positive = |key: &[u8], default| {
+        usize::try_from(integer(parameters, key, default)).ok().filter(|value| (1..=ROW_BYTES_MAX).contains(value))
+    };
     let bits = positive(b"BitsPerComponent", 8).ok_or(FilterError::Corrupt)?;
     let pixel_bits = positive(b"Colors", 1).ok_or(FilterError::Corrupt)?.saturating_mul(bits);
     let row_bytes = pixel_bits.saturating_mul(positive(b"Columns", 1).ok_or(FilterError::Corrupt)?).div_ceil(8);
@@ -238,7 +248,8 @@ fn unpredict_png(data: &[u8], row_bytes: usize, pixel_bytes: usize) -> Vec<u8> {
         let Some((kind, row)) = row.split_first() else { break };
         let mut current: Vec<u8> = Vec::with_capacity(row.len());
         for (index, (byte, up)) in row.iter().zip(&above).enumerate() {
-            let before = |values: &[u8]| index.checked_sub(pixel_bytes).and_then(|left| values.get(left).copied()).unwrap_or(0);
+            let before =
+                |values: &[u8]| index.checked_sub(pixel_bytes).and_then(|left| values.get(left).copied()).unwrap_or(0);
             let (left, up, corner) = (before(&current), *up, before(&above));
             let predicted = match kind {
                 1 => left,
@@ -273,7 +284,60 @@ fn paeth(left: u8, up: u8, corner: u8) -> u8 {
 pub(super) fn filter_names(filter: &Object, resolve: impl Fn(&Object) -> Object) -> Vec<Vec<u8>> {
     match filter {
         Object::Name(name) => vec![name.clone()],
-        Object::Array(names) => names.iter().filter_map(|name| resolve(name).as_name().ok().map(<[u8]>::to_vec)).collect(),
+        Object::Array(names) => {
+            names.iter().filter_map(|name| resolve(name).as_name().ok().map(<[u8]>::to_vec)).collect()
+        }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn lzw_follows_the_example_of_the_specification() {
+        let data = [0x80, 0x0b, 0x60, 0x50, 0x22, 0x0c, 0x0c, 0x85, 0x01];
+        assert_eq!(lzw(&data, true, 100), Ok(vec![45, 45, 45, 45, 45, 65, 45, 45, 45, 66]));
+        assert_eq!(lzw(&data, true, 5), Err(FilterError::TooMuch));
+        assert_eq!(lzw(&[0x80, 0x7f, 0xff, 0xff], true, 100), Err(FilterError::Corrupt));
+    }
+
+    #[test]
+    fn ascii85_follows_its_definition() {
+        assert_eq!(ascii85(b"87cUR\nD]i,\"Ebo80~>junk"), b"Hello World!");
+        assert_eq!(ascii85(b"z!!"), [0, 0, 0, 0, 0]);
+        assert_eq!(ascii85(b"87cURDZ"), b"Hello");
+    }
+
+    #[test]
+    fn predictors_are_undone() {
+        let mut parameters = Dictionary::new();
+        for (key, value) in [("Predictor", 12), ("Columns", 3)] {
+            parameters.set(key, Object::Integer(value));
+        }
+        // One row of each kind: none, sub, up, average, Paeth.
+        let rows = vec![0, 1, 2, 3, 1, 1, 1, 1, 2, 1, 1, 1, 3, 1, 1, 1, 4, 1, 1, 1];
+        let plain = vec![1, 2, 3, 1, 2, 3, 2, 3, 4, 2, 3, 4, 3, 4, 5];
+        assert_eq!(unpredict(rows, Some(&parameters)), Ok(plain));
+        parameters.set("Columns", Object::Integer(i64::MAX));
+        assert_eq!(unpredict(vec![0, 1], Some(&parameters)), Err(FilterError::Corrupt));
+    }
+
+    #[test]
+    fn inflating_stops_at_the_limit() {
+        // A megabyte of zeros.
+        let zlib = {
+            let mut deflated = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            deflated.start_file("a", zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut deflated, &vec![0; 1 << 20]).unwrap();
+            let archive = deflated.finish().unwrap().into_inner();
+            [&[0x78, 0x9c], archive.get(31..).unwrap()].concat()
+        };
+        assert_eq!(inflate(&zlib, 1 << 20).map(|data| data.len()), Ok(1 << 20));
+        assert_eq!(inflate(&zlib, (1 << 20) - 1), Err(FilterError::TooMuch));
+        assert_eq!(inflate(b"\x78\x9cnot deflated", 100), Err(FilterError::Corrupt));
     }
 }

@@ -57,7 +57,14 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { lines: Vec::new(), page: 0, text_bytes: 0, text_bytes_max: limits.text_bytes_max, pending_space: false, unreadable: 0 }
+        Self {
+            lines: Vec::new(),
+            page: 0,
+            text_bytes: 0,
+            text_bytes_max: limits.text_bytes_max,
+            pending_space: false,
+            unreadable: 0,
+        }
     }
 
     pub(super) fn start_page(&mut self, page: u32) {
@@ -75,7 +82,11 @@ impl Lines {
             return Ok(());
         }
         let length = glyph.direction.0.hypot(glyph.direction.1);
-        let usable = length.is_normal() && glyph.size.is_normal() && glyph.position.0.is_finite() && glyph.position.1.is_finite() && glyph.advance.is_finite();
+        let usable = length.is_normal()
+            && glyph.size.is_normal()
+            && glyph.position.0.is_finite()
+            && glyph.position.1.is_finite()
+            && glyph.advance.is_finite();
         if !usable {
             return Ok(());
         }
@@ -153,6 +164,15 @@ impl Line {
         }
     }
 
+    /// Whether this is the same text at nearly the same place.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() < self.size * 0.3;
+        self.page == other.page
+            && self.text == other.text
+            && near(self.start, other.start)
+            && near(self.baseline, other.baseline)
+    }
+
     fn fit(&self, glyph: &Glyph<'_>, direction: (f64, f64), start: f64) -> Fit {
         let parallel = direction.0 * self.direction.0 + direction.1 * self.direction.1 > 0.99;
         let baseline = glyph.position.1 * self.direction.0 - glyph.position.0 * self.direction.1;
@@ -160,7 +180,10 @@ impl Line {
         if !parallel || (baseline - self.baseline).abs() > size * BASELINE_TOLERANCE {
             return Fit::Other;
         }
-        if (start - self.last_start).abs() < size * 0.15 && self.text.ends_with(glyph.text) && start < self.end - glyph.advance * 0.5 {
+        if (start - self.last_start).abs() < size * 0.15
+            && self.text.ends_with(glyph.text)
+            && start < self.end - glyph.advance * 0.5
+        {
             return Fit::Copy;
         }
         if start < self.end - size * 0.6 { Fit::Other } else { Fit::Next }

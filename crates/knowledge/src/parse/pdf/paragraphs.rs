@@ -54,8 +54,10 @@ pub(super) fn push_all(lines: Vec<Line>, builder: &mut TextBuilder<'_>) -> Resul
 }
 
 /// Leaves out page numbers, and headers and footers that return on many pages: they would stand in the middle of sentences
-/// that go on from one page to the next. The first of each is kept.
+/// that go on from one page to the next. The first of each is kept. Also leaves out the copies by which some programs fake bold
+/// type.
 fn without_running_lines(mut lines: Vec<Line>) -> Vec<Line> {
+    lines.dedup_by(|next, line| next.is_copy_of(line));
     let mut edges: Vec<(usize, (String, i64))> = Vec::new();
     let mut start = 0;
     for page in lines.chunk_by(|a, b| a.page == b.page) {
@@ -180,7 +182,9 @@ impl Paragraph {
             return false;
         }
         let unfinished = hyphenated(&self.text, &line.text)
-            || (self.text.ends_with(|c: char| c.is_alphanumeric() || c == ',') && line.text.starts_with(char::is_lowercase) && !starts_item(&line.text));
+            || (self.text.ends_with(|c: char| c.is_alphanumeric() || c == ',')
+                && line.text.starts_with(char::is_lowercase)
+                && !starts_item(&line.text));
         if last.page != line.page {
             return last.page + 1 == line.page && unfinished && !self.is_monospaced && !self.is_large(body);
         }
@@ -192,7 +196,8 @@ impl Paragraph {
         if self.is_large(body) {
             // Two headings may follow one another; the lines of one are set close and begin or stand centered alike.
             let center = |line: &Line| (line.start + line.end) / 2.0;
-            let aligned = (last.start - line.start).abs() < last.size * 0.5 || (center(last) - center(line)).abs() < last.size * 0.5;
+            let aligned = (last.start - line.start).abs() < last.size * 0.5
+                || (center(last) - center(line)).abs() < last.size * 0.5;
             return drop < 1.45 && aligned;
         }
         if drop > leading * 1.25 + 0.1 {
@@ -205,7 +210,10 @@ impl Paragraph {
     fn starts_new_paragraph(&self, line: &Line) -> bool {
         let size = self.last.size;
         let sentence_ended = self.text.ends_with(['.', '!', '?', ':', '…', '”', '"', ')']);
-        if starts_item(&line.text) && line.start <= self.first_start + size * 3.0 && (self.is_item || sentence_ended || starts_with_bullet(&line.text)) {
+        if starts_item(&line.text)
+            && line.start <= self.first_start + size * 3.0
+            && (self.is_item || sentence_ended || starts_with_bullet(&line.text))
+        {
             return true;
         }
         // A first line that is indented.
@@ -223,12 +231,16 @@ impl Paragraph {
     }
 
     fn is_large(&self, body: i64) -> bool {
-        self.size * 2.0 > body as f64 * HEADING_RATIO && self.text.chars().count() <= HEADING_CHARACTERS_MAX && self.lines <= 4 && !self.is_monospaced
+        self.size * 2.0 > body as f64 * HEADING_RATIO
+            && self.text.chars().count() <= HEADING_CHARACTERS_MAX
+            && self.lines <= 4
+            && !self.is_monospaced
     }
 
     fn kind(&self, body: i64, body_is_bold: bool, levels: &BTreeMap<i64, u8>) -> BlockKind {
         // A row of dots belongs to a table of contents.
-        let is_wording = self.text.chars().any(char::is_alphabetic) && !self.text.contains(". . .") && !self.text.contains("....");
+        let is_wording =
+            self.text.chars().any(char::is_alphabetic) && !self.text.contains(". . .") && !self.text.contains("....");
         if self.is_large(body) && is_wording {
             return BlockKind::Heading { level: levels.get(&half_points(self.size)).copied().unwrap_or(1) };
         }

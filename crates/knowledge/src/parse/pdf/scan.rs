@@ -34,7 +34,14 @@ pub(super) struct Scan {
 ///
 /// [`ParseError::Damaged`] if there are none, or if the file ends before its end mark.
 pub(super) fn scan(bytes: &[u8]) -> Result<Scan, ParseError> {
-    let mut found = Scan { direct: Vec::new(), containers: Vec::new(), trailer: Dictionary::new(), catalog: None, pages: Vec::new(), streams_end: find_last(bytes, b"endstream") };
+    let mut found = Scan {
+        direct: Vec::new(),
+        containers: Vec::new(),
+        trailer: Dictionary::new(),
+        catalog: None,
+        pages: Vec::new(),
+        streams_end: find_last(bytes, b"endstream"),
+    };
     let mut wrong_left = bytes.len().saturating_mul(WRONG_MAX).saturating_add(1 << 16);
     let mut position = 0;
     let mut last_object = 0;
@@ -93,7 +100,11 @@ impl Scan {
             Ok(b"XRef") => merge(&mut self.trailer, dictionary),
             _ => {}
         }
-        let length = dictionary.get(b"Length").ok().and_then(|length| length.as_i64().ok()).and_then(|length| usize::try_from(length).ok());
+        let length = dictionary
+            .get(b"Length")
+            .ok()
+            .and_then(|length| length.as_i64().ok())
+            .and_then(|length| usize::try_from(length).ok());
         if stream_data(lexer, length, self.streams_end).is_some() { lexer.position } else { value_end }
     }
 }
@@ -184,7 +195,9 @@ pub(super) fn stream_data<'a>(lexer: &mut Lexer<'a>, length: Option<usize>, stre
         None => {
             let end = find(data, b"endstream", 0)?;
             // The line break before the word is not data.
-            let line_break = data.get(..end).map_or(0, |data| if data.ends_with(b"\r\n") { 2 } else { usize::from(data.ends_with(b"\n") || data.ends_with(b"\r")) });
+            let line_break = data.get(..end).map_or(0, |data| {
+                if data.ends_with(b"\r\n") { 2 } else { usize::from(data.ends_with(b"\n") || data.ends_with(b"\r")) }
+            });
             end - line_break
         }
     };

@@ -19,15 +19,66 @@ const WIDTH_DEFAULT: f32 = 500.0;
 
 /// What Adobe's standard encoding has at codes where PDF's own encoding differs.
 const STANDARD_ENCODING: [(i64, &str); 60] = [
-    (39, "quoteright"), (96, "quoteleft"), (161, "exclamdown"), (162, "cent"), (163, "sterling"), (164, "fraction"), (165, "yen"), (166, "florin"),
-    (167, "section"), (168, "currency"), (169, "quotesingle"), (170, "quotedblleft"), (171, "guillemotleft"), (172, "guilsinglleft"),
-    (173, "guilsinglright"), (174, "fi"), (175, "fl"), (177, "endash"), (178, "dagger"), (179, "daggerdbl"), (180, "periodcentered"),
-    (182, "paragraph"), (183, "bullet"), (184, "quotesinglbase"), (185, "quotedblbase"), (186, "quotedblright"), (187, "guillemotright"),
-    (188, "ellipsis"), (189, "perthousand"), (191, "questiondown"), (193, "grave"), (194, "acute"), (195, "circumflex"), (196, "tilde"),
-    (197, "macron"), (198, "breve"), (199, "dotaccent"), (200, "dieresis"), (202, "ring"), (203, "cedilla"), (205, "hungarumlaut"), (206, "ogonek"),
-    (207, "caron"), (208, "emdash"), (225, "AE"), (227, "ordfeminine"), (232, "Lslash"), (233, "Oslash"), (234, "OE"), (235, "ordmasculine"),
-    (241, "ae"), (245, "dotlessi"), (248, "lslash"), (249, "oslash"), (250, "oe"), (251, "germandbls"), (160, "space"), (173, "guilsinglright"),
-    (192, "space"), (201, "space"),
+    (39, "quoteright"),
+    (96, "quoteleft"),
+    (161, "exclamdown"),
+    (162, "cent"),
+    (163, "sterling"),
+    (164, "fraction"),
+    (165, "yen"),
+    (166, "florin"),
+    (167, "section"),
+    (168, "currency"),
+    (169, "quotesingle"),
+    (170, "quotedblleft"),
+    (171, "guillemotleft"),
+    (172, "guilsinglleft"),
+    (173, "guilsinglright"),
+    (174, "fi"),
+    (175, "fl"),
+    (177, "endash"),
+    (178, "dagger"),
+    (179, "daggerdbl"),
+    (180, "periodcentered"),
+    (182, "paragraph"),
+    (183, "bullet"),
+    (184, "quotesinglbase"),
+    (185, "quotedblbase"),
+    (186, "quotedblright"),
+    (187, "guillemotright"),
+    (188, "ellipsis"),
+    (189, "perthousand"),
+    (191, "questiondown"),
+    (193, "grave"),
+    (194, "acute"),
+    (195, "circumflex"),
+    (196, "tilde"),
+    (197, "macron"),
+    (198, "breve"),
+    (199, "dotaccent"),
+    (200, "dieresis"),
+    (202, "ring"),
+    (203, "cedilla"),
+    (205, "hungarumlaut"),
+    (206, "ogonek"),
+    (207, "caron"),
+    (208, "emdash"),
+    (225, "AE"),
+    (227, "ordfeminine"),
+    (232, "Lslash"),
+    (233, "Oslash"),
+    (234, "OE"),
+    (235, "ordmasculine"),
+    (241, "ae"),
+    (245, "dotlessi"),
+    (248, "lslash"),
+    (249, "oslash"),
+    (250, "oe"),
+    (251, "germandbls"),
+    (160, "space"),
+    (173, "guilsinglright"),
+    (192, "space"),
+    (201, "space"),
 ];
 
 /// The text and width of each of the 256 codes of a font.
@@ -35,14 +86,30 @@ const STANDARD_ENCODING: [(i64, &str); 60] = [
 /// The PDF library knows the standard encodings, the names of glyphs, the encodings inside of font programs and the widths
 /// of the standard fonts. It is asked once for each font, with a page that shows every code; its interpreter of real pages
 /// is not used, because that recurses, unpacks and panics without limits.
-pub(super) fn build(file: &File<'_>, font: &Dictionary, descriptor: &Dictionary, unicode: &HashMap<u32, String>) -> Vec<(String, f32)> {
-    let name = file.get(font, b"BaseFont").as_name().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+pub(super) fn build(
+    file: &File<'_>,
+    font: &Dictionary,
+    descriptor: &Dictionary,
+    unicode: &HashMap<u32, String>,
+) -> Vec<(String, f32)> {
+    let name = file
+        .get(font, b"BaseFont")
+        .as_name()
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .unwrap_or_default();
     let encoding = stated_encoding(file, font, descriptor);
     let is_own = encoding.is_none() && !is_symbol_font(&name);
     // A font program that alone knows the encoding; anything else about it is not needed.
-    let program = descriptor.get(b"FontFile3").ok().filter(|_| is_own && unicode.is_empty()).and_then(|program| file.stream(program));
-    let program = program.filter(|stream| stream.dictionary.get(b"Subtype").and_then(Object::as_name).is_ok_and(|subtype| subtype == b"Type1C"));
-    let program = program.and_then(|stream| file.unpack(&stream).ok()).filter(|program| program.len() <= PROGRAM_BYTES_MAX);
+    let program = descriptor
+        .get(b"FontFile3")
+        .ok()
+        .filter(|_| is_own && unicode.is_empty())
+        .and_then(|program| file.stream(program));
+    let program = program.filter(|stream| {
+        stream.dictionary.get(b"Subtype").and_then(Object::as_name).is_ok_and(|subtype| subtype == b"Type1C")
+    });
+    let program =
+        program.and_then(|stream| file.unpack(&stream).ok()).filter(|program| program.len() <= PROGRAM_BYTES_MAX);
     let is_true_type = file.get(font, b"Subtype").as_name().is_ok_and(|subtype| subtype == b"TrueType");
     let plain = Question { core_font: core_font(&name), encoding: encoding.as_ref(), is_true_type, program: None };
     let with_program = program.and_then(|program| Question { program: Some(program), ..plain.clone() }.ask());
@@ -66,7 +133,10 @@ pub(super) fn build(file: &File<'_>, font: &Dictionary, descriptor: &Dictionary,
 /// inside of a Type 1 font program.
 fn stated_encoding(file: &File<'_>, font: &Dictionary, descriptor: &Dictionary) -> Option<Dictionary> {
     let stated = file.get(font, b"Encoding");
-    let known = |name: &[u8]| matches!(name, b"WinAnsiEncoding" | b"MacRomanEncoding" | b"MacExpertEncoding").then(|| Object::Name(name.to_vec()));
+    let known = |name: &[u8]| {
+        matches!(name, b"WinAnsiEncoding" | b"MacRomanEncoding" | b"MacExpertEncoding")
+            .then(|| Object::Name(name.to_vec()))
+    };
     let mut encoding = Dictionary::new();
     let mut differences = Vec::new();
     let mut base = None;
@@ -82,7 +152,9 @@ fn stated_encoding(file: &File<'_>, font: &Dictionary, descriptor: &Dictionary) 
         Some(name) => encoding.set("BaseEncoding", name),
         // Without a base the font's own encoding is meant, which for text is the standard one.
         None => {
-            let standard = STANDARD_ENCODING.iter().flat_map(|(code, name)| [Object::Integer(*code), Object::Name(name.as_bytes().to_vec())]);
+            let standard = STANDARD_ENCODING
+                .iter()
+                .flat_map(|(code, name)| [Object::Integer(*code), Object::Name(name.as_bytes().to_vec())]);
             differences = standard.chain(differences).collect();
         }
     }
@@ -165,10 +237,23 @@ impl Question<'_> {
             font.set("FontDescriptor", Object::Dictionary(descriptor));
         }
         let shown: String = (0..=u8::MAX).map(|code| format!("<{code:02x}> Tj ")).collect();
-        document.objects.insert((4, 0), Object::Stream(Stream::new(Dictionary::new(), format!("BT /F 1 Tf {shown}ET").into_bytes())));
+        document.objects.insert(
+            (4, 0),
+            Object::Stream(Stream::new(Dictionary::new(), format!("BT /F 1 Tf {shown}ET").into_bytes())),
+        );
         document.objects.insert((3, 0), Object::Dictionary(page(font)));
-        document.objects.insert((2, 0), Object::Dictionary(entries([("Type", name("Pages")), ("Kids", Object::Array(vec![Object::Reference((3, 0))])), ("Count", Object::Integer(1))])));
-        document.objects.insert((1, 0), Object::Dictionary(entries([("Type", name("Catalog")), ("Pages", Object::Reference((2, 0)))])));
+        document.objects.insert(
+            (2, 0),
+            Object::Dictionary(entries([
+                ("Type", name("Pages")),
+                ("Kids", Object::Array(vec![Object::Reference((3, 0))])),
+                ("Count", Object::Integer(1)),
+            ])),
+        );
+        document.objects.insert(
+            (1, 0),
+            Object::Dictionary(entries([("Type", name("Catalog")), ("Pages", Object::Reference((2, 0)))])),
+        );
         document.trailer.set("Root", Object::Reference((1, 0)));
         let mut answer = Answer(Vec::with_capacity(256));
         let asked = catch_unwind(AssertUnwindSafe(|| output_doc_page(&document, &mut answer, 1).is_ok()));
@@ -212,7 +297,14 @@ impl OutputDev for Answer {
         Ok(())
     }
 
-    fn output_character(&mut self, _: &Transform, width: f64, _: f64, _: f64, character: &str) -> Result<(), OutputError> {
+    fn output_character(
+        &mut self,
+        _: &Transform,
+        width: f64,
+        _: f64,
+        _: f64,
+        character: &str,
+    ) -> Result<(), OutputError> {
         let text = character.chars().filter(|character| !character.is_control()).collect();
         self.0.push((text, if width > 0.0 { (width * 1_000.0) as f32 } else { WIDTH_DEFAULT }));
         Ok(())
@@ -265,10 +357,15 @@ fn set_widths(file: &File<'_>, font: &Dictionary, descriptor: &Dictionary, table
     let first = file.get(font, b"FirstChar").as_i64().ok().and_then(|first| usize::try_from(first).ok()).unwrap_or(0);
     // The glyphs of a Type 3 font have a space of their own, usually also of a thousand units.
     let matrix = file.get(font, b"FontMatrix");
-    let scale = matrix.as_array().ok().and_then(|matrix| float(&file.resolve(matrix.first()?))).map_or(1.0, |scale| (scale * 1_000.0).abs());
+    let scale = matrix
+        .as_array()
+        .ok()
+        .and_then(|matrix| float(&file.resolve(matrix.first()?)))
+        .map_or(1.0, |scale| (scale * 1_000.0).abs());
     let missing = float(&file.get(descriptor, b"MissingWidth")).map(|width| width as f32);
     for (code, entry) in table.iter_mut().enumerate() {
-        let width = code.checked_sub(first).and_then(|index| widths.get(index)).and_then(|width| float(&file.resolve(width)));
+        let width =
+            code.checked_sub(first).and_then(|index| widths.get(index)).and_then(|width| float(&file.resolve(width)));
         entry.1 = match width {
             Some(width) => (width * scale) as f32,
             None => missing.unwrap_or(entry.1),
@@ -285,9 +382,27 @@ fn core_font(name: &str) -> &'static str {
     let lower = name.to_lowercase();
     let is_bold = lower.contains("bold");
     match () {
-        () if is_symbol_font(name) => if name == "Symbol" { "Symbol" } else { "ZapfDingbats" },
+        () if is_symbol_font(name) => {
+            if name == "Symbol" {
+                "Symbol"
+            } else {
+                "ZapfDingbats"
+            }
+        }
         () if lower.contains("courier") || lower.contains("mono") => "Courier",
-        () if lower.contains("times") || lower.contains("serif") || lower.contains("roman") => if is_bold { "Times-Bold" } else { "Times-Roman" },
-        () => if is_bold { "Helvetica-Bold" } else { "Helvetica" },
+        () if lower.contains("times") || lower.contains("serif") || lower.contains("roman") => {
+            if is_bold {
+                "Times-Bold"
+            } else {
+                "Times-Roman"
+            }
+        }
+        () => {
+            if is_bold {
+                "Helvetica-Bold"
+            } else {
+                "Helvetica"
+            }
+        }
     }
 }

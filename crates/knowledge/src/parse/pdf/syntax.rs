@@ -110,7 +110,8 @@ impl<'a> Lexer<'a> {
 
     /// A run of characters without meaning of their own.
     fn regular(&mut self) -> &'a [u8] {
-        let length = self.rest().iter().position(|byte| is_space(*byte) || is_delimiter(*byte)).unwrap_or(self.rest().len());
+        let length =
+            self.rest().iter().position(|byte| is_space(*byte) || is_delimiter(*byte)).unwrap_or(self.rest().len());
         self.take(length)
     }
 
@@ -123,7 +124,8 @@ impl<'a> Lexer<'a> {
         let mut name = Vec::with_capacity(raw.len());
         let mut rest = raw;
         while let Some((first, after)) = rest.split_first() {
-            let code = (*first == b'#').then(|| Some((hexadecimal(*after.first()?)?, hexadecimal(*after.get(1)?)?))).flatten();
+            let code =
+                (*first == b'#').then(|| Some((hexadecimal(*after.first()?)?, hexadecimal(*after.get(1)?)?))).flatten();
             match code {
                 Some((high, low)) => {
                     name.push(high * 16 + low);
@@ -226,7 +228,9 @@ impl<'a> Lexer<'a> {
                 Item::Value(value) => values.push(value),
                 Item::Word(b"R") => {
                     let reference = match values.as_slice() {
-                        [.., Object::Integer(id), Object::Integer(generation)] => u32::try_from(*id).ok().zip(u16::try_from(*generation).ok()),
+                        [.., Object::Integer(id), Object::Integer(generation)] => {
+                            u32::try_from(*id).ok().zip(u16::try_from(*generation).ok())
+                        }
                         _ => None,
                     };
                     values.truncate(values.len().saturating_sub(2));

@@ -48,12 +48,20 @@ fn wrong_types_are_named_with_what_is_supported() {
     assert!(found(detect(Some("fake.png"), None, b"this is text").unwrap_err()).contains("a .png file"));
     assert!(found(detect(None, Some("image/webp"), b"words").unwrap_err()).contains("image/webp"));
     assert!(found(detect(None, None, &[0, 159, 146, 150, 0, 1, 2, 3]).unwrap_err()).contains("binary data"));
-    assert!(found(detect(Some("old.doc"), None, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 W\0o\0r\0d\0").unwrap_err()).contains("before 2007"));
+    assert!(
+        found(detect(Some("old.doc"), None, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 W\0o\0r\0d\0").unwrap_err())
+            .contains("before 2007")
+    );
 }
 
 #[test]
 fn archives_are_told_apart_by_their_entries() {
-    for (entry, name) in [("xl/workbook.xml", "Excel"), ("ppt/presentation.xml", "PowerPoint"), ("content.xml", "OpenDocument"), ("photo.jpg", "ZIP")] {
+    for (entry, name) in [
+        ("xl/workbook.xml", "Excel"),
+        ("ppt/presentation.xml", "PowerPoint"),
+        ("content.xml", "OpenDocument"),
+        ("photo.jpg", "ZIP"),
+    ] {
         let archive = super::docx::archive(&[(entry, b"x")]);
         assert!(found(detect(Some("file"), None, &archive).unwrap_err()).contains(name), "{entry}");
     }

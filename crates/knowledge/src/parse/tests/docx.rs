@@ -20,7 +20,9 @@ fn document(body: &str) -> Vec<u8> {
 }
 
 fn main_part(body: &str) -> String {
-    format!("<?xml version=\"1.0\"?><w:document xmlns:w=\"urn:w\" xmlns:mc=\"urn:mc\"><w:body>{body}</w:body></w:document>")
+    format!(
+        "<?xml version=\"1.0\"?><w:document xmlns:w=\"urn:w\" xmlns:mc=\"urn:mc\"><w:body>{body}</w:body></w:document>"
+    )
 }
 
 fn paragraph(text: &str) -> String {
@@ -36,7 +38,10 @@ fn a_document_of_word_is_read() {
         [
             ("h1", "Harbour Rules"),
             ("h1", "Mooring"),
-            ("p", "Vessels moor at the berth that the harbour office assigns. A berth is free for three hours; after that a fee of twelve crowns applies."),
+            (
+                "p",
+                "Vessels moor at the berth that the harbour office assigns. A berth is free for three hours; after that a fee of twelve crowns applies."
+            ),
             ("li", "- Fenders on both sides."),
             ("li", "- Lines doubled in a storm."),
             ("h2", "Fees"),
@@ -61,12 +66,24 @@ fn headings_are_told_by_the_names_of_styles_in_any_language() {
         <w:style w:styleId='Verzeichnis1'><w:name w:val='toc 1'/></w:style>
         <w:style w:styleId='A'><w:name w:val='a'/><w:basedOn w:val='B'/></w:style>
         <w:style w:styleId='B'><w:name w:val='b'/><w:basedOn w:val='A'/></w:style></w:styles>";
-    let styled = |style: &str, text: &str| format!("<w:p><w:pPr><w:pStyle w:val='{style}'/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>");
-    let body: String = [("Verzeichnis1", "Eins ... 1"), ("berschrift2", "Eins"), ("Kapitel", "Zwei"), ("Gliederung", "Drei"), ("A", "Text"), ("fehlt", "Mehr")]
-        .map(|(style, text)| styled(style, text))
-        .concat();
+    let styled = |style: &str, text: &str| {
+        format!("<w:p><w:pPr><w:pStyle w:val='{style}'/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
+    };
+    let body: String = [
+        ("Verzeichnis1", "Eins ... 1"),
+        ("berschrift2", "Eins"),
+        ("Kapitel", "Zwei"),
+        ("Gliederung", "Drei"),
+        ("A", "Text"),
+        ("fehlt", "Mehr"),
+    ]
+    .map(|(style, text)| styled(style, text))
+    .concat();
     let file = archive(&[("word/styles.xml", styles.as_bytes()), ("word/document.xml", main_part(&body).as_bytes())]);
-    assert_eq!(blocks(&read(Format::Docx, file)), [("h2", "Eins"), ("h2", "Zwei"), ("h3", "Drei"), ("p", "Text"), ("p", "Mehr")]);
+    assert_eq!(
+        blocks(&read(Format::Docx, file)),
+        [("h2", "Eins"), ("h2", "Zwei"), ("h3", "Drei"), ("p", "Text"), ("p", "Mehr")]
+    );
 }
 
 #[test]
@@ -77,7 +94,10 @@ fn only_visible_text_is_read() {
         <w:r><w:instrText>PAGE</w:instrText></w:r></w:p>
         <w:p><w:r><mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>box</w:t></w:r></w:p></w:txbxContent></mc:Choice>
         <mc:Fallback><w:p><w:r><w:t>box again</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent><w:t>around</w:t></w:r></w:p>";
-    assert_eq!(blocks(&read(Format::Docx, document(body))), [("p", "kept\t<too!>\nline inserted shown"), ("p", "box"), ("p", "around")]);
+    assert_eq!(
+        blocks(&read(Format::Docx, document(body))),
+        [("p", "kept\t<too!>\nline inserted shown"), ("p", "box"), ("p", "around")]
+    );
 }
 
 #[test]
@@ -97,8 +117,12 @@ fn tables_in_tables_and_notes_are_read() {
 
 #[test]
 fn a_main_part_with_another_name_is_found() {
-    let relations = "<Relationships><Relationship Type='http://x/officeDocument' Target='/word/document2.xml'/></Relationships>";
-    let file = archive(&[("_rels/.rels", relations.as_bytes()), ("word/document2.xml", main_part(&paragraph("found")).as_bytes())]);
+    let relations =
+        "<Relationships><Relationship Type='http://x/officeDocument' Target='/word/document2.xml'/></Relationships>";
+    let file = archive(&[
+        ("_rels/.rels", relations.as_bytes()),
+        ("word/document2.xml", main_part(&paragraph("found")).as_bytes()),
+    ]);
     assert_eq!(read(Format::Docx, file).text, "found");
 }
 
@@ -113,7 +137,8 @@ fn a_bomb_is_refused_before_it_takes_memory() {
     assert!(refused.to_string().contains("word/document.xml is larger than 64 MiB"), "{refused}");
     // The same with a directory that lies about the size.
     let size = u32::try_from(huge.len()).unwrap().to_le_bytes();
-    let places: Vec<usize> = bomb.windows(4).enumerate().filter(|(_, window)| *window == size).map(|(place, _)| place).collect();
+    let places: Vec<usize> =
+        bomb.windows(4).enumerate().filter(|(_, window)| *window == size).map(|(place, _)| place).collect();
     assert!(!places.is_empty());
     for place in places {
         bomb[place..place + 4].copy_from_slice(&1_000_u32.to_le_bytes());
@@ -144,7 +169,10 @@ fn dangerous_xml_is_refused() {
     let entities = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><w:document xmlns:w='urn:w'><w:body><w:p><w:r><w:t>&a;</w:t></w:r></w:p></w:body></w:document>";
     let refused = error(Format::Docx, archive(&[("word/document.xml", entities.as_bytes())]));
     assert!(refused.to_string().contains("document type declaration"), "{refused}");
-    assert_eq!(error(Format::Docx, document("<w:p><w:r><w:t>&unknown;</w:t></w:r></w:p>")).reason(), "document_damaged");
+    assert_eq!(
+        error(Format::Docx, document("<w:p><w:r><w:t>&unknown;</w:t></w:r></w:p>")).reason(),
+        "document_damaged"
+    );
 }
 
 #[test]
@@ -155,5 +183,8 @@ fn damage_is_told() {
     let half = fixture("sample.docx");
     assert_eq!(error(Format::Docx, &half[..half.len() / 2]).reason(), "document_damaged");
     assert_eq!(error(Format::Docx, document("<w:p/>")), ParseError::Empty);
-    assert_eq!(error(Format::Docx, archive(&[("word/document.xml", b"<w:document>\xff\xfe</w:document>")])).reason(), "document_damaged");
+    assert_eq!(
+        error(Format::Docx, archive(&[("word/document.xml", b"<w:document>\xff\xfe</w:document>")])).reason(),
+        "document_damaged"
+    );
 }

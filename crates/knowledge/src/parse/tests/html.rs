@@ -5,7 +5,7 @@ use super::{blocks, error, read};
 fn the_main_content_is_read_without_decoration() {
     let page = "<!doctype html><html><head><title>News &amp; more</title><style>p{}</style><script>if (a < b) {}</script></head>
 <body><nav><a href=/>Home</a></nav><header>Logo</header>
-<main><h1>The <em>harbour</em></h1>
+<main><h1>The <em>harbour</em><a class=\"x headerlink\" href=#h>¶</a></h1>
 <p>Ships   moor
 here&nbsp;&mdash; at &#8364;5.<br>Second line</p>
 <ul><li>one<li>two <b>bold</b><ol start=3><li>three</ol></ul>
@@ -35,9 +35,13 @@ here&nbsp;&mdash; at &#8364;5.<br>Second line</p>
 
 #[test]
 fn a_page_without_main_is_read_whole() {
-    let parsed = read(Format::Html, "<body><aside>links</aside><h2>A</h2>loose text<p>b<p>c<div>d</div><footer>f</footer>");
+    let parsed =
+        read(Format::Html, "<body><aside>links</aside><h2>A</h2>loose text<p>b<p>c<div>d</div><footer>f</footer>");
     assert_eq!(blocks(&parsed), [("h2", "A"), ("p", "loose text"), ("p", "b"), ("p", "c"), ("p", "d")]);
-    let parsed = read(Format::Html, "<div>menu</div><article><h1>Story</h1><p>A long text of the story itself.</article><div>ads</div>");
+    let parsed = read(
+        Format::Html,
+        "<div>menu</div><article><h1>Story</h1><p>A long text of the story itself.</article><div>ads</div>",
+    );
     assert_eq!(blocks(&parsed), [("h1", "Story"), ("p", "A long text of the story itself.")]);
 }
 
@@ -49,7 +53,10 @@ fn an_unclosed_navigation_does_not_swallow_the_page() {
 
 #[test]
 fn references_are_resolved_by_the_rules_of_html() {
-    let parsed = read(Format::Html, "<p>&lt;b&gt; &copy 2026 &notit; &#x1F600; &#0; &unknown; AT&T &amp;amp; a < b</p><p>&eacute;</p>");
+    let parsed = read(
+        Format::Html,
+        "<p>&lt;b&gt; &copy 2026 &notit; &#x1F600; &#0; &unknown; AT&T &amp;amp; a < b</p><p>&eacute;</p>",
+    );
     assert_eq!(blocks(&parsed)[0].1, "<b> © 2026 ¬it; 😀 \u{fffd} &unknown; AT&T &amp; a < b");
     assert_eq!(blocks(&parsed)[1].1, "é");
 }
@@ -57,7 +64,10 @@ fn references_are_resolved_by_the_rules_of_html() {
 #[test]
 fn stated_encodings_are_used() {
     assert_eq!(read(Format::Html, b"<meta charset='windows-1251'><p>\xcf\xf0\xe8\xe2\xe5\xf2").text, "Привет");
-    assert_eq!(read(Format::Html, b"<meta http-equiv=content-type content=\"text/html; charset=iso-8859-1\"><p>caf\xe9").text, "café");
+    assert_eq!(
+        read(Format::Html, b"<meta http-equiv=content-type content=\"text/html; charset=iso-8859-1\"><p>caf\xe9").text,
+        "café"
+    );
     assert_eq!(read(Format::Html, "<meta charset=utf-8><p>café").text, "café");
     assert_eq!(error(Format::Html, b"<meta charset=utf-8><p>\xff\xfe\xfd").reason(), "text_encoding_unknown");
     assert_eq!(error(Format::Html, b"<meta charset=shift_jis><p>\xff\xff\xff").reason(), "text_encoding_unknown");

@@ -91,6 +91,7 @@ fn long_markdown_is_refused() {
 
 #[test]
 fn scripts_in_markdown_are_not_text() {
-    let parsed = read(Format::Markdown, "before\n\n<script>\nalert('x')\n</script>\n\nafter <span>inline</span><br>end");
+    let parsed =
+        read(Format::Markdown, "before\n\n<script>\nalert('x')\n</script>\n\nafter <span>inline</span><br>end");
     assert_eq!(blocks(&parsed), [("p", "before"), ("p", "after inline\nend")]);
 }

@@ -35,14 +35,26 @@ fn text(file: Vec<u8>) -> String {
 const HANDBOOK: [(&str, &str, u32); 10] = [
     ("h1", "Lighthouse Handbook", 1),
     ("h1", "Keeping the lamp", 1),
-    ("p", "The keeper lights the lamp at dusk and trims the wick every four hours. A clean lens throws the light nineteen nautical miles, while a film of salt on the glass halves that distance within a single stormy night. The brass must never be polished with sand, because scratches scatter the beam and mislead the pilots who steer by its rhythm.", 1),
-    ("p", "Oil is drawn from the cellar in the morning. Each can holds eleven litres, which lasts for about three nights in winter and five in summer.", 1),
+    (
+        "p",
+        "The keeper lights the lamp at dusk and trims the wick every four hours. A clean lens throws the light nineteen nautical miles, while a film of salt on the glass halves that distance within a single stormy night. The brass must never be polished with sand, because scratches scatter the beam and mislead the pilots who steer by its rhythm.",
+        1,
+    ),
+    (
+        "p",
+        "Oil is drawn from the cellar in the morning. Each can holds eleven litres, which lasts for about three nights in winter and five in summer.",
+        1,
+    ),
     ("h2", "Before every watch", 1),
     ("li", "• Wind the clockwork that turns the lens.", 1),
     ("li", "• Write the barometer into the log.", 1),
     ("li", "• Test the fog signal for ten seconds.", 1),
     ("h1", "Fog signals", 2),
-    ("p", "In fog the siren sounds twice every ninety seconds. The café on the quay complains about the noise, yet the harbour office keeps the interval because ships report that a shorter one is mistaken for the buoy at Müller Rock.", 2),
+    (
+        "p",
+        "In fog the siren sounds twice every ninety seconds. The café on the quay complains about the noise, yet the harbour office keeps the interval because ships report that a shorter one is mistaken for the buoy at Müller Rock.",
+        2,
+    ),
 ];
 
 #[test]
@@ -52,7 +64,8 @@ fn pages_become_headings_paragraphs_and_items() {
         let parsed = read(Format::Pdf, fixture(name));
         assert_eq!(parsed.title.as_deref(), Some("Lighthouse Handbook"));
         let pages: Vec<u32> = parsed.blocks.iter().map(|block| block.page.unwrap()).collect();
-        let found: Vec<(&str, &str, u32)> = blocks(&parsed).into_iter().zip(pages).map(|((kind, text), page)| (kind, text, page)).collect();
+        let found: Vec<(&str, &str, u32)> =
+            blocks(&parsed).into_iter().zip(pages).map(|((kind, text), page)| (kind, text, page)).collect();
         assert_eq!(found, HANDBOOK, "{name}");
     }
 }
@@ -69,7 +82,12 @@ fn files_that_cannot_be_read_say_why() {
     assert_eq!(error(Format::Pdf, page("", "", &[])), ParseError::NoText { pages: 1 });
     let gone = file(&["<</Pages 2 0 R>>", "<</Kids[3 0 R]>>", "<</Type/Page/Contents 9 0 R>>"]);
     assert!(error(Format::Pdf, gone).to_string().contains("the content of page 1 is missing"));
-    let unpackable = file(&["<</Pages 2 0 R>>", "<</Kids[3 0 R]>>", "<</Type/Page/Contents 4 0 R>>", &stream("/Filter/FlateDecode", "xxnot deflated")]);
+    let unpackable = file(&[
+        "<</Pages 2 0 R>>",
+        "<</Kids[3 0 R]>>",
+        "<</Type/Page/Contents 4 0 R>>",
+        &stream("/Filter/FlateDecode", "xxnot deflated"),
+    ]);
     assert!(error(Format::Pdf, unpackable).to_string().contains("the content of page 1 cannot be unpacked"));
 }
 
@@ -101,7 +119,7 @@ aped\\051) Tj 0 -40 TD (caf\u{e9} \u{93}q\u{94}) Tj ET";
         "<</Kids[3 0 R]/Resources<</Font<</F 6 0 R>>>>>>",
         "<</Type/Page/Contents[4 0 R 5 0 R]>>",
         &stream("", "BT /F 10 Tf (one) Tj ET BI /W 1 /H 1 ID (x) Tj \nEI"),
-        &stream("", "BT 1 0 0 1 0 50 Tm (two) Tj ET"),
+        &stream("", "BT 1 0 0 1 0 -50 Tm (two) Tj ET"),
         "<</Type/Font/Subtype/TrueType/BaseFont/Arial>>",
     ]);
     assert_eq!(text(pieces), "one\n\ntwo");
@@ -112,16 +130,21 @@ fn lines_are_joined_and_words_put_together() {
     let content = "BT /F 10 Tf 72 700 Td 12 TL (The interna-) Tj T* (tional well-) Tj T* (Known \\256ling) Tj ET";
     assert_eq!(text(page(content, "", &[])), "The international well-Known ®ling");
     let bold = "BT /F 10 Tf 72 700 Td (fake) Tj ET BT 1 0 0 1 72.2 700 Tm (fake) Tj ET";
-    assert!(["fake", "fake fake"].contains(&text(page(bold, "", &[])).as_str()));
+    assert_eq!(text(page(bold, "", &[])), "fake");
 }
 
 #[test]
 fn running_lines_and_page_numbers_are_left_out_after_the_first() {
-    let mut objects = vec!["<</Pages 2 0 R>>".to_owned(), "<</Kids[4 0 R 6 0 R 8 0 R 10 0 R]/Resources<</Font<</F 3 0 R>>>>>>".to_owned()];
+    let mut objects = vec![
+        "<</Pages 2 0 R>>".to_owned(),
+        "<</Kids[4 0 R 6 0 R 8 0 R 10 0 R]/Resources<</Font<</F 3 0 R>>>>>>".to_owned(),
+    ];
     objects.push("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned());
     for (number, words) in (1..).zip(["a sentence goes", "on over", "four pages.", "End."]) {
         objects.push(format!("<</Type/Page/Contents {} 0 R>>", 3 + number * 2));
-        let lines = format!("BT /F 10 Tf 1 0 0 1 72 800 Tm (Manual {number}) Tj 1 0 0 1 72 500 Tm ({words}) Tj 1 0 0 1 300 30 Tm ({number}) Tj ET");
+        let lines = format!(
+            "BT /F 10 Tf 1 0 0 1 72 800 Tm (Manual {number}) Tj 1 0 0 1 72 500 Tm ({words}) Tj 1 0 0 1 300 30 Tm ({number}) Tj ET"
+        );
         objects.push(stream("", &lines));
     }
     let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
@@ -130,7 +153,10 @@ fn running_lines_and_page_numbers_are_left_out_after_the_first() {
 
 #[test]
 fn fonts_say_what_their_codes_mean() {
-    let unicode = stream("", "1 begincodespacerange <0000><ffff> endcodespacerange 1 beginbfchar <0001> <0041> endbfchar 2 beginbfrange <0002> <0003> <0062> <0004> <0005> [<00660069> <d83dde00>] endbfrange");
+    let unicode = stream(
+        "",
+        "1 begincodespacerange <0000><ffff> endcodespacerange 1 beginbfchar <0001> <0041> endbfchar 2 beginbfrange <0002> <0003> <0062> <0004> <0005> [<00660069> <d83dde00>] endbfrange",
+    );
     let composite = "<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H/DescendantFonts[<</W[1[600 600] 3 5 600]>>]/ToUnicode 7 0 R>>";
     let content = "BT /G 10 Tf <00010002000300040005> Tj ET";
     assert_eq!(text(page(content, "/Font<</G 6 0 R>>", &[composite, &unicode])), "Abcfi😀");
@@ -144,8 +170,14 @@ fn fonts_say_what_their_codes_mean() {
 
 #[test]
 fn forms_are_read_within_limits() {
-    let form = |content: &str| stream("/Subtype/Form/Matrix[1 0 0 1 10 10]/Resources<</Font<</F 5 0 R>>/XObject<</A 6 0 R>>>>", content);
-    let words = page("/A Do BT /F 10 Tf (outside) Tj ET", "/XObject<</A 6 0 R>>", &[&form("BT /F 10 Tf 0 100 Td (inside) Tj ET")]);
+    let form = |content: &str| {
+        stream("/Subtype/Form/Matrix[1 0 0 1 10 10]/Resources<</Font<</F 5 0 R>>/XObject<</A 6 0 R>>>>", content)
+    };
+    let words = page(
+        "/A Do BT /F 10 Tf (outside) Tj ET",
+        "/XObject<</A 6 0 R>>",
+        &[&form("BT /F 10 Tf 0 100 Td (inside) Tj ET")],
+    );
     assert_eq!(text(words), "inside\n\noutside");
     // A form that runs itself ends by its depth, one that multiplies by the allowance.
     let itself = page("/A Do", "/XObject<</A 6 0 R>>", &[&form("BT /F 10 Tf 0 50 Td (again) Tj ET /A Do")]);
@@ -158,7 +190,13 @@ fn forms_are_read_within_limits() {
 fn filters_are_undone_within_limits() {
     let hexadecimal: String = b"BT /F 10 Tf (hex) Tj ET".iter().map(|byte| format!("{byte:02x}")).collect();
     let with = |filter: &str, content: &str| {
-        file(&["<</Pages 2 0 R>>", "<</Kids[3 0 R]>>", "<</Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>", &stream(filter, content), "<</Subtype/Type1/BaseFont/Helvetica>>"])
+        file(&[
+            "<</Pages 2 0 R>>",
+            "<</Kids[3 0 R]>>",
+            "<</Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+            &stream(filter, content),
+            "<</Subtype/Type1/BaseFont/Helvetica>>",
+        ])
     };
     assert_eq!(text(with("/Filter/ASCIIHexDecode", &hexadecimal)), "hex");
     assert_eq!(text(with("/Filter[/AHx]", &format!("{hexadecimal}>junk"))), "hex");
@@ -171,7 +209,8 @@ fn filters_are_undone_within_limits() {
 
 #[test]
 fn circles_in_the_structure_end() {
-    let pages = file(&["<</Pages 2 0 R>>", "<</Kids[2 0 R 3 0 R 3 0 R]/Parent 2 0 R>>", "<</Contents 4 0 R>>", "4 0 R"]);
+    let pages =
+        file(&["<</Pages 2 0 R>>", "<</Kids[2 0 R 3 0 R 3 0 R]/Parent 2 0 R>>", "<</Contents 4 0 R>>", "4 0 R"]);
     assert_eq!(error(Format::Pdf, pages).reason(), "document_damaged");
     let length = page("BT /F 10 Tf (x) Tj ET", "", &["<</Length 6 0 R>>\nstream\nx\nendstream"]);
     assert_eq!(text(length), "x");
@@ -180,7 +219,10 @@ fn circles_in_the_structure_end() {
 #[test]
 fn limits_on_pages_and_text_hold() {
     let limits = Limits { pages_max: 1, ..Limits::default() };
-    assert_eq!(parse(Format::Pdf, &fixture("sample.pdf"), &limits), Err(ParseError::TooLarge { what: "pages", limit: 1 }));
+    assert_eq!(
+        parse(Format::Pdf, &fixture("sample.pdf"), &limits),
+        Err(ParseError::TooLarge { what: "pages", limit: 1 })
+    );
     let limits = Limits { text_bytes_max: 100, ..Limits::default() };
     assert_eq!(parse(Format::Pdf, &fixture("sample.pdf"), &limits).unwrap_err().reason(), "document_too_large");
     let limits = Limits { pdf_expanded_bytes_max: 100, ..Limits::default() };

@@ -4,7 +4,10 @@ use super::{blocks, error, read};
 #[test]
 fn blank_lines_separate_paragraphs() {
     let parsed = read(Format::Text, "One line\nand its next.\r\n \t\r\nSecond.\r\rThird.\x0cFourth.\n\n\n");
-    assert_eq!(blocks(&parsed), [("p", "One line\nand its next."), ("p", "Second."), ("p", "Third."), ("p", "Fourth.")]);
+    assert_eq!(
+        blocks(&parsed),
+        [("p", "One line\nand its next."), ("p", "Second."), ("p", "Third."), ("p", "Fourth.")]
+    );
     assert_eq!(parsed.text, "One line\nand its next.\n\nSecond.\n\nThird.\n\nFourth.");
 }
 
@@ -22,7 +25,9 @@ fn encodings_are_recognized() {
 
 #[test]
 fn bytes_that_are_not_text_are_refused_with_their_place() {
-    for bytes in [&b"hello \xff\xfe world"[..], b"abc \xc3\x28 def", b"caf\xc3\xa9 and \xe9", b"\xe2\x82", b"a\xf0\x28\x8c\xbc"] {
+    for bytes in
+        [&b"hello \xff\xfe world"[..], b"abc \xc3\x28 def", b"caf\xc3\xa9 and \xe9", b"\xe2\x82", b"a\xf0\x28\x8c\xbc"]
+    {
         let error = error(Format::Text, bytes);
         assert_eq!(error.reason(), "text_encoding_unknown", "{bytes:?}");
         assert!(error.to_string().contains("offset"), "{error}");
@@ -46,7 +51,10 @@ fn empty_and_too_large_documents_are_refused() {
     let limits = Limits { input_bytes_max: 10, ..Limits::default() };
     assert_eq!(parse(Format::Text, b"eleven byte", &limits), Err(ParseError::TooLarge { what: "bytes", limit: 10 }));
     let limits = Limits { text_bytes_max: 10, ..Limits::default() };
-    assert_eq!(parse(Format::Text, b"eleven byte", &limits), Err(ParseError::TooLarge { what: "bytes of text", limit: 10 }));
+    assert_eq!(
+        parse(Format::Text, b"eleven byte", &limits),
+        Err(ParseError::TooLarge { what: "bytes of text", limit: 10 })
+    );
     let limits = Limits { blocks_max: 2, ..Limits::default() };
     assert_eq!(parse(Format::Text, b"a\n\nb\n\nc", &limits).unwrap_err().reason(), "document_too_large");
 }

@@ -269,8 +269,9 @@ async fn a_full_queue_refuses_and_those_who_give_up_make_room() {
 
 #[tokio::test]
 async fn invalid_settings_name_the_field() {
+    type Change = fn(&mut ChatRequest);
     let models = local_models(&settings());
-    let cases: [(&str, fn(&mut ChatRequest)); 8] = [
+    let cases: [(&str, Change); 8] = [
         ("messages", |request| request.messages.clear()),
         ("max_tokens", |request| request.max_tokens = Some(0)),
         ("temperature", |request| request.temperature = f32::NAN),

@@ -84,7 +84,7 @@ async fn tokens_are_counted_without_special_ones_and_stand_at_their_places() {
     assert_eq!(counter.count(text).unwrap(), offsets.len());
     let pieces: Vec<&str> = offsets.iter().map(|range| &text[range.clone()]).collect();
     assert_eq!(pieces.concat(), text.replace(' ', ""));
-    assert_eq!(pieces.first(), Some(&"É"));
+    assert_eq!(pieces.first(), Some(&"Éc"));
     assert_eq!((counter.count("").unwrap(), counter.count("password").unwrap()), (0, 1));
     // Nothing is cut while counting.
     assert_eq!(counter.count(&"word ".repeat(3_000)).unwrap(), 3_000);
@@ -95,13 +95,12 @@ async fn a_query_is_answered_while_passages_wait() {
     let models = local_models(&settings());
     embed(&models, &["warm".to_owned()], Priority::Urgent).await;
     let passages: Vec<String> = (0..600).map(|index| format!("passage {index} ").repeat(60)).collect();
-    let ingestion = models.embed(EMBEDDING, passages, Priority::Ordinary);
+    let mut ingestion = Box::pin(models.embed(EMBEDDING, passages, Priority::Ordinary));
     let queries = async {
         for _ in 0..5 {
             embed(&models, &["a query".to_owned()], Priority::Urgent).await;
         }
     };
-    tokio::pin!(ingestion);
     tokio::select! {
         _ = &mut ingestion => panic!("the passages were done before the queries"),
         () = queries => {}

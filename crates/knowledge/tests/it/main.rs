@@ -1,0 +1,13 @@
+//! Ingestion, search and the index over both databases, with the real local embedding model.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod collections;
+mod failures;
+mod http;
+mod index;
+mod ingestion;
+mod isolation;
+mod replacement;
+mod search;
+mod support;

@@ -1,0 +1,294 @@
+//! Every operation of the specification, called without a token, with a wrong one, with too small a role, and with another
+//! tenant's. An operation that is added later is in these tests by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{KEY, Place, Plasma, check_problem, on_each_database, success},
+    values,
+};
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    permission: String,
+    description: Value,
+}
+
+fn operations(specification: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in specification["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+            operations.push(Operation {
+                id: operation["operationId"].as_str().unwrap_or_else(|| panic!("{path} has no operationId")).to_owned(),
+                method,
+                path: path.clone(),
+                permission: operation["x-permission"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{path} does not say who may call it (x-permission)"))
+                    .to_owned(),
+                description: operation.clone(),
+            });
+        }
+    }
+    operations
+}
+
+/// What a tenant has: something behind every parameter of every path.
+struct Things {
+    /// Parameter of a path template, such as `/api/v1/collections/{id}` + `id`, to its value.
+    ids: BTreeMap<(&'static str, &'static str), String>,
+    collection: String,
+    model: String,
+}
+
+impl Things {
+    async fn make(server: &Plasma) -> Self {
+        let id = |value: Value| value["id"].as_str().unwrap().to_owned();
+        let collection = server.create_collection("secrets").await;
+        let document = server.add_text(&collection, "The vault", "The vault opens with the word marzipan.").await;
+        let content = id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
+        let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
+        let user = id(server.post("/api/v1/users", user).await);
+        let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
+        let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://models.example/v1", "api_key": "sk-secret"});
+        let provider = id(server.post("/api/v1/providers", provider).await);
+        let model = json!({"provider": provider, "name": "large", "kind": "chat"});
+        let model = id(server.post("/api/v1/models", model).await);
+        let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
+        server.settled(&collection).await;
+        // Embedding the document was a call of a model.
+        let call = server.all("/api/v1/models/calls").await.first().map(|call| id(call.clone())).expect("a model call");
+        let mut ids = BTreeMap::new();
+        for (prefix, parameter, value) in [
+            ("/api/v1/collections/", "id", &collection),
+            ("/api/v1/collections/", "collection_id", &collection),
+            ("/api/v1/collections/", "document_id", &document),
+            ("/api/v1/content/documents/", "id", &content),
+            ("/api/v1/content/documents/", "document_id", &content),
+            ("/api/v1/users/", "id", &user),
+            ("/api/v1/api-keys/", "id", &key),
+            ("/api/v1/providers/", "id", &provider),
+            ("/api/v1/models/calls/", "id", &call),
+            ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
+            ("/v1/models/", "id", &model.replace('/', "%2F")),
+            ("/api/v1/tenants/", "id", &tenant),
+        ] {
+            ids.insert((prefix, parameter), value.clone());
+        }
+        Self { ids, collection, model }
+    }
+
+    /// The path with this tenant's ids in it.
+    fn path(&self, operation: &Operation) -> String {
+        let mut path = String::new();
+        let mut rest = operation.path.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').unwrap();
+            let value = match name {
+                "number" => "1",
+                _ => self
+                    .ids
+                    .iter()
+                    .find(|((prefix, parameter), _)| operation.path.starts_with(prefix) && *parameter == name)
+                    .map(|(_, value)| value.as_str())
+                    .unwrap_or_else(|| panic!("the test has no {name} for {}", operation.path)),
+            };
+            path.push_str(before);
+            path.push_str(value);
+            rest = after;
+        }
+        path.push_str(rest);
+        let query: Vec<String> = operation.description["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+            .map(|parameter| format!("{}=1", parameter["name"].as_str().unwrap()))
+            .collect();
+        if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    /// A body that the route understands and that names this tenant's things.
+    fn body(&self, specification: &Value, operation: &Operation) -> Option<Value> {
+        let schema = operation.description.pointer("/requestBody/content/application~1json/schema")?;
+        Some(match operation.id.as_str() {
+            "add_document" => json!({"title": "Intruder", "text": "was here"}),
+            "search" => json!({"collection": self.collection, "query": "marzipan"}),
+            "ask" => json!({"collection": self.collection, "question": "What opens the vault?"}),
+            "draft_content" => json!({"collection": self.collection, "brief": "Write about the vault."}),
+            "create_chat_completion" => {
+                json!({"model": self.model, "messages": [{"role": "user", "content": "hello"}]})
+            }
+            "create_embedding" => json!({"model": self.model, "input": "hello"}),
+            "restore_content" => json!({"revision": 1}),
+            "edit_content" => json!({"title": "Stolen", "body": "Stolen.", "expected_revision": 1}),
+            _ => values::of(specification, schema),
+        })
+    }
+
+    /// Texts that only this tenant may see.
+    fn secrets(&self) -> BTreeSet<String> {
+        let ids = self.ids.values().filter(|value| value.len() > 10).cloned();
+        ids.chain(["marzipan", "The vault", "Secret plan", "ada@example.com"].map(str::to_owned)).collect()
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    text: String,
+}
+
+async fn call(server: &Plasma, operation: &Operation, path: &str, body: Option<&Value>, token: Option<&str>) -> Answer {
+    let mut request = server.request(operation.method.clone(), path);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    assert!(headers.contains_key("x-request-id"), "{} {path}", operation.method);
+    let text = response.text().await.unwrap();
+    if status.is_client_error() || status.is_server_error() {
+        let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} answered {status} with {text}"));
+        if path.starts_with("/v1/") {
+            assert!(body["error"]["message"].is_string() && body["error"]["type"].is_string(), "{path}: {text}");
+        } else if headers["content-type"] == "application/problem+json" {
+            check_problem(status, &headers, &body);
+        }
+    }
+    Answer { status, text }
+}
+
+/// A second tenant's owner, with a key that may do everything there.
+async fn stranger(server: &Plasma) -> String {
+    let password = "another password";
+    let tenant = json!({
+        "name": "Strangers", "owner": {"email": "eve@example.com", "name": "Eve", "password": password}
+    });
+    server.post("/api/v1/tenants", tenant).await;
+    let login = json!({"email": "eve@example.com", "password": password});
+    let session = success(server.request(Method::POST, "/api/v1/auth/login").json(&login).send().await.unwrap()).await;
+    session["token"].as_str().unwrap().to_owned()
+}
+
+async fn permissions(server: &Plasma, token: &str) -> BTreeSet<String> {
+    let me = success(server.request(Method::GET, "/api/v1/me").bearer_auth(token).send().await.unwrap()).await;
+    me["permissions"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+on_each_database! {
+    async fn nobody_gets_in_without_a_valid_token(place: Place) {
+        let server = place.start();
+        let specification = server.get("/openapi.json").await;
+        let things = Things::make(&server).await;
+        let garbage = format!("plk_{}", "0".repeat(52));
+        for operation in operations(&specification) {
+            if operation.permission == "none" {
+                continue;
+            }
+            let path = things.path(&operation);
+            let body = things.body(&specification, &operation);
+            for token in [None, Some(garbage.as_str()), Some("nonsense"), Some("")] {
+                let answer = call(&server, &operation, &path, body.as_ref(), token).await;
+                assert_eq!(answer.status, 401, "{} with {token:?}: {}", operation.id, answer.text);
+            }
+        }
+        // Nothing happened.
+        assert_eq!(server.all("/api/v1/collections").await.len(), 1);
+    }
+
+    async fn a_small_role_is_refused_what_it_may_not_do(place: Place) {
+        let server = place.start();
+        let specification = server.get("/openapi.json").await;
+        let things = Things::make(&server).await;
+        let viewer = server.post("/api/v1/api-keys", json!({"name": "small", "role": "viewer"})).await;
+        let viewer = viewer["key"].as_str().unwrap();
+        let held = permissions(&server, viewer).await;
+        let mut refused = 0;
+        for operation in operations(&specification) {
+            if matches!(operation.permission.as_str(), "none" | "authenticated") || held.contains(&operation.permission) {
+                continue;
+            }
+            let body = things.body(&specification, &operation);
+            let answer = call(&server, &operation, &things.path(&operation), body.as_ref(), Some(viewer)).await;
+            assert_eq!(answer.status, 403, "{}: {}", operation.id, answer.text);
+            assert!(answer.text.contains(&operation.permission), "{}: {}", operation.id, answer.text);
+            refused += 1;
+        }
+        assert!(refused > 20, "only {refused} operations need more than a viewer has");
+    }
+
+    async fn another_tenant_finds_nothing(place: Place) {
+        let server = place.start();
+        let specification = server.get("/openapi.json").await;
+        let things = Things::make(&server).await;
+        let stranger = stranger(&server).await;
+        let held = permissions(&server, &stranger).await;
+        assert!(!held.contains("installation:manage"));
+        for operation in operations(&specification) {
+            let may = operation.permission == "authenticated" || held.contains(&operation.permission);
+            // A public route knows no tenant; logging out would end the test.
+            if operation.permission == "none" || operation.id == "logout" {
+                continue;
+            }
+            let path = things.path(&operation);
+            let body = things.body(&specification, &operation);
+            let names_a_thing = operation.path.contains('{')
+                || matches!(operation.id.as_str(), "search" | "ask" | "draft_content" | "create_chat_completion" | "create_embedding");
+            if names_a_thing && may {
+                let answer = call(&server, &operation, &path, body.as_ref(), Some(&stranger)).await;
+                assert_eq!(answer.status, 404, "{} {path}: {}", operation.id, answer.text);
+            } else if operation.method == Method::GET && may {
+                let answer = call(&server, &operation, &path, None, Some(&stranger)).await;
+                for secret in things.secrets() {
+                    assert!(!answer.text.contains(&secret), "{} shows {secret}: {}", operation.id, answer.text);
+                }
+            } else if !may {
+                let answer = call(&server, &operation, &path, body.as_ref(), Some(&stranger)).await;
+                assert_eq!(answer.status, 403, "{}: {}", operation.id, answer.text);
+            }
+        }
+        // What the owner has is as it was.
+        for operation in operations(&specification).iter().filter(|operation| operation.method == Method::GET) {
+            if operation.path.contains('{') {
+                let answer = call(&server, operation, &things.path(operation), None, Some(KEY)).await;
+                assert_eq!(answer.status, 200, "{}: {}", operation.id, answer.text);
+            }
+        }
+        let plan = server.get(&format!("/api/v1/content/documents/{}", things.ids[&("/api/v1/content/documents/", "id")])).await;
+        assert_eq!((plan["title"].as_str(), plan["revision"].as_i64()), (Some("Plan"), Some(1)));
+    }
+}
+
+#[tokio::test]
+async fn every_operation_describes_itself() {
+    let server = Place::sqlite().start();
+    let specification = server.get("/openapi.json").await;
+    assert_eq!(&specification["openapi"].as_str().unwrap()[..3], "3.1");
+    let tags: BTreeSet<&str> =
+        specification["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let mut ids = BTreeSet::new();
+    for operation in operations(&specification) {
+        let description = &operation.description;
+        assert!(ids.insert(operation.id.clone()), "two operations are called {}", operation.id);
+        assert!(description["summary"].is_string(), "{} has no summary", operation.id);
+        for tag in description["tags"].as_array().unwrap() {
+            assert!(tags.contains(tag.as_str().unwrap()), "{} has the tag {tag}, which openapi.rs does not describe", operation.id);
+        }
+        let responses = description["responses"].as_object().unwrap();
+        let fails = responses.iter().any(|(status, _)| status == "default" || status.starts_with(['4', '5']));
+        assert!(fails, "{} does not say how it fails", operation.id);
+        if !matches!(operation.permission.as_str(), "none") {
+            assert!(description["security"].is_array(), "{} does not say how to authenticate", operation.id);
+        }
+    }
+    assert!(ids.len() > 50, "{} operations", ids.len());
+}

@@ -46,8 +46,8 @@ else
     count '[0-9]+ passed' '[0-9]+ failed'
 fi
 
-suite "Dashboard unit tests" npm run --silent test --workspace @plasma/web
-count 'Tests .*[0-9]+ passed' '[0-9]+ failed'
+suite "Dashboard unit tests" npm run --silent test
+count 'Tests +[0-9]+ passed' 'Tests +[0-9]+ failed'
 
 # A real server with real models for the browser and the SDKs.
 if ! [ -x /usr/bin/chromium ]; then
@@ -65,8 +65,8 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-suite "Browser" npm run --silent test --workspace @plasma/browser-tests
-count '^# pass [0-9]+|ℹ pass [0-9]+' '^# fail [0-9]+|ℹ fail [0-9]+'
+suite "Browser" npm run --silent e2e
+count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
 
 python3 -m pip install --quiet --disable-pip-version-check --upgrade --target "$PLASMA_CACHE_DIR/python-tests" \
     --requirement tests/sdk/requirements.txt || need "the Python packages for the SDK tests could not be had"

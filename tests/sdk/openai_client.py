@@ -203,7 +203,8 @@ def main():
             print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
             if not isinstance(error, AssertionError):
                 traceback.print_exc()
-    print(f"{len(CHECKS) - failed} of {len(CHECKS)} checks passed with openai {openai.__version__} against {URL}")
+    print(f"with openai {openai.__version__} against {URL}")
+    print(f"{len(CHECKS) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
 

@@ -98,7 +98,8 @@ mod tests {
         carry(citations, old, new).iter().map(|citation| (citation.number, slice(citation))).collect()
     }
 
-    const BODY: &str = "🎉 Intro.\n\nCopies stay for 30 days [1]. They are encrypted [2].\n\n- A restore needs the key [1][3].\n";
+    const BODY: &str =
+        "🎉 Intro.\n\nCopies stay for 30 days [1]. They are encrypted [2].\n\n- A restore needs the key [1][3].\n";
 
     fn citations() -> Vec<Citation> {
         vec![
@@ -111,10 +112,10 @@ mod tests {
     #[test]
     fn statements_that_stay_keep_their_citations_wherever_they_move() {
         let new = "A restore **needs** the\nkey [3].\n\nNew words 🎉🎉. Copies stay for 30 days. They are always encrypted [2].";
-        assert_eq!(after(&citations(), BODY, new), [
-            (3, "A restore **needs** the\nkey [3].".to_owned()),
-            (1, "Copies stay for 30 days.".to_owned())
-        ]);
+        assert_eq!(
+            after(&citations(), BODY, new),
+            [(3, "A restore **needs** the\nkey [3].".to_owned()), (1, "Copies stay for 30 days.".to_owned())]
+        );
     }
 
     #[test]
@@ -131,7 +132,8 @@ mod tests {
         second.body_end = 37;
         let both = [cited(body, "It is so.", 1), second];
         let new = "Before. It is so. It is so.";
-        let places: Vec<_> = carry(&both, body, new).iter().map(|citation| (citation.number, citation.body_start)).collect();
+        let places: Vec<_> =
+            carry(&both, body, new).iter().map(|citation| (citation.number, citation.body_start)).collect();
         assert_eq!(places, [(1, 8), (2, 18)]);
     }
 

@@ -27,7 +27,10 @@ impl Content {
         let mut tx = self.store.begin(ctx).await?;
         let now = require(&mut tx, id).await?;
         if now.revision != edit.expected_revision {
-            return Err(stale(&format!("the document is at revision {}, not {}", now.revision, edit.expected_revision)));
+            return Err(stale(&format!(
+                "the document is at revision {}, not {}",
+                now.revision, edit.expected_revision
+            )));
         }
         if now.title == text.title && now.body == text.body {
             return Ok(now);

@@ -17,9 +17,12 @@ use std::{
 };
 
 use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, TenantId, UserId};
-use plasma_knowledge::{Knowledge, Metadata, NewCollection, NewContent, NewDocument, SearchMode, SearchRequest, parse::Format};
+use plasma_knowledge::{
+    Knowledge, Metadata, NewCollection, NewContent, NewDocument, SearchMode, SearchRequest, parse::Format,
+};
 use plasma_models::{
-    EmbedRequest, LocalModels, LocalSettings, Manifest, Models, ModelsConfig, Priority, Purpose, manifest::default_models_dir,
+    EmbedRequest, LocalModels, LocalSettings, Manifest, Models, ModelsConfig, Priority, Purpose,
+    manifest::default_models_dir,
 };
 use plasma_store::{Store, StoreConfig};
 use plasma_workflows::Workflows;
@@ -42,7 +45,8 @@ fn options() -> Outcome<Options> {
     let mut options = Options { text_file: None, passages: 10_000, queries: 400 };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().ok_or("a number is missing")?.parse::<usize>().map_err(Box::<dyn Error>::from);
+        let mut number =
+            || arguments.next().ok_or("a number is missing")?.parse::<usize>().map_err(Box::<dyn Error>::from);
         match argument.as_str() {
             "--passages" => options.passages = number()?,
             "--queries" => options.queries = number()?,
@@ -113,7 +117,10 @@ struct Bench {
 async fn open(folder: &std::path::Path) -> Outcome<Bench> {
     let system = Ctx::system("bench", Clock::system(), Random::system());
     let store = Store::open(StoreConfig::sqlite(folder)).await?;
-    let models_dir = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(default_models_dir).ok_or("no models folder")?;
+    let models_dir = std::env::var_os("PLASMA_MODELS_DIR")
+        .map(PathBuf::from)
+        .or_else(default_models_dir)
+        .ok_or("no models folder")?;
     let local = LocalModels::new(&Manifest::builtin()?, &models_dir, &LocalSettings::default());
     let models = Models::new(&system, store.clone(), local, ModelsConfig::default())?;
     let workflows = Workflows::new(store.clone(), system.clone());
@@ -130,7 +137,8 @@ async fn ingest(bench: &Bench, passages: &[String]) -> Outcome<()> {
     let new = NewCollection { name: "bench".to_owned(), description: None };
     let collection = bench.knowledge.create_collection(&bench.ctx, new).await?;
     for (number, passages) in passages.chunks(PASSAGES_OF_DOCUMENT).enumerate() {
-        let sections = passages.iter().enumerate().map(|(section, passage)| format!("# Section {section}\n\n{passage}\n\n"));
+        let sections =
+            passages.iter().enumerate().map(|(section, passage)| format!("# Section {section}\n\n{passage}\n\n"));
         let document = NewDocument {
             title: Some(format!("Manual {number}")),
             key: None,
@@ -147,7 +155,11 @@ async fn ingest(bench: &Bench, passages: &[String]) -> Outcome<()> {
         }
         if collection.ready_count == collection.document_count {
             let seconds = started.elapsed().as_secs_f64();
-            println!("ingested {} passages in {seconds:.0} s: {:.1}/s", collection.chunk_count, collection.chunk_count as f64 / seconds);
+            println!(
+                "ingested {} passages in {seconds:.0} s: {:.1}/s",
+                collection.chunk_count,
+                collection.chunk_count as f64 / seconds
+            );
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -4,12 +4,13 @@ use plasma_store::Tx;
 use plasma_workflows::enqueue;
 
 use crate::{
-    Document, Knowledge, Metadata, NewContent, NewDocument, collections::not_found, limits, metadata,
+    Document, Knowledge, Metadata, NewContent, NewDocument,
+    collections::not_found,
+    limits, metadata,
     parse::{self, Format},
     steps::PurgeVersions,
     store::{
-        collections,
-        documents,
+        collections, documents,
         versions::{self, NewVersion},
     },
 };
@@ -188,7 +189,9 @@ async fn prepare(ctx: &Ctx, new: NewDocument) -> Result<(Brought, Bytes)> {
 async fn detect(name: String, declared: Option<String>, bytes: Bytes) -> Result<String> {
     let work = move || match parse::detect(Some(&name), declared.as_deref(), &bytes) {
         Ok(format) => format.media_type().to_owned(),
-        Err(_) => declared.filter(|declared| is_media_type(declared)).unwrap_or_else(|| "application/octet-stream".to_owned()),
+        Err(_) => {
+            declared.filter(|declared| is_media_type(declared)).unwrap_or_else(|| "application/octet-stream".to_owned())
+        }
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("looking at a file panicked", error))
 }

@@ -25,8 +25,11 @@ fn not_ready(document: &Document) -> Error {
         DocumentState::Failed => "see the document's `error`, mend it, and try again",
         _ => "wait until its state is `ready`",
     };
-    Error::conflict("document_not_ready", format!("document {} has no text yet: it is {}", document.id, document.state.as_str()))
-        .remedy(remedy)
+    Error::conflict(
+        "document_not_ready",
+        format!("document {} has no text yet: it is {}", document.id, document.state.as_str()),
+    )
+    .remedy(remedy)
 }
 
 impl Knowledge {
@@ -164,7 +167,10 @@ impl Knowledge {
         if stored.document.state != DocumentState::Failed && !stored.waits_for_model {
             return Err(Error::conflict(
                 "document_not_failed",
-                format!("document {id} is {}; only failed documents can be tried again", stored.document.state.as_str()),
+                format!(
+                    "document {id} is {}; only failed documents can be tried again",
+                    stored.document.state.as_str()
+                ),
             ));
         }
         documents::requeue(&mut tx, &stored, stored.version).await?;

@@ -69,7 +69,10 @@ async fn embed(
         return Err(Error::new(
             Code::Upstream,
             "embedding_invalid",
-            format!("`{model}` did not answer with one vector of 1 to {} finite numbers for each text", limits::DIMENSIONS_MAX),
+            format!(
+                "`{model}` did not answer with one vector of 1 to {} finite numbers for each text",
+                limits::DIMENSIONS_MAX
+            ),
         )
         .remedy("choose another embedding model"));
     }

@@ -8,8 +8,8 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput, steps,
-    waiting,
+    IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput,
+    steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.

@@ -26,7 +26,9 @@ mod waiting;
 pub use http::routes;
 pub use knowledge::Knowledge;
 pub use metadata::{Metadata, MetadataValue};
-pub use search::{Fusion, Hit, Highlight, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why};
+pub use search::{
+    Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
+};
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
     IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,

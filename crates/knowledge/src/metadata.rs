@@ -26,7 +26,9 @@ impl MetadataValue {
     /// Equality as filters mean it: of the same type, and `1` equals `1.0`.
     pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Integer(_), Self::Float(_)) | (Self::Float(_), Self::Integer(_)) => self.as_number() == other.as_number(),
+            (Self::Integer(_), Self::Float(_)) | (Self::Float(_), Self::Integer(_)) => {
+                self.as_number() == other.as_number()
+            }
             _ => self == other,
         }
     }
@@ -87,7 +89,9 @@ pub(crate) fn check(metadata: &Metadata) -> Result<()> {
         ));
     }
     for (name, value) in metadata {
-        if name.is_empty() || name.chars().count() > limits::METADATA_NAME_CHARS_MAX || name.chars().any(char::is_control)
+        if name.is_empty()
+            || name.chars().count() > limits::METADATA_NAME_CHARS_MAX
+            || name.chars().any(char::is_control)
         {
             return Err(Error::invalid(
                 "metadata",

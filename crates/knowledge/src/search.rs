@@ -203,7 +203,14 @@ impl Knowledge {
             vector: round(vector_ms),
             text: round(text_ms),
         };
-        Ok(SearchAnswer { query: request.query, mode, took_ms, total_passages: passages as u64, results: hits, warnings })
+        Ok(SearchAnswer {
+            query: request.query,
+            mode,
+            took_ms,
+            total_passages: passages as u64,
+            results: hits,
+            warnings,
+        })
     }
 
     /// The query's vector, if the mode asks for one. A hybrid search that cannot get one becomes a text search.
@@ -231,7 +238,8 @@ impl Knowledge {
             Err(error) => error,
         };
         let degrades = *mode == SearchMode::Hybrid
-            && (error.code().is_transient() || matches!(error.code(), Code::NotFound | Code::Conflict | Code::OverBudget));
+            && (error.code().is_transient()
+                || matches!(error.code(), Code::NotFound | Code::Conflict | Code::OverBudget));
         if !degrades {
             return Err(error);
         }

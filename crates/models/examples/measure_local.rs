@@ -12,8 +12,8 @@ use plasma_models::{
 use tokio_util::sync::CancellationToken;
 
 const WORDS: [&str; 16] = [
-    "river", "budget", "garden", "signal", "winter", "engine", "letter", "market", "window", "planet", "coffee", "bridge",
-    "doctor", "forest", "number", "silver",
+    "river", "budget", "garden", "signal", "winter", "engine", "letter", "market", "window", "planet", "coffee",
+    "bridge", "doctor", "forest", "number", "silver",
 ];
 
 /// A text of common words, each of which is one token for most tokenizers.

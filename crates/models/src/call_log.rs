@@ -120,13 +120,7 @@ fn by_caller(batch: Vec<Entry>) -> Vec<Group> {
 }
 
 async fn write_group(ctx: &Ctx, store: &Store, group: Group) {
-    let group_ctx = Ctx::new(
-        group.tenant,
-        group.actor,
-        *ctx.permissions(),
-        ctx.clock().clone(),
-        ctx.random().clone(),
-    );
+    let group_ctx = Ctx::new(group.tenant, group.actor, *ctx.permissions(), ctx.clock().clone(), ctx.random().clone());
     let calls: Vec<&ModelCall> = group.entries.iter().map(|entry| &entry.call).collect();
     let mut pause = RETRY_PAUSE;
     let mut attempt = 1;

@@ -169,12 +169,24 @@ mod tests {
             duration_ms: 100,
             cost: cost.map(|(amount_micros, currency)| Money { amount_micros, currency: currency.to_owned() }),
         };
-        let rows = [row(5, "a/b", Some((7, "USD"))), row(5, "a/b", Some((3, "EUR"))), row(5, "a/b", None), row(6, "c/d", None)];
+        let rows = [
+            row(5, "a/b", Some((7, "USD"))),
+            row(5, "a/b", Some((3, "EUR"))),
+            row(5, "a/b", None),
+            row(6, "c/d", None),
+        ];
         let report = report(&rows, 4, 6);
         assert_eq!(report.days.iter().map(|day| (day.day, day.calls)).collect::<Vec<_>>(), [(4, 0), (5, 6), (6, 2)]);
-        let amounts: Vec<(i64, &str)> =
-            report.models.iter().flat_map(|model| &model.cost).map(|cost| (cost.amount_micros, cost.currency.as_str())).collect();
+        let amounts: Vec<(i64, &str)> = report
+            .models
+            .iter()
+            .flat_map(|model| &model.cost)
+            .map(|cost| (cost.amount_micros, cost.currency.as_str()))
+            .collect();
         assert_eq!(amounts, [(3, "EUR"), (7, "USD")]);
-        assert_eq!(report.models.first().map(|model| (model.model.as_str(), model.duration_ms_mean)), Some(("a/b", 50)));
+        assert_eq!(
+            report.models.first().map(|model| (model.model.as_str(), model.duration_ms_mean)),
+            Some(("a/b", 50))
+        );
     }
 }

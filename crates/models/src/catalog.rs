@@ -195,9 +195,9 @@ impl Models {
         let mut tx = self.inner.store.read(ctx).await?;
         let row = store::models::to_call(&mut tx, id).await?.ok_or_else(|| model_not_found(id))?;
         let api_key = match &row.api_key_sealed {
-            Some(sealed) => Some(
-                self.inner.store.open_secret(&mut tx, &providers::secret_purpose(row.provider_id), sealed).await?,
-            ),
+            Some(sealed) => {
+                Some(self.inner.store.open_secret(&mut tx, &providers::secret_purpose(row.provider_id), sealed).await?)
+            }
             None => None,
         };
         let remote = Arc::new(RemoteModel {
@@ -228,7 +228,9 @@ impl Models {
         let id = format!("{}/{}", provider.name, new.name);
         let now = ctx.now();
         store::models::insert(&mut tx, &id, &new, now).await.map_err(|error| match error.reason() {
-            "already_exists" => Error::conflict("model_exists", format!("there is a model `{id}` already")).field("name"),
+            "already_exists" => {
+                Error::conflict("model_exists", format!("there is a model `{id}` already")).field("name")
+            }
             _ => error,
         })?;
         let data = json!({ "kind": new.kind, "provider_id": new.provider });

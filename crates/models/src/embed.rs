@@ -266,14 +266,20 @@ pub(crate) fn check_inputs(inputs: &[String]) -> Result<()> {
         return Err(Error::invalid("input", "at least one text is needed"));
     }
     if inputs.len() > INPUTS_MAX {
-        return Err(Error::too_large("input", format!("{} texts, the limit is {INPUTS_MAX} in one call", inputs.len())));
+        return Err(Error::too_large(
+            "input",
+            format!("{} texts, the limit is {INPUTS_MAX} in one call", inputs.len()),
+        ));
     }
     if let Some(index) = inputs.iter().position(String::is_empty) {
         return Err(Error::invalid(format!("input[{index}]"), "is empty"));
     }
     let bytes: usize = inputs.iter().map(String::len).sum();
     if bytes > INPUT_BYTES_MAX {
-        return Err(Error::too_large("input", format!("{bytes} bytes of text, the limit is {INPUT_BYTES_MAX} in one call")));
+        return Err(Error::too_large(
+            "input",
+            format!("{bytes} bytes of text, the limit is {INPUT_BYTES_MAX} in one call"),
+        ));
     }
     Ok(())
 }

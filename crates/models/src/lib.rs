@@ -27,8 +27,8 @@ pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use types::{
-    CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider, Price,
-    Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, TokenUsage, UsageReport,
+    CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
+    Price, Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, TokenUsage, UsageReport,
 };
 
 /// How long providers may take.

@@ -25,8 +25,8 @@ use plasma_kernel::{Error, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-pub use chat::{ChatDone, ChatEvent, ChatMessage, ChatRequest, FinishReason, MESSAGES_MAX, Role, STOPS_MAX};
 use chat::ChatModel;
+pub use chat::{ChatDone, ChatEvent, ChatMessage, ChatRequest, FinishReason, MESSAGES_MAX, Role, STOPS_MAX};
 use embedder::Embedder;
 pub use embedder::{Embeddings, TEXTS_MAX, TokenCounter};
 pub use queue::Priority;
@@ -93,7 +93,9 @@ impl LocalModels {
             let (entry, models_dir, turns) = (entry.clone(), models_dir.to_owned(), turns.clone());
             match entry.kind {
                 ModelKind::Chat => Engine::Chat(ChatModel::new(entry, models_dir, settings.clone(), turns)),
-                ModelKind::Embedding => Engine::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout, turns)),
+                ModelKind::Embedding => {
+                    Engine::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout, turns))
+                }
             }
         };
         let engines = manifest.models.iter().map(|entry| (entry.clone(), Arc::new(engine(entry)))).collect();
@@ -195,9 +197,9 @@ impl LocalModels {
 
     fn engine(&self, id: &str) -> Result<Arc<Engine>> {
         let found = self.engines.iter().find(|(entry, _)| entry.id == id);
-        found.map(|(_, engine)| engine.clone()).ok_or_else(|| {
-            Error::not_found("model_not_found", format!("there is no local model {id}")).field("model")
-        })
+        found
+            .map(|(_, engine)| engine.clone())
+            .ok_or_else(|| Error::not_found("model_not_found", format!("there is no local model {id}")).field("model"))
     }
 }
 

@@ -8,4 +8,4 @@ mod wire;
 
 pub(crate) use client::{Endpoint, OpenAiClient};
 pub(crate) use stream::{Chunk, ChunkStream};
-pub(crate) use wire::{RawObject, depth_allowed, embeddings_answer, embeddings_usage, chat_usage};
+pub(crate) use wire::{RawObject, chat_usage, depth_allowed, embeddings_answer, embeddings_usage};

@@ -149,7 +149,10 @@ impl Models {
     async fn seal_key(&self, tx: &mut Tx, id: ProviderId, api_key: Option<&str>) -> Result<Option<Vec<u8>>> {
         let Some(api_key) = api_key else { return Ok(None) };
         // What an HTTP header can carry.
-        if api_key.is_empty() || api_key.len() > API_KEY_CHARS_MAX || !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if api_key.is_empty()
+            || api_key.len() > API_KEY_CHARS_MAX
+            || !api_key.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(Error::invalid(
                 "api_key",
                 format!("must be 1 to {API_KEY_CHARS_MAX} visible ASCII characters without spaces"),
@@ -215,8 +218,15 @@ mod tests {
         assert_eq!(checked_base_url(" http://127.0.0.1:11434/v1 ").unwrap(), "http://127.0.0.1:11434/v1");
         assert_eq!(checked_base_url("http://[::1]:8000").unwrap(), "http://[::1]:8000");
         for wrong in [
-            "", "example.com/v1", "ftp://example.com", "file:///etc/passwd", "https://user@example.com",
-            "https://:secret@example.com", "https://example.com/v1?key=x", "https://example.com/#x", "http://",
+            "",
+            "example.com/v1",
+            "ftp://example.com",
+            "file:///etc/passwd",
+            "https://user@example.com",
+            "https://:secret@example.com",
+            "https://example.com/v1?key=x",
+            "https://example.com/#x",
+            "http://",
         ] {
             let error = checked_base_url(wrong).unwrap_err();
             assert_eq!(error.field_name(), Some("base_url"), "{wrong}");

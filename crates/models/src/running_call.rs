@@ -140,7 +140,12 @@ impl RunningCall {
     }
 
     /// Sends the record to the log, once.
-    fn record(&mut self, status: CallStatus, error: Option<String>, wait: bool) -> Option<oneshot::Receiver<Result<()>>> {
+    fn record(
+        &mut self,
+        status: CallStatus,
+        error: Option<String>,
+        wait: bool,
+    ) -> Option<oneshot::Receiver<Result<()>>> {
         let place = self.place.take()?;
         let (sender, receiver) = oneshot::channel();
         let call = ModelCall {

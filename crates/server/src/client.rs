@@ -52,7 +52,9 @@ pub fn run(command: impl Future<Output = Result<bool>>) -> ExitCode {
 
 /// Text from documents and models, safe for a terminal: control characters could move the cursor or rename the window.
 fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter }).collect()
+    text.chars()
+        .map(|letter| if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter })
+        .collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ impl Dashboard {
         if folder.is_empty() {
             return self.files.get("index.html");
         }
-        if path == folder && let Some(file) = self.files.get(path) {
+        if path == folder
+            && let Some(file) = self.files.get(path)
+        {
             return Some(file);
         }
         self.files.get(&format!("{folder}/index.html"))
@@ -74,10 +76,7 @@ impl File {
         set(header::ETAG, format!("\"{}\"", BASE64.encode(embedded.metadata.sha256_hash())));
         // Next puts a hash of the content into the names under this folder.
         let forever = path.starts_with("_next/static/");
-        set(
-            header::CACHE_CONTROL,
-            if forever { "public, max-age=31536000, immutable" } else { "no-cache" }.to_owned(),
-        );
+        set(header::CACHE_CONTROL, if forever { "public, max-age=31536000, immutable" } else { "no-cache" }.to_owned());
         if mime == mime_guess::mime::TEXT_HTML {
             set(header::CONTENT_SECURITY_POLICY, policy(&String::from_utf8_lossy(&bytes)));
         }

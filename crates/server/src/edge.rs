@@ -48,7 +48,7 @@ pub struct Edge {
     ctx: Ctx,
     secure: bool,
     /// Whether traces are exported, so that a caller's `traceparent` matters.
-    tracing: bool,
+    traced: bool,
 }
 
 struct Limits {
@@ -82,7 +82,7 @@ impl Edge {
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
             secure: config.secure_cookies,
-            tracing: config.otlp_endpoint.is_some(),
+            traced: config.otlp_endpoint.is_some(),
         })
     }
 
@@ -144,6 +144,8 @@ struct Arrival {
     operation: Arc<Operation>,
     path: String,
     peer: Option<IpAddr>,
+    /// Whether traces are exported.
+    traced: bool,
 }
 
 impl Edge {
@@ -158,9 +160,10 @@ impl Edge {
             operation: self.operations.of(&request),
             path: request.uri().path().to_owned(),
             peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()),
+            traced: self.traced,
         };
         let in_flight = observe::InFlight::begin();
-        let span = observe::span(&arrival, &request, self.tracing);
+        let span = observe::span(&arrival, &request);
         let mut tenant = None;
         let worked = self.work(&mut tenant, &arrival, &mut request, inner).instrument(span.clone()).await;
         let mut response = match worked {

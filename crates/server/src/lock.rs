@@ -21,8 +21,11 @@ impl DataDirLock {
     /// `conflict` (`data_dir_in_use`) when another process holds it; `unavailable` when it cannot be made or written.
     pub fn take(data_dir: &Path) -> Result<Self> {
         let unavailable = |error: std::io::Error| {
-            Error::unavailable("data_dir_unavailable", format!("the data directory {} cannot be used: {error}", data_dir.display()))
-                .remedy("choose a folder that this user may write with --data-dir")
+            Error::unavailable(
+                "data_dir_unavailable",
+                format!("the data directory {} cannot be used: {error}", data_dir.display()),
+            )
+            .remedy("choose a folder that this user may write with --data-dir")
         };
         std::fs::create_dir_all(data_dir).map_err(unavailable)?;
         let path = data_dir.join("plasma.lock");
@@ -34,7 +37,8 @@ impl DataDirLock {
                 let mut holder = String::new();
                 // The number only helps; without it the message is still right.
                 let _ = (&file).take(20).read_to_string(&mut holder);
-                let process = holder.trim().parse::<u32>().map_or_else(|_| String::new(), |id| format!(" (process {id})"));
+                let process =
+                    holder.trim().parse::<u32>().map_or_else(|_| String::new(), |id| format!(" (process {id})"));
                 return Err(Error::conflict(
                     "data_dir_in_use",
                     format!("another plasma{process} works in the data directory {}", data_dir.display()),

@@ -110,7 +110,8 @@ fn count_event(event: &Arc<Event>, models: &mut HashSet<String>) {
     )
     .increment(1);
     for (direction, name) in [("input", "input_tokens"), ("output", "output_tokens")] {
-        counter!("plasma_model_tokens_total", "model" => model.clone(), "direction" => direction).increment(number(name));
+        counter!("plasma_model_tokens_total", "model" => model.clone(), "direction" => direction)
+            .increment(number(name));
     }
     histogram!("plasma_model_call_duration_seconds", "model" => model)
         .record(Duration::from_millis(number("duration_ms")));

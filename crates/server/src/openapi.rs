@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use utoipa::openapi::{
-    Components, Info, License, OpenApi, PathItem, path::Operation,
+    Components, Info, License, OpenApi, PathItem,
+    path::Operation,
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::{Tag, TagBuilder},
 };

@@ -48,8 +48,7 @@ pub fn run(config: Config) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("plasma: {error:#}");
-            let wrong_configuration =
-                error.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Invalid);
+            let wrong_configuration = error.downcast_ref::<Error>().is_some_and(|error| error.code() == Code::Invalid);
             if wrong_configuration { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
@@ -71,7 +70,10 @@ async fn serve(config: Config) -> Result<()> {
     let lock = DataDirLock::take(&config.data_dir)?;
     // Before anything slow: a port that is taken is the commonest mistake.
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}: choose another address with --listen, or stop the program that has it", config.listen)
+        format!(
+            "cannot listen on {}: choose another address with --listen, or stop the program that has it",
+            config.listen
+        )
     })?;
     let metrics = Metrics::install()?;
     let ctx = Ctx::system("background work", Clock::system(), Random::system());

@@ -6,11 +6,7 @@ use plasma_store::Store;
 /// How many jobs of all tenants are in each state.
 pub(crate) async fn jobs_by_state(store: &Store) -> Result<Vec<(String, u64)>> {
     let ctx = Ctx::system("metrics", Clock::system(), Random::system());
-    let rows = store
-        .read(&ctx)
-        .await?
-        .fetch_all("SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state", [])
-        .await?;
+    let rows = store.read(&ctx).await?.fetch_all("SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state", []).await?;
     rows.iter().map(|row| Ok((row.get("state")?, row.get("jobs")?))).collect()
 }
 

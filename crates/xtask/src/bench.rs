@@ -63,11 +63,26 @@ fn http(root: &Path, seconds: u32, connections: u32, idle_seconds: u64) -> Resul
     first.stop()?;
     let server = Server::start(&program, folder.path())?;
     println!("second start: ready after {:.0?}, {:.1} MB resident", server.ready_after, server.resident_mb()?);
-    println!("idle: {:.2}% of a core over {idle_seconds} s", server.processor_percent(Duration::from_secs(idle_seconds))?);
+    println!(
+        "idle: {:.2}% of a core over {idle_seconds} s",
+        server.processor_percent(Duration::from_secs(idle_seconds))?
+    );
     make_collections(&server.address)?;
     let output = Command::new("wrk")
-        .args(["--threads", "2", "--latency", "--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
-        .args(["--header", &format!("Authorization: Bearer {API_KEY}"), &format!("{}/api/v1/collections", server.address)])
+        .args([
+            "--threads",
+            "2",
+            "--latency",
+            "--connections",
+            &connections.to_string(),
+            "--duration",
+            &format!("{seconds}s"),
+        ])
+        .args([
+            "--header",
+            &format!("Authorization: Bearer {API_KEY}"),
+            &format!("{}/api/v1/collections", server.address),
+        ])
         .output()
         .context("cannot run wrk: install it (Debian: apt-get install wrk)")?;
     print!("{}", String::from_utf8_lossy(&output.stdout));
@@ -138,7 +153,8 @@ impl Server {
     }
 
     fn file(&self, name: &str) -> Result<String> {
-        fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).context("processes are measured on Linux only")
+        fs::read_to_string(format!("/proc/{}/{name}", self.process.id()))
+            .context("processes are measured on Linux only")
     }
 
     fn resident_mb(&self) -> Result<f64> {

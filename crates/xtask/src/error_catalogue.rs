@@ -90,7 +90,8 @@ fn note(code: &str, start: usize, class: &str, reasons: &mut BTreeMap<String, Re
     let call = rest.get(..scan::call_length(rest)).unwrap_or_default();
     let strings = scan::literals(call);
     let Some(reason) = strings.first() else { return };
-    let is_name = !reason.value.is_empty() && reason.value.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let is_name =
+        !reason.value.is_empty() && reason.value.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     let Some((_, status)) = STATUSES.iter().find(|(code, _)| *code == class) else { return };
     if !is_name {
         return;
@@ -117,7 +118,8 @@ fn note(code: &str, start: usize, class: &str, reasons: &mut BTreeMap<String, Re
 fn remedy_after(mut rest: &str) -> Option<String> {
     loop {
         let chained = rest.trim_start().strip_prefix('.')?;
-        let name: String = chained.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
+        let name: String =
+            chained.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
         let call = chained.get(name.len()..)?;
         if !call.starts_with('(') {
             return None;

@@ -39,7 +39,10 @@ pub fn files(root: &Path) -> Result<Vec<Source>> {
     paths.sort();
     paths.dedup();
     // Deleted files are still listed; binary ones are no sources.
-    Ok(paths.into_iter().filter_map(|path| Some(Source { text: fs::read_to_string(root.join(&path)).ok()?, path })).collect())
+    Ok(paths
+        .into_iter()
+        .filter_map(|path| Some(Source { text: fs::read_to_string(root.join(&path)).ok()?, path }))
+        .collect())
 }
 
 /// The line (from 1) of a place in a text.

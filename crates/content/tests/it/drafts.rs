@@ -194,7 +194,8 @@ async fn what_goes_wrong_is_the_last_event_and_nothing_is_stored() {
     assert_eq!(stored(&setup).await, 0);
 
     let (setup, _upstream) =
-        self::setup(TestStore::sqlite().await, Writes::Text("The station has one more very nice module. ".repeat(50))).await;
+        self::setup(TestStore::sqlite().await, Writes::Text("The station has one more very nice module. ".repeat(50)))
+            .await;
     let told = listen(setup.content.draft(&setup.ctx, request(BRIEF)).await.unwrap()).await;
     assert_eq!(told.error.unwrap().reason(), "model_repeats_itself");
     assert!(told.text.len() < 500, "it is stopped soon");

@@ -1,7 +1,7 @@
 //! The routes over the wire.
 
-use serde_json::{Value, json};
 use plasma_testkit::TestStore;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -47,7 +47,8 @@ async fn json(address: &str, method: &str, path: &str, body: Option<Value>) -> (
 async fn a_document_lives_through_its_routes() {
     let setup = Setup::new(TestStore::sqlite().await);
     let address = setup.serve().await;
-    let (status, made) = json(&address, "POST", "/api/v1/content/documents", Some(json!({"title": "One", "body": "First."}))).await;
+    let (status, made) =
+        json(&address, "POST", "/api/v1/content/documents", Some(json!({"title": "One", "body": "First."}))).await;
     assert_eq!(status, 201);
     assert_eq!(made["created_by"], json!({"kind": "user", "id": setup.ctx.user().unwrap().to_string()}));
     assert_eq!(
@@ -70,10 +71,13 @@ async fn a_document_lives_through_its_routes() {
     assert_eq!((&revision["body"], &revision["kind"]), (&json!("First."), &json!("created")));
     let (_, diff) = json(&address, "GET", &format!("{path}/diff?from=1&to=2"), None).await;
     let lines = json!([{"kind": "removed", "text": "First."}, {"kind": "added", "text": "Second."}]);
-    assert_eq!(diff, json!({
-        "from": 1, "to": 2, "title": {"from": "One", "to": "One"}, "added": 1, "removed": 1,
-        "hunks": [{"from_line": 1, "to_line": 1, "lines": lines}],
-    }));
+    assert_eq!(
+        diff,
+        json!({
+            "from": 1, "to": 2, "title": {"from": "One", "to": "One"}, "added": 1, "removed": 1,
+            "hunks": [{"from_line": 1, "to_line": 1, "lines": lines}],
+        })
+    );
     let (status, restored) = json(&address, "POST", &format!("{path}/restore"), Some(json!({"revision": 1}))).await;
     assert_eq!((status, &restored["body"], &restored["revision"]), (200, &json!("First."), &json!(3)));
 
@@ -94,14 +98,26 @@ async fn mistakes_are_named() {
     for (method, path, body, status, field) in [
         ("POST", documents.to_owned(), Some(json!({"title": "One", "body": "", "color": 1})), 400, json!("color")),
         ("POST", documents.to_owned(), Some(json!({"title": "One"})), 400, json!("body")),
-        ("PUT", document.clone(), Some(json!({"title": "One", "body": "x", "expected_revision": -1})), 400, json!("expected_revision")),
+        (
+            "PUT",
+            document.clone(),
+            Some(json!({"title": "One", "body": "x", "expected_revision": -1})),
+            400,
+            json!("expected_revision"),
+        ),
         ("GET", format!("{documents}?limit=0"), None, 400, json!("limit")),
         ("GET", format!("{documents}?state=gone"), None, 400, json!("query")),
         ("GET", format!("{documents}?colour=red"), None, 400, json!("colour")),
         ("GET", format!("{document}/diff?from=1"), None, 400, json!("query")),
         ("GET", format!("{document}/revisions/9"), None, 404, Value::Null),
         ("GET", format!("{documents}/nonsense"), None, 404, Value::Null),
-        ("POST", "/api/v1/content/drafts".to_owned(), Some(json!({"brief": " ", "collection": "x"})), 400, json!("brief")),
+        (
+            "POST",
+            "/api/v1/content/drafts".to_owned(),
+            Some(json!({"brief": " ", "collection": "x"})),
+            400,
+            json!("brief"),
+        ),
         ("POST", "/api/v1/content/drafts".to_owned(), Some(json!({"brief": "b", "collection": "x"})), 404, Value::Null),
     ] {
         let (answered, problem) = json(&address, method, &path, body).await;
@@ -130,11 +146,15 @@ async fn a_draft_is_streamed_as_server_sent_events() {
     assert_eq!(names.first(), Some(&"passage"), "{names:?}");
     assert_eq!(names[names.len() - 2..], ["document", "done"], "{names:?}");
     let find = |wanted: &str| &events.iter().find(|(name, _)| name == wanted).unwrap().1;
-    let whole: String = events.iter().filter(|(name, _)| name == "token").map(|(_, data)| data["text"].as_str().unwrap()).collect();
+    let whole: String =
+        events.iter().filter(|(name, _)| name == "token").map(|(_, data)| data["text"].as_str().unwrap()).collect();
     assert_eq!(whole, written);
     let (document, done, citation) = (find("document"), find("done"), find("citation"));
     assert_eq!((&document["title"], &document["call_id"]), (&json!("Backups"), &done["call_id"]));
-    assert_eq!((&done["answer"], &done["finish_reason"], &done["model"]), (&json!(written), &json!("stop"), &json!("acme/writer")));
+    assert_eq!(
+        (&done["answer"], &done["finish_reason"], &done["model"]),
+        (&json!(written), &json!("stop"), &json!("acme/writer"))
+    );
     assert_eq!(done["citations"], json!([citation]));
     assert_eq!((&citation["answer_start"], &document["citations"][0]["body_start"]), (&json!(11), &json!(0)));
     assert_eq!(find("passage")["number"], 1);

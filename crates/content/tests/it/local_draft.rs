@@ -24,9 +24,17 @@ async fn the_local_model_writes_a_draft_that_rests_on_its_sources() {
     let (done, document) = (told.done.unwrap(), told.document.unwrap());
     println!("--- {}\n{}\n---\n{:?}", document.title, document.body, done.usage);
     for citation in &document.citations {
-        println!("[{}] {} <- {}", citation.number, slice(&document.body, citation.body_start, citation.body_end), citation.quote);
+        println!(
+            "[{}] {} <- {}",
+            citation.number,
+            slice(&document.body, citation.body_start, citation.body_end),
+            citation.quote
+        );
     }
-    println!("first token after {:?} ms, all after {} ms, stages {:?}", done.first_token_ms, done.duration_ms, told.stages);
+    println!(
+        "first token after {:?} ms, all after {} ms, stages {:?}",
+        done.first_token_ms, done.duration_ms, told.stages
+    );
     assert!(told.stages.iter().any(|stage| stage == "reading"), "{:?}", told.stages);
     assert_eq!(document.call_id, done.call_id);
     assert!(!document.title.is_empty() && document.body.len() > 80);

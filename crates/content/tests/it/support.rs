@@ -11,8 +11,8 @@ use plasma_content::{Content, Document, Edit, Text};
 use plasma_kernel::{Ctx, DocumentId, PageRequest, Result};
 use plasma_knowledge::{DocumentState, Knowledge, NewCollection, NewContent, NewDocument, parse::Format};
 use plasma_models::{
-    CallFilter, LocalModels, LocalSettings, Manifest, ModelCall, ModelKind, Models, ModelsConfig, NewModel, NewProvider,
-    ProviderKind, manifest::default_models_dir,
+    CallFilter, LocalModels, LocalSettings, Manifest, ModelCall, ModelKind, Models, ModelsConfig, NewModel,
+    NewProvider, ProviderKind, manifest::default_models_dir,
 };
 use plasma_store::{Event, EventFilter};
 use plasma_testkit::{TestStore, system, tenant};
@@ -118,7 +118,8 @@ impl Setup {
     /// The record of the tenant's only chat, when it has been written.
     pub async fn only_chat(&self) -> ModelCall {
         for _ in 0..100 {
-            let calls = self.models.calls(&self.ctx, &CallFilter::default(), &PageRequest::default()).await.unwrap().data;
+            let calls =
+                self.models.calls(&self.ctx, &CallFilter::default(), &PageRequest::default()).await.unwrap().data;
             let mut chats: Vec<_> = calls.into_iter().filter(|call| call.kind == ModelKind::Chat).collect();
             assert!(chats.len() <= 1, "one chat was expected: {chats:?}");
             if let Some(chat) = chats.pop() {
@@ -155,7 +156,10 @@ fn models_dir() -> PathBuf {
     let folder = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(default_models_dir).unwrap();
     for model in &Manifest::builtin().unwrap().models {
         if let Err(error) = model.require_files(&folder) {
-            panic!("this test needs the weights of the local models in {}: run `make models` ({error})", folder.display());
+            panic!(
+                "this test needs the weights of the local models in {}: run `make models` ({error})",
+                folder.display()
+            );
         }
     }
     folder

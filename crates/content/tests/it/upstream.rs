@@ -65,7 +65,8 @@ async fn complete(State(upstream): State<Upstream>, Json(request): Json<Value>) 
     *upstream.asked.lock().await = Some(request);
     let (text, hangs) = match upstream.writes {
         Writes::Fails => {
-            let error = json!({"error": {"message": "out of order", "type": "server_error", "param": null, "code": null}});
+            let error =
+                json!({"error": {"message": "out of order", "type": "server_error", "param": null, "code": null}});
             return (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
         }
         Writes::Text(text) => (text, false),
@@ -74,7 +75,12 @@ async fn complete(State(upstream): State<Upstream>, Json(request): Json<Value>) 
     let letters: Vec<char> = text.chars().collect();
     let mut lines: Vec<String> = letters
         .chunks(7)
-        .map(|piece| chunk(json!([{"index": 0, "delta": {"content": piece.iter().collect::<String>()}, "finish_reason": null}]), None))
+        .map(|piece| {
+            chunk(
+                json!([{"index": 0, "delta": {"content": piece.iter().collect::<String>()}, "finish_reason": null}]),
+                None,
+            )
+        })
         .collect();
     if !hangs {
         lines.push(chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), None));

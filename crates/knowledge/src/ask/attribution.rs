@@ -102,7 +102,8 @@ impl Attribution {
         // Marked passages first among equals; the sort is stable, so then the lower number.
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.marked.cmp(&a.marked)));
         let chosen = choose(candidates, &words, total);
-        let enough_words = words.len() > 1 || chosen.iter().any(|candidate| candidate.marked || is_telling(candidate, &words, &self.question));
+        let enough_words = words.len() > 1
+            || chosen.iter().any(|candidate| candidate.marked || is_telling(candidate, &words, &self.question));
         if !enough_words || !proves(&chosen, &words, total) {
             return Vec::new();
         }
@@ -155,7 +156,8 @@ fn best_place<'a>(
     let mut best: Option<(f64, Candidate<'a>)> = None;
     for (index, sentence) in source.sentences.iter().enumerate() {
         for next in [None, source.sentences.get(index + 1)] {
-            let holds = |stem: &String| sentence.words.contains(stem) || next.is_some_and(|next| next.words.contains(stem));
+            let holds =
+                |stem: &String| sentence.words.contains(stem) || next.is_some_and(|next| next.words.contains(stem));
             let held: Vec<bool> = words.iter().map(|word| holds(&word.stem)).collect();
             let covered: Vec<f64> = words
                 .iter()
@@ -224,9 +226,7 @@ fn proves(chosen: &[Candidate<'_>], words: &[Word], total: f64) -> bool {
 /// question.
 fn is_telling(candidate: &Candidate<'_>, words: &[Word], question: &HashSet<String>) -> bool {
     words.iter().any(|word| word.kind != WordKind::Plain)
-        || candidate
-            .source
-            .sentences
-            .iter()
-            .any(|sentence| sentence.range == candidate.range && sentence.words.iter().any(|stem| question.contains(stem)))
+        || candidate.source.sentences.iter().any(|sentence| {
+            sentence.range == candidate.range && sentence.words.iter().any(|stem| question.contains(stem))
+        })
 }

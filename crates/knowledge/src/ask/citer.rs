@@ -90,7 +90,9 @@ impl Citer {
             }
             let place = code_points(&self.answer, sentence.range.clone());
             for support in self.attribution.supports(statement, &sentence.marks) {
-                let Some(passage) = self.passages.iter().find(|passage| passage.number == support.number) else { continue };
+                let Some(passage) = self.passages.iter().find(|passage| passage.number == support.number) else {
+                    continue;
+                };
                 new.push(Citation {
                     number: support.number,
                     passage_id: passage.passage_id,
@@ -198,13 +200,15 @@ mod tests {
 
     #[test]
     fn a_statement_is_tied_to_the_sentence_that_supports_it() {
-        let (answer, citations) = cite("How long are backups kept?", "Daily copies are kept for 30 days, and monthly ones for two years [1].");
+        let (answer, citations) = cite(
+            "How long are backups kept?",
+            "Daily copies are kept for 30 days, and monthly ones for two years [1].",
+        );
         assert_eq!(answer, "Daily copies are kept for 30 days, and monthly ones for two years [1].");
-        assert_eq!(citations, [(
-            1,
-            answer.clone(),
-            "It keeps daily copies for 30 days and monthly copies for two years.".to_owned()
-        )]);
+        assert_eq!(
+            citations,
+            [(1, answer.clone(), "It keeps daily copies for 30 days and monthly copies for two years.".to_owned())]
+        );
     }
 
     #[test]
@@ -224,30 +228,37 @@ mod tests {
             "Where is Halley?",
             "🚀 Ja! The Halley VI station stands on the Brunt Ice Shelf 🧊 [2]. Größe: its eight modules rest on skis. [2]",
         );
-        assert_eq!(citations, [
-            (
-                2,
-                "The Halley VI station stands on the Brunt Ice Shelf 🧊 [2].".to_owned(),
-                "The Halley VI research station stands on the Brunt Ice Shelf.".to_owned()
-            ),
-            (
-                2,
-                "Größe: its eight modules rest on skis.".to_owned(),
-                "🧊 Its eight modules rest on skis, so that tractors can tow them inland.".to_owned()
-            ),
-        ]);
+        assert_eq!(
+            citations,
+            [
+                (
+                    2,
+                    "The Halley VI station stands on the Brunt Ice Shelf 🧊 [2].".to_owned(),
+                    "The Halley VI research station stands on the Brunt Ice Shelf.".to_owned()
+                ),
+                (
+                    2,
+                    "Größe: its eight modules rest on skis.".to_owned(),
+                    "🧊 Its eight modules rest on skis, so that tractors can tow them inland.".to_owned()
+                ),
+            ]
+        );
         assert!(answer.ends_with("[2]"));
     }
 
     #[test]
     fn one_statement_may_have_several_sources() {
-        let statement = "Copies are encrypted with AES-256, and a restore needs the master key and 4 GB of free disk space [1][3].";
+        let statement =
+            "Copies are encrypted with AES-256, and a restore needs the master key and 4 GB of free disk space [1][3].";
         let (_, citations) = cite("What does a restore need?", statement);
         let supports: Vec<_> = citations.iter().map(|(number, _, support)| (*number, support.as_str())).collect();
-        assert_eq!(supports, [
-            (3, "A restore needs the master key and about 4 GB of free disk space."),
-            (1, "Copies are encrypted with AES-256 before they leave the building."),
-        ]);
+        assert_eq!(
+            supports,
+            [
+                (3, "A restore needs the master key and about 4 GB of free disk space."),
+                (1, "Copies are encrypted with AES-256 before they leave the building."),
+            ]
+        );
     }
 
     #[test]
@@ -274,11 +285,14 @@ mod tests {
              ```\nplasma restore\n```\n1. Without the master key the copies cannot be read",
         );
         let told: Vec<_> = citations.iter().map(|(number, statement, _)| (*number, statement.as_str())).collect();
-        assert_eq!(told, [
-            (1, "Daily copies stay for **30 days**."),
-            (2, "The sun does not rise for 105 days."),
-            (3, "Without the master key the copies cannot be read"),
-        ]);
+        assert_eq!(
+            told,
+            [
+                (1, "Daily copies stay for **30 days**."),
+                (2, "The sun does not rise for 105 days."),
+                (3, "Without the master key the copies cannot be read"),
+            ]
+        );
     }
 
     #[test]

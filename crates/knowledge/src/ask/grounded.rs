@@ -68,7 +68,8 @@ impl Generation {
             Some(Ok(event)) => self.ready.extend(progress(&event).map(AskEvent::Progress)),
             Some(Err(error)) => self.fail(error),
             None => self.fail(
-                Error::unavailable("model_interrupted", "the model stopped before the text was complete").remedy("try again"),
+                Error::unavailable("model_interrupted", "the model stopped before the text was complete")
+                    .remedy("try again"),
             ),
         }
     }
@@ -77,7 +78,12 @@ impl Generation {
         if self.first_token_ms.is_none() {
             self.first_token_ms = Some(self.elapsed_ms());
             let detail = "writing".to_owned();
-            self.ready.push_back(AskEvent::Progress(AskProgress { stage: AskStage::Writing, done: None, total: None, detail }));
+            self.ready.push_back(AskEvent::Progress(AskProgress {
+                stage: AskStage::Writing,
+                done: None,
+                total: None,
+                detail,
+            }));
         }
         let grown = self.citer.push(piece);
         self.show(grown);

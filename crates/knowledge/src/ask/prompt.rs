@@ -137,7 +137,10 @@ mod tests {
         let messages = messages(Instructions::Answer, &[passage(1, "Guide", "Water boils at 100 °C.")], " Why? ");
         let [system, user] = messages.as_slice() else { panic!("two messages") };
         assert_eq!(system.content, ANSWER);
-        assert_eq!(user.content, "<passages>\n[1] Guide > Part one\nWater boils at 100 °C.\n\n</passages>\n\nQuestion: Why?");
+        assert_eq!(
+            user.content,
+            "<passages>\n[1] Guide > Part one\nWater boils at 100 °C.\n\n</passages>\n\nQuestion: Why?"
+        );
     }
 
     #[test]
@@ -154,7 +157,8 @@ mod tests {
     fn of_a_long_passage_the_part_about_the_question_is_shown() {
         let filler = "The weather was quite ordinary on that day and nobody wrote anything about it. ".repeat(40);
         let text = format!("{filler}The reactor reached 300 degrees at noon. {filler}");
-        let wanted: HashSet<String> = Words::new().of("When did the reactor reach 300 degrees?").into_iter().map(|word| word.stem).collect();
+        let wanted: HashSet<String> =
+            Words::new().of("When did the reactor reach 300 degrees?").into_iter().map(|word| word.stem).collect();
         let shown = excerpt(&text, &wanted, &mut Words::new());
         assert!(shown.contains("The reactor reached 300 degrees at noon."));
         assert!(TokenCounter::Estimated.count(shown).unwrap() <= PASSAGE_TOKENS_MAX);

@@ -12,8 +12,8 @@ const LONG_CHARS: usize = 400;
 
 /// Words with a full stop that ends no sentence.
 const ABBREVIATIONS: [&str; 27] = [
-    "approx", "bzw", "ca", "cf", "co", "corp", "d.h", "dr", "e.g", "eq", "fig", "i.e", "inc", "jr", "ltd", "mr", "mrs", "ms",
-    "prof", "sec", "sr", "st", "usw", "vgl", "viz", "vs", "z.b",
+    "approx", "bzw", "ca", "cf", "co", "corp", "d.h", "dr", "e.g", "eq", "fig", "i.e", "inc", "jr", "ltd", "mr", "mrs",
+    "ms", "prof", "sec", "sr", "st", "usw", "vgl", "viz", "vs", "z.b",
 ];
 /// Words with a full stop that ends no sentence before a number.
 const NUMBER_ABBREVIATIONS: [&str; 8] = ["art", "ch", "no", "nr", "p", "pp", "vol", "ver"];
@@ -170,7 +170,8 @@ fn continues(before: &str, terminator: char, next: Option<char>) -> bool {
     if terminator != '.' {
         return false;
     }
-    let word = before.rsplit(|letter: char| letter.is_whitespace() || matches!(letter, '(' | '"' | '“')).next().unwrap_or("");
+    let word =
+        before.rsplit(|letter: char| letter.is_whitespace() || matches!(letter, '(' | '"' | '“')).next().unwrap_or("");
     let lower = word.to_lowercase();
     let mut letters = word.chars();
     let initial = letters.next().is_some_and(char::is_uppercase) && letters.next().is_none();
@@ -215,10 +216,10 @@ fn statement(text: &str, range: Range<usize>) -> Option<Sentence> {
     }
     let start = content.len() - content.trim_start().len();
     let statement = content.get(start..end)?;
-    statement.chars().any(char::is_alphanumeric).then(|| Sentence {
-        range: range.start + start..range.start + end,
-        marks: numbers,
-    })
+    statement
+        .chars()
+        .any(char::is_alphanumeric)
+        .then(|| Sentence { range: range.start + start..range.start + end, marks: numbers })
 }
 
 #[cfg(test)]
@@ -234,7 +235,9 @@ mod tests {
     #[test]
     fn prose_is_cut_at_its_full_stops() {
         assert_eq!(
-            texts("Dr. Smith paid 3.5 million, e.g. for v1.2. Was it worth it? Yes! See example.org for No. 5. “Good.” Then he left"),
+            texts(
+                "Dr. Smith paid 3.5 million, e.g. for v1.2. Was it worth it? Yes! See example.org for No. 5. “Good.” Then he left"
+            ),
             [
                 "Dr. Smith paid 3.5 million, e.g. for v1.2.",
                 "Was it worth it?",
@@ -244,32 +247,38 @@ mod tests {
                 "Then he left"
             ]
         );
-        assert_eq!(texts("J. R. Tolkien wrote it. He lived approx. 81 years."), [
-            "J. R. Tolkien wrote it.",
-            "He lived approx. 81 years."
-        ]);
+        assert_eq!(
+            texts("J. R. Tolkien wrote it. He lived approx. 81 years."),
+            ["J. R. Tolkien wrote it.", "He lived approx. 81 years."]
+        );
         assert_eq!(texts("知识库很大。它很快！\n好"), ["知识库很大。", "它很快！", "好"]);
     }
 
     #[test]
     fn a_line_break_inside_a_paragraph_ends_nothing() {
-        assert_eq!(texts("The index is\nrebuilt from\nSQL. It is\nfast."), ["The index is\nrebuilt from\nSQL.", "It is\nfast."]);
+        assert_eq!(
+            texts("The index is\nrebuilt from\nSQL. It is\nfast."),
+            ["The index is\nrebuilt from\nSQL.", "It is\nfast."]
+        );
     }
 
     #[test]
     fn markdown_is_read_by_its_blocks() {
         let text = "# Title. No\n\nIntro line\n- first item\n- second item. With more\n1. numbered\n> quoted\n\n```\ncode. Here\n```\n| a | b |\n|---|---|\n| cell one | 2 |\n---\n**Bold** end.";
-        assert_eq!(texts(text), [
-            "Intro line",
-            "first item",
-            "second item.",
-            "With more",
-            "numbered",
-            "quoted",
-            "a | b |",
-            "cell one | 2 |",
-            "**Bold** end."
-        ]);
+        assert_eq!(
+            texts(text),
+            [
+                "Intro line",
+                "first item",
+                "second item.",
+                "With more",
+                "numbered",
+                "quoted",
+                "a | b |",
+                "cell one | 2 |",
+                "**Bold** end."
+            ]
+        );
     }
 
     #[test]

@@ -40,7 +40,12 @@ pub(super) struct Words(TextAnalyzer);
 
 impl Words {
     pub(super) fn new() -> Self {
-        Self(TextAnalyzer::builder(RawTokenizer::default()).filter(LowerCaser).filter(Stemmer::new(Language::English)).build())
+        Self(
+            TextAnalyzer::builder(RawTokenizer::default())
+                .filter(LowerCaser)
+                .filter(Stemmer::new(Language::English))
+                .build(),
+        )
     }
 
     /// The content words of `text`, in order, with repetitions.
@@ -102,7 +107,10 @@ fn parts(word: &str) -> impl Iterator<Item = &str> {
             digits_before = digits.or(digits_before);
         }
         parts.push(word.get(start..).unwrap_or_default());
-        parts.into_iter().map(|part| part.trim_matches(|letter: char| !letter.is_alphanumeric())).filter(|part| !part.is_empty())
+        parts
+            .into_iter()
+            .map(|part| part.trim_matches(|letter: char| !letter.is_alphanumeric()))
+            .filter(|part| !part.is_empty())
     })
 }
 
@@ -132,7 +140,11 @@ mod tests {
 
     #[test]
     fn names_are_told_from_words() {
-        let kinds: Vec<_> = Words::new().of("Backups of Postgres go to SQLite in Berlin for 30 days").into_iter().map(|word| word.kind).collect();
+        let kinds: Vec<_> = Words::new()
+            .of("Backups of Postgres go to SQLite in Berlin for 30 days")
+            .into_iter()
+            .map(|word| word.kind)
+            .collect();
         use WordKind::{Name, Number, Plain};
         assert_eq!(kinds, [Plain, Name, Plain, Name, Name, Number, Plain]);
     }

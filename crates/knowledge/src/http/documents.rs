@@ -199,7 +199,8 @@ const HARMLESS: &[&str] = &[
 
 /// A file from someone else, to be saved and never shown as a page of this site.
 fn attachment(file: DocumentFile) -> Response {
-    let media_type = HARMLESS.iter().find(|harmless| **harmless == file.media_type).unwrap_or(&"application/octet-stream");
+    let media_type =
+        HARMLESS.iter().find(|harmless| **harmless == file.media_type).unwrap_or(&"application/octet-stream");
     let mut response = file.bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -246,7 +247,9 @@ mod tests {
         let name = "Plan \"für\"\r\nSet-Cookie: a=b; 2026%.pdf";
         let header = disposition(name);
         assert!(header.is_ascii() && !header.contains(['\r', '\n']));
-        assert!(header.starts_with("attachment; filename=\"Plan _f_r___Set-Cookie: a=b; 2026_.pdf\"; filename*=UTF-8''Plan%20%22f%C3%BCr"));
+        assert!(header.starts_with(
+            "attachment; filename=\"Plan _f_r___Set-Cookie: a=b; 2026_.pdf\"; filename*=UTF-8''Plan%20%22f%C3%BCr"
+        ));
     }
 
     #[test]

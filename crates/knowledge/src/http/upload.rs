@@ -103,7 +103,10 @@ async fn read_form(request: Request) -> Result<NewDocument> {
             "metadata" => once(&name, &mut form.metadata, parse_metadata(&read_text(&name, field).await?)?)?,
             _ => {
                 let shown: String = name.chars().filter(|character| !character.is_control()).take(100).collect();
-                return Err(Error::invalid(shown, "is not a field of this form; known are file, title, metadata and key"));
+                return Err(Error::invalid(
+                    shown,
+                    "is not a field of this form; known are file, title, metadata and key",
+                ));
             }
         }
     }
@@ -156,8 +159,9 @@ fn parse_metadata(text: &str) -> Result<Metadata> {
     if text.trim().is_empty() {
         return Ok(Metadata::new());
     }
-    serde_json::from_str(text)
-        .map_err(|error| Error::invalid("metadata", format!("must be a JSON object of texts, numbers and booleans: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        Error::invalid("metadata", format!("must be a JSON object of texts, numbers and booleans: {error}"))
+    })
 }
 
 fn rejected(rejection: MultipartRejection) -> Error {

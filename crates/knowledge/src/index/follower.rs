@@ -265,8 +265,7 @@ impl Follower {
 
     /// Makes what was staged durable.
     async fn commit(&mut self) {
-        let position =
-            if self.rebuild.is_some() { UNFINISHED.to_owned() } else { self.position.to_text() };
+        let position = if self.rebuild.is_some() { UNFINISHED.to_owned() } else { self.position.to_text() };
         let payload = Payload { identity: self.identity.clone(), position };
         self.write_text(move |text| text.commit(&payload)).await;
         self.lag = 0;

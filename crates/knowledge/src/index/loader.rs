@@ -20,12 +20,7 @@ const VERSIONS_PAGE: u32 = 1_000;
 
 impl Index {
     /// Loads a collection into its slot: one task does, the others wait for it.
-    pub(super) async fn load(
-        &self,
-        ctx: &Ctx,
-        collection: CollectionId,
-        slot: &Slot,
-    ) -> Result<Arc<CollectionView>> {
+    pub(super) async fn load(&self, ctx: &Ctx, collection: CollectionId, slot: &Slot) -> Result<Arc<CollectionView>> {
         let _loading = slot.loading.lock().await;
         if let Some(view) = slot.loaded() {
             return Ok(view);

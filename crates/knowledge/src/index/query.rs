@@ -18,10 +18,10 @@ const PHRASE_BOOST: f32 = 2.0;
 const PHRASES_MAX: usize = 8;
 /// English words that stand in every passage: only asked for when a query has no other, or inside quotation marks.
 const COMMON_WORDS: &[&str] = &[
-    "a", "about", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for",
-    "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on",
-    "or", "our", "should", "so", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "was",
-    "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
+    "a", "about", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does",
+    "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not",
+    "of", "on", "or", "our", "should", "so", "that", "the", "their", "them", "then", "there", "these", "they", "this",
+    "to", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
 ];
 
 /// A word of a query.
@@ -67,7 +67,8 @@ fn placed_words(query: &str) -> Vec<Placed> {
 fn quoted_ranges(query: &str) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
     let mut open = None;
-    for (at, character) in query.char_indices().filter(|(_, character)| matches!(character, '"' | '“' | '”' | '„')) {
+    for (at, character) in query.char_indices().filter(|(_, character)| matches!(character, '"' | '“' | '”' | '„'))
+    {
         match open.take() {
             None => open = Some(at + character.len_utf8()),
             Some(from) => ranges.push(from..at),

@@ -263,8 +263,7 @@ impl TextSearcher {
         collector: &impl Collector<Fruit = Vec<(f32, tantivy::DocAddress)>>,
     ) -> Result<Vec<TextHit>> {
         let statistics = Statistics { searcher: &self.searcher, collection: statistics };
-        let found =
-            self.searcher.search_with_statistics_provider(query, collector, &statistics).map_err(failed)?;
+        let found = self.searcher.search_with_statistics_provider(query, collector, &statistics).map_err(failed)?;
         found.into_iter().map(|(score, address)| self.hit(score, address)).collect()
     }
 
@@ -274,7 +273,8 @@ impl TextSearcher {
             let column = columns.u64(name).map_err(failed)?;
             column.first(address.doc_id).ok_or_else(|| Error::internal(format!("the text index lacks {name}")))
         };
-        let narrow = |number: u64| u32::try_from(number).map_err(|_| Error::internal("the text index holds a wrong number"));
+        let narrow =
+            |number: u64| u32::try_from(number).map_err(|_| Error::internal("the text index holds a wrong number"));
         let bits = (u128::from(number(DOCUMENT_HIGH)?) << 64) | u128::from(number(DOCUMENT_LOW)?);
         Ok(TextHit {
             document: KnowledgeDocumentId::from_bits(bits),

@@ -85,9 +85,20 @@ fn is_accent(character: char) -> bool {
 
 /// Signs inside words of Indic scripts that are neither letters nor accents.
 fn is_joiner(character: char) -> bool {
-    matches!(character,
-        '\u{94d}' | '\u{9cd}' | '\u{a4d}' | '\u{acd}' | '\u{b4d}' | '\u{bcd}' | '\u{c4d}' | '\u{ccd}' | '\u{d4d}'
-        | '\u{200c}' | '\u{200d}')
+    matches!(
+        character,
+        '\u{94d}'
+            | '\u{9cd}'
+            | '\u{a4d}'
+            | '\u{acd}'
+            | '\u{b4d}'
+            | '\u{bcd}'
+            | '\u{c4d}'
+            | '\u{ccd}'
+            | '\u{d4d}'
+            | '\u{200c}'
+            | '\u{200d}'
+    )
 }
 
 impl SplitStream<'_> {

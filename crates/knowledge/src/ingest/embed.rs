@@ -58,7 +58,16 @@ pub(super) async fn embed(
         done = first + batch.len();
         let left = progress::remaining_seconds(done - resumed_at, total - done, started.elapsed());
         let written = DocumentProgress { done: done as u64, total: total as u64, unit: "passages", seconds_left: left };
-        if !keep(knowledge, step, run, collection, &Batch { first, passages: batch, vectors, title: &read.title }, &written).await? {
+        if !keep(
+            knowledge,
+            step,
+            run,
+            collection,
+            &Batch { first, passages: batch, vectors, title: &read.title },
+            &written,
+        )
+        .await?
+        {
             return Ok(false);
         }
         tell(knowledge, step, run, DocumentState::Embedding, (written.done, written.total), left)?;
@@ -71,7 +80,11 @@ pub(super) async fn embed(
 fn input(title: &str, passage: &ReadPassage) -> String {
     let context = passage.heading.as_deref().unwrap_or(title);
     let fits = passage.token_count + context.len().div_ceil(HEADING_BYTES_PER_TOKEN) <= INPUT_TOKENS_MAX;
-    if fits && !passage.text.starts_with(context) { format!("{context}\n{}", passage.text) } else { passage.text.clone() }
+    if fits && !passage.text.starts_with(context) {
+        format!("{context}\n{}", passage.text)
+    } else {
+        passage.text.clone()
+    }
 }
 
 /// Says that the version is being embedded, and returns how many passages have been already.
@@ -82,7 +95,8 @@ async fn begin(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &R
     };
     let mut tx = knowledge.store().begin(run.ctx()).await?;
     let Some((_, mut stored)) = lock(&mut tx, step).await? else { return Ok(None) };
-    versions::set_parsed(&mut tx, step.document, step.version, &read.title, read.media_type, read.character_count).await?;
+    versions::set_parsed(&mut tx, step.document, step.version, &read.title, read.media_type, read.character_count)
+        .await?;
     documents::set_state(&mut tx, &stored, state(DocumentState::Embedding)).await?;
     let total = read.passages.len() as u64;
     let progress = DocumentProgress { done: done as u64, total, unit: "passages", seconds_left: None };

@@ -12,11 +12,7 @@ use crate::{
     chunk::{ChunkOptions, CodePointIndex, chunk},
     limits,
     parse::{self, Format, Limits},
-    store::{
-        collections::StoredCollection,
-        documents::StoredDocument,
-        versions::text_blob,
-    },
+    store::{collections::StoredCollection, documents::StoredDocument, versions::text_blob},
 };
 
 /// What was found in a document.

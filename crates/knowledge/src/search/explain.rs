@@ -110,7 +110,8 @@ fn fusion(mode: SearchMode, vector: Option<&VectorReason>, text: Option<&TextRea
             Fusion { formula: "BM25".to_owned(), score: text.map_or(0.0, |reason| f64::from(reason.bm25)) }
         }
         SearchMode::Hybrid => {
-            let ranks: Vec<u32> = [vector.map(|reason| reason.rank), text.map(|reason| reason.rank)].into_iter().flatten().collect();
+            let ranks: Vec<u32> =
+                [vector.map(|reason| reason.rank), text.map(|reason| reason.rank)].into_iter().flatten().collect();
             let parts: Vec<String> = ranks.iter().map(|rank| format!("1/({FUSION_K}+{rank})")).collect();
             Fusion { formula: parts.join(" + "), score: ranks.iter().copied().map(reciprocal_rank).sum() }
         }

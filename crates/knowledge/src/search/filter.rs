@@ -19,7 +19,10 @@ enum Condition {
     Equals(MetadataValue),
     In(Vec<MetadataValue>),
     /// Bounds that belong to the range; a value that is no number is outside.
-    Range { gte: Option<f64>, lte: Option<f64> },
+    Range {
+        gte: Option<f64>,
+        lte: Option<f64>,
+    },
 }
 
 impl Filter {
@@ -136,7 +139,8 @@ mod tests {
         .unwrap();
         let fits = json!({"team": "legal", "year": 2026, "language": "de", "public": true, "more": 1});
         assert!(filter.accepts(&metadata(fits.clone())));
-        let others = [("team", json!("sales")), ("year", json!(2027)), ("year", json!("2025")), ("language", json!("fr"))];
+        let others =
+            [("team", json!("sales")), ("year", json!(2027)), ("year", json!("2025")), ("language", json!("fr"))];
         for (name, value) in others {
             let mut changed = fits.clone();
             changed[name] = value;

@@ -14,7 +14,9 @@ use super::{
     nearest::{VectorHit, nearest},
 };
 use crate::{
-    index::{CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery},
+    index::{
+        CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery,
+    },
     limits,
 };
 
@@ -147,7 +149,8 @@ fn text_hits(
     let searcher = match &snapshot.text {
         SnapshotText::Complete(searcher) => searcher,
         SnapshotText::Incomplete(searcher) => {
-            warnings.push("the text index is being built anew: some passages are not found by their words yet".to_owned());
+            warnings
+                .push("the text index is being built anew: some passages are not found by their words yet".to_owned());
             searcher
         }
         SnapshotText::Unavailable(reason) => return unavailable(plan, reason, warnings),
@@ -167,9 +170,12 @@ fn text_hits(
 
 fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<(Place, f32)>> {
     if plan.mode == SearchMode::Text {
-        return Err(plasma_kernel::Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
-            .retry_after_ms(5_000)
-            .remedy("try again in a moment; it repairs itself"));
+        return Err(plasma_kernel::Error::unavailable(
+            "text_index_unavailable",
+            format!("the text index does not answer: {reason}"),
+        )
+        .retry_after_ms(5_000)
+        .remedy("try again in a moment; it repairs itself"));
     }
     warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
     Ok(Vec::new())
@@ -183,12 +189,7 @@ fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     Some((place, usize::try_from(hit.ordinal).ok()?))
 }
 
-fn best(
-    plan: &Plan,
-    view: &CollectionView,
-    candidates: HashMap<Place, Candidate>,
-    candidates_max: usize,
-) -> Vec<Hit> {
+fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate>, candidates_max: usize) -> Vec<Hit> {
     let mut scored: Vec<(f64, Place, Candidate)> =
         candidates.into_iter().map(|(place, candidate)| (candidate.score(plan.mode), place, candidate)).collect();
     let similarity = |candidate: &Candidate| candidate.vector.as_ref().map_or(-1.0, |reason| reason.similarity);

@@ -96,7 +96,9 @@ pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Collect
 
 pub(crate) async fn count(tx: &mut Tx) -> Result<u64> {
     let tenant = tx.tenant()?;
-    tx.fetch_one("SELECT COUNT(*) AS number FROM collections WHERE tenant_id = $1", [tenant.into()]).await?.get("number")
+    tx.fetch_one("SELECT COUNT(*) AS number FROM collections WHERE tenant_id = $1", [tenant.into()])
+        .await?
+        .get("number")
 }
 
 pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {

@@ -129,18 +129,15 @@ pub(crate) async fn lock(
     collection: CollectionId,
     id: KnowledgeDocumentId,
 ) -> Result<Option<StoredDocument>> {
-    const LOCK: Sql =
-        Sql::each(select_documents!("d.id = $3"), select_documents!("d.id = $3 FOR UPDATE OF d"));
+    const LOCK: Sql = Sql::each(select_documents!("d.id = $3"), select_documents!("d.id = $3 FOR UPDATE OF d"));
     let tenant = tx.tenant()?;
     tx.fetch_optional(LOCK, [tenant.into(), collection.into(), id.into()]).await?.as_ref().map(from_row).transpose()
 }
 
 /// The document with this key, held until the transaction ends. The collection must be locked already.
 pub(crate) async fn lock_by_key(tx: &mut Tx, collection: CollectionId, key: &str) -> Result<Option<StoredDocument>> {
-    const LOCK: Sql = Sql::each(
-        select_documents!("d.document_key = $3"),
-        select_documents!("d.document_key = $3 FOR UPDATE OF d"),
-    );
+    const LOCK: Sql =
+        Sql::each(select_documents!("d.document_key = $3"), select_documents!("d.document_key = $3 FOR UPDATE OF d"));
     let tenant = tx.tenant()?;
     tx.fetch_optional(LOCK, [tenant.into(), collection.into(), key.into()]).await?.as_ref().map(from_row).transpose()
 }

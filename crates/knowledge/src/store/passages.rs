@@ -100,12 +100,7 @@ pub(crate) async fn count(tx: &mut Tx, document: KnowledgeDocumentId, version: u
 }
 
 /// Deletes up to `limit` passages of a version and returns how many they were.
-pub(crate) async fn delete_some(
-    tx: &mut Tx,
-    document: KnowledgeDocumentId,
-    version: u32,
-    limit: u32,
-) -> Result<u64> {
+pub(crate) async fn delete_some(tx: &mut Tx, document: KnowledgeDocumentId, version: u32, limit: u32) -> Result<u64> {
     let tenant = tx.tenant()?;
     tx.execute(
         "DELETE FROM passages WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal IN (
@@ -155,8 +150,7 @@ pub(crate) async fn page(
         "SELECT id, ordinal, start_offset, end_offset, heading, word_count, text FROM passages
          WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal >= $4 ORDER BY ordinal LIMIT $5"
     };
-    let rows =
-        tx.fetch_all(sql, [tenant.into(), document.into(), version.into(), from.into(), limit.into()]).await?;
+    let rows = tx.fetch_all(sql, [tenant.into(), document.into(), version.into(), from.into(), limit.into()]).await?;
     rows.iter().map(|row| indexed_from(row, with_embedding)).collect()
 }
 

@@ -84,8 +84,7 @@ pub(crate) async fn backlogs(
     let rows = tx.fetch_all(BACKLOGS, [tenant.into(), id_array(documents)]).await?;
     rows.iter()
         .map(|row| {
-            let backlog =
-                Backlog { unparsed_bytes: row.get("bytes_before")?, passages: row.get("passages_before")? };
+            let backlog = Backlog { unparsed_bytes: row.get("bytes_before")?, passages: row.get("passages_before")? };
             Ok((row.get("id")?, backlog))
         })
         .collect()

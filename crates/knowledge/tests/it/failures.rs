@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
 use plasma_knowledge::{
-    CollectionChange, Document, DocumentState, Metadata, MetadataValue, NewCollection, NewContent, NewDocument, SearchMode,
-    parse::Format,
+    CollectionChange, Document, DocumentState, Metadata, MetadataValue, NewCollection, NewContent, NewDocument,
+    SearchMode, parse::Format,
 };
 use plasma_testkit::{TestStore, on_each_database, with_permissions};
 

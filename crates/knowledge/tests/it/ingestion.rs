@@ -23,7 +23,10 @@ fn documents() -> Vec<NewDocument> {
         file("notes.txt", "Paint the railing in May.\n\nOil the hinges in autumn."),
         file("notes.md", "# Lamp\n\nThe lamp turns once in ten seconds."),
         NewDocument {
-            content: NewContent::Text { format: Format::Html, text: "<p>The fog horn is tested on Mondays.</p>".to_owned() },
+            content: NewContent::Text {
+                format: Format::Html,
+                text: "<p>The fog horn is tested on Mondays.</p>".to_owned(),
+            },
             ..markdown("Fog horn", "")
         },
     ]

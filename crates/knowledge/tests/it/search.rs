@@ -9,9 +9,21 @@ use crate::support::{Setup, markdown, request, with_metadata};
 async fn library(setup: &Setup) -> Collection {
     let collection = setup.collection("library").await;
     let documents = [
-        ("Budget 2024", "The annual budget covers salaries, rent and travel.", json!({"team": "finance", "year": 2024, "public": true})),
-        ("Budget 2025", "The annual budget grows by four percent.", json!({"team": "finance", "year": 2025, "public": false})),
-        ("Vacation", "Everyone takes thirty days of vacation, and the annual party is in June.", json!({"team": "people", "year": 2025})),
+        (
+            "Budget 2024",
+            "The annual budget covers salaries, rent and travel.",
+            json!({"team": "finance", "year": 2024, "public": true}),
+        ),
+        (
+            "Budget 2025",
+            "The annual budget grows by four percent.",
+            json!({"team": "finance", "year": 2025, "public": false}),
+        ),
+        (
+            "Vacation",
+            "Everyone takes thirty days of vacation, and the annual party is in June.",
+            json!({"team": "people", "year": 2025}),
+        ),
         ("Kitchen", "Pancakes are made of flour, milk and eggs.", json!({})),
         ("Bees", "A hive of honey bees dances to tell where flowers bloom.", json!({"year": 2023.5})),
     ];

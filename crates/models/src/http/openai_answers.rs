@@ -36,7 +36,8 @@ impl<S: Send + Sync> FromRequest<S> for OpenAiBody {
     type Rejection = OpenAiProblem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OpenAiProblem> {
-        let Json(body) = Json::<RawObject>::from_request(request, state).await.map_err(|problem| OpenAiProblem(problem.0))?;
+        let Json(body) =
+            Json::<RawObject>::from_request(request, state).await.map_err(|problem| OpenAiProblem(problem.0))?;
         if body.values().all(depth_allowed) {
             return Ok(Self(body));
         }

@@ -220,7 +220,8 @@ fn pass_chunk(chunk: &Chunk, model: &str, usage_wanted: bool) -> Result<Option<E
     if chunk.only_usage && !usage_wanted {
         return Ok(None);
     }
-    let mut object = RawObject::parse(&chunk.json).map_err(|error| Error::from_source("a chunk is not an object", error))?;
+    let mut object =
+        RawObject::parse(&chunk.json).map_err(|error| Error::from_source("a chunk is not an object", error))?;
     object.set("model", &model)?;
     if !usage_wanted && !object.has("usage") {
         object.remove("usage");
@@ -297,8 +298,7 @@ async fn stream_local(mut chat: ChatStream, answer: LocalAnswer) -> Result<Respo
     let call_id = answer.call_id;
     let first = first_news(&mut chat).await.map_err(|error| CallError { call_id: Some(call_id), error })?;
     let role = stream::iter([answer.role()]);
-    let pieces =
-        stream::iter(first.map(Ok)).chain(chat).flat_map(move |event| stream::iter(answer.events(event)));
+    let pieces = stream::iter(first.map(Ok)).chain(chat).flat_map(move |event| stream::iter(answer.events(event)));
     Ok(with_call_id(call_id, event_stream(role.chain(pieces))))
 }
 
@@ -322,8 +322,7 @@ async fn whole_local(mut chat: ChatStream, answer: LocalAnswer) -> Result<Respon
         match event.map_err(|error| CallError { call_id: Some(call_id), error })? {
             ChatEvent::Token { text } => content.push_str(&text),
             ChatEvent::Done(done) => {
-                let message =
-                    AssistantMessage { role: Some("assistant"), content: Some(content), refusal: Some(None) };
+                let message = AssistantMessage { role: Some("assistant"), content: Some(content), refusal: Some(None) };
                 let choice = ChatChoice {
                     index: 0,
                     message: Some(message),

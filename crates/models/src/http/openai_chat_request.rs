@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn settings_reach_the_model() {
         let request =
-            parse(r#","max_tokens":7,"temperature":0.5,"top_p":0.9,"stop":"END","seed":-1,"presence_penalty":1"#).unwrap();
+            parse(r#","max_tokens":7,"temperature":0.5,"top_p":0.9,"stop":"END","seed":-1,"presence_penalty":1"#)
+                .unwrap();
         assert_eq!(request.max_tokens, Some(7));
         assert_eq!((request.temperature, request.top_p, request.presence_penalty), (Some(0.5), Some(0.9), Some(1.0)));
         assert_eq!((request.stop, request.seed), (vec!["END".to_owned()], Some(u64::MAX)));
@@ -224,7 +225,8 @@ mod tests {
     #[test]
     fn messages_are_texts_of_three_roles() {
         let messages = |json: &str| {
-            let entry = Manifest::builtin().unwrap().models.into_iter().find(|entry| entry.dimensions.is_none()).unwrap();
+            let entry =
+                Manifest::builtin().unwrap().models.into_iter().find(|entry| entry.dimensions.is_none()).unwrap();
             for_local_model(&RawObject::parse(&format!(r#"{{"messages":{json}}}"#)).unwrap(), &entry)
                 .map(|request| request.messages)
         };
@@ -235,8 +237,14 @@ mod tests {
         assert_eq!(parts[0].role, Role::System);
         assert_eq!(parts[1].content, "b\nc");
         let field = |json: &str| messages(json).unwrap_err().field_name().unwrap().to_owned();
-        assert_eq!(field(r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#), "messages[0].content[0]");
-        assert_eq!(field(r#"[{"role":"user","content":"a"},{"role":"tool","content":"x","tool_call_id":"1"}]"#), "messages[1].tool_call_id");
+        assert_eq!(
+            field(r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#),
+            "messages[0].content[0]"
+        );
+        assert_eq!(
+            field(r#"[{"role":"user","content":"a"},{"role":"tool","content":"x","tool_call_id":"1"}]"#),
+            "messages[1].tool_call_id"
+        );
         assert_eq!(field(r#"[{"role":"assistant","content":null,"tool_calls":[]}]"#), "messages[0].tool_calls");
         assert_eq!(field(r#"[{"role":"wizard","content":"x"}]"#), "messages[0].role");
         assert_eq!(field(r#"[{"role":"user"}]"#), "messages[0].content");

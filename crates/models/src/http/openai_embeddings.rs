@@ -166,7 +166,10 @@ fn check_count(body: &RawObject) -> Result<()> {
     }
     let inputs: Vec<IgnoredAny> = body.get("input")?.unwrap_or_default();
     if inputs.len() > INPUTS_MAX {
-        return Err(Error::too_large("input", format!("{} texts, the limit is {INPUTS_MAX} in one call", inputs.len())));
+        return Err(Error::too_large(
+            "input",
+            format!("{} texts, the limit is {INPUTS_MAX} in one call", inputs.len()),
+        ));
     }
     Ok(())
 }
@@ -185,8 +188,9 @@ fn for_local_model(body: &RawObject, entry: &ModelEntry) -> Result<EmbedRequest>
     let inputs: Vec<String> = match body.text("input") {
         Some(input) if input.starts_with('"') => body.get("input")?.into_iter().collect(),
         Some(input) if is_number(list_begins(input)) || list_begins(input) == Some('[') => {
-            return Err(Error::invalid("input", "local models take texts, not token ids")
-                .remedy("send the texts themselves"));
+            return Err(
+                Error::invalid("input", "local models take texts, not token ids").remedy("send the texts themselves")
+            );
         }
         Some(input) if input.starts_with('[') => body.get("input")?.unwrap_or_default(),
         _ => return Err(Error::invalid("input", "must be a text or a list of texts")),

@@ -21,12 +21,7 @@ pub struct OpenAiModel {
 
 impl From<Model> for OpenAiModel {
     fn from(model: Model) -> Self {
-        Self {
-            id: model.id,
-            object: "model",
-            created: model.created_at / 1_000_000,
-            owned_by: model.provider_name,
-        }
+        Self { id: model.id, object: "model", created: model.created_at / 1_000_000, owned_by: model.provider_name }
     }
 }
 

@@ -105,7 +105,8 @@ impl ChatRequest {
     }
 
     fn validate(&self) -> Result<()> {
-        let within = |field: &str, valid: bool, rule: &str| if valid { Ok(()) } else { Err(Error::invalid(field, rule)) };
+        let within =
+            |field: &str, valid: bool, rule: &str| if valid { Ok(()) } else { Err(Error::invalid(field, rule)) };
         within("messages", !self.messages.is_empty(), "at least one message is needed")?;
         within("messages", self.messages.len() <= MESSAGES_MAX, &format!("at most {MESSAGES_MAX} messages"))?;
         within("max_tokens", self.max_tokens != Some(0), "must be at least 1")?;

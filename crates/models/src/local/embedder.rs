@@ -118,7 +118,9 @@ impl Embedder {
     pub async fn token_counter(&self) -> Result<TokenCounter> {
         let inner = self.inner.clone();
         let load = move || inner.lock().tokenizer(&inner).map(TokenCounter);
-        tokio::task::spawn_blocking(load).await.map_err(|source| Error::from_source("loading a tokenizer failed", source))?
+        tokio::task::spawn_blocking(load)
+            .await
+            .map_err(|source| Error::from_source("loading a tokenizer failed", source))?
     }
 
     pub async fn embed(&self, texts: Vec<String>, priority: Priority) -> Result<Embeddings> {

@@ -270,7 +270,13 @@ impl<'model> Session<'model> {
         if request.frequency_penalty != 0.0 || request.presence_penalty != 0.0 {
             let last = i32::try_from(self.context_length).unwrap_or(i32::MAX);
             let vocabulary = self.model.n_vocab();
-            chain.push(LlamaSampler::penalties(vocabulary, last, 1.0, request.frequency_penalty, request.presence_penalty));
+            chain.push(LlamaSampler::penalties(
+                vocabulary,
+                last,
+                1.0,
+                request.frequency_penalty,
+                request.presence_penalty,
+            ));
         }
         if request.temperature == 0.0 {
             chain.push(LlamaSampler::greedy());

@@ -5,7 +5,10 @@
 //! ingestion is not held up by a shared thread pool. Results do not depend on what else is in a batch: each element is
 //! summed in the same order whatever the number of rows.
 
-#![expect(clippy::indexing_slicing, reason = "the shapes come from the loaded model and are checked there; inner loops")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the shapes come from the loaded model and are checked there; inner loops"
+)]
 
 /// Columns of a panel: two vector registers.
 #[cfg(target_feature = "avx512f")]
@@ -259,7 +262,9 @@ mod tests {
         }
         assert!(exp(-1000.0) < 1e-37 && exp(1000.0).is_finite());
         // Exact values of x * Phi(x).
-        for (value, exact) in [(0.0, 0.0), (1.0, 0.841_344_7), (-1.0, -0.158_655_25), (3.0, 2.995_950_3), (-6.0, -5.9e-9)] {
+        for (value, exact) in
+            [(0.0, 0.0), (1.0, 0.841_344_7), (-1.0, -0.158_655_25), (3.0, 2.995_950_3), (-6.0, -5.9e-9)]
+        {
             assert!((gelu(value) - exact).abs() < 1e-6, "gelu({value}) = {}", gelu(value));
         }
     }

@@ -49,9 +49,10 @@ impl PromptFormat {
         let mut chat = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let content = self.plain(&message.content);
-            chat.push(LlamaChatMessage::new(message.role.as_str().to_owned(), content).map_err(|_| {
-                Error::invalid(format!("messages[{index}].content"), "contains a NUL character")
-            })?);
+            chat.push(
+                LlamaChatMessage::new(message.role.as_str().to_owned(), content)
+                    .map_err(|_| Error::invalid(format!("messages[{index}].content"), "contains a NUL character"))?,
+            );
         }
         let prompt = model
             .apply_chat_template(&self.template, &chat, true)
@@ -78,7 +79,11 @@ impl PromptFormat {
 }
 
 fn too_long(actual: &str, limit: usize) -> Error {
-    Error::new(Code::Invalid, "prompt_too_long", format!("the prompt has {actual}, the model reads at most {limit} tokens"))
-        .field("messages")
-        .remedy("shorten the messages or leave out earlier ones")
+    Error::new(
+        Code::Invalid,
+        "prompt_too_long",
+        format!("the prompt has {actual}, the model reads at most {limit} tokens"),
+    )
+    .field("messages")
+    .remedy("shorten the messages or leave out earlier ones")
 }

@@ -133,7 +133,9 @@ mod tests {
     #[test]
     fn urgent_items_go_first_and_each_lane_keeps_its_order() {
         let queue = Queue::new(4);
-        for (item, priority) in [(1, Priority::Ordinary), (2, Priority::Ordinary), (3, Priority::Urgent), (4, Priority::Urgent)] {
+        for (item, priority) in
+            [(1, Priority::Ordinary), (2, Priority::Ordinary), (3, Priority::Urgent), (4, Priority::Urgent)]
+        {
             assert!(queue.push(item, priority).is_ok());
         }
         assert!(matches!(queue.push(5, Priority::Urgent), Err(Rejected::Full(5))));

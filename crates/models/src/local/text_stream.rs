@@ -80,7 +80,11 @@ fn could_continue(bytes: &[u8]) -> bool {
 
 /// Length of the longest end of `text` that is a proper beginning of `stop`.
 fn overlap(text: &str, stop: &str) -> usize {
-    stop.char_indices().map(|(index, _)| index).rev().find(|length| text.ends_with(stop.get(..*length).unwrap_or(""))).unwrap_or(0)
+    stop.char_indices()
+        .map(|(index, _)| index)
+        .rev()
+        .find(|length| text.ends_with(stop.get(..*length).unwrap_or("")))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -111,7 +115,10 @@ mod tests {
         let (shown, stopped) = run(&["\n\nUser:"], &[b"Hello\n", b"\nUs", b"er: more"]);
         assert_eq!((shown.concat(), stopped), ("Hello".to_owned(), true));
         let (shown, stopped) = run(&["\n\nUser:"], &[b"Hello\n", b"\nUs", b" all"]);
-        assert_eq!((shown, stopped), (vec!["Hello".to_owned(), String::new(), "\n\nUs all".to_owned(), String::new()], false));
+        assert_eq!(
+            (shown, stopped),
+            (vec!["Hello".to_owned(), String::new(), "\n\nUs all".to_owned(), String::new()], false)
+        );
     }
 
     #[test]
@@ -125,7 +132,10 @@ mod tests {
     #[test]
     fn nothing_follows_a_stop() {
         let mut stream = TextStream::new(vec!["ab".to_owned()]);
-        assert_eq!((stream.push(b"aab"), stream.push(b"more"), stream.finish()), ("a".to_owned(), String::new(), String::new()));
+        assert_eq!(
+            (stream.push(b"aab"), stream.push(b"more"), stream.finish()),
+            ("a".to_owned(), String::new(), String::new())
+        );
     }
 
     #[test]

@@ -40,11 +40,7 @@ impl Endpoint {
                 Ok::<_, Error>(value)
             })
             .transpose()?;
-        Ok(Self {
-            provider: provider.to_owned(),
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            authorization,
-        })
+        Ok(Self { provider: provider.to_owned(), base_url: base_url.trim_end_matches('/').to_owned(), authorization })
     }
 
     pub(super) fn api_key(&self) -> Option<&str> {
@@ -106,7 +102,8 @@ impl OpenAiClient {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
             // Success by status, but one whole answer: an error object, or a server that cannot stream.
-            let answer = within(self.config.stall_timeout, endpoint, read_limited(endpoint, response, ERROR_BYTES_MAX)).await;
+            let answer =
+                within(self.config.stall_timeout, endpoint, read_limited(endpoint, response, ERROR_BYTES_MAX)).await;
             if let Ok(answer) = answer {
                 object(endpoint, &answer)?;
             }
@@ -126,8 +123,10 @@ impl OpenAiClient {
         }
         let request = self.authorized(endpoint, self.http.get(format!("{}/models", endpoint.base_url)));
         let answer = within(self.config.test_timeout, endpoint, read_object(endpoint, request)).await?;
-        let listed: Vec<Listed> =
-            answer.get("data").map_err(wire::invalid_answer)?.ok_or_else(|| wire::invalid_answer("`data` is missing"))?;
+        let listed: Vec<Listed> = answer
+            .get("data")
+            .map_err(wire::invalid_answer)?
+            .ok_or_else(|| wire::invalid_answer("`data` is missing"))?;
         Ok(listed.into_iter().map(|model| model.id).take(LISTED_MODELS_MAX).collect())
     }
 }

@@ -72,11 +72,8 @@ impl Endpoint {
             Some(key) if key.len() >= REDACTED_KEY_CHARS_MIN => text.replace(key, "[key]"),
             _ => text.to_owned(),
         };
-        let mut quoted: String = text
-            .chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter })
-            .take(QUOTE_CHARS_MAX)
-            .collect();
+        let mut quoted: String =
+            text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(QUOTE_CHARS_MAX).collect();
         if text.chars().nth(QUOTE_CHARS_MAX).is_some() {
             quoted.push('…');
         }
@@ -204,7 +201,8 @@ impl Endpoint {
 
 fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let milliseconds = number("retry-after-ms").or_else(|| number(RETRY_AFTER.as_str()).map(|seconds| seconds * 1_000.0))?;
+    let milliseconds =
+        number("retry-after-ms").or_else(|| number(RETRY_AFTER.as_str()).map(|seconds| seconds * 1_000.0))?;
     // A date or a negative number is no use; `as` saturates.
     (milliseconds >= 0.0).then(|| (milliseconds as u64).min(RETRY_AFTER_MAX_MS))
 }
@@ -250,7 +248,8 @@ mod tests {
 
     #[test]
     fn the_providers_words_are_quoted_without_the_key() {
-        let error = refused(400, r#"{"error":{"message":"bad\nkey sk-very-secret-key!","param":"messages","code":null}}"#);
+        let error =
+            refused(400, r#"{"error":{"message":"bad\nkey sk-very-secret-key!","param":"messages","code":null}}"#);
         assert_eq!(error.field_name(), Some("messages"));
         assert!(error.message().ends_with("bad key [key]!"), "{error}");
         let error = refused(401, r#"{"error":{"message":"Incorrect API key provided: sk-very-****"}}"#);

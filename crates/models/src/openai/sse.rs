@@ -22,14 +22,7 @@ pub(crate) struct SseParser {
 
 impl SseParser {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self {
-            line: Vec::new(),
-            name: None,
-            data: None,
-            after_carriage_return: false,
-            at_start: true,
-            bytes_max,
-        }
+        Self { line: Vec::new(), name: None, data: None, after_carriage_return: false, at_start: true, bytes_max }
     }
 
     /// Takes the next bytes, wherever they are cut, and appends the events that they complete. What has come of an

@@ -125,7 +125,9 @@ impl ChunkStream {
             }
             let piece = tokio::time::timeout(self.stall_timeout, self.response.chunk())
                 .await
-                .map_err(|_| self.endpoint.timeout(&format!("sent nothing for {} s", self.stall_timeout.as_secs_f32())))?
+                .map_err(|_| {
+                    self.endpoint.timeout(&format!("sent nothing for {} s", self.stall_timeout.as_secs_f32()))
+                })?
                 .map_err(|error| self.endpoint.broken(error))?;
             let Some(piece) = piece else {
                 // Some servers leave `[DONE]` out; then every choice must have said why it ended.
@@ -160,7 +162,8 @@ impl ChunkStream {
         let only_usage = view.choices.is_empty() && usage.is_some();
         let has_content = view.choices.iter().any(|choice| choice.delta.has_content());
         let first = view.choices.into_iter().find(|choice| choice.index == 0);
-        let (text, finish_reason) = first.map(|choice| (choice.delta.content, choice.finish_reason)).unwrap_or_default();
+        let (text, finish_reason) =
+            first.map(|choice| (choice.delta.content, choice.finish_reason)).unwrap_or_default();
         Ok(Chunk { json: event.data, text, has_content, finish_reason, usage, only_usage })
     }
 }

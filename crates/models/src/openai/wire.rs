@@ -266,7 +266,8 @@ mod tests {
         };
         assert_eq!(usage("null"), None);
         assert_eq!(usage("{}"), Some(TokenUsage::default()));
-        let full = usage(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":5,"x":1}}"#);
+        let full =
+            usage(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":5,"x":1}}"#);
         assert_eq!(full, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 5, output_tokens: 2 }));
         let nulls = usage(r#"{"prompt_tokens":7,"completion_tokens":null,"prompt_tokens_details":null}"#);
         assert_eq!(nulls, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 0, output_tokens: 0 }));

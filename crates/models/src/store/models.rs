@@ -80,8 +80,7 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
 /// Removes the model; `false` when there was none.
 pub(crate) async fn delete(tx: &mut Tx, id: &str) -> Result<bool> {
     let tenant = tx.tenant()?;
-    let deleted =
-        tx.execute("DELETE FROM models WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
+    let deleted = tx.execute("DELETE FROM models WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
     Ok(deleted > 0)
 }
 

@@ -69,9 +69,8 @@ pub(crate) async fn update(
 /// Removes the provider; `false` when there was none.
 pub(crate) async fn delete(tx: &mut Tx, id: ProviderId) -> Result<bool> {
     let tenant = tx.tenant()?;
-    let deleted = tx
-        .execute("DELETE FROM model_providers WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
-        .await?;
+    let deleted =
+        tx.execute("DELETE FROM model_providers WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
     Ok(deleted > 0)
 }
 

@@ -24,7 +24,10 @@ fn models_dir() -> PathBuf {
     let folder = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(default_models_dir).unwrap();
     for model in &Manifest::builtin().unwrap().models {
         if let Err(error) = model.require_files(&folder) {
-            panic!("these tests need the weights of the local models in {}: run `make models` ({error})", folder.display());
+            panic!(
+                "these tests need the weights of the local models in {}: run `make models` ({error})",
+                folder.display()
+            );
         }
     }
     folder
@@ -124,7 +127,8 @@ async fn damaged_weights_are_an_error_and_not_a_crash() {
 async fn models_are_described_and_not_confused() {
     let models = local_models(&settings());
     let listed = models.models();
-    let kinds: Vec<(&str, ModelKind)> = listed.iter().map(|model| (model.entry.id.as_str(), model.entry.kind)).collect();
+    let kinds: Vec<(&str, ModelKind)> =
+        listed.iter().map(|model| (model.entry.id.as_str(), model.entry.kind)).collect();
     assert_eq!(kinds, [(EMBEDDING, ModelKind::Embedding), (CHAT, ModelKind::Chat)]);
     assert!(listed.iter().all(|model| model.state == LocalState::Idle && model.remedy.is_none()));
 

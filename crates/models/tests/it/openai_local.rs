@@ -16,7 +16,8 @@ const CHAT_MODEL: &str = "local/qwen2.5-coder-0.5b-instruct";
 
 async fn setup() -> Setup {
     let test = TestStore::sqlite().await;
-    let folder = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(manifest::default_models_dir).unwrap();
+    let folder =
+        std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(manifest::default_models_dir).unwrap();
     let local = LocalModels::new(&Manifest::builtin().unwrap(), &folder, &LocalSettings::default());
     let models = Models::new(&system(), test.store(), local, ModelsConfig::default()).unwrap();
     let ctx = tenant();
@@ -36,7 +37,8 @@ fn chat(extra: &str) -> String {
 #[tokio::test]
 async fn embeddings_of_a_local_model_in_both_encodings() {
     let setup = setup().await;
-    let texts = r#""model":"local/all-minilm-l6-v2","input":["a cat sits on the mat","a kitten rests on a rug","tax law"]"#;
+    let texts =
+        r#""model":"local/all-minilm-l6-v2","input":["a cat sits on the mat","a kitten rests on a rug","tax law"]"#;
     let response = setup.post("/v1/embeddings", format!("{{{texts}}}")).await;
     assert_eq!(response.status(), 200);
     let call = setup.call(&call_id(&response)).await;
@@ -58,7 +60,8 @@ async fn embeddings_of_a_local_model_in_both_encodings() {
     assert_eq!((call.purpose, call.usage.input_tokens), (Purpose::Api, tokens));
     assert_eq!(call.cost.unwrap().amount_micros, 0);
 
-    let response = setup.post("/v1/embeddings", format!(r#"{{{texts},"encoding_format":"base64","dimensions":384}}"#)).await;
+    let response =
+        setup.post("/v1/embeddings", format!(r#"{{{texts},"encoding_format":"base64","dimensions":384}}"#)).await;
     let answer: Value = response.json().await.unwrap();
     let bytes = STANDARD.decode(answer["data"][2]["embedding"].as_str().unwrap()).unwrap();
     let decoded: Vec<f32> = bytes.chunks(4).map(|number| f32::from_le_bytes(number.try_into().unwrap())).collect();
@@ -99,19 +102,24 @@ async fn a_chat_with_a_local_model_streamed_and_whole() {
     assert_eq!(call.cost.unwrap().amount_micros, 0);
     assert!(!call.streamed);
 
-    let response = setup.post("/v1/chat/completions", chat(r#","stream":true,"stream_options":{"include_usage":true}"#)).await;
+    let response =
+        setup.post("/v1/chat/completions", chat(r#","stream":true,"stream_options":{"include_usage":true}"#)).await;
     assert_eq!(response.status(), 200);
     let id = call_id(&response);
     let text = response.text().await.unwrap();
     let events = data(&text);
     assert_eq!(events.last(), Some(&"[DONE]"));
-    let chunks: Vec<Value> = events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let chunks: Vec<Value> =
+        events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
     assert_eq!(chunks[0]["choices"][0]["delta"], json!({ "role": "assistant", "content": "" }));
     let (last, pieces) = chunks.split_last().unwrap();
     let streamed: String = pieces.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(streamed, content, "the same request with temperature 0 has the same answer");
     for chunk in pieces {
-        assert_eq!((&chunk["object"], &chunk["id"]), (&json!("chat.completion.chunk"), &json!(format!("chatcmpl-{id}"))));
+        assert_eq!(
+            (&chunk["object"], &chunk["id"]),
+            (&json!("chat.completion.chunk"), &json!(format!("chatcmpl-{id}")))
+        );
         assert_eq!(chunk.get("usage"), Some(&Value::Null));
     }
     assert_eq!(pieces.last().unwrap()["choices"][0]["finish_reason"], whole["choices"][0]["finish_reason"]);

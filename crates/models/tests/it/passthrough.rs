@@ -134,7 +134,8 @@ on_each_database! {
 #[tokio::test]
 async fn usage_is_shown_to_a_client_that_asked_for_it() {
     let setup = Setup::new(TestStore::sqlite().await, full_stream()).await;
-    let text = setup.post(CHAT, streamed(r#","stream_options":{"include_usage":true,"other":1}"#)).await.text().await.unwrap();
+    let text =
+        setup.post(CHAT, streamed(r#","stream_options":{"include_usage":true,"other":1}"#)).await.text().await.unwrap();
     let events = data(&text);
     assert_eq!(events.len(), 5, "{text}");
     let last: Value = serde_json::from_str(events[3]).unwrap();
@@ -190,7 +191,8 @@ async fn a_stream_that_is_cut_is_an_error_and_never_a_short_answer() {
 
 #[tokio::test]
 async fn a_stream_without_the_done_marker_is_whole_when_every_choice_has_ended() {
-    let choice = |index: u32, reason: Value| json!({ "choices": [{ "index": index, "delta": {}, "finish_reason": reason }] });
+    let choice =
+        |index: u32, reason: Value| json!({ "choices": [{ "index": index, "delta": {}, "finish_reason": reason }] });
     let whole = Answer::events([choice(0, json!(null)), choice(1, json!("stop")), choice(0, json!("length"))]);
     let setup = Setup::new(TestStore::sqlite().await, whole).await;
     let text = setup.post(CHAT, streamed("")).await.text().await.unwrap();

@@ -1,7 +1,9 @@
 //! Providers and their models as resources.
 
 use plasma_kernel::{Code, PageRequest, Permission, Permissions, ProviderId};
-use plasma_models::{CallFilter, ChatRequest, ChatMessage, ModelKind, NewProvider, ProviderChange, ProviderKind, Purpose, Role};
+use plasma_models::{
+    CallFilter, ChatMessage, ChatRequest, ModelKind, NewProvider, ProviderChange, ProviderKind, Purpose, Role,
+};
 use plasma_testkit::{TestStore, on_each_database, tenant, with_permissions};
 use serde_json::{Value, json};
 

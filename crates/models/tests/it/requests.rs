@@ -59,7 +59,9 @@ async fn without_a_caller_or_the_permission_nothing_is_called() {
     let (router, _) = http::routes().split_for_parts();
     let anonymous = format!("http://{}", listen(router.with_state(setup.models.clone())).await);
     let body = r#"{"model":"acme/chat","messages":[]}"#;
-    let send = |url: String| setup.client.post(format!("{url}{CHAT}")).header("content-type", "application/json").body(body).send();
+    let send = |url: String| {
+        setup.client.post(format!("{url}{CHAT}")).header("content-type", "application/json").body(body).send()
+    };
     let response = send(anonymous).await.unwrap();
     assert_eq!(response.status(), 401);
     assert_eq!(response.json::<Value>().await.unwrap()["error"]["type"], "authentication_error");
@@ -94,7 +96,9 @@ async fn a_model_is_found_by_its_name_with_or_without_encoded_slashes() {
 async fn a_local_model_without_weights_says_so_and_refuses_what_it_cannot_honor() {
     let setup = setup().await;
     let chat = |extra: &str| {
-        format!(r#"{{"model":"local/qwen2.5-coder-0.5b-instruct","messages":[{{"role":"user","content":"hi"}}]{extra}}}"#)
+        format!(
+            r#"{{"model":"local/qwen2.5-coder-0.5b-instruct","messages":[{{"role":"user","content":"hi"}}]{extra}}}"#
+        )
     };
     for extra in ["", r#","stream":true"#] {
         let response = setup.post(CHAT, chat(extra)).await;

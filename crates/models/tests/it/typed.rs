@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use plasma_kernel::{Code, Permission, Permissions};
 use plasma_models::{
-    CallStatus, ChatDone, ChatEvent, ChatMessage, ChatRequest, EmbedRequest, ModelKind, NewModel, Priority, Purpose, Role,
+    CallStatus, ChatDone, ChatEvent, ChatMessage, ChatRequest, EmbedRequest, ModelKind, NewModel, Priority, Purpose,
+    Role,
 };
 use plasma_testkit::{TestStore, on_each_database, with_permissions};
 use serde_json::{Value, json};
@@ -31,9 +32,13 @@ fn embed(inputs: &[&str]) -> EmbedRequest {
 }
 
 fn embeddings(vectors: &[(usize, &[f32])]) -> Answer {
-    let data: Vec<Value> =
-        vectors.iter().map(|(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector })).collect();
-    Answer::json(json!({ "object": "list", "data": data, "model": "x", "usage": { "prompt_tokens": 6, "total_tokens": 6 } }))
+    let data: Vec<Value> = vectors
+        .iter()
+        .map(|(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector }))
+        .collect();
+    Answer::json(
+        json!({ "object": "list", "data": data, "model": "x", "usage": { "prompt_tokens": 6, "total_tokens": 6 } }),
+    )
 }
 
 async fn chat(setup: &Setup, request: ChatRequest) -> (String, ChatDone) {

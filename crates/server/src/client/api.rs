@@ -23,11 +23,9 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(server: &ServerArgs) -> Result<Self> {
-        let api_key = server
-            .api_key
-            .clone()
-            .filter(|key| !key.is_empty())
-            .ok_or_else(|| anyhow!("no API key: set PLASMA_API_KEY (make a key in the dashboard under Settings, API keys)"))?;
+        let api_key = server.api_key.clone().filter(|key| !key.is_empty()).ok_or_else(|| {
+            anyhow!("no API key: set PLASMA_API_KEY (make a key in the dashboard under Settings, API keys)")
+        })?;
         if !matches!(server.url.scheme(), "http" | "https") {
             bail!("--url must start with http:// or https://");
         }
@@ -44,7 +42,10 @@ impl Api {
     /// A request for the path whose segments are given; they are encoded.
     pub(super) fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder> {
         let mut url = self.base.clone();
-        url.path_segments_mut().map_err(|()| anyhow!("--url is not a server's address"))?.pop_if_empty().extend(segments);
+        url.path_segments_mut()
+            .map_err(|()| anyhow!("--url is not a server's address"))?
+            .pop_if_empty()
+            .extend(segments);
         Ok(self.http.request(method, url).bearer_auth(&self.api_key))
     }
 
@@ -54,8 +55,13 @@ impl Api {
         let mut cursor: Option<String> = None;
         loop {
             let mut url = self.base.clone();
-            url.path_segments_mut().map_err(|()| anyhow!("--url is not a server's address"))?.pop_if_empty().extend(segments);
-            url.query_pairs_mut().append_pair("limit", "200").extend_pairs(cursor.iter().map(|cursor| ("cursor", cursor)));
+            url.path_segments_mut()
+                .map_err(|()| anyhow!("--url is not a server's address"))?
+                .pop_if_empty()
+                .extend(segments);
+            url.query_pairs_mut()
+                .append_pair("limit", "200")
+                .extend_pairs(cursor.iter().map(|cursor| ("cursor", cursor)));
             let response = self.send(|api| Ok(api.http.get(url.clone()).bearer_auth(&api.api_key))).await?;
             let page: Value = response.json().await.context(UNEXPECTED)?;
             rows.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());

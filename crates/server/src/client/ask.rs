@@ -191,7 +191,10 @@ impl EventReader {
             let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
             let block = String::from_utf8_lossy(&block);
             let field = |name: &str| {
-                block.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.strip_prefix(' ').unwrap_or(value))
+                block
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .map(|value| value.strip_prefix(' ').unwrap_or(value))
             };
             // A block of comments only keeps the connection alive.
             let (Some(name), Some(data)) = (field("event:"), field("data:")) else { continue };

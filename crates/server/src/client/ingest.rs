@@ -124,7 +124,8 @@ async fn upload(api: &Api, collection: &str, file: &Path, metadata: Option<&Valu
     if size > FILE_BYTES_MAX {
         bail!("the file has {size} bytes; no server takes more than {FILE_BYTES_MAX}");
     }
-    let bytes = bytes::Bytes::from(tokio::fs::read(file).await.with_context(|| format!("cannot read {}", file.display()))?);
+    let bytes =
+        bytes::Bytes::from(tokio::fs::read(file).await.with_context(|| format!("cannot read {}", file.display()))?);
     let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let response = api
         .send(|api| {
@@ -163,7 +164,8 @@ async fn wait(
         let mut any_finished = false;
         for _ in 0..waiting.len().min(POLLED_DOCUMENTS) {
             let Some(document) = waiting.pop_front() else { break };
-            let id = document.get("id").and_then(Value::as_str).ok_or_else(|| anyhow!("a document has no id"))?.to_owned();
+            let id =
+                document.get("id").and_then(Value::as_str).ok_or_else(|| anyhow!("a document has no id"))?.to_owned();
             let document: Value =
                 api.json(Method::GET, &["api", "v1", "collections", collection, "documents", &id], None).await?;
             match state_of(&document) {

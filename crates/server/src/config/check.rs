@@ -17,7 +17,9 @@ pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
                 // Underscores are only for the eye.
                 let digits = number.as_str().replace('_', "");
                 let parsed = i64::from_str_radix(&digits, number.radix());
-                parsed.map_err(|_| format!("must be a whole number, got {digits}")).and_then(|number| whole(kind, number))
+                parsed
+                    .map_err(|_| format!("must be a whole number, got {digits}"))
+                    .and_then(|number| whole(kind, number))
             }
             _ => mismatch("a whole number"),
         },
@@ -55,7 +57,9 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
         },
         Kind::Url(schemes) => url(schemes, text),
         Kind::Choice(choices) if choices.contains(&text) => Ok(Value::String(text.to_owned())),
-        Kind::Choice(choices) => Err(format!("must be {}{}", choices.join(" or "), suggestion(text, choices.iter().copied()))),
+        Kind::Choice(choices) => {
+            Err(format!("must be {}{}", choices.join(" or "), suggestion(text, choices.iter().copied())))
+        }
         Kind::Words(known) => words(known, text.split(',').map(str::trim)),
         Kind::Whole { .. } => match text.trim().parse() {
             Ok(number) => whole(kind, number),
@@ -68,7 +72,10 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
         },
         Kind::LogFilter => match EnvFilter::try_new(text) {
             Ok(_) => Ok(Value::String(text.to_owned())),
-            Err(_) => Err("must be error, warn, info, debug, trace, or directives such as warn,plasma_models=debug".to_owned()),
+            Err(_) => {
+                Err("must be error, warn, info, debug, trace, or directives such as warn,plasma_models=debug"
+                    .to_owned())
+            }
         },
     }
 }

@@ -74,9 +74,10 @@ impl Layers {
             None if Path::new("plasma.toml").exists() => layers.add_file(Path::new("plasma.toml")),
             None => {}
         }
-        layers.add_environment(env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        }));
+        layers.add_environment(
+            env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))),
+        );
         layers.add_flags(flags);
         layers
     }
@@ -89,8 +90,7 @@ impl Layers {
         if !self.mistakes.is_empty() {
             return Err(self.mistakes);
         }
-        let table: Table =
-            self.values.iter().map(|(key, (value, _))| ((*key).to_owned(), value.clone())).collect();
+        let table: Table = self.values.iter().map(|(key, (value, _))| ((*key).to_owned(), value.clone())).collect();
         // The table of settings and the struct agree, as a test proves; this names the rest.
         let config = Config::deserialize(table)
             .map_err(|error| vec![Mistake { place: "configuration".to_owned(), what: error.message().to_owned() }])?;
@@ -119,7 +119,8 @@ impl Layers {
         match value {
             Ok(value) => drop(self.values.insert(setting.key, (value, source))),
             Err(what) => {
-                let named = if matches!(source, Source::File(..)) { format!("`{}` ", setting.key) } else { String::new() };
+                let named =
+                    if matches!(source, Source::File(..)) { format!("`{}` ", setting.key) } else { String::new() };
                 self.mistake(source, format!("{named}{what}"));
             }
         }
@@ -254,8 +255,7 @@ mod tests {
     fn the_later_layer_wins_and_is_named() {
         let file = "listen = \"127.0.0.1:1\"\nconcurrency_max = 7";
         let environment = [("PLASMA_LISTEN", "127.0.0.1:2"), ("PLASMA_CONCURRENCY_MAX", "8")];
-        let (config, layers) =
-            layers(file, &environment, &[("listen", "127.0.0.1:3".to_owned())]).finish().unwrap();
+        let (config, layers) = layers(file, &environment, &[("listen", "127.0.0.1:3".to_owned())]).finish().unwrap();
         assert_eq!(config.listen.port(), 3);
         assert_eq!(config.concurrency_max, 8);
         assert_eq!(layers.get("listen").unwrap().1, Source::Flag("listen".to_owned()));
@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_its_place() {
-        let file = "lisen = \"127.0.0.1:1\"\nconcurrency_max = \"many\"\nrequest_timeout_ms = 5\nowner_email = \"a@b\"\n";
+        let file =
+            "lisen = \"127.0.0.1:1\"\nconcurrency_max = \"many\"\nrequest_timeout_ms = 5\nowner_email = \"a@b\"\n";
         let environment = [
             ("PLASMA_LOG_FORMAT", "jsno"),
             ("PLASMA_DATABASE_URL", "mysql://user:hunter2@host/x"),

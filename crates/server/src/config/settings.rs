@@ -78,7 +78,12 @@ const fn whole(min: i64, max: i64, unit: &'static str) -> Kind {
 
 /// Every setting, in the order in which people read them.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("listen", Kind::Address, Some("127.0.0.1:8080"), "Address and port to listen on; port 0 takes a free one"),
+    Setting::new(
+        "listen",
+        Kind::Address,
+        Some("127.0.0.1:8080"),
+        "Address and port to listen on; port 0 takes a free one",
+    ),
     Setting::new(
         "secure_cookies",
         Kind::Flag,
@@ -184,8 +189,13 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "OpenTelemetry collector that receives traces (OTLP over HTTP), as in http://127.0.0.1:4318",
     ),
-    Setting::new("owner_email", Kind::Text, None, "E-mail address of the installation's owner, used at the first start")
-        .environment_only(),
+    Setting::new(
+        "owner_email",
+        Kind::Text,
+        None,
+        "E-mail address of the installation's owner, used at the first start",
+    )
+    .environment_only(),
     Setting::new(
         "owner_password",
         Kind::Text,

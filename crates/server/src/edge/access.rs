@@ -124,11 +124,10 @@ fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> 
 
 fn access_of(path: &str, operation: &path::Operation) -> Result<Access> {
     let name = operation.operation_id.as_deref().unwrap_or(path);
-    let said = operation
-        .extensions
-        .as_ref()
-        .and_then(|extensions| extensions.get("x-permission")?.as_str())
-        .ok_or_else(|| Error::internal(format!("the operation {name} does not say who may call it (x-permission)")))?;
+    let said =
+        operation.extensions.as_ref().and_then(|extensions| extensions.get("x-permission")?.as_str()).ok_or_else(
+            || Error::internal(format!("the operation {name} does not say who may call it (x-permission)")),
+        )?;
     match said {
         "none" if WATCHED.contains(&path) => Ok(Access::Watch),
         "none" => Ok(Access::Public),

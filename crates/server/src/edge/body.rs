@@ -25,16 +25,17 @@ pub(super) fn bounded(request: Request, bytes_max: usize) -> Result<Request> {
     if request.body().is_end_stream() {
         return Ok(request);
     }
-    let stated = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let stated =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(bytes) = stated
         && bytes > bytes_max as u64
     {
         tokio::spawn(drain(request.into_body()));
-        return Err(Error::too_large("body", format!("the request body has {bytes} bytes; this route accepts {bytes_max}"))
-            .remedy("send less at once, or raise the limit in the server's configuration (…_body_bytes_max)"));
+        return Err(Error::too_large(
+            "body",
+            format!("the request body has {bytes} bytes; this route accepts {bytes_max}"),
+        )
+        .remedy("send less at once, or raise the limit in the server's configuration (…_body_bytes_max)"));
     }
     Ok(request.map(|body| Body::new(Limited::new(TimeoutBody::new(SILENCE_MAX, body), bytes_max))))
 }

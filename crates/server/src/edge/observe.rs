@@ -84,17 +84,19 @@ impl Extractor for Headers<'_> {
 
 /// The span in which the request is worked on: every log line of its work names the request. Path parameters are ids; the
 /// query is left out, it may hold what people search for.
-pub(super) fn span(arrival: &Arrival, request: &Request, tracing: bool) -> Span {
+pub(super) fn span(arrival: &Arrival, request: &Request) -> Span {
     let span = tracing::info_span!(
         "request",
         otel.name = tracing::field::Empty,
-        otel.kind = "server",
+        otel.kind = tracing::field::Empty,
         request_id = %arrival.id,
         method = %request.method(),
         path = arrival.path,
-        status = tracing::field::Empty,
+        http.response.status_code = tracing::field::Empty,
     );
-    if tracing {
+    // For the collector only; log lines have their own.
+    if arrival.traced {
+        span.record("otel.kind", "server");
         span.record("otel.name", format!("{} {}", request.method(), arrival.operation.template));
         let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
         // Without a valid `traceparent` the context is empty, and the trace begins here.
@@ -109,7 +111,9 @@ pub(super) fn answered(span: &Span, arrival: &Arrival, tenant: Option<TenantId>,
     let took = arrival.started.elapsed();
     let status = response.status();
     arrival.operation.meters.record(status, took);
-    span.record("status", status.as_u16());
+    if arrival.traced {
+        span.record("http.response.status_code", status.as_u16());
+    }
     let route = &*arrival.operation.template;
     let duration_ms = (took.as_secs_f64() * 100_000.0).round() / 100.0;
     let tenant = tenant.map(tracing::field::display);

@@ -33,18 +33,63 @@ fn catalogue() -> &'static [Reason] {
 
 /// What a class of failure means, and what to do about it.
 const CODES: &[(&str, u16, &str, &str)] = &[
-    ("invalid", 400, "The request is wrong.", "Correct the field that the answer names; sending the same again will not help."),
-    ("unauthenticated", 401, "There are no valid credentials.", "Log in, or send an API key that is neither expired nor revoked."),
-    ("over_budget", 402, "A budget is used up.", "Wait for the next period, or ask an administrator to raise the budget."),
-    ("forbidden", 403, "The credentials do not allow it.", "Ask an administrator of your workspace for a role that has the permission."),
-    ("not_found", 404, "There is no such thing in your workspace.", "Check the id; it may have been deleted, or belong to another workspace."),
-    ("conflict", 409, "The present state does not allow it.", "Look at the thing again and decide anew; somebody may have changed it."),
+    (
+        "invalid",
+        400,
+        "The request is wrong.",
+        "Correct the field that the answer names; sending the same again will not help.",
+    ),
+    (
+        "unauthenticated",
+        401,
+        "There are no valid credentials.",
+        "Log in, or send an API key that is neither expired nor revoked.",
+    ),
+    (
+        "over_budget",
+        402,
+        "A budget is used up.",
+        "Wait for the next period, or ask an administrator to raise the budget.",
+    ),
+    (
+        "forbidden",
+        403,
+        "The credentials do not allow it.",
+        "Ask an administrator of your workspace for a role that has the permission.",
+    ),
+    (
+        "not_found",
+        404,
+        "There is no such thing in your workspace.",
+        "Check the id; it may have been deleted, or belong to another workspace.",
+    ),
+    (
+        "conflict",
+        409,
+        "The present state does not allow it.",
+        "Look at the thing again and decide anew; somebody may have changed it.",
+    ),
     ("gone", 410, "It existed and was removed.", "Use another; it does not come back."),
-    ("too_large", 413, "It is over a limit of size, depth or number.", "Send less at once; the answer names the limit."),
+    (
+        "too_large",
+        413,
+        "It is over a limit of size, depth or number.",
+        "Send less at once; the answer names the limit.",
+    ),
     ("rate_limited", 429, "Too many requests.", "Come back after the time in the header Retry-After."),
-    ("internal", 500, "Something went wrong on the server's side.", "Tell whoever runs the server the request's id: the log has the details."),
+    (
+        "internal",
+        500,
+        "Something went wrong on the server's side.",
+        "Tell whoever runs the server the request's id: the log has the details.",
+    ),
     ("upstream", 502, "Another system that was called failed.", "Try again; if it lasts, look at that system."),
-    ("unavailable", 503, "Something that is needed is absent or not ready.", "Do what the answer's remedy says, or come back later."),
+    (
+        "unavailable",
+        503,
+        "Something that is needed is absent or not ready.",
+        "Do what the answer's remedy says, or come back later.",
+    ),
     ("timeout", 504, "It took longer than allowed.", "Try again, or ask for less at once."),
 ];
 

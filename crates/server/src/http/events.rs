@@ -144,8 +144,9 @@ async fn forward(
     let mut tx = store.read(ctx).await?;
     let mut position = match &page.cursor {
         None => tx.event_position(after).await?,
-        Some(cursor) => EventPosition::from_text(cursor)
-            .ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))?,
+        Some(cursor) => {
+            EventPosition::from_text(cursor).ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))?
+        }
     };
     let limit = page.limit as usize;
     let mut found: Vec<Event> = Vec::new();

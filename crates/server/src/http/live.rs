@@ -71,7 +71,9 @@ enum ClientMessage {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerMessage<'a> {
-    Event { event: EventBody },
+    Event {
+        event: EventBody,
+    },
     Progress {
         document_id: String,
         collection_id: String,
@@ -81,9 +83,13 @@ enum ServerMessage<'a> {
         seconds_left: Option<u64>,
     },
     /// Everything before is sent; `head` is the id to resume from.
-    Ready { head: Option<EventId> },
+    Ready {
+        head: Option<EventId>,
+    },
     /// Why the connection is about to be closed.
-    Error { error: ProblemBody },
+    Error {
+        error: ProblemBody,
+    },
 }
 
 /// Watch events live (WebSocket)
@@ -113,7 +119,8 @@ pub(crate) async fn watch_live(
 ) -> Result<Response, Problem> {
     ctx.require(Permission::EventsRead)?;
     let upgrade = upgrade.map_err(|_| {
-        Error::invalid("upgrade", "this route speaks WebSocket").remedy("connect with a WebSocket client (ws:// or wss://)")
+        Error::invalid("upgrade", "this route speaks WebSocket")
+            .remedy("connect with a WebSocket client (ws:// or wss://)")
     })?;
     check_websocket_origin(&headers)?;
     let token = extensions.get::<Token>().cloned().ok_or_else(|| Error::internal("a caller without a token"))?;
@@ -356,7 +363,9 @@ impl Session {
                 Err(end(close::FORBIDDEN, "the permission events:read was taken away"))
             }
             Ok(_) => Ok(()),
-            Err(error) if error.code() == Code::Unauthenticated => Err(end(close::SESSION_ENDED, "the session has ended")),
+            Err(error) if error.code() == Code::Unauthenticated => {
+                Err(end(close::SESSION_ENDED, "the session has ended"))
+            }
             // The database does not answer; the next check decides.
             Err(_) => Ok(()),
         }

@@ -81,10 +81,16 @@ pub(crate) async fn get_readiness(State(system): State<System>) -> Response {
         Ok(Ok(())) => Check {
             name: "database",
             ok: true,
-            detail: format!("{} answered in {:.1} ms", system.store().dialect().as_str(), begun.elapsed().as_secs_f64() * 1e3),
+            detail: format!(
+                "{} answered in {:.1} ms",
+                system.store().dialect().as_str(),
+                begun.elapsed().as_secs_f64() * 1e3
+            ),
         },
         Ok(Err(error)) => Check { name: "database", ok: false, detail: error.to_string() },
-        Err(_) => Check { name: "database", ok: false, detail: "no answer within 2 s; check the database server".to_owned() },
+        Err(_) => {
+            Check { name: "database", ok: false, detail: "no answer within 2 s; check the database server".to_owned() }
+        }
     };
     let stopping = system.is_stopping();
     let running = Check {
@@ -126,7 +132,8 @@ pub(crate) async fn get_metrics(
     headers: HeaderMap,
     extensions: Extensions,
 ) -> Result<Response, Problem> {
-    let from_here = extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback());
+    let from_here =
+        extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback());
     // Behind a proxy on this machine everybody seems to be here.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     if !from_here || forwarded {

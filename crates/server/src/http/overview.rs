@@ -41,10 +41,7 @@ pub(crate) struct Overview {
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
-pub(crate) async fn get_overview(
-    State(system): State<System>,
-    Caller(ctx): Caller,
-) -> Result<Json<Overview>, Problem> {
+pub(crate) async fn get_overview(State(system): State<System>, Caller(ctx): Caller) -> Result<Json<Overview>, Problem> {
     let parts = system.parts();
     let knowledge = parts.knowledge.counts(&ctx).await?;
     let jobs = plasma_workflows::job_counts(&ctx, &parts.store).await?;

@@ -21,7 +21,8 @@ fn printed(output: &Output) -> String {
 #[test]
 fn config_check_names_every_mistake_and_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("plasma.toml"), "lisen = \"127.0.0.1:1\"\n\nconcurrency_max = 0\nlog_format = 3\n").unwrap();
+    fs::write(folder.path().join("plasma.toml"), "lisen = \"127.0.0.1:1\"\n\nconcurrency_max = 0\nlog_format = 3\n")
+        .unwrap();
     let settings = [("PLASMA_REQUEST_TIMEOUT_MS", "soon")];
     for command in [["config", "check"].as_slice(), &["config", "show"], &["serve"]] {
         let output = run(folder.path(), &[command, &["--listen", "nowhere"]].concat(), &settings);
@@ -47,8 +48,11 @@ fn config_check_names_every_mistake_and_ends_with_2() {
 fn a_good_configuration_passes_and_secrets_stay_hidden() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("plasma.toml"), "concurrency_max = 1_000\nroles = [\"api\", \"worker\"]\n").unwrap();
-    let settings =
-        [("PLASMA_DATABASE_URL", "postgres://u:hunter2@h/d"), ("PLASMA_OWNER_EMAIL", "a@b.example"), ("PLASMA_OWNER_PASSWORD", "hunter3")];
+    let settings = [
+        ("PLASMA_DATABASE_URL", "postgres://u:hunter2@h/d"),
+        ("PLASMA_OWNER_EMAIL", "a@b.example"),
+        ("PLASMA_OWNER_PASSWORD", "hunter3"),
+    ];
     assert_eq!(run(folder.path(), &["config", "check"], &settings).status.code(), Some(0));
     let output = run(folder.path(), &["config", "show", "--log-level", "debug"], &settings);
     let shown = printed(&output);
@@ -153,7 +157,8 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
 #[test]
 fn a_client_without_server_or_key_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let nobody = run(folder.path(), &["search", "-c", "a", "b", "--url", "http://127.0.0.1:9"], &[("PLASMA_API_KEY", KEY)]);
+    let nobody =
+        run(folder.path(), &["search", "-c", "a", "b", "--url", "http://127.0.0.1:9"], &[("PLASMA_API_KEY", KEY)]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(errors(&nobody).contains("plasma serve"), "{}", errors(&nobody));
     let no_key = run(folder.path(), &["search", "-c", "a", "b"], &[]);

@@ -15,7 +15,10 @@ async fn the_dashboard_is_served_with_its_policy() {
         return;
     }
     let page = server.request(Method::GET, "/").send().await.unwrap();
-    assert_eq!((page.status().as_u16(), page.headers()[header::CONTENT_TYPE].to_str().unwrap()), (200, "text/html; charset=utf-8"));
+    assert_eq!(
+        (page.status().as_u16(), page.headers()[header::CONTENT_TYPE].to_str().unwrap()),
+        (200, "text/html; charset=utf-8")
+    );
     assert_eq!(page.headers()[header::CACHE_CONTROL], "no-cache");
     let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("'unsafe-eval'"), "{policy}");
@@ -26,8 +29,10 @@ async fn the_dashboard_is_served_with_its_policy() {
     let known = server.request(Method::GET, "/").header(header::IF_NONE_MATCH, etag).send().await.unwrap();
     assert_eq!(known.status(), 304);
     // A script that the page names may be kept for ever.
-    let script = html.split("src=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.starts_with("/_next/static/"));
-    let script = server.request(Method::GET, script.unwrap()).header(header::ACCEPT_ENCODING, "br").send().await.unwrap();
+    let script =
+        html.split("src=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.starts_with("/_next/static/"));
+    let script =
+        server.request(Method::GET, script.unwrap()).header(header::ACCEPT_ENCODING, "br").send().await.unwrap();
     assert_eq!(script.status(), 200);
     assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
     assert!(script.headers()[header::CONTENT_TYPE].to_str().unwrap().contains("javascript"));
@@ -35,7 +40,10 @@ async fn the_dashboard_is_served_with_its_policy() {
     let login = server.request(Method::GET, "/login/").send().await.unwrap();
     assert_eq!(login.status(), 200);
     let missing = server.request(Method::GET, "/no/such/page").send().await.unwrap();
-    assert_eq!((missing.status().as_u16(), missing.headers()[header::CONTENT_TYPE].to_str().unwrap()), (404, "text/html; charset=utf-8"));
+    assert_eq!(
+        (missing.status().as_u16(), missing.headers()[header::CONTENT_TYPE].to_str().unwrap()),
+        (404, "text/html; charset=utf-8")
+    );
     problem(server.request(Method::POST, "/login/").header("origin", &server.url), 405).await;
     let escape = server.request(Method::GET, "/..%2f..%2fCargo.toml").send().await.unwrap();
     assert_eq!(escape.status(), 404);

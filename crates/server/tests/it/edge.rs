@@ -54,7 +54,8 @@ async fn cookies_work_only_from_the_own_pages() {
     let response = server.request(Method::POST, "/api/v1/auth/login").json(&login).send().await.unwrap();
     let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let create = |headers: &[(&'static str, &str)]| {
-        let request = server.request(Method::POST, "/api/v1/collections").header("cookie", &cookie).json(&json!({"name": "c"}));
+        let request =
+            server.request(Method::POST, "/api/v1/collections").header("cookie", &cookie).json(&json!({"name": "c"}));
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     };
     let read = server.request(Method::GET, "/api/v1/me").header("cookie", &cookie).send().await.unwrap();
@@ -64,7 +65,8 @@ async fn cookies_work_only_from_the_own_pages() {
     assert_eq!(problem(create(&[("sec-fetch-site", "cross-site")]), 403).await["reason"], "cross_origin");
     assert_eq!(create(&[("origin", &server.url)]).send().await.unwrap().status(), 201);
     // Nobody is logged in by another site either, and a stale cookie keeps nobody from the login.
-    let forged = server.request(Method::POST, "/api/v1/auth/login").header("origin", "https://evil.example").json(&login);
+    let forged =
+        server.request(Method::POST, "/api/v1/auth/login").header("origin", "https://evil.example").json(&login);
     assert_eq!(problem(forged, 403).await["reason"], "cross_origin");
     let stale = server
         .request(Method::POST, "/api/v1/auth/login")
@@ -83,7 +85,11 @@ async fn operators_see_health_metrics_and_the_overview() {
     assert_eq!(ready["status"], "ready", "{ready}");
     server.create_collection("counted").await;
     let overview = server.get("/api/v1/overview").await;
-    assert_eq!((overview["collections"].as_u64(), overview["database"].as_str()), (Some(1), Some("sqlite")), "{overview}");
+    assert_eq!(
+        (overview["collections"].as_u64(), overview["database"].as_str()),
+        (Some(1), Some("sqlite")),
+        "{overview}"
+    );
     let metrics = server.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
     for expected in [
         "plasma_http_requests_total{route=\"/api/v1/collections\",method=\"POST\",status=\"201\"} 1",
@@ -175,7 +181,9 @@ async fn slow_and_broken_clients_do_no_harm() {
         silent.push(client);
     }
     assert_eq!(server.owner(Method::GET, "/api/v1/me").send().await.unwrap().status(), 200);
-    for nonsense in [b"\x16\x03\x01\x02\x00\x01\x00".as_slice(), b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"] {
+    for nonsense in
+        [b"\x16\x03\x01\x02\x00\x01\x00".as_slice(), b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n"]
+    {
         let mut client = TcpStream::connect(&address).await.unwrap();
         client.write_all(nonsense).await.unwrap();
         let mut answer = Vec::new();

@@ -152,7 +152,8 @@ impl Plasma {
         let mut rows = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.get(&format!("{path}{}limit=200{cursor}", if path.contains('?') { '&' } else { '?' })).await;
+            let page =
+                self.get(&format!("{path}{}limit=200{cursor}", if path.contains('?') { '&' } else { '?' })).await;
             rows.extend(page["data"].as_array().unwrap().iter().cloned());
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),

@@ -70,7 +70,10 @@ async fn hostile_files_fail_with_a_reason() {
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("bomb.docx", bomb),
         ("truncated.docx", truncated_docx),
-        ("broken.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF".to_vec()),
+        (
+            "broken.pdf",
+            b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF".to_vec(),
+        ),
         ("empty.txt", Vec::new()),
         ("program.txt", [b"\x7fELF\x02\x01\x01\x00".as_slice(), &[0; 4096]].concat()),
         ("picture.png", [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 4096]].concat()),
@@ -132,7 +135,11 @@ async fn hostile_json_is_refused_with_its_place() {
     assert_eq!(refused.json::<Value>().await.unwrap()["field"], "query");
     let deep = format!("{{\"collection\":\"{collection}\",\"query\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(problem(search(deep), 400).await["code"], "invalid");
-    let filter = format!("{{\"collection\":\"json\",\"query\":\"a\",\"filter\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    let filter = format!(
+        "{{\"collection\":\"json\",\"query\":\"a\",\"filter\":{}1{}}}",
+        "{\"a\":".repeat(10_000),
+        "}".repeat(10_000)
+    );
     assert_eq!(problem(search(filter), 400).await["code"], "invalid");
     let unknown = json!({"collection": collection, "query": "a", "colour": "red"}).to_string();
     assert_eq!(problem(search(unknown), 400).await["field"], "colour");

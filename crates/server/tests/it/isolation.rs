@@ -52,11 +52,13 @@ impl Things {
         let id = |value: Value| value["id"].as_str().unwrap().to_owned();
         let collection = server.create_collection("secrets").await;
         let document = server.add_text(&collection, "The vault", "The vault opens with the word marzipan.").await;
-        let content = id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
+        let content =
+            id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
         let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
         let user = id(server.post("/api/v1/users", user).await);
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
-        let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://models.example/v1", "api_key": "sk-secret"});
+        let provider =
+            json!({"name": "acme", "kind": "openai", "base_url": "https://models.example/v1", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);
@@ -157,7 +159,8 @@ async fn call(server: &Plasma, operation: &Operation, path: &str, body: Option<&
     assert!(headers.contains_key("x-request-id"), "{} {path}", operation.method);
     let text = response.text().await.unwrap();
     if status.is_client_error() || status.is_server_error() {
-        let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} answered {status} with {text}"));
+        let body: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} answered {status} with {text}"));
         if path.starts_with("/v1/") {
             assert!(body["error"]["message"].is_string() && body["error"]["type"].is_string(), "{path}: {text}");
         } else if headers["content-type"] == "application/problem+json" {
@@ -281,7 +284,11 @@ async fn every_operation_describes_itself() {
         assert!(ids.insert(operation.id.clone()), "two operations are called {}", operation.id);
         assert!(description["summary"].is_string(), "{} has no summary", operation.id);
         for tag in description["tags"].as_array().unwrap() {
-            assert!(tags.contains(tag.as_str().unwrap()), "{} has the tag {tag}, which openapi.rs does not describe", operation.id);
+            assert!(
+                tags.contains(tag.as_str().unwrap()),
+                "{} has the tag {tag}, which openapi.rs does not describe",
+                operation.id
+            );
         }
         let responses = description["responses"].as_object().unwrap();
         let fails = responses.iter().any(|(status, _)| status == "default" || status.starts_with(['4', '5']));

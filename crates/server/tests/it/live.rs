@@ -44,7 +44,8 @@ impl Live {
     /// The next message, or why the connection was closed.
     async fn next(&mut self) -> Result<Value, Option<CloseFrame>> {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(45), self.socket.next()).await.expect("nothing came");
+            let message =
+                tokio::time::timeout(Duration::from_secs(45), self.socket.next()).await.expect("nothing came");
             match message {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(frame))) => return Err(frame),
@@ -161,7 +162,8 @@ async fn ingestion_shows_its_progress() {
     let collection = server.create_collection("progress").await;
     let mut live = Live::subscribe(&server, &["knowledge.*"], None).await;
     live.replayed().await;
-    let text = (0..400).map(|number| format!("# Part {number}\n\nThis part tells of the number {number} at length.\n\n"));
+    let text =
+        (0..400).map(|number| format!("# Part {number}\n\nThis part tells of the number {number} at length.\n\n"));
     let body = json!({"title": "Long", "markdown": text.collect::<String>()});
     let document = server.post(&format!("/api/v1/collections/{collection}/documents"), body).await;
     let mut progress = 0;
@@ -201,7 +203,11 @@ async fn only_the_own_tenant_is_heard() {
     let foreign = server.all("/api/v1/events?type=knowledge.*").await[0]["id"].clone();
     live.say(&json!({"type": "subscribe", "topics": ["*"], "after": foreign})).await;
     let told = live.next().await.unwrap();
-    assert_eq!((told["type"].as_str(), told["error"]["reason"].as_str()), (Some("error"), Some("event_not_found")), "{told}");
+    assert_eq!(
+        (told["type"].as_str(), told["error"]["reason"].as_str()),
+        (Some("error"), Some("event_not_found")),
+        "{told}"
+    );
     assert_eq!(u16::from(live.next().await.unwrap_err().unwrap().code), 4404);
 }
 

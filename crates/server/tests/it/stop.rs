@@ -39,7 +39,8 @@ async fn a_request_that_runs_is_answered_and_new_ones_are_refused() {
     let (sender, receiver) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
     let body = reqwest::Body::wrap_stream(receiver);
     sender.unbounded_send(Ok(b"{\"name\": \"late".to_vec())).unwrap();
-    let request = server.owner(Method::POST, "/api/v1/collections").header("content-type", "application/json").body(body);
+    let request =
+        server.owner(Method::POST, "/api/v1/collections").header("content-type", "application/json").body(body);
     let running = tokio::spawn(request.send());
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.signal("-TERM");

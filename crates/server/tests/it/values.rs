@@ -9,7 +9,9 @@ pub fn of(specification: &Value, schema: &Value) -> Value {
         return of(specification, target);
     }
     for choice in ["oneOf", "anyOf"] {
-        if let Some(first) = schema[choice].as_array().and_then(|choices| choices.iter().find(|one| one["type"] != "null")) {
+        if let Some(first) =
+            schema[choice].as_array().and_then(|choices| choices.iter().find(|one| one["type"] != "null"))
+        {
             return of(specification, first);
         }
     }
@@ -51,7 +53,9 @@ fn object(specification: &Value, schema: &Value) -> Value {
 
 fn text(schema: &Value) -> Value {
     // Ids have a pattern such as ^col_[0-9a-hjkmnp-tv-z]{26}$.
-    if let Some((prefix, _)) = schema["pattern"].as_str().and_then(|pattern| pattern.trim_start_matches('^').split_once('_')) {
+    if let Some((prefix, _)) =
+        schema["pattern"].as_str().and_then(|pattern| pattern.trim_start_matches('^').split_once('_'))
+    {
         return json!(format!("{prefix}_{}", "0".repeat(26)));
     }
     match schema["format"].as_str() {

@@ -27,7 +27,17 @@ const ARROWS: &[(&str, bool, &[&str])] = &[
     (
         "server",
         true,
-        &["analytics", "content", "governance", "identity", "integrations", "knowledge", "learning", "models", "plugins"],
+        &[
+            "analytics",
+            "content",
+            "governance",
+            "identity",
+            "integrations",
+            "knowledge",
+            "learning",
+            "models",
+            "plugins",
+        ],
     ),
     ("testkit", false, &["kernel", "store"]),
     ("xtask", false, &[]),
@@ -40,16 +50,23 @@ pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
             continue;
         };
         let Some((_, on_base, more)) = ARROWS.iter().find(|(known, ..)| *known == name) else {
-            findings.push(Finding::of(source, "the crate is not in the design's drawing: draw it, then add it to tidy/arrows.rs"));
+            findings.push(Finding::of(
+                source,
+                "the crate is not in the design's drawing: draw it, then add it to tidy/arrows.rs",
+            ));
             continue;
         };
         let manifest: Table = source.text.parse().with_context(|| source.path.clone())?;
         for (section, is_test) in [("dependencies", false), ("build-dependencies", false), ("dev-dependencies", true)] {
             let used = manifest.get(section).and_then(|section| section.as_table()).into_iter().flat_map(Table::keys);
             for used in used.filter_map(|used| used.strip_prefix("plasma-")) {
-                let allowed = (*on_base && BASE.contains(&used)) || more.contains(&used) || (is_test && used == "testkit");
+                let allowed =
+                    (*on_base && BASE.contains(&used)) || more.contains(&used) || (is_test && used == "testkit");
                 if !allowed {
-                    findings.push(Finding::of(source, format!("[{section}] the design draws no arrow from {name} to {used}")));
+                    findings.push(Finding::of(
+                        source,
+                        format!("[{section}] the design draws no arrow from {name} to {used}"),
+                    ));
                 }
             }
         }
@@ -63,10 +80,14 @@ mod tests {
 
     #[test]
     fn an_arrow_that_points_up_is_found() {
-        let manifest = |name: &str, text: &str| Source { path: format!("crates/{name}/Cargo.toml"), text: text.to_owned() };
+        let manifest =
+            |name: &str, text: &str| Source { path: format!("crates/{name}/Cargo.toml"), text: text.to_owned() };
         let sources = [
             manifest("models", "[dependencies]\nplasma-kernel.workspace = true\nplasma-knowledge.workspace = true\n"),
-            manifest("knowledge", "[dependencies]\nplasma-models.workspace = true\n[dev-dependencies]\nplasma-testkit.workspace = true\n"),
+            manifest(
+                "knowledge",
+                "[dependencies]\nplasma-models.workspace = true\n[dev-dependencies]\nplasma-testkit.workspace = true\n",
+            ),
             manifest("content", "[dependencies]\nplasma-testkit.workspace = true\n"),
         ];
         let findings = check(&sources).unwrap_or_default();

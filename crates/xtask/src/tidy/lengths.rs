@@ -34,7 +34,9 @@ fn long_functions(source: &Source) -> Vec<Finding> {
         let Some(name) = function_name(line) else { continue };
         let indentation: String = line.chars().take_while(|character| *character == ' ').collect();
         let close = format!("{indentation}}}");
-        let length = lines.iter().skip(index).position(|line| *line == close || line.ends_with(';') && line.starts_with(&indentation) && is_declaration(line));
+        let length = lines.iter().skip(index).position(|line| {
+            *line == close || line.ends_with(';') && line.starts_with(&indentation) && is_declaration(line)
+        });
         if let Some(length) = length.map(|length| length + 1).filter(|length| *length > FUNCTION_LINES_MAX) {
             let what = format!("the function {name} has {length} lines; {FUNCTION_LINES_MAX} are enough");
             findings.push(Finding::at(source, index + 1, what));
@@ -70,7 +72,9 @@ mod tests {
     #[test]
     fn long_functions_are_found_at_any_depth() {
         let body = "        x();\n".repeat(80);
-        let text = format!("impl A {{\n    pub async fn long(&self) {{\n{body}    }}\n\n    fn short() {{\n        x();\n    }}\n}}\n");
+        let text = format!(
+            "impl A {{\n    pub async fn long(&self) {{\n{body}    }}\n\n    fn short() {{\n        x();\n    }}\n}}\n"
+        );
         let findings = check(&[Source { path: "crates/a/src/a.rs".to_owned(), text }]);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].place, "crates/a/src/a.rs:2");

@@ -56,7 +56,9 @@ fn migrations(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut known: BTreeMap<&str, &str> = BTreeMap::new();
     for source in sources {
-        let Some(file) = source.path.strip_prefix("migrations/").filter(|file| file.ends_with(".sql")) else { continue };
+        let Some(file) = source.path.strip_prefix("migrations/").filter(|file| file.ends_with(".sql")) else {
+            continue;
+        };
         let name = file.split('.').next().unwrap_or_default();
         let Some((number, _)) = name.split_once('_').filter(|(number, _)| number.len() == 4) else {
             findings.push(Finding::of(source, "a migration is named NNNN_name.sql"));

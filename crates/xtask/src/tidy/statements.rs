@@ -24,8 +24,10 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     let tables = tenant_tables(sources);
     let mut findings = Vec::new();
     for source in sources {
-        let is_ours = source.path.starts_with("crates/") && source.path.ends_with(".rs") && source.path.contains("/src/");
-        let is_exempt = ["crates/store/", "crates/testkit/", "crates/xtask/"].iter().any(|path| source.path.starts_with(path));
+        let is_ours =
+            source.path.starts_with("crates/") && source.path.ends_with(".rs") && source.path.contains("/src/");
+        let is_exempt =
+            ["crates/store/", "crates/testkit/", "crates/xtask/"].iter().any(|path| source.path.starts_with(path));
         if !is_ours || is_exempt || source.is_test() {
             continue;
         }
@@ -99,7 +101,10 @@ mod tests {
     fn unbound_and_misplaced_statements_are_found() {
         let sources = [
             source("migrations/0001_a.sql", "CREATE TABLE dogs (tenant_id TEXT); CREATE TABLE machines (id TEXT);"),
-            source("crates/a/src/store.rs", "f(\"SELECT * FROM dogs WHERE tenant_id = $1\"); g(\"SELECT * FROM machines\");"),
+            source(
+                "crates/a/src/store.rs",
+                "f(\"SELECT * FROM dogs WHERE tenant_id = $1\"); g(\"SELECT * FROM machines\");",
+            ),
             source("crates/a/src/store/b.rs", "\n\"DELETE FROM dogs WHERE id = $1\""),
             source("crates/a/src/rules.rs", "\"UPDATE dogs SET a = 1 WHERE tenant_id = $1\""),
             source("crates/a/src/words.rs", "\"UPDATE yourself\" \"SELECT one\""),

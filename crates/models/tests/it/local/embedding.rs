@@ -64,7 +64,8 @@ async fn vectors_equal_the_reference() {
 async fn a_batch_gives_the_same_bits_as_single_texts_in_the_order_of_the_texts() {
     let models = local_models(&settings());
     let words = ["tide", "orbit", "maple", "ledger", "violin", "harbor", "pepper", "glacier"];
-    let text = |index: usize| (0..index * 13 % 200).map(|word| words[(word * index + word) % 8]).collect::<Vec<_>>().join(" ");
+    let text =
+        |index: usize| (0..index * 13 % 200).map(|word| words[(word * index + word) % 8]).collect::<Vec<_>>().join(" ");
     let mut texts: Vec<String> = (0..40).map(text).collect();
     texts.push(String::new());
     texts.push("word ".repeat(5_000));

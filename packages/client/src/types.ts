@@ -152,7 +152,7 @@ export interface PlasmaEvent {
 }
 export interface Job {
   id: string; kind: string; state: "queued" | "running" | "succeeded" | "failed"; attempt: number; max_attempts: number;
-  progress: { done: number; total: number } | null; error: string | null; run_at: Micros; created_at: Micros; updated_at: Micros;
+  progress: { done: number; total: number } | null; error: { reason: string; detail: string } | null; run_at: Micros; created_at: Micros; updated_at: Micros;
 }
 export interface Overview {
   collections: number; documents: number; passages: number; content_documents: number; model_calls_24h: number;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use plasma_kernel::{Clock, Ctx, Random};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use plasma_workflows::Workflows;
 
 use crate::support::Setup;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use plasma_content::{DiffLineKind, Edit, RevisionKind};
 use plasma_kernel::{Code, PageRequest};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 
 use crate::support::{Setup, text};
 

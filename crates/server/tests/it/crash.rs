@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Place, Plasma, on_each_database, success};
+use crate::harness::{PATIENCE, Plasma, on_each_database, success};
 
 const DOCUMENTS: usize = 200;
 

@@ -35,7 +35,7 @@ export function JobsPanel() {
             {failed.data.map((job) => (
               <li key={job.id}>
                 <p className="font-medium">{jobName(job)}</p>
-                <p className="text-[0.875rem] text-soft"><Message text={job.error ?? "No reason was recorded"} /> After {job.attempt} of {job.max_attempts} attempts, <Time at={job.updated_at} />.</p>
+                <p className="text-[0.875rem] text-soft"><Message text={job.error?.detail ?? "No reason was recorded"} /> After {job.attempt} of {job.max_attempts} attempts, <Time at={job.updated_at} />.</p>
               </li>
             ))}
           </ul>

@@ -1,6 +1,8 @@
 //! The dashboard's exported files are embedded. Without them (`make web` makes them) the program is built with an empty
 //! folder, and says so where the dashboard would be.
 
+#![allow(clippy::expect_used)] // a build that cannot go on must say so
+
 use std::{env, fs, path::PathBuf};
 
 fn main() {

@@ -22,11 +22,14 @@ pub(crate) struct TenantCaches {
     tenants: Cache<TenantId, Arc<TenantCache>>,
 }
 
+/// By limit and cursor.
+type Pages = HashMap<(u32, Option<String>), Page<Collection>>;
+
 /// What is remembered of one tenant.
 #[derive(Default)]
 pub(crate) struct TenantCache {
     collections: Mutex<HashMap<String, Arc<StoredCollection>>>,
-    pages: Mutex<HashMap<(u32, Option<String>), Page<Collection>>>,
+    pages: Mutex<Pages>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -31,8 +31,10 @@ impl EventTail {
         let (sender, _) = broadcast::channel(KEPT_EVENTS);
         let head = store.read(&ctx).await?.events_head().await?;
         let tail = Self { sender: sender.clone() };
+        // Boxed: a query's future is large, and this one would be moved about with it inside.
+        let following = Box::pin(follow(store, ctx, sender, head));
         tokio::spawn(async move {
-            stop.run_until_cancelled(follow(store, ctx, sender, head)).await;
+            stop.run_until_cancelled(following).await;
         });
         Ok(tail)
     }

@@ -311,7 +311,7 @@ mod tests {
         let sentence = "The station has one more very nice module. ";
         citer.push(&sentence.repeat(3));
         assert!(!citer.repeats_itself());
-        citer.push(&sentence.repeat(1));
+        citer.push(sentence);
         assert!(citer.repeats_itself());
         let mut citer = Citer::new(passages(), "");
         citer.push(&"It is so. ".repeat(9));

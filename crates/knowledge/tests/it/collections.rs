@@ -1,6 +1,6 @@
 use plasma_kernel::{Code, PageRequest};
 use plasma_knowledge::{CollectionChange, KnowledgeCounts, NewCollection, SearchMode};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 
 use crate::support::{Setup, markdown, request};
 

@@ -7,7 +7,7 @@ use plasma_knowledge::{
     CollectionChange, Document, DocumentState, Metadata, MetadataValue, NewCollection, NewContent, NewDocument,
     SearchMode, parse::Format,
 };
-use plasma_testkit::{TestStore, on_each_database, with_permissions};
+use plasma_testkit::{on_each_database, with_permissions};
 
 use crate::support::{Setup, file, fixture, markdown, request};
 

@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use plasma_knowledge::{DocumentState, routes};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -4,7 +4,7 @@ use plasma_kernel::{ChunkId, PageRequest};
 use plasma_knowledge::{DocumentState, NewContent, NewDocument, SearchMode, parse::Format};
 use plasma_models::{CallFilter, CallStatus, Purpose};
 use plasma_store::EventFilter;
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 
 use crate::support::{Setup, file, fixture, long_text, markdown, models_dir};
 

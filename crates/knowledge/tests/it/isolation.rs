@@ -2,7 +2,7 @@
 
 use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, PageRequest};
 use plasma_knowledge::{CollectionChange, KnowledgeCounts, NewCollection, SearchAnswer, SearchMode};
-use plasma_testkit::{TestStore, on_each_database, tenant};
+use plasma_testkit::{on_each_database, tenant};
 
 use crate::support::{Setup, keyed, markdown, request};
 

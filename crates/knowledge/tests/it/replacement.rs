@@ -9,7 +9,7 @@ use std::{
 };
 
 use plasma_knowledge::{DocumentState, SearchMode};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 
 use crate::support::{Setup, file, fixture, keyed, long_text, markdown, request};
 

@@ -1,6 +1,6 @@
 use plasma_kernel::Code;
 use plasma_knowledge::{Collection, Hit, SearchAnswer, SearchMode, SearchRequest};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use serde_json::{Value, json};
 
 use crate::support::{Setup, markdown, request, with_metadata};

@@ -24,6 +24,8 @@ const FILES_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 64;
 /// The largest body that any server can be set to accept.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// Characters of a document's key, as the server counts them.
+const KEY_CHARS_MAX: usize = plasma_knowledge::limits::KEY_CHARS_MAX;
 /// How often the server is asked, and about how many documents each time.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const POLLED_DOCUMENTS: usize = 16;
@@ -142,14 +144,12 @@ async fn upload(api: &Api, collection: &str, file: &Path, metadata: Option<&Valu
     response.json().await.context("the server's answer is not what this version of plasma expects")
 }
 
-/// The path as it was named, so that the next run replaces the document.
+/// The path as it was named, so that the next run replaces the document; of a very long one the end, which differs most.
 fn key_of(file: &Path) -> String {
-    let parts: Vec<_> = file
-        .components()
-        .filter(|part| !matches!(part, std::path::Component::CurDir))
-        .map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .collect();
-    parts.join("/").trim_start_matches("//").to_owned()
+    let plain: PathBuf = file.components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect();
+    let key = plain.to_string_lossy();
+    let surplus = key.chars().count().saturating_sub(KEY_CHARS_MAX);
+    key.chars().skip(surplus).collect()
 }
 
 /// Asks until each document is ready or has failed. Documents are worked on about in the order of their upload.
@@ -325,5 +325,7 @@ mod tests {
         assert_eq!(key_of(Path::new("./docs//a.md")), "docs/a.md");
         assert_eq!(key_of(Path::new("docs/a.md")), "docs/a.md");
         assert_eq!(key_of(Path::new("/srv/docs/a.md")), "/srv/docs/a.md");
+        let long = key_of(&Path::new(&"ä/".repeat(300)).join("a.md"));
+        assert!(long.chars().count() == KEY_CHARS_MAX && long.ends_with("/ä/a.md"), "{long}");
     }
 }

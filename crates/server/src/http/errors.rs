@@ -103,6 +103,11 @@ pub(crate) async fn explain_error(Path(wanted): Path<String>) -> Response {
         let body = format!("<p class=code>{code}, HTTP {status}</p><p>{meaning}</p><h2>What to do</h2><p>{remedy}</p>");
         return page(StatusCode::OK, code, &body);
     }
+    if wanted == "method_not_allowed" {
+        let body = "<p class=code>invalid, HTTP 405</p><p>The path exists, but not with this method.</p>\
+                    <h2>What to do</h2><p>Look up the path's methods in the <a href=\"/docs/\">API reference</a>.</p>";
+        return page(StatusCode::OK, "method_not_allowed", body);
+    }
     page(StatusCode::NOT_FOUND, "Unknown error", "<p>No error of this program has this name.</p>")
 }
 

@@ -140,7 +140,7 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     assert!(said.contains("juggle pebbles") && !said.contains("hold hands"), "{said}");
     let (code, said, _) = plasma(&["search", "-c", "animals", "setts", "--mode", "text", "--json"]);
     let answer: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((code, answer["results"][0]["title"].as_str()), (0, Some("badgers.txt")), "{said}");
+    assert_eq!((code, answer["results"][0]["title"].as_str()), (0, Some("badgers")), "{said}");
     let (code, said, _) = plasma(&["models", "ls"]);
     assert_eq!(code, 0);
     assert!(said.contains("local/all-minilm-l6-v2"), "{said}");

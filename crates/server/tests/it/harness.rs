@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -41,13 +41,13 @@ pub struct Setup {
 
 /// A folder for a test, and how to start a server on it.
 pub struct Place {
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     pub setup: Setup,
 }
 
 impl Place {
     pub fn sqlite() -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Arc::new(TempDir::new().unwrap());
         let mut settings = BTreeMap::new();
         for (name, value) in [
             ("PLASMA_BOOTSTRAP_API_KEY", KEY),
@@ -72,7 +72,9 @@ impl Place {
     }
 
     pub fn start(&self) -> Plasma {
-        Plasma::start(&self.setup)
+        let mut server = Plasma::start(&self.setup);
+        server._folder = Some(Arc::clone(&self.folder));
+        server
     }
 }
 
@@ -83,14 +85,18 @@ pub struct Plasma {
     pub ready_after: Duration,
     pub printed: Vec<String>,
     log: PathBuf,
+    /// Its data stay for as long as it runs.
+    _folder: Option<Arc<TempDir>>,
     http: reqwest::Client,
 }
 
 impl Plasma {
+    #[allow(clippy::zombie_processes)] // `Drop` and the stopping functions wait for it
     pub fn start(setup: &Setup) -> Self {
         std::fs::create_dir_all(setup.data_dir.parent().unwrap()).unwrap();
         let log = setup.data_dir.with_extension("log");
         let errors = File::options().create(true).append(true).open(&log).unwrap();
+        let http = reqwest::Client::new();
         let begun = Instant::now();
         let mut process = program()
             .args(["serve", "--data-dir"])
@@ -116,10 +122,11 @@ impl Plasma {
             printed.push(line);
             if let Some(url) = ready {
                 let ready_after = begun.elapsed();
-                return Self { process, url, ready_after, printed, log, http: reqwest::Client::new() };
+                return Self { process, url, ready_after, printed, log, _folder: None, http };
             }
         }
         let _ = process.kill();
+        let _ = process.wait();
         panic!("the server did not become ready:\n{}", read(&log));
     }
 

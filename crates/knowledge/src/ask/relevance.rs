@@ -6,7 +6,8 @@
 //!
 //! - by meaning alone from [`SIMILARITY_ALONE`],
 //! - by both from [`SIMILARITY_WITH_WORDS`] and [`WORDS_WITH_SIMILARITY`],
-//! - by words alone from [`WORDS_ALONE`] and two words: names and part numbers that an embedding does not know.
+//! - by words alone from [`WORDS_ALONE`] and two words: names and part numbers that an embedding does not know,
+//! - beside a better one that is relevant, from [`SIMILARITY_BESIDE`]: it may hold the other part of a question with several.
 //!
 //! The cosines are those of MiniLM-like models, where unrelated texts lie near 0 and a question and its answer above 0.4.
 
@@ -18,26 +19,37 @@ const SIMILARITY_ALONE: f64 = 0.45;
 const SIMILARITY_WITH_WORDS: f64 = 0.25;
 const WORDS_WITH_SIMILARITY: f64 = 0.5;
 const WORDS_ALONE: f64 = 0.75;
+const SIMILARITY_BESIDE: f64 = 0.35;
 
 /// A question, ready to be compared with passages.
 pub(super) struct Relevance {
     words: Words,
     question: HashSet<String>,
+    /// Whether a passage was relevant already.
+    found: bool,
 }
 
 impl Relevance {
     pub(super) fn new(question: &str) -> Self {
         let mut words = Words::new();
         let question = words.of(question).into_iter().map(|word| word.stem).collect();
-        Self { words, question }
+        Self { words, question, found: false }
     }
 
-    /// `similarity` is `None` when the passage was found by its words only; `texts` are its title, heading and text.
+    /// To be called for the best passage first. `similarity` is `None` when the passage was found by its words only; `texts`
+    /// are its title, heading and text.
     pub(super) fn is_relevant<'a>(
         &mut self,
         similarity: Option<f64>,
         texts: impl IntoIterator<Item = &'a str>,
     ) -> bool {
+        let relevant = self.found && similarity.is_some_and(|similarity| similarity >= SIMILARITY_BESIDE)
+            || self.stands_alone(similarity, texts);
+        self.found |= relevant;
+        relevant
+    }
+
+    fn stands_alone<'a>(&mut self, similarity: Option<f64>, texts: impl IntoIterator<Item = &'a str>) -> bool {
         let similarity = similarity.unwrap_or(0.0);
         if similarity >= SIMILARITY_ALONE {
             return true;

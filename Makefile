@@ -39,12 +39,12 @@ test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
 	@$(env) && scripts/test.sh
 
 lint: node_modules/.package-lock.json ## Check style, types, licences and the structure rules
-	@$(env) && scripts/lint.sh
+	@scripts/lint.sh
 
 fmt: ## Format the Rust sources
 	@cargo fmt --all
 
-gen: ## Regenerate openapi/ and the dashboard's API types
+gen: node_modules/.package-lock.json ## Regenerate openapi/ and the dashboard's API types
 	@$(cargo) xtask gen
 	@npm run --silent generate
 

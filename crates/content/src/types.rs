@@ -62,10 +62,8 @@ pub struct Document {
     /// When its newest revision was made.
     pub updated_at: Timestamp,
     /// Who made it.
-    #[schema(value_type = ContentActor)]
     pub created_by: Actor,
     /// Who made its newest revision.
-    #[schema(value_type = ContentActor)]
     pub updated_by: Actor,
 }
 
@@ -97,23 +95,9 @@ pub struct DocumentSummary {
     /// When its newest revision was made.
     pub updated_at: Timestamp,
     /// Who made it.
-    #[schema(value_type = ContentActor)]
     pub created_by: Actor,
     /// Who made its newest revision.
-    #[schema(value_type = ContentActor)]
     pub updated_by: Actor,
-}
-
-/// Who wrote something. This is the shape of [`Actor`] for the specification.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code)]
-pub struct ContentActor {
-    /// `user`, `api_key` or `system`.
-    kind: String,
-    /// The user's or key's id; absent for the system.
-    id: Option<String>,
-    /// Which duty of the system it was; absent for others.
-    reason: Option<String>,
 }
 
 /// A statement of a body and the place in a passage that it rests on. All offsets are Unicode code points.
@@ -194,13 +178,13 @@ pub struct Revision {
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// Who made it.
-    #[schema(value_type = ContentActor)]
     pub created_by: Actor,
     /// The model call that wrote it.
     #[schema(required)]
     pub call_id: Option<CallId>,
     /// Its text; lists leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub body: Option<String>,
 }
 

@@ -79,7 +79,8 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let field = match unknown_field(&message) {
             Some(name) if path == "." => name.to_owned(),
             Some(name) if !path.ends_with(name) => format!("{path}.{name}"),
-            _ if path == "." => "body".to_owned(),
+            // What breaks off or is no JSON at all is nobody's field.
+            _ if path == "." || !error.inner().is_data() => "body".to_owned(),
             _ => path,
         };
         Error::invalid(field, excerpt(&message))
@@ -206,6 +207,8 @@ mod tests {
         assert_eq!(field_of(r#"{"name":"a","inner":{"count":"one"}}"#), "inner.count");
         assert_eq!(field_of(r#"{"name":"a"} trailing"#), "body");
         assert_eq!(field_of("nonsense"), "body");
+        assert_eq!(field_of(r#"{"name":"a","inner":{"count""#), "body");
+        assert_eq!(field_of(r#"{"name":"#), "body");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TenantId, Timestamp, UserId};
 
 /// Who acts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Actor {
     /// A person who logged in.

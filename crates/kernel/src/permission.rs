@@ -3,8 +3,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 macro_rules! define_permissions {
-    ($($(#[$documentation:meta])* $name:ident = $text:literal;)*) => {
-        /// An action on a kind of resource, such as `documents:publish`.
+    ($($(#[$documentation:meta])* $name:ident = $text:tt;)*) => {
+        /// An action on a kind of resource, such as `content:write`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[repr(u8)]
         pub enum Permission {$(

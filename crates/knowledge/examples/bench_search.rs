@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p plasma-knowledge --example bench_search -- [TEXT_FILE] [--passages N] [--queries N]`
 //!
-//! TEXT_FILE holds paragraphs separated by blank lines; without one, the descriptions of Debian's packages are read from
-//! `apt-cache dumpavail`. The real local model embeds them once: the vectors are remembered in the system's temporary folder.
+//! TEXT_FILE holds paragraphs separated by blank lines; without one, the text is what the sources of this program's
+//! dependencies say in their doc comments and READMEs, for these are on every machine that builds it. The real local model
+//! embeds the passages once: the database with their vectors is remembered in the system's temporary folder.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
@@ -12,7 +13,6 @@ use std::{
     error::Error,
     fs,
     path::PathBuf,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -60,7 +60,7 @@ fn options() -> Outcome<Options> {
 fn paragraphs(options: &Options) -> Outcome<Vec<String>> {
     let text = match &options.text_file {
         Some(path) => fs::read_to_string(path)?,
-        None => debian_descriptions()?,
+        None => dependency_docs()?,
     };
     let mut known = HashSet::new();
     let paragraphs: Vec<String> = text
@@ -75,28 +75,55 @@ fn paragraphs(options: &Options) -> Outcome<Vec<String>> {
     Ok(paragraphs)
 }
 
-/// The long descriptions of all packages that apt knows.
-fn debian_descriptions() -> Outcome<String> {
-    let output = Command::new("apt-cache").arg("dumpavail").output()?;
-    if !output.status.success() {
-        return Err("`apt-cache dumpavail` failed: run `apt-get update` first, or name a text file".into());
+/// Prose out of the sources of dependencies, in the order of their names.
+fn dependency_docs() -> Outcome<String> {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).ok_or("no home folder")?;
+    let mut folders = vec![cargo_home.join("registry/src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                _ if path.is_dir() => folders.push(path),
+                Some("rs" | "md") => files.push(path),
+                _ => {}
+            }
+        }
     }
+    files.sort();
     let mut text = String::new();
-    let mut inside = false;
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        if let Some(first) = line.strip_prefix("Description: ").or_else(|| line.strip_prefix("Description-en: ")) {
-            text.push_str("\n\n");
-            text.push_str(first);
-            text.push('.');
-            inside = true;
-        } else if inside && line.starts_with(' ') {
-            text.push(' ');
-            text.push_str(line.trim().trim_matches('.'));
+    for file in files {
+        let source = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
+        text.push_str("\n\n");
+        if file.extension().is_some_and(|extension| extension == "md") {
+            text.push_str(&source);
         } else {
-            inside = false;
+            text.push_str(&doc_comments(&source));
         }
     }
     Ok(text)
+}
+
+/// The paragraphs of a source file's doc comments, without examples.
+fn doc_comments(source: &str) -> String {
+    let mut text = String::new();
+    let mut in_example = false;
+    for line in source.lines().map(str::trim_start) {
+        let Some(doc) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            text.push_str("\n\n");
+            in_example = false;
+            continue;
+        };
+        let doc = doc.trim();
+        if doc.starts_with("```") {
+            in_example = !in_example;
+        } else if !in_example {
+            text.push_str(doc);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// A question-like query out of a paragraph: some words from its middle.
@@ -166,6 +193,11 @@ async fn ingest(bench: &Bench, passages: &[String]) -> Outcome<()> {
     }
 }
 
+/// Words only: parsing takes Markdown's marks away.
+fn plain(text: &str) -> String {
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// Milliseconds at a share of the sorted values.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share).round() as usize]
@@ -190,7 +222,7 @@ async fn measure(bench: &Bench, queries: &[String], mode: SearchMode) -> Outcome
                 parts.entry("total without embedding").or_default().push(took.total - took.embedding);
                 parts.entry("vector").or_default().push(took.vector);
                 parts.entry("text").or_default().push(took.text);
-                own += usize::from(answer.results.first().is_some_and(|hit| hit.text.contains(query.as_str())));
+                own += usize::from(answer.results.iter().take(3).any(|hit| plain(&hit.text).contains(&plain(query))));
             }
         }
     }
@@ -199,7 +231,10 @@ async fn measure(bench: &Bench, queries: &[String], mode: SearchMode) -> Outcome
         let (median, p99) = (percentile(milliseconds, 0.5), percentile(milliseconds, 0.99));
         println!("{mode:?} {part}: median {median:.2} ms, p99 {p99:.2} ms");
     }
-    println!("{mode:?}: the passage that the query was taken from comes first for {own} of {} queries", queries.len());
+    println!(
+        "{mode:?}: {own} of {} queries find a passage that has their words in a row among the first three",
+        queries.len()
+    );
     Ok(())
 }
 

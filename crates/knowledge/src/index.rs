@@ -8,11 +8,11 @@ pub(crate) mod query;
 mod text;
 pub(crate) mod words;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use plasma_kernel::{CollectionId, Ctx, Result};
-use plasma_store::{EventPosition, Store};
-use tokio::sync::watch;
+use plasma_kernel::{CollectionId, Ctx, KnowledgeDocumentId, Result, TenantId};
+use plasma_store::{EventPosition, Store, Tx};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{IndexStatus, caches::TenantCaches, limits};
@@ -29,12 +29,28 @@ pub(crate) struct Index {
     caches: Arc<TenantCaches>,
     memory: Memory,
     /// Writing it publishes a change in both halves at once: a search never sees a document in one and not in the other.
-    text: RwLock<Text>,
+    text: std::sync::RwLock<Text>,
     /// The newest event of knowledge that this process committed.
     pending: watch::Sender<EventPosition>,
+    /// Shared by changes while they are committed: other connections see a change before its position reaches `pending`.
+    committing: RwLock<()>,
     /// How far the index is; `None` until it has been opened.
     applied: watch::Sender<Option<EventPosition>>,
+    rechecks: mpsc::Sender<Recheck>,
+    /// For the follower, who takes it when it starts.
+    rechecks_due: Mutex<Option<mpsc::Receiver<Recheck>>>,
 }
+
+/// Documents of which the two halves hold different versions: the follower reads them again.
+struct Recheck {
+    tenant: TenantId,
+    collection: CollectionId,
+    documents: Vec<KnowledgeDocumentId>,
+    done: oneshot::Sender<()>,
+}
+
+/// Searches that may wait for a recheck at the same time.
+const RECHECKS_MAX: usize = 256;
 
 /// The text half.
 enum Text {
@@ -64,24 +80,60 @@ pub(crate) struct Snapshot {
 
 impl Index {
     pub(crate) fn new(store: Store, ctx: Ctx, caches: Arc<TenantCaches>) -> Self {
+        let (rechecks, rechecks_due) = mpsc::channel(RECHECKS_MAX);
         Self {
             store,
             ctx,
             caches,
             memory: Memory::new(limits::MEMORY_BYTES_MAX),
-            text: RwLock::new(Text::Opening),
+            text: std::sync::RwLock::new(Text::Opening),
             pending: watch::Sender::new(EventPosition::START),
+            committing: RwLock::new(()),
             applied: watch::Sender::new(None),
+            rechecks,
+            rechecks_due: Mutex::new(Some(rechecks_due)),
         }
     }
 
-    /// Opens the text index, or builds it, and follows the event log until `stop` fires.
+    /// Opens the text index, or builds it, and follows the event log until `stop` fires. Once.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
-        follower::follow(self, stop).await;
+        let rechecks = self.rechecks_due.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(rechecks) = rechecks {
+            follower::follow(self, rechecks, stop).await;
+        }
+    }
+
+    /// Lets the follower read documents again, of which a search has found that one half holds another version than the
+    /// other: a collection that was just loaded may be ahead of the event log by a moment. Returns when that is done, at the
+    /// latest after two seconds.
+    pub(crate) async fn recheck(
+        &self,
+        tenant: TenantId,
+        collection: CollectionId,
+        documents: Vec<KnowledgeDocumentId>,
+    ) {
+        let (done, finished) = oneshot::channel();
+        // When too many wait already, the follower is about to do it.
+        let _ = self.rechecks.try_send(Recheck { tenant, collection, documents, done });
+        if !matches!(tokio::time::timeout(limits::FRESHNESS_WAIT_MAX, finished).await, Ok(Ok(()))) {
+            tracing::warn!(%collection, "the two halves of the search index hold different versions of a document");
+        }
+    }
+
+    /// Commits a change: searches that begin once it can be seen wait until the index has it.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<()> {
+        let _committing = self.committing.read().await;
+        if let Some(position) = tx.commit().await? {
+            self.expect(position);
+        }
+        Ok(())
     }
 
     /// Lets searches from now on wait until the index has taken up the event at `position`.
-    pub(crate) fn expect(&self, position: EventPosition) {
+    fn expect(&self, position: EventPosition) {
         self.pending.send_if_modified(|newest| {
             let newer = position > *newest;
             if newer {
@@ -93,6 +145,7 @@ impl Index {
 
     /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
     pub(crate) async fn caught_up(&self) {
+        drop(self.committing.write().await);
         let wanted = *self.pending.borrow();
         let covers = |applied: &Option<EventPosition>| applied.is_some_and(|applied| applied >= wanted);
         if covers(&self.applied.borrow()) {

@@ -132,11 +132,8 @@ impl Knowledge {
     /// Commits a change that searches show: those that begin from now on wait for it.
     pub(crate) async fn commit_searchable(&self, tx: Tx) -> Result<()> {
         let tenant = tx.tenant()?;
-        let position = tx.commit().await?;
+        self.inner.index.commit(tx).await?;
         self.inner.caches.forget(tenant);
-        if let Some(position) = position {
-            self.inner.index.expect(position);
-        }
         Ok(())
     }
 }

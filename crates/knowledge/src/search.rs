@@ -13,6 +13,8 @@ use filter::Filter;
 use rank::{Plan, Ranked, rank};
 
 const RESULTS_DEFAULT: u32 = 10;
+/// How often a search lets the two halves of the index agree before it goes on without what they differ in.
+const RECHECKS_MAX: u32 = 2;
 
 /// A search of one collection.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -190,12 +192,8 @@ impl Knowledge {
             text: TextQuery::parse(&request.query),
             vector,
         };
-        let snapshot = self.index().snapshot(ctx, plan.collection).await?;
-        // Some milliseconds of pure computing would hold up other requests on a runtime thread.
-        let ranked = tokio::task::spawn_blocking(move || rank(&plan, &snapshot))
-            .await
-            .map_err(|error| Error::from_source("ranking panicked", error))??;
-        let Ranked { hits, passages, vector_ms, text_ms, warnings: more } = ranked;
+        let ranked = self.ranked(ctx, Arc::new(plan)).await?;
+        let Ranked { hits, passages, vector_ms, text_ms, warnings: more, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
             total: round(milliseconds(started)),
@@ -211,6 +209,24 @@ impl Knowledge {
             results: hits,
             warnings,
         })
+    }
+
+    /// Ranks over one moment of the collection, in which both halves of the index agree.
+    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Ranked> {
+        let mut rechecks = 0;
+        loop {
+            let snapshot = self.index().snapshot(ctx, plan.collection).await?;
+            let planned = Arc::clone(&plan);
+            // Some milliseconds of pure computing would hold up other requests on a runtime thread.
+            let ranked = tokio::task::spawn_blocking(move || rank(&planned, &snapshot))
+                .await
+                .map_err(|error| Error::from_source("ranking panicked", error))??;
+            if ranked.doubtful.is_empty() || rechecks == RECHECKS_MAX {
+                return Ok(ranked);
+            }
+            rechecks += 1;
+            self.index().recheck(ctx.tenant()?, plan.collection, ranked.doubtful).await;
+        }
     }
 
     /// The query's vector, if the mode asks for one. A hybrid search that cannot get one becomes a text search.

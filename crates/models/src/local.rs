@@ -6,11 +6,13 @@
 
 mod bert;
 mod chat;
+mod contention;
 mod embedder;
 mod generate;
 mod kernels;
 mod prompt;
 mod queue;
+mod template;
 mod text_stream;
 mod threads;
 mod turns;
@@ -42,7 +44,7 @@ pub struct LocalSettings {
     pub idle_timeout: Duration,
     /// Requests that may wait for a chat model; more are refused with `rate_limited`.
     pub chat_queue_limit: usize,
-    /// Cores that a chat model, or passages that are embedded, may keep busy.
+    /// Cores that a chat model, or passages that are embedded, may keep busy. A chat model uses fewer while others need them.
     pub threads: usize,
 }
 

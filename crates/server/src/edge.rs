@@ -236,3 +236,47 @@ fn overloaded() -> Error {
 fn template(request: &Request) -> Option<&str> {
     request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use axum::{body::Body, http::StatusCode};
+    use plasma_identity::IdentityConfig;
+    use plasma_testkit::TestStore;
+
+    use super::*;
+    use crate::config::Layers;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_a_problem_and_leaves_room() {
+        let store = TestStore::sqlite().await;
+        let identity = Identity::new(store.store(), Clock::system(), Random::system(), IdentityConfig::default());
+        let (mut config, _) = Layers::read(None, &[]).finish().unwrap();
+        config.concurrency_max = 1;
+        let specification =
+            utoipa::openapi::OpenApi::new(utoipa::openapi::Info::new("", ""), utoipa::openapi::Paths::new());
+        let edge = Arc::new(Edge::new(&config, identity, &specification).unwrap());
+        let panics = tower::service_fn(|_: Request| async { panic!("on purpose") });
+        for _ in 0..3 {
+            let mut service = EdgeLayer(Arc::clone(&edge)).layer(panics);
+            let response = service.call(Request::new(Body::empty())).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(response.headers().contains_key("x-request-id"));
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(body.contains("\"reason\":\"internal\"") && !body.contains("on purpose"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_does_not_say_who_may_call_it_is_refused_at_the_start() {
+        let store = TestStore::sqlite().await;
+        let identity = Identity::new(store.store(), Clock::system(), Random::system(), IdentityConfig::default());
+        let (config, _) = Layers::read(None, &[]).finish().unwrap();
+        let mut specification = crate::openapi::document();
+        let item = specification.paths.paths.get_mut("/api/v1/events").unwrap();
+        item.get.as_mut().unwrap().extensions = None;
+        let Err(error) = Edge::new(&config, identity, &specification) else { panic!("it was taken") };
+        assert!(error.message().contains("list_events"), "{error:?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use utoipa::openapi::{
     Components, Info, License, OpenApi, PathItem,
     path::Operation,
-    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     tag::{Tag, TagBuilder},
 };
 
@@ -22,6 +22,11 @@ const TAGS: &[(&str, &str)] = &[
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),
 ];
+
+const NO_SCOPES: [&str; 0] = [];
+
+/// Schemas that are called as their Rust type is, and the names that they have here.
+const RENAMED: &[(&str, &str)] = &[("i64", "Timestamp"), ("BTreeMap", "Metadata")];
 
 const DESCRIPTION: &str = "\
 Plasma Engine's API. Send `Authorization: Bearer` with an API key (`plk_…`, made in the dashboard under Settings) or a \
@@ -55,6 +60,11 @@ pub fn document() -> OpenApi {
             for tag in operation.tags.iter_mut().flatten() {
                 tag.make_ascii_lowercase();
             }
+            // The dashboard's cookie works wherever a bearer token does.
+            let bearer = SecurityRequirement::new("bearer", NO_SCOPES);
+            if operation.security.as_ref().is_some_and(|ways| ways.contains(&bearer)) {
+                operation.security = Some(vec![bearer, SecurityRequirement::new("cookie", NO_SCOPES)]);
+            }
         }
     }
     let components = document.components.get_or_insert_with(Components::new);
@@ -81,6 +91,12 @@ pub fn pretty() -> &'static str {
         // Through a value whose maps are sorted: the types' own maps of extensions come in any order.
         let value = serde_json::to_value(document()).unwrap_or_default();
         let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        for (name, better) in RENAMED {
+            let reference = |name: &str| format!("\"#/components/schemas/{name}\"");
+            text = text
+                .replace(&reference(name), &reference(better))
+                .replace(&format!("\n      \"{name}\": {{"), &format!("\n      \"{better}\": {{"));
+        }
         text.push('\n');
         text
     })

@@ -6,9 +6,12 @@ mod generate;
 mod scan;
 mod tidy;
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -36,7 +39,7 @@ enum Verb {
 }
 
 fn main() -> Result<()> {
-    let root = root();
+    let root = root()?;
     match Cli::parse().verb {
         Verb::Gen { check } => generate::run(&root, check),
         Verb::Tidy => tidy::run(&root),
@@ -44,8 +47,9 @@ fn main() -> Result<()> {
     }
 }
 
-/// The repository: two folders above this package.
-fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.ancestors().nth(2).unwrap_or(package).to_owned()
+/// The repository: two folders above this package, where cargo runs it. Not as it was compiled: checkouts may share a build
+/// folder.
+fn root() -> Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    Path::new(&package).ancestors().nth(2).map(Path::to_owned).context("the package lies in crates/xtask")
 }

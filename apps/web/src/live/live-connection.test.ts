@@ -20,7 +20,7 @@ class FakeSocket {
 }
 
 const event = (id: string, type = "knowledge.document.ready", subject = "kdoc_1"): PlasmaEvent => ({
-  id, type, subject, actor: { kind: "user", id: "usr_1" }, at: 1, data: {},
+  id, type, subject, actor: { kind: "user", id: "usr_1" }, request_id: "req_1", at: 1, data: {},
 });
 
 function setUp() {

@@ -1,6 +1,5 @@
+import type { Permission } from "@plasma/client/types";
 import { BookOpen, Cpu, House, MessageCircleQuestion, PenLine, Settings, type LucideIcon } from "lucide-react";
-
-import type { Permission } from "@/features/identity/session";
 
 export interface Destination {
   href: string;

@@ -121,9 +121,11 @@ pub struct AskProgress {
     pub stage: AskStage,
     /// How much of it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub done: Option<u64>,
     /// How much there is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub total: Option<u64>,
     /// The same for a person.
     pub detail: String,

@@ -143,6 +143,12 @@ pub(super) async fn get_document_text(
     Ok(Json(knowledge.document_text(&ctx, collection, document).await?))
 }
 
+/// Bytes as the specification knows them.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code)] // only its schema is used
+struct FileBytes(Vec<u8>);
+
 /// Download a document's original
 ///
 /// The bytes that were brought, as an attachment.
@@ -154,7 +160,7 @@ pub(super) async fn get_document_text(
     ),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:read"))),
     responses(
-        (status = 200, description = "The original bytes", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "The original bytes", content_type = "application/octet-stream", body = inline(FileBytes)),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]

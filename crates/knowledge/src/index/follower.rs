@@ -13,26 +13,26 @@ use std::{
 
 use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{Event, EventPosition};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Index, Text, loader,
-    memory::DocumentChange,
+    Index, Recheck, Text, loader,
+    memory::{DocumentChange, DocumentPassages},
     text::{Payload, TextEntry, TextIndex},
     words,
 };
-use crate::{
-    events,
-    store::{passages, queue, versions},
-};
+use crate::{events, store::queue};
 
 /// Events taken at once.
 const EVENTS_MAX: u32 = 500;
 /// Documents that are indexed between two looks at the event log, while the index is built anew.
 const REBUILD_PAGE: u32 = 200;
-/// Passages read and indexed at once.
-const PASSAGES_PAGE: u32 = 500;
+/// Passages indexed at once.
+const PASSAGES_PAGE: usize = 500;
 /// How often events of other processes are looked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while an event that this process committed is not visible yet: on Postgres, older transactions hold it back.
@@ -61,6 +61,10 @@ struct Follower {
     position: EventPosition,
     /// Events since the last commit.
     lag: usize,
+    /// Documents that searches have doubts about.
+    rechecks: mpsc::Receiver<Recheck>,
+    /// The next of them, received while waiting.
+    recheck: Option<Recheck>,
 }
 
 #[derive(Default)]
@@ -107,7 +111,7 @@ impl Changes {
     }
 }
 
-pub(super) async fn follow(index: Arc<Index>, stop: CancellationToken) {
+pub(super) async fn follow(index: Arc<Index>, rechecks: mpsc::Receiver<Recheck>, stop: CancellationToken) {
     let mut committed = index.store.committed_events();
     let mut follower = Follower {
         index,
@@ -119,6 +123,8 @@ pub(super) async fn follow(index: Arc<Index>, stop: CancellationToken) {
         rebuild: None,
         position: EventPosition::START,
         lag: 0,
+        rechecks,
+        recheck: None,
     };
     while !stop.is_cancelled() {
         // Seen before the log is read, so that no commit after the reading is slept through.
@@ -159,6 +165,11 @@ impl Follower {
         for (tenant, collection, document) in &rebuilt {
             changes.documents.entry((*tenant, *collection)).or_default().insert(*document);
         }
+        let rechecks = self.due_rechecks();
+        for recheck in &rechecks {
+            let place = (recheck.tenant, recheck.collection);
+            changes.documents.entry(place).or_default().extend(recheck.documents.iter().copied());
+        }
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         let memory = self.stage(&changes).await?;
         if let Some(last) = events.last() {
@@ -174,15 +185,28 @@ impl Follower {
             self.publish(&changes, memory);
         }
         self.announce(&changes.tenants);
+        for recheck in rechecks {
+            // Whoever asked may have gone away.
+            let _ = recheck.done.send(());
+        }
         Ok(!events.is_empty() || self.rebuild.is_some())
     }
 
-    async fn wait(&self, committed: &mut watch::Receiver<EventPosition>, stop: &CancellationToken) {
+    fn due_rechecks(&mut self) -> Vec<Recheck> {
+        let mut due: Vec<Recheck> = self.recheck.take().into_iter().collect();
+        while let Ok(recheck) = self.rechecks.try_recv() {
+            due.push(recheck);
+        }
+        due
+    }
+
+    async fn wait(&mut self, committed: &mut watch::Receiver<EventPosition>, stop: &CancellationToken) {
         let behind = *self.index.pending.borrow() > self.position;
         let pause = if behind { BEHIND_INTERVAL } else { POLL_INTERVAL };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = committed.changed() => {}
+            recheck = self.rechecks.recv() => self.recheck = recheck,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -218,21 +242,15 @@ impl Follower {
             Ok(())
         })
         .await;
+        let held = self.index.memory.holds(collection);
         let mut tx = self.index.store.read(ctx).await?;
-        let change = if self.index.memory.holds(collection) {
-            DocumentChange::Now(loader::read_document(&mut tx, collection, document).await?.map(Arc::new))
-        } else {
-            DocumentChange::Unread
+        // One reading serves both halves, so that they hold the same version.
+        let read = loader::read_document(&mut tx, collection, document, held).await?;
+        drop(tx);
+        let Some((live, passages)) = read else {
+            return Ok(if held { DocumentChange::Now(None) } else { DocumentChange::Unread });
         };
-        if self.text.is_none() {
-            return Ok(change);
-        }
-        let Some(live) = versions::live(&mut tx, collection, document).await? else { return Ok(change) };
-        let mut from = 0;
-        loop {
-            let page = passages::page(&mut tx, document, live.version, from, PASSAGES_PAGE, false).await?;
-            let Some(last) = page.last() else { return Ok(change) };
-            from = last.ordinal + 1;
+        for page in passages.chunks(PASSAGES_PAGE) {
             let entries: Vec<TextEntry> = page
                 .iter()
                 .map(|passage| TextEntry {
@@ -245,6 +263,10 @@ impl Follower {
                 .collect();
             self.write_text(move |text| entries.iter().try_for_each(|entry| text.add(entry))).await;
         }
+        if !held {
+            return Ok(DocumentChange::Unread);
+        }
+        Ok(DocumentChange::Now(Some(Arc::new(DocumentPassages::new(live, passages)?))))
     }
 
     /// Notes what was indexed of the documents that there are; `true` when that was all of them.

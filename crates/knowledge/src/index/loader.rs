@@ -55,10 +55,14 @@ impl Index {
             }
             let mut tx = self.store.read(ctx).await?;
             for id in changed {
-                match read_document(&mut tx, collection, id).await? {
-                    Some(document) => documents.insert(id, Arc::new(document)),
-                    None => documents.remove(&id),
-                };
+                match read_document(&mut tx, collection, id, true).await? {
+                    Some((version, passages)) => {
+                        documents.insert(id, Arc::new(DocumentPassages::new(version, passages)?));
+                    }
+                    None => {
+                        documents.remove(&id);
+                    }
+                }
             }
         }
     }
@@ -69,12 +73,8 @@ async fn read_collection(
     collection: CollectionId,
 ) -> Result<HashMap<KnowledgeDocumentId, Arc<DocumentPassages>>> {
     let mut parts: HashMap<KnowledgeDocumentId, (LiveVersion, Vec<IndexedPassage>)> = HashMap::new();
-    let mut after = None;
-    loop {
-        let page = versions::live_of_collection(tx, collection, after, VERSIONS_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.document);
-        parts.extend(page.into_iter().map(|version| (version.document, (version, Vec::new()))));
+    for version in live_versions(tx, collection).await? {
+        parts.insert(version.document, (version, Vec::new()));
     }
     let mut after = None;
     loop {
@@ -82,8 +82,6 @@ async fn read_collection(
         let Some(last) = page.last() else { break };
         after = Some((last.document, last.passage.ordinal));
         for found in page {
-            // Postgres shows each statement what is committed by then: a document replaced in between is read again, for
-            // the follower notes its event.
             if let Some((version, passages)) = parts.get_mut(&found.document)
                 && version.version == found.version
             {
@@ -91,25 +89,58 @@ async fn read_collection(
             }
         }
     }
-    parts
-        .into_iter()
-        .map(|(id, (version, passages))| Ok((id, Arc::new(DocumentPassages::new(version, passages)?))))
-        .collect()
+    // Postgres shows each statement what is committed by then: what was replaced in between is read by itself.
+    let mut documents = HashMap::with_capacity(parts.len());
+    for now in live_versions(tx, collection).await? {
+        let read = match parts.remove(&now.document) {
+            Some(part) if part.0.version == now.version => Some(part),
+            _ => read_document(tx, collection, now.document, true).await?,
+        };
+        if let Some((version, passages)) = read {
+            documents.insert(version.document, Arc::new(DocumentPassages::new(version, passages)?));
+        }
+    }
+    Ok(documents)
 }
 
-/// The searchable version of a document with its vectors, or `None` when it has none any more.
+async fn live_versions(tx: &mut Tx, collection: CollectionId) -> Result<Vec<LiveVersion>> {
+    let mut all: Vec<LiveVersion> = Vec::new();
+    loop {
+        let after = all.last().map(|version| version.document);
+        let page = versions::live_of_collection(tx, collection, after, VERSIONS_PAGE).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// The searchable version of a document with all of its passages, or `None` when it has none any more.
 pub(super) async fn read_document(
     tx: &mut Tx,
     collection: CollectionId,
     id: KnowledgeDocumentId,
-) -> Result<Option<DocumentPassages>> {
-    let Some(version) = versions::live(tx, collection, id).await? else { return Ok(None) };
+    with_vectors: bool,
+) -> Result<Option<(LiveVersion, Vec<IndexedPassage>)>> {
+    let mut live = versions::live(tx, collection, id).await?;
+    while let Some(version) = live {
+        let all = read_passages(tx, &version, with_vectors).await?;
+        live = versions::live(tx, collection, id).await?;
+        // The passages of a version are only removed after it was replaced: they are complete if it still is the one.
+        if live.as_ref().is_some_and(|live| live.version == version.version) {
+            return Ok(Some((version, all)));
+        }
+    }
+    Ok(None)
+}
+
+async fn read_passages(tx: &mut Tx, version: &LiveVersion, with_vectors: bool) -> Result<Vec<IndexedPassage>> {
     let mut all = Vec::new();
     loop {
         let from = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        let page = passages::page(tx, id, version.version, from, PASSAGES_PAGE, true).await?;
+        let page = passages::page(tx, version.document, version.version, from, PASSAGES_PAGE, with_vectors).await?;
         if page.is_empty() {
-            return DocumentPassages::new(version, all).map(Some);
+            return Ok(all);
         }
         all.extend(page);
     }

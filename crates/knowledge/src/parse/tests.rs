@@ -15,7 +15,7 @@ use super::{Block, BlockKind, Format, Limits, ParseError, Parsed, parse};
 
 /// A file of `tests/fixtures`.
 fn fixture(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = PathBuf::from("tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use plasma_kernel::{CollectionId, Result};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 
 use super::{
     Hit, SearchMode, TextReason, VectorReason, explain,
@@ -41,6 +41,8 @@ pub(super) struct Ranked {
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) warnings: Vec<String>,
+    /// Documents of which the text index has another version than the view: their passages are left out.
+    pub(super) doubtful: Vec<KnowledgeDocumentId>,
 }
 
 /// A passage's place in the view: document and passage.
@@ -96,15 +98,18 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     }
     let vector_ms = milliseconds(started);
     let started = Instant::now();
+    let mut doubtful = Vec::new();
     if plan.mode != SearchMode::Vector {
         let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
-        for (place, (at, score)) in found.into_iter().enumerate() {
+        let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
+        for (place, (at, score)) in placed.enumerate() {
             candidates.entry(at).or_default().text = Some((rank_of(place), score));
         }
+        doubtful = found.iter().filter(|hit| place_of(view, hit).is_none()).map(|hit| hit.document).collect();
     }
     let text_ms = milliseconds(started);
     let hits = best(plan, view, candidates, candidates_max);
-    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings })
+    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, doubtful })
 }
 
 fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
@@ -138,14 +143,14 @@ fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<Stri
     Some(allowed)
 }
 
-/// What the text index finds, as places in the view with BM25, best first.
+/// What the text index finds, best first.
 fn text_hits(
     plan: &Plan,
     snapshot: &Snapshot,
     limit: usize,
     allowed: Option<&[usize]>,
     warnings: &mut Vec<String>,
-) -> Result<Vec<(Place, f32)>> {
+) -> Result<Vec<TextHit>> {
     let searcher = match &snapshot.text {
         SnapshotText::Complete(searcher) => searcher,
         SnapshotText::Incomplete(searcher) => {
@@ -164,24 +169,20 @@ fn text_hits(
         allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
     });
     let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-    let found = searcher.search(&query, statistics, limit, allowed.map(Arc::new))?;
-    Ok(found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score))).collect())
+    searcher.search(&query, statistics, limit, allowed.map(Arc::new))
 }
 
-fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<(Place, f32)>> {
+fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
     if plan.mode == SearchMode::Text {
-        return Err(plasma_kernel::Error::unavailable(
-            "text_index_unavailable",
-            format!("the text index does not answer: {reason}"),
-        )
-        .retry_after_ms(5_000)
-        .remedy("try again in a moment; it repairs itself"));
+        return Err(Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
+            .retry_after_ms(5_000)
+            .remedy("try again in a moment; it repairs itself"));
     }
     warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
     Ok(Vec::new())
 }
 
-/// Where the view has what the text index found; `None` when one of them is ahead of the other by a moment.
+/// Where the view has what the text index found; `None` when they hold different versions of the document.
 fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     let place = view.place(hit.document)?;
     let document = view.documents.get(place).filter(|document| document.version == hit.version)?;

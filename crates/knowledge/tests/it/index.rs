@@ -160,7 +160,8 @@ on_each_database! {
         let setup = Setup::start(test).await;
         let collection = brought(&setup).await;
         let folder = folder(&setup);
-        fs::remove_dir_all(&folder).unwrap();
+        // Merges still write now and then.
+        while fs::remove_dir_all(&folder).is_err() {}
         // The commit fails; the document is found by its meaning all the same.
         let document = setup.bring(&collection, markdown("island 3", "The cartographer draws island number 3.")).await;
         let answer = setup.search(&collection, SearchMode::Hybrid, "cartographer island").await;

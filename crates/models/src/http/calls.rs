@@ -41,37 +41,13 @@ pub struct ModelCallBody {
     #[schema(required)]
     pub error: Option<String>,
     /// Who called.
-    pub actor: CallActor,
+    pub actor: Actor,
     /// The request in which it happened.
     pub request_id: String,
     /// When it started, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// Whether the answer was sent piece by piece.
     pub streamed: bool,
-}
-
-/// Who called a model.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct CallActor {
-    /// `user`, `api_key` or `system`.
-    pub kind: &'static str,
-    /// The user's or key's id.
-    #[schema(required)]
-    pub id: Option<String>,
-    /// Which duty of the system it was.
-    #[schema(required)]
-    pub reason: Option<String>,
-}
-
-impl From<Actor> for CallActor {
-    fn from(actor: Actor) -> Self {
-        let (kind, id, reason) = match actor {
-            Actor::User { id } => ("user", Some(id.to_string()), None),
-            Actor::ApiKey { id } => ("api_key", Some(id.to_string()), None),
-            Actor::System { reason } => ("system", None, Some(reason)),
-        };
-        Self { kind, id, reason }
-    }
 }
 
 impl From<ModelCall> for ModelCallBody {
@@ -90,7 +66,7 @@ impl From<ModelCall> for ModelCallBody {
             duration_ms: call.duration_ms,
             cost: call.cost,
             error: call.error,
-            actor: call.actor.into(),
+            actor: call.actor,
             request_id: call.request.to_string(),
             created_at: call.created_at,
             streamed: call.streamed,

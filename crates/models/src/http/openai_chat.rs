@@ -155,7 +155,10 @@ impl From<TokenUsage> for CompletionUsage {
     post, path = "/v1/chat/completions", tag = "openai", request_body = ChatCompletionRequest, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:invoke"))),
     responses(
-        (status = 200, body = ChatCompletion, description = "The answer, or a stream of chunks"),
+        (status = 200, description = "The answer, or a stream of chunks", content(
+            (ChatCompletion = "application/json"),
+            (String = "text/event-stream"),
+        )),
         (status = "default", body = OpenAiError, description = "What went wrong"),
     )
 )]

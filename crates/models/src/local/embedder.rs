@@ -3,7 +3,10 @@
 use std::{
     ops::Range,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -82,6 +85,8 @@ struct Inner {
     models_dir: PathBuf,
     idle_timeout: Duration,
     loaded: Mutex<Loaded>,
+    /// Whether `loaded` has the weights.
+    ready: AtomicBool,
     queue: Queue<Unit>,
     turns: Arc<Turns>,
 }
@@ -106,13 +111,14 @@ struct Unit {
 impl Embedder {
     pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, turns: Arc<Turns>) -> Self {
         let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now() });
-        let inner = Inner { entry, models_dir, idle_timeout, loaded, queue: Queue::new(QUEUE_LIMIT), turns };
+        let (ready, queue) = (AtomicBool::new(false), Queue::new(QUEUE_LIMIT));
+        let inner = Inner { entry, models_dir, idle_timeout, loaded, ready, queue, turns };
         Self { inner: Arc::new(inner), workers: Workers::default() }
     }
 
-    /// Whether the weights are in memory. Says no while they are being read.
+    /// Whether the weights are in memory. Never waits for a load.
     pub fn is_loaded(&self) -> bool {
-        self.inner.loaded.try_lock().is_ok_and(|loaded| loaded.bert.is_some())
+        self.inner.ready.load(Ordering::Relaxed)
     }
 
     pub async fn token_counter(&self) -> Result<TokenCounter> {
@@ -248,6 +254,7 @@ impl Inner {
         if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.bert.is_some() || loaded.tokenizer.is_some()) {
             loaded.bert = None;
             loaded.tokenizer = None;
+            self.ready.store(false, Ordering::Relaxed);
             tracing::info!(model = self.entry.id, "unloaded an idle model");
         }
     }
@@ -282,6 +289,7 @@ impl Loaded {
         let load_ms = started.elapsed().as_millis() as u64;
         tracing::info!(model = inner.entry.id, load_ms, "loaded a model");
         self.last_used = Instant::now();
+        inner.ready.store(true, Ordering::Relaxed);
         Ok(self.bert.insert(Arc::new(bert)).clone())
     }
 }

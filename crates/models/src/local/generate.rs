@@ -4,10 +4,11 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     num::NonZeroU32,
     sync::OnceLock,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use llama_cpp_2::{
+    LlamaStateSeqFlags,
     context::{LlamaContext, params::LlamaContextParams},
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     chat::{ChatDone, ChatEvent, ChatRequest, FinishReason, Job},
+    contention::Observer,
     prompt::PromptFormat,
     text_stream::TextStream,
     threads::shutting_down,
@@ -35,7 +37,14 @@ const CHUNK: usize = 64;
 const TOP_K: i32 = 40;
 
 /// The one sequence of a context.
-const SEQUENCE: u32 = 0;
+const SEQUENCE: i32 = 0;
+
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED`. With flash attention the sums of an attention are split by the number of threads, and the same
+/// request would get another answer when the number changes.
+const FLASH_ATTENTION_OFF: i32 = 0;
+
+/// Between two changes of the number of threads; each costs some 100 ms.
+const SWITCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// llama.cpp, initialized once for the process. Its own log is silenced: it writes hundreds of lines for each load, and
 /// what goes wrong is reported by the errors of this crate.
@@ -90,6 +99,8 @@ pub(super) struct Session<'model> {
     cache: Cache,
     context_length: usize,
     turns: &'model Turns,
+    threads: usize,
+    switched_at: Instant,
 }
 
 /// An answer in progress.
@@ -97,6 +108,7 @@ struct Progress<'a> {
     job: &'a Job,
     stop: &'a CancellationToken,
     turn: Turn<'a>,
+    observer: Option<Observer>,
     started_at: Instant,
     input_tokens: usize,
     cached_input_tokens: usize,
@@ -129,20 +141,12 @@ impl Progress<'_> {
 impl<'model> Session<'model> {
     /// Reserves the memory for `context_length` tokens.
     pub fn new(model: &'model LlamaModel, context_length: usize, turns: &'model Turns) -> Result<Self> {
-        let threads = i32::try_from(turns.cores()).unwrap_or(1);
-        let params = LlamaContextParams::default()
-            .with_n_ctx(u32::try_from(context_length).ok().and_then(NonZeroU32::new))
-            .with_n_batch(CHUNK as u32)
-            .with_n_ubatch(CHUNK as u32)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            .with_no_perf(true);
-        let context = model.new_context(backend()?, params).map_err(|source| {
-            Error::unavailable("model_load_failed", "there is not enough memory for the model's context").source(source)
-        })?;
+        let threads = turns.cores();
+        let context = new_context(model, context_length, threads)?;
         let format = PromptFormat::new(model)?;
         let batch = LlamaBatch::new(CHUNK, 1);
-        Ok(Self { model, context, batch, format, cache: Cache::default(), context_length, turns })
+        let (cache, switched_at) = (Cache::default(), Instant::now());
+        Ok(Self { model, context, batch, format, cache, context_length, turns, threads, switched_at })
     }
 
     /// Answers a request, sending events to its caller. Stops within a chunk or a token when the caller is gone or the
@@ -156,6 +160,7 @@ impl<'model> Session<'model> {
             job,
             stop,
             turn: self.turns.take_all(),
+            observer: Observer::start(),
             started_at,
             input_tokens: prompt.len(),
             cached_input_tokens: cached,
@@ -177,7 +182,7 @@ impl<'model> Session<'model> {
         let mut keep = self.cache.reusable(prompt, reproducible);
         let position = u32::try_from(keep).map_err(|source| Error::from_source("a prompt of this length", source))?;
         // Some architectures cannot forget a part.
-        if !self.context.clear_kv_cache_seq(Some(SEQUENCE), Some(position), None).unwrap_or(false) {
+        if !self.context.clear_kv_cache_seq(Some(SEQUENCE.unsigned_abs()), Some(position), None).unwrap_or(false) {
             self.context.clear_kv_cache();
             keep = 0;
         }
@@ -188,7 +193,6 @@ impl<'model> Session<'model> {
     /// Reads the prompt from where the cache ends. False when it was cancelled.
     fn read(&mut self, prompt: &[LlamaToken], progress: &mut Progress<'_>) -> Result<bool> {
         loop {
-            progress.turn.offer();
             let done = self.cache.tokens.len();
             progress.job.send(ChatEvent::Reading { done, total: prompt.len() });
             let end = prompt.len().min((done / CHUNK + 1) * CHUNK);
@@ -197,6 +201,7 @@ impl<'model> Session<'model> {
                     if progress.is_cancelled() {
                         return Ok(false);
                     }
+                    self.give_way(progress);
                     self.evaluate(chunk, end == prompt.len())?;
                 }
                 _ => return Ok(true),
@@ -214,7 +219,6 @@ impl<'model> Session<'model> {
         let vocabulary = self.model.vocab();
         let mut piece = Vec::new();
         let finished = loop {
-            progress.turn.offer();
             if progress.is_cancelled() {
                 break FinishReason::Cancelled;
             }
@@ -234,10 +238,47 @@ impl<'model> Session<'model> {
             if progress.output_tokens >= limit || self.cache.tokens.len() >= self.context_length {
                 break FinishReason::Length;
             }
+            self.give_way(progress);
             self.evaluate(&[token], true)?;
         };
         send_text(job, text.finish());
         Ok(finished)
+    }
+
+    /// At the end of a turn: uses as many threads as there are free cores, and lets those go first who wait. Must be
+    /// followed by [`Session::evaluate`], because the last result may be lost.
+    fn give_way(&mut self, progress: &mut Progress<'_>) {
+        if !progress.turn.is_over() {
+            return;
+        }
+        if let Some(seen) = progress.observer.as_ref().and_then(Observer::observe) {
+            let threads = seen.threads(self.threads, self.turns.cores());
+            if threads != self.threads && self.switched_at.elapsed() >= SWITCH_INTERVAL {
+                self.switch(threads);
+            }
+        }
+        progress.turn.renew();
+        progress.observer = Observer::start();
+    }
+
+    /// Goes on with another number of threads, which is fixed for a context: what the old one knows is copied.
+    fn switch(&mut self, threads: usize) {
+        self.switched_at = Instant::now();
+        let copied = new_context(self.model, self.context_length, threads).and_then(|mut context| {
+            let failed = |source| Error::from_source("the state of a context cannot be copied", source);
+            let state = self.context.state_seq_get(SEQUENCE, LlamaStateSeqFlags::empty()).map_err(failed)?;
+            context.state_seq_set(&state, SEQUENCE).map_err(failed)?;
+            Ok(context)
+        });
+        match copied {
+            Ok(context) => {
+                self.context = context;
+                self.threads = threads;
+                tracing::debug!(threads, "a chat model changed its number of threads");
+            }
+            // The old context still works.
+            Err(error) => tracing::warn!(?error, "a chat model could not change its number of threads"),
+        }
     }
 
     /// Runs the model over tokens that follow those in the cache; keeps the result of the last one if asked.
@@ -259,7 +300,7 @@ impl<'model> Session<'model> {
             let position = i32::try_from(self.cache.tokens.len() + index)
                 .map_err(|source| Error::from_source("a prompt of this length", source))?;
             self.batch
-                .add(*token, position, &[SEQUENCE.cast_signed()], keep_result && index + 1 == tokens.len())
+                .add(*token, position, &[SEQUENCE], keep_result && index + 1 == tokens.len())
                 .map_err(|source| Error::from_source("a batch of tokens is full", source))?;
         }
         self.context.decode(&mut self.batch).map_err(|source| Error::from_source("the model failed to compute", source))
@@ -291,6 +332,21 @@ impl<'model> Session<'model> {
     }
 }
 
+fn new_context(model: &LlamaModel, context_length: usize, threads: usize) -> Result<LlamaContext<'_>> {
+    let threads = i32::try_from(threads).unwrap_or(1);
+    let params = LlamaContextParams::default()
+        .with_n_ctx(u32::try_from(context_length).ok().and_then(NonZeroU32::new))
+        .with_n_batch(CHUNK as u32)
+        .with_n_ubatch(CHUNK as u32)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_flash_attention_policy(FLASH_ATTENTION_OFF)
+        .with_no_perf(true);
+    model.new_context(backend()?, params).map_err(|source| {
+        Error::unavailable("model_load_failed", "there is not enough memory for the model's context").source(source)
+    })
+}
+
 fn send_text(job: &Job, text: String) {
     if !text.is_empty() {
         job.send(ChatEvent::Token { text });
@@ -299,7 +355,13 @@ fn send_text(job: &Job, text: String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use llama_cpp_2::model::params::LlamaModelParams;
+
+    use super::{
+        super::chat::{ChatMessage, Role},
+        *,
+    };
+    use crate::manifest::{Manifest, ModelKind, default_models_dir};
 
     fn tokens(range: std::ops::Range<i32>) -> Vec<LlamaToken> {
         range.map(LlamaToken::new).collect()
@@ -353,5 +415,50 @@ mod tests {
         assert_eq!(read(&mut cache, &other, false), 100);
         assert_eq!(cache.exact, 64);
         assert_eq!(cache.reusable(&other, true), 64);
+    }
+
+    /// Reads a prompt of about 600 tokens and takes the likeliest token each time, changing threads at the given steps.
+    fn continuation(model: &LlamaModel, turns: &Turns, switches: &[(usize, usize)]) -> Vec<LlamaToken> {
+        let mut session = Session::new(model, 1024, turns).unwrap();
+        let text = "The gateway listens on port 8080 and writes a line for each request. ".repeat(42);
+        let content = format!("{text}Summarize this.");
+        let messages = [ChatMessage { role: Role::User, content }];
+        let prompt = session.format.tokens(model, &messages, 1023).unwrap();
+        assert!((550..900).contains(&prompt.len()), "{} tokens", prompt.len());
+        let mut sampler = LlamaSampler::greedy();
+        let mut answer = Vec::new();
+        for (step, chunk) in prompt.chunks(CHUNK).enumerate() {
+            change(&mut session, switches, step);
+            session.evaluate(chunk, true).unwrap();
+        }
+        for step in 100..112 {
+            let token = sampler.sample(&session.context, -1);
+            answer.push(token);
+            change(&mut session, switches, step);
+            session.evaluate(&[token], true).unwrap();
+        }
+        answer
+    }
+
+    fn change(session: &mut Session<'_>, switches: &[(usize, usize)], step: usize) {
+        if let Some((_, threads)) = switches.iter().find(|(at, _)| *at == step) {
+            session.switch(*threads);
+            assert_eq!(session.threads, *threads);
+        }
+    }
+
+    #[test]
+    fn changing_the_number_of_threads_changes_no_answer() {
+        let folder = std::env::var_os("PLASMA_MODELS_DIR").map(Into::into).or_else(default_models_dir).unwrap();
+        let manifest = Manifest::builtin().unwrap();
+        let entry = manifest.models.iter().find(|entry| entry.kind == ModelKind::Chat).unwrap();
+        entry.verify(&folder).expect("this test needs the weights of the chat model: run `make models`");
+        let path = entry.directory(&folder).join(&entry.files[0].path);
+        let model = LlamaModel::load_from_file(backend().unwrap(), path, &LlamaModelParams::default()).unwrap();
+        let one = Turns::new(1);
+        let plain = continuation(&model, &one, &[]);
+        // Few steps with several threads: they crawl where tests run beside each other.
+        let switched = continuation(&model, &one, &[(5, 2), (6, 1), (8, 3), (9, 1), (102, 2), (105, 1)]);
+        assert_eq!(plain, switched);
     }
 }

@@ -1,12 +1,9 @@
 //! Messages to the tokens of a prompt, in the chat format of the model itself.
 
-use llama_cpp_2::{
-    model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel},
-    token::LlamaToken,
-};
+use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 use plasma_kernel::{Code, Error, Result};
 
-use super::chat::ChatMessage;
+use super::{chat::ChatMessage, template::ChatTemplate};
 
 /// A token is at most about this long on average, whatever the text; longer prompts are refused before they are tokenized.
 const BYTES_PER_TOKEN_MAX: usize = 32;
@@ -16,7 +13,7 @@ const BREAK: char = '\u{200B}';
 
 /// How a loaded model wants its prompt.
 pub(super) struct PromptFormat {
-    template: LlamaChatTemplate,
+    template: ChatTemplate,
     /// Spellings of tokens that would change the conversation's structure, such as the end of a message.
     controls: Vec<String>,
 }
@@ -24,14 +21,19 @@ pub(super) struct PromptFormat {
 impl PromptFormat {
     /// Reads the template and the control tokens of a model.
     pub fn new(model: &LlamaModel) -> Result<Self> {
-        let template = model
+        let source = model
             .chat_template(None)
-            .map_err(|source| Error::from_source("the model's file has no chat template", source))?;
+            .map_err(|source| Error::from_source("the model's file has no chat template", source))?
+            .to_string()
+            .map_err(|source| Error::from_source("the model's chat template is not UTF-8", source))?;
         let vocabulary = model.vocab();
+        let spelling = |token| String::from_utf8(vocabulary.token_to_piece(token, true, None)).unwrap_or_default();
+        // A model that wants a first token has it spelled by its template, or else added when the text is tokenized.
+        let template = ChatTemplate::new(source, spelling(vocabulary.bos()), spelling(vocabulary.eos()))?;
         let controls = vocabulary
             .tokens()
             .filter(|token| vocabulary.is_control(*token))
-            .filter_map(|token| String::from_utf8(vocabulary.token_to_piece(token, true, None)).ok())
+            .map(spelling)
             .filter(|text| text.len() >= 3)
             .collect();
         Ok(Self { template, controls })
@@ -40,7 +42,7 @@ impl PromptFormat {
     /// The prompt up to where the model continues.
     ///
     /// # Errors
-    /// `invalid`: a NUL character, or more than `limit` tokens.
+    /// `invalid`: a NUL character, more than `limit` tokens, or an order of messages that the model does not know.
     pub fn tokens(&self, model: &LlamaModel, messages: &[ChatMessage], limit: usize) -> Result<Vec<LlamaToken>> {
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
         if bytes > limit * BYTES_PER_TOKEN_MAX {
@@ -48,16 +50,15 @@ impl PromptFormat {
         }
         let mut chat = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
-            let content = self.plain(&message.content);
-            chat.push(
-                LlamaChatMessage::new(message.role.as_str().to_owned(), content)
-                    .map_err(|_| Error::invalid(format!("messages[{index}].content"), "contains a NUL character"))?,
-            );
+            if message.content.contains('\0') {
+                return Err(Error::invalid(format!("messages[{index}].content"), "contains a NUL character"));
+            }
+            chat.push(ChatMessage { role: message.role, content: self.plain(&message.content) });
         }
-        let prompt = model
-            .apply_chat_template(&self.template, &chat, true)
-            .map_err(|source| Error::from_source("the model's chat template is not supported", source))?;
-        let tokens = model.vocab().tokenize(prompt.as_bytes(), true, true);
+        let prompt = self.template.render(&chat)?;
+        let vocabulary = model.vocab();
+        let first = vocabulary.should_add_bos() && !self.template.begins(&prompt);
+        let tokens = vocabulary.tokenize(prompt.as_bytes(), first, true);
         if tokens.len() > limit {
             return Err(too_long(&format!("{} tokens", tokens.len()), limit));
         }

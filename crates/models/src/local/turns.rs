@@ -92,13 +92,18 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Lets others go first if the turn was long enough and somebody waits.
-    pub fn offer(&mut self) {
-        if self.since.elapsed() >= CHAT_TURN && self.turns.someone_waits() {
+    /// Whether it lasted long enough.
+    pub fn is_over(&self) -> bool {
+        self.since.elapsed() >= CHAT_TURN
+    }
+
+    /// Begins the next turn, after those who wait.
+    pub fn renew(&mut self) {
+        if self.turns.someone_waits() {
             self.turns.give_back(self.cores);
             self.turns.acquire(self.cores);
-            self.since = Instant::now();
         }
+        self.since = Instant::now();
     }
 }
 
@@ -164,12 +169,12 @@ mod tests {
         while !turns.someone_waits() {
             thread::yield_now();
         }
-        chat.offer();
-        assert!(passage.try_recv().is_err(), "the turn was not over yet");
+        assert!(passage.try_recv().is_err());
         thread::sleep(CHAT_TURN);
-        chat.offer();
+        assert!(chat.is_over());
+        chat.renew();
         assert_eq!(passage.recv_timeout(Duration::from_secs(10)), Ok(()));
-        assert_eq!(turns.lock().free, 0);
+        assert!(turns.lock().free == 0 && !chat.is_over());
         drop(chat);
         assert_eq!(turns.lock().free, 2);
         thread.join().unwrap();

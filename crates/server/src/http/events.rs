@@ -21,7 +21,7 @@ pub(crate) struct EventBody {
     /// The id of the thing that it happened to.
     subject: String,
     /// Who did it.
-    actor: EventActor,
+    actor: Actor,
     /// The request or background run in which it happened.
     request_id: String,
     /// When, in microseconds since 1970 UTC.
@@ -31,48 +31,13 @@ pub(crate) struct EventBody {
     data: serde_json::Value,
 }
 
-/// Who acted.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct EventActor {
-    /// A person, a program with a key, or Plasma itself.
-    kind: EventActorKind,
-    /// The user's or key's id; null for Plasma itself.
-    #[schema(required)]
-    id: Option<String>,
-    /// Why Plasma acted by itself; null for others.
-    #[schema(required)]
-    reason: Option<String>,
-}
-
-/// Kinds of actors.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum EventActorKind {
-    /// A person.
-    User,
-    /// A program with an API key.
-    ApiKey,
-    /// Plasma itself.
-    System,
-}
-
-impl From<&Actor> for EventActor {
-    fn from(actor: &Actor) -> Self {
-        match actor {
-            Actor::User { id } => Self { kind: EventActorKind::User, id: Some(id.to_string()), reason: None },
-            Actor::ApiKey { id } => Self { kind: EventActorKind::ApiKey, id: Some(id.to_string()), reason: None },
-            Actor::System { reason } => Self { kind: EventActorKind::System, id: None, reason: Some(reason.clone()) },
-        }
-    }
-}
-
 impl From<&Event> for EventBody {
     fn from(event: &Event) -> Self {
         Self {
             id: event.id,
             kind: event.kind.clone(),
             subject: event.subject.clone(),
-            actor: EventActor::from(&event.actor),
+            actor: event.actor.clone(),
             request_id: event.request_id.clone(),
             at: event.at,
             data: event.data.clone(),
@@ -102,7 +67,7 @@ pub(crate) struct EventsQuery {
 ///
 /// Everything that happened in the workspace, newest first; with `after`, what happened since that event, oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/events", tag = "events", params(EventsQuery), security(("bearer" = []), ("cookie" = [])),
+    get, path = "/api/v1/events", tag = "events", params(EventsQuery), security(("bearer" = [])),
     extensions(("x-permission" = json!("events:read"))),
     responses(
         (status = 200, body = Page<EventBody>, description = "A page of events"),

@@ -97,13 +97,13 @@ enum ServerMessage<'a> {
 /// Send `{"type": "subscribe", "topics": ["knowledge.*"], "after": "evt_…"}`; a topic is an event type, `prefix.*` or `*`,
 /// and `after` (optional) is the last event that was seen. The answers are `{"type": "event", "event": …}`,
 /// `{"type": "progress", "document_id", "collection_id", "state", "done", "total", "seconds_left"}` for documents that are
-/// being ingested (topic `knowledge.document.progress`), and `{"type": "ready", "head": "evt_…"}` when all earlier events
-/// are sent. Subscribing again replaces the subscription. No event is lost or sent twice between `after` and the end.
+/// being ingested (topic `knowledge.document.progress`), `{"type": "ready", "head": "evt_…"}` when all earlier events
+/// are sent, and `{"type": "error", "error": problem}` before the server closes the connection. Subscribing again replaces the subscription. No event is lost or sent twice between `after` and the end.
 ///
 /// Close codes: 1001 the server stops, 1008 the message was wrong, 1013 the client was too slow (resume), 4401 the session
 /// has ended, 4403 the permission was taken away, 4404 `after` is unknown, 4408 no subscription within ten seconds.
 #[utoipa::path(
-    get, path = "/api/v1/live", tag = "events", security(("bearer" = []), ("cookie" = [])),
+    get, path = "/api/v1/live", tag = "events", security(("bearer" = [])),
     extensions(("x-permission" = json!("events:read"))),
     responses(
         (status = 101, description = "The connection is a WebSocket from here on"),

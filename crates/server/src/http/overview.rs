@@ -34,7 +34,7 @@ pub(crate) struct Overview {
 ///
 /// Needs `collections:read`, `content:read`, `models:read` and `jobs:read`, which every role has.
 #[utoipa::path(
-    get, path = "/api/v1/overview", tag = "operations", security(("bearer" = []), ("cookie" = [])),
+    get, path = "/api/v1/overview", tag = "operations", security(("bearer" = [])),
     extensions(("x-permission" = json!("collections:read"))),
     responses(
         (status = 200, body = Overview, description = "Counts and state"),

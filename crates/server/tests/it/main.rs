@@ -10,4 +10,5 @@ mod hostile;
 mod isolation;
 mod live;
 mod stop;
+mod telemetry;
 mod values;

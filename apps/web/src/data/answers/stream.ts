@@ -1,15 +1,12 @@
 import { networkProblem, ProblemError, problemFrom } from "@plasma/client/problem";
 import { readEvents } from "@plasma/client/sse";
-import type { AskCitation, AskDone, AskPassage, AskProgress, AskRequest, ContentDocument, DraftRequest, Problem } from "@plasma/client/types";
+import type { AskRequest, AskStreamEvent, DraftRequest, DraftStreamEvent, Problem } from "@plasma/client/types";
 
 /** What the server says while it answers or drafts, in the order in which it says it. */
-export type AnswerEvent =
-  | { type: "passage"; data: AskPassage }
-  | { type: "progress"; data: AskProgress }
-  | { type: "token"; data: { text: string } }
-  | { type: "citation"; data: AskCitation }
-  | { type: "document"; data: ContentDocument }
-  | { type: "done"; data: AskDone };
+export type AnswerEvent = Named<Exclude<AskStreamEvent | DraftStreamEvent, { event: "error" }>>;
+
+/** The same with `type` for its name, as in every other union here. */
+type Named<Event> = Event extends { event: infer Name; data: infer Data } ? { type: Name; data: Data } : never;
 
 export function streamAnswer(request: AskRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
   return stream("/api/v1/ask", request, signal);
@@ -19,7 +16,7 @@ export function streamDraft(request: DraftRequest, signal: AbortSignal): AsyncGe
   return stream("/api/v1/content/drafts", request, signal);
 }
 
-const KNOWN = new Set(["passage", "progress", "token", "citation", "document", "done"]);
+const KNOWN = new Set<string>(["passage", "progress", "token", "citation", "document", "done"] satisfies AnswerEvent["type"][]);
 
 async function* stream(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
   const response = await fetch(path, {

@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { Micros, Role } from "@plasma/client/types";
+import type { NewApiKey } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -9,7 +9,7 @@ import { apiKeyKeys } from "./keys";
 export function useCreateApiKey() {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: (body: { name: string; role: Role; scopes?: string[]; expires_at?: Micros }) => unwrap(api.POST("/api/v1/api-keys", { body })),
+    mutationFn: (body: NewApiKey) => unwrap(api.POST("/api/v1/api-keys", { body })),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: apiKeyKeys.all }),
   });
 }

@@ -86,8 +86,8 @@ export function AnswerFacts({ state }: { state: AnswerState }) {
   if (!done.call_id) return <p className="mt-6 text-[0.875rem] text-faint">No model was called: nothing relevant was found.</p>;
   const facts = [
     done.model,
-    done.usage && `${formatCount(done.usage.input_tokens)} tokens read${done.usage.cached_input_tokens > 0 ? ` (${formatCount(done.usage.cached_input_tokens)} from cache)` : ""}`,
-    done.usage && `${formatCount(done.usage.output_tokens)} written`,
+    `${formatCount(done.usage.input_tokens)} tokens read${done.usage.cached_input_tokens > 0 ? ` (${formatCount(done.usage.cached_input_tokens)} from cache)` : ""}`,
+    `${formatCount(done.usage.output_tokens)} written`,
     done.first_token_ms !== null && `first word after ${formatDuration(done.first_token_ms)}`,
     `${formatDuration(done.duration_ms)} in all`,
     done.cost && formatMoney(done.cost),

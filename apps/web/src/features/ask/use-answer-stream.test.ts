@@ -26,7 +26,7 @@ describe("answerReducer", () => {
     expect(state.citations).toHaveLength(1);
     const done = run(state, {
       type: "event",
-      event: { type: "done", data: { answer: "In May [1].", call_id: "call_1", model: "m", usage: null, cost: null, first_token_ms: 1, duration_ms: 2, finish_reason: "stop", citations: [citation] } },
+      event: { type: "done", data: { answer: "In May [1].", call_id: "call_1", model: "m", usage: { input_tokens: 3, cached_input_tokens: 0, output_tokens: 4 }, cost: null, first_token_ms: 1, duration_ms: 2, finish_reason: "stop", citations: [citation] } },
     });
     expect(done).toMatchObject({ phase: "done", text: "In May [1]." });
     expect(done.citations).toEqual([citation]);

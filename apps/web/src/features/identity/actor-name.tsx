@@ -11,13 +11,13 @@ import { useCan, useMe } from "./session";
 /** Who did something: by name where one may know it, by id otherwise. */
 export function ActorName({ actor }: { actor: Actor }) {
   const me = useMe();
-  const self = actor.id === me.actor.id;
+  const self = actor.kind !== "system" && actor.id === me.actor.id;
   const users = useInfiniteQuery({ ...usersQuery, enabled: useCan("users:read") && actor.kind === "user" && !self });
   const keys = useInfiniteQuery({ ...apiKeysQuery, enabled: useCan("api_keys:read") && actor.kind === "api_key" && !self });
-  if (actor.kind === "system") return <span title={actor.reason ?? undefined}>Plasma itself</span>;
+  if (actor.kind === "system") return <span title={actor.reason}>Plasma itself</span>;
   if (self) return "you";
   const known = actor.kind === "user" ? users.data : keys.data;
   const name = known?.find((candidate) => candidate.id === actor.id)?.name;
   const kind = actor.kind === "user" ? "user" : "API key";
-  return name ? <span title={actor.id ?? undefined}>{actor.kind === "user" ? name : `API key “${name}”`}</span> : <span className="break-all">{kind} {actor.id}</span>;
+  return name ? <span title={actor.id}>{actor.kind === "user" ? name : `API key “${name}”`}</span> : <span className="break-all">{kind} {actor.id}</span>;
 }

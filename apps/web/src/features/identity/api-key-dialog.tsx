@@ -1,7 +1,7 @@
 "use client";
 
 import { asProblem } from "@plasma/client/problem";
-import type { CreatedApiKey, Role } from "@plasma/client/types";
+import type { CreatedApiKey, Permission, Role } from "@plasma/client/types";
 import { useState, type SyntheticEvent } from "react";
 
 import { useCreateApiKey } from "@/data/api-keys/mutations";
@@ -54,7 +54,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
   const [role, setRole] = useState<Role>("service");
   const [days, setDays] = useState(90);
   const [narrow, setNarrow] = useState(false);
-  const [scopes, setScopes] = useState<string[]>(["collections:read", "search:query"]);
+  const [scopes, setScopes] = useState<Permission[]>(["collections:read", "search:query"]);
   const problem = create.error ? asProblem(create.error) : null;
   const fieldError = (field: string) => (problem?.field === field ? problem.detail : null);
   const roles = ROLES.filter((option) => option.value !== "owner" || me.role === "owner");

@@ -1,10 +1,11 @@
 "use client";
 
+import type { Permission } from "@plasma/client/types";
 import type { ReactNode } from "react";
 
 import { EmptyState } from "@/ui/query-view";
 
-import { useDenied, type Permission } from "./session";
+import { useDenied } from "./session";
 
 /** Every page names what it needs: a menu that hides a link is a courtesy, not a check. */
 export function RequirePermission({ permission, children }: { permission: Permission; children: ReactNode }) {

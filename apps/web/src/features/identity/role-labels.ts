@@ -1,4 +1,4 @@
-import type { Role } from "@plasma/client/types";
+import type { Permission, Role } from "@plasma/client/types";
 
 export const ROLES: { value: Role; label: string; meaning: string }[] = [
   { value: "owner", label: "Owner", meaning: "everything in this workspace" },
@@ -16,4 +16,4 @@ export function roleLabel(role: Role): string {
 export const SCOPES = [
   "collections:read", "collections:write", "search:query", "models:read", "models:invoke", "models:write", "content:read", "content:write",
   "users:read", "users:write", "api_keys:read", "api_keys:write", "tenants:read", "tenants:write", "events:read", "jobs:read",
-] as const;
+] as const satisfies readonly Permission[];

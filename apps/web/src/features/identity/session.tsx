@@ -1,6 +1,6 @@
 "use client";
 
-import type { Me } from "@plasma/client/types";
+import type { Me, Permission } from "@plasma/client/types";
 import { createContext, use, type ReactNode } from "react";
 
 const SessionContext = createContext<Me | null>(null);
@@ -15,11 +15,6 @@ export function useMe(): Me {
   if (!me) throw new Error("useMe is used outside of the workspace layout");
   return me;
 }
-
-export type Permission =
-  | "collections:read" | "collections:write" | "search:query" | "models:read" | "models:write" | "models:invoke"
-  | "content:read" | "content:write" | "users:read" | "users:write" | "api_keys:read" | "api_keys:write"
-  | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
 
 export function useCan(permission: Permission): boolean {
   return useMe().permissions.includes(permission);

@@ -1,8 +1,10 @@
 "use client";
 
+import type { Permission } from "@plasma/client/types";
+
 import { LinkTabs } from "@/ui/tabs";
 
-import { useMe, type Permission } from "./session";
+import { useMe } from "./session";
 
 const ITEMS: { href: string; label: string; permission: Permission | null }[] = [
   { href: "/settings/", label: "Profile", permission: null },

@@ -70,7 +70,7 @@ export function CollectionsPage() {
 
 function matches(collection: Collection, filter: string): boolean {
   const wanted = filter.trim().toLowerCase();
-  return wanted === "" || `${collection.name} ${collection.description ?? ""}`.toLowerCase().includes(wanted);
+  return wanted === "" || `${collection.name} ${collection.description}`.toLowerCase().includes(wanted);
 }
 
 function CollectionList({ collections }: { collections: Collection[] }) {

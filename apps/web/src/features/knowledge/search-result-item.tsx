@@ -58,11 +58,9 @@ function Why({ hit, mode }: { hit: SearchHit; mode: SearchMode }) {
               mode === "vector" ? "not looked at" : "no word in common"
             )}
           </Reason>
-          {why.fusion && (
-            <Reason name="Joined">
-              <span className="figure text-[0.8125rem] break-words">{why.fusion.formula}</span> = <b className="figure font-medium text-ink">{why.fusion.score.toFixed(4)}</b>
-            </Reason>
-          )}
+          <Reason name="Joined">
+            <span className="figure text-[0.8125rem] break-words">{why.fusion.formula}</span> = <b className="figure font-medium text-ink">{why.fusion.score.toFixed(4)}</b>
+          </Reason>
           <Reason name="Place">passage {formatCount(hit.ordinal + 1)}, characters {formatCount(hit.start)} to {formatCount(hit.end)} of the document</Reason>
         </dl>
       </div>

@@ -40,6 +40,12 @@ impl Telemetry {
         };
         let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("plasma")));
         tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().context("logging")?;
+        // A panic is a bug, and a line of the log like any other.
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let message = panic.payload_as_str().unwrap_or_default();
+            tracing::error!(place, message, "a panic");
+        }));
         Ok(Self { traces })
     }
 

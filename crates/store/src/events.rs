@@ -1,6 +1,6 @@
 use std::fmt;
 
-use plasma_kernel::{Actor, Error, EventId, Page, PageRequest, Result, TenantId, Timestamp};
+use plasma_kernel::{Actor, Error, EventId, Page, PageRequest, RequestId, Result, TenantId, Timestamp};
 use serde::Serialize;
 
 use crate::{Row, Sql, Tx, Value};
@@ -11,13 +11,20 @@ pub struct NewEvent {
     kind: &'static str,
     subject: String,
     data: serde_json::Value,
+    request: Option<RequestId>,
 }
 
 impl NewEvent {
     /// An event of type `kind` (`knowledge.document.ready`) about `subject` (an id). `data` holds what consumers need
     /// and no secret.
     pub fn new(kind: &'static str, subject: impl fmt::Display, data: serde_json::Value) -> Self {
-        Self { kind, subject: subject.to_string(), data }
+        Self { kind, subject: subject.to_string(), data, request: None }
+    }
+
+    /// It happened in another request than the one that writes it down.
+    pub fn in_request(mut self, request: RequestId) -> Self {
+        self.request = Some(request);
+        self
     }
 }
 
@@ -96,7 +103,7 @@ impl Tx {
                     event.kind.into(),
                     event.subject.into(),
                     actor.into(),
-                    ctx.request().into(),
+                    event.request.unwrap_or(ctx.request()).into(),
                     ctx.now().into(),
                     event.data.to_string().into(),
                 ],

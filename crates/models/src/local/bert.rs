@@ -3,10 +3,10 @@
 //! Sequences of a batch are laid end to end instead of being padded to one length: the dense layers do not care where a
 //! sequence ends, and attention runs within each sequence, so no work is spent on padding and no mask is needed.
 
-use std::{collections::HashMap, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
-use candle_core::{DType, Device, Tensor};
 use plasma_kernel::{Error, Result};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
 
 use super::kernels::{
@@ -94,10 +94,12 @@ impl Bert {
         if hidden == 0 || config.intermediate_size == 0 || heads == 0 || !hidden.is_multiple_of(heads) {
             return Err(Error::internal("config.json: hidden_size is not a multiple of num_attention_heads"));
         }
-        let tensors = candle_core::safetensors::load(directory.join("model.safetensors"), &Device::Cpu)
+        let file = std::fs::read(directory.join("model.safetensors"))
             .map_err(|source| Error::from_source("model.safetensors cannot be read", source))?;
-        let prefix = if tensors.contains_key(WORDS) { "" } else { "bert." };
-        let count: usize = tensors.values().map(Tensor::elem_count).sum();
+        let tensors = SafeTensors::deserialize(&file)
+            .map_err(|source| Error::from_source("model.safetensors is damaged", source))?;
+        let prefix = if tensors.tensor(WORDS).is_ok() { "" } else { "bert." };
+        let count: usize = tensors.iter().map(|(_, tensor)| elements(&tensor)).sum();
         Loader { prefix, tensors, parameters: Vec::with_capacity(count) }.assemble(&config)
     }
 
@@ -234,13 +236,17 @@ impl Attention {
 const WORDS: &str = "embeddings.word_embeddings.weight";
 
 /// Moves the tensors of a file to their places in one allocation.
-struct Loader {
+struct Loader<'file> {
     prefix: &'static str,
-    tensors: HashMap<String, Tensor>,
+    tensors: SafeTensors<'file>,
     parameters: Vec<f32>,
 }
 
-impl Loader {
+fn elements(tensor: &TensorView<'_>) -> usize {
+    tensor.shape().iter().product()
+}
+
+impl Loader<'_> {
     fn assemble(mut self, config: &Config) -> Result<Bert> {
         // `gelu` and absolute positions are the only variants that deserialize.
         let (Activation::Gelu, PositionEmbedding::Absolute) = (&config.hidden_act, &config.position_embedding_type);
@@ -274,20 +280,24 @@ impl Loader {
         })
     }
 
-    /// Takes a tensor out, so that no more than one exists twice.
-    fn take(&mut self, name: &str, count: usize) -> Result<Vec<f32>> {
+    /// A tensor as 32-bit floats.
+    fn take(&self, name: &str, count: usize) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.prefix);
-        let missing = || Error::internal(format!("model.safetensors has no tensor {name}"));
-        let tensor = self.tensors.remove(&name).ok_or_else(missing)?;
-        if tensor.elem_count() != count {
-            let message = format!("tensor {name} has {} elements, config.json asks for {count}", tensor.elem_count());
+        let tensor = self
+            .tensors
+            .tensor(&name)
+            .map_err(|source| Error::from_source(format!("model.safetensors has no tensor {name}"), source))?;
+        if elements(&tensor) != count {
+            let message = format!("tensor {name} has {} elements, config.json asks for {count}", elements(&tensor));
             return Err(Error::internal(message));
         }
-        tensor
-            .to_dtype(DType::F32)
-            .and_then(|tensor| tensor.flatten_all())
-            .and_then(|tensor| tensor.to_vec1::<f32>())
-            .map_err(|source| Error::from_source(format!("tensor {name} cannot be read"), source))
+        let halves = tensor.data().as_chunks::<2>().0.iter().copied();
+        match tensor.dtype() {
+            Dtype::F32 => Ok(tensor.data().as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect()),
+            Dtype::F16 => Ok(halves.map(|bytes| half::f16::from_le_bytes(bytes).to_f32()).collect()),
+            Dtype::BF16 => Ok(halves.map(|bytes| half::bf16::from_le_bytes(bytes).to_f32()).collect()),
+            other => Err(Error::internal(format!("tensor {name} has numbers of the kind {other:?}"))),
+        }
     }
 
     fn append(&mut self, values: &[f32]) -> Span {

@@ -9,7 +9,8 @@ pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall]) -> Re
     let mut tx = store.begin(ctx).await?;
     for call in calls {
         insert_one(&mut tx, call).await?;
-        tx.emit(NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call))).await?;
+        let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
+        tx.emit(event.in_request(call.request)).await?;
     }
     tx.commit().await.map(drop)
 }

@@ -86,7 +86,7 @@ on_each_database! {
         assert_eq!(events.len(), 3);
         for event in &events {
             let call = setup.call(&event.subject).await;
-            assert_eq!(event.actor, call.actor);
+            assert_eq!((&event.actor, &event.request_id), (&call.actor, &call.request.to_string()));
             assert_eq!(event.data["cost"], json!({ "amount_micros": 38, "currency": "USD" }));
             assert_eq!((&event.data["input_tokens"], &event.data["output_tokens"]), (&json!(7), &json!(2)));
             assert_eq!((&event.data["purpose"], &event.data["status"]), (&json!("api"), &json!("succeeded")));

@@ -33,6 +33,8 @@ set -a
 . "$secrets"
 set +a
 
+# What stands here for the reader should not scroll away behind every request.
+export PLASMA_LOG_LEVEL="${PLASMA_LOG_LEVEL:-info,plasma::access=warn}"
 "$plasma" serve --data-dir "$data" --listen "$listen" &
 server=$!
 # Ctrl-C reaches the server too, for it is in the same process group; this script only waits for it.

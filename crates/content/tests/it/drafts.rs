@@ -122,10 +122,11 @@ on_each_database! {
         assert_eq!(listed[0].excerpt, "How long Daily copies are kept for 30 days. They taste of 77 berries. How safe \
             A restore needs the master key and 4 GB of free disk space.");
 
-        // The instructions come first and the brief last, so that a model can keep what does not change.
+        // What does not change comes first, so that a model can keep it; the brief comes after the passages.
         let asked = upstream.asked.lock().await.take().unwrap();
         assert_eq!(asked["messages"][0]["role"], "system");
-        assert!(asked["messages"][1]["content"].as_str().unwrap().ends_with(BRIEF), "{asked}");
+        let (passages, rest) = asked["messages"][1]["content"].as_str().unwrap().split_once("</passages>").unwrap();
+        assert!(passages.contains("Daily copies are kept") && rest.starts_with(&format!("\n\nBrief: {BRIEF}\n")), "{asked}");
     }
 
     async fn citations_go_along_with_their_sentences(test: TestStore) {

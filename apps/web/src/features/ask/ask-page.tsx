@@ -99,7 +99,7 @@ export function AskPage() {
             {state.phase === "failed" && <ProblemNote error={state.error} className="mt-5" action={<Button small onClick={() => form.current?.requestSubmit()}>Ask again</Button>} />}
             {state.phase === "stopped" && <p role="status" className="mt-5 text-soft">Stopped. What was written so far stays here.</p>}
             <AnswerFacts state={state} />
-            {(state.phase === "done" || state.phase === "stopped") && state.text !== "" && (
+            {(state.phase === "done" || state.phase === "stopped") && state.text !== "" && state.done?.finish_reason !== "no_match" && (
               <div className="mt-5">
                 <Button busy={keep.isPending} reason={deniedWrite} onClick={keepAnswer}>Keep as document</Button>
                 {keep.error ? <ProblemNote error={keep.error} className="mt-3" /> : null}

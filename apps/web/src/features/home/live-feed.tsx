@@ -32,10 +32,15 @@ export function LiveFeed() {
   );
 }
 
+/** Each search and each batch of passages calls a model; that is told by what it is for. */
+function isNews(event: PlasmaEvent) {
+  return event.type !== "models.call.completed" || !["search", "ingest"].includes(String(event.data["purpose"]));
+}
+
 function FeedList({ live, logged }: { live: readonly PlasmaEvent[]; logged: PlasmaEvent[] }) {
   const events = useMemo(() => {
     const byId = new Map([...live, ...logged].map((event) => [event.id, event]));
-    return [...byId.values()].sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, SHOWN_MAX);
+    return [...byId.values()].filter(isNews).sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, SHOWN_MAX);
   }, [live, logged]);
   return (
     <ol aria-label="Events, newest first" className="border-t border-rule">

@@ -13,11 +13,12 @@ const BASE: &[&str] = &["http", "kernel", "store", "workflows"];
 const ARROWS: &[(&str, bool, &[&str])] = &[
     ("kernel", false, &[]),
     ("http", false, &["kernel"]),
+    ("protocols", false, &["kernel"]),
     ("store", false, &["kernel"]),
     ("workflows", false, &["http", "kernel", "store"]),
     ("governance", true, &[]),
     ("learning", true, &[]),
-    ("models", true, &["governance"]),
+    ("models", true, &["governance", "protocols"]),
     ("identity", true, &[]),
     ("plugins", true, &[]),
     ("analytics", true, &["learning"]),

@@ -6,6 +6,6 @@ mod problem;
 mod sse;
 
 pub use extract::{Caller, Json, PageQuery, Path, Query};
-pub use openai::OpenAiProblem;
+pub use openai::{OpenAiProblem, client_error, public_message};
 pub use problem::{Problem, ProblemBody, status_of};
 pub use sse::{event_stream, sse_event};

@@ -27,21 +27,30 @@ impl OpenAiProblem {
             Code::Invalid | Code::NotFound | Code::Conflict | Code::Gone | Code::TooLarge => "invalid_request_error",
             Code::Unavailable | Code::Timeout | Code::Upstream | Code::Internal => "server_error",
         };
-        let message = match error.remedy_text() {
-            Some(remedy) => format!("{} ({remedy})", public_detail(error)),
-            None => public_detail(error),
-        };
         serde_json::json!({
-            "error": { "message": message, "type": kind, "param": error.field_name(), "code": error.reason() }
+            "error": { "message": public_message(error), "type": kind, "param": error.field_name(), "code": error.reason() }
         })
     }
 }
 
 impl IntoResponse for OpenAiProblem {
     fn into_response(self) -> Response {
-        log_if_ours(&self.0);
-        let mut response = (status_of(self.0.code()), axum::Json(Self::body(&self.0))).into_response();
-        set_retry_after(&mut response, &self.0);
-        response
+        client_error(&self.0, Self::body(&self.0))
     }
+}
+
+/// What a caller may read of an error, with its remedy: for protocols that have one text for both.
+pub fn public_message(error: &Error) -> String {
+    match error.remedy_text() {
+        Some(remedy) => format!("{} ({remedy})", public_detail(error)),
+        None => public_detail(error),
+    }
+}
+
+/// An error as an answer with `body`, the JSON of the client's own protocol.
+pub fn client_error(error: &Error, body: serde_json::Value) -> Response {
+    log_if_ours(error);
+    let mut response = (status_of(error.code()), axum::Json(body)).into_response();
+    set_retry_after(&mut response, error);
+    response
 }

@@ -11,8 +11,8 @@ use crate::{
     Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
     local::{LocalModel, LocalState},
     manifest::{self, ModelEntry},
-    openai::Endpoint,
     providers, store,
+    upstream::Endpoint,
 };
 
 /// Models of one tenant's providers.
@@ -206,7 +206,13 @@ impl Models {
             upstream_name: row.upstream_name,
             dimensions: row.dimensions,
             price: row.price,
-            endpoint: Endpoint::new(&row.provider_name, &row.base_url, api_key.as_ref().map(|key| key.as_str()))?,
+            endpoint: Endpoint::new(
+                &row.provider_name,
+                row.provider_kind,
+                &row.base_url,
+                api_key.as_ref().map(|key| key.as_str()),
+                row.provider_options,
+            )?,
         });
         self.inner.remotes.insert(key, remote.clone()).await;
         Ok(remote)

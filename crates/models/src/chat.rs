@@ -7,17 +7,13 @@ use std::{
 
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use plasma_kernel::{CallId, Ctx, Error, Money, Result};
-use serde::Serialize;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio_util::sync::CancellationToken;
+use plasma_protocols::chat::{Delta, Message, Part, PartStart, Request, StopReason};
 
 use crate::{
-    ChatMessage, ModelKind, Models, Purpose, TokenUsage,
-    catalog::Target,
-    cost, local,
-    openai::RawObject,
-    remote_chat::{RemoteChat, RemoteStep},
-    running_call::{CallStart, Finished, RunningCall},
+    ChatMessage, Models, Purpose, TokenUsage,
+    gateway::{Asked, Exchange, Question, Step},
+    local::{self, Role},
+    running_call::Finished,
 };
 
 /// Messages in one request.
@@ -74,41 +70,32 @@ impl ChatRequest {
         check_size(self.messages.len(), self.messages.iter().map(|message| message.content.chars().count()).sum())
     }
 
-    fn into_local(self) -> local::ChatRequest {
-        let usual = local::ChatRequest::new(self.messages);
-        local::ChatRequest {
-            max_tokens: self.max_tokens,
-            temperature: self.temperature.unwrap_or(usual.temperature),
-            top_p: self.top_p.unwrap_or(usual.top_p),
-            seed: self.seed,
+    /// In the form that every protocol can be written from.
+    fn into_request(self) -> Request {
+        let mut request = Request {
+            max_output_tokens: self.max_tokens.map(u64::from),
+            temperature: self.temperature.map(f64::from),
+            top_p: self.top_p.map(f64::from),
+            seed: self.seed.map(u64::cast_signed),
+            frequency_penalty: self.frequency_penalty.map(f64::from),
+            presence_penalty: self.presence_penalty.map(f64::from),
             stop: self.stop,
-            frequency_penalty: self.frequency_penalty.unwrap_or(usual.frequency_penalty),
-            presence_penalty: self.presence_penalty.unwrap_or(usual.presence_penalty),
-            ..usual
+            ..Request::default()
+        };
+        for message in self.messages {
+            let part = Part::text(message.content);
+            let role = match message.role {
+                Role::System if request.messages.is_empty() => {
+                    request.system.push(part);
+                    continue;
+                }
+                Role::System => plasma_protocols::chat::Role::System,
+                Role::User => plasma_protocols::chat::Role::User,
+                Role::Assistant => plasma_protocols::chat::Role::Assistant,
+            };
+            request.messages.push(Message { role, name: None, parts: vec![part] });
         }
-    }
-
-    fn into_body(self) -> Result<RawObject> {
-        #[derive(Serialize)]
-        struct Message<'a> {
-            role: &'static str,
-            content: &'a str,
-        }
-        let messages: Vec<Message> = self
-            .messages
-            .iter()
-            .map(|message| Message { role: message.role.as_str(), content: &message.content })
-            .collect();
-        let mut body = RawObject::default();
-        body.set("messages", &messages)?;
-        body.set_some("max_tokens", self.max_tokens)?;
-        body.set_some("temperature", self.temperature)?;
-        body.set_some("top_p", self.top_p)?;
-        body.set_some("seed", self.seed)?;
-        body.set_some("frequency_penalty", self.frequency_penalty)?;
-        body.set_some("presence_penalty", self.presence_penalty)?;
-        body.set_some("stop", Some(self.stop).filter(|stop| !stop.is_empty()))?;
-        Ok(body)
+        request
     }
 }
 
@@ -204,151 +191,72 @@ impl Models {
     /// `not_found` (`model_not_found`), `rate_limited` (`too_many_model_calls`).
     pub async fn chat(&self, ctx: &Ctx, request: ChatRequest) -> Result<ChatStream> {
         ctx.require(request.purpose.permission())?;
-        let target = self.resolve(ctx, request.model.as_deref(), ModelKind::Chat).await?;
-        self.chat_with(ctx, target, request, true)
-    }
-
-    /// The same when the name has been resolved already. `streamed` says how the answer goes to the client.
-    pub(crate) fn chat_with(
-        &self,
-        ctx: &Ctx,
-        target: Target,
-        request: ChatRequest,
-        streamed: bool,
-    ) -> Result<ChatStream> {
+        let plan = self.plan_chat(ctx, request.model.as_deref()).await?;
         request.check()?;
-        match target {
-            Target::Local(entry) => {
-                let start = CallStart {
-                    model: entry.id.clone(),
-                    kind: ModelKind::Chat,
-                    purpose: request.purpose,
-                    streamed,
-                    price: Some(cost::free()),
-                };
-                let call = RunningCall::start(&self.inner.calls, ctx, start)?;
-                Ok(self.local_stream(entry.id, request.into_local(), call))
-            }
-            Target::Remote(remote) => {
-                let chat = RemoteChat::start(self, ctx, &remote, request.purpose, request.into_body()?)?;
-                Ok(remote_stream(remote.id.clone(), chat))
-            }
-        }
-    }
-
-    fn local_stream(&self, model: String, request: local::ChatRequest, call: RunningCall) -> ChatStream {
-        let call_id = call.id();
-        let chat = LocalChat {
-            models: self.clone(),
-            waiting: Some((model.clone(), request)),
-            events: None,
-            call: Some(call),
-            usage: TokenUsage::default(),
-        };
-        let events = futures::stream::unfold(chat, |mut chat| async move {
-            let event = chat.next().await?;
-            Some((event, chat))
+        let purpose = request.purpose;
+        let question = Question::new(purpose, Asked::Ours(Box::new(request.into_request())), true);
+        let exchange = Exchange::start(self, ctx, question, plan)?;
+        let (call_id, model) = (exchange.call_id(), exchange.model().to_owned());
+        let answer = Answering { exchange, open_text: false, finish_reason: "stop".to_owned() };
+        let events = futures::stream::unfold(answer, |mut answer| async move {
+            let event = answer.next().await?;
+            Some((event, answer))
         });
-        ChatStream { call_id, model, events: events.boxed() }
+        Ok(ChatStream { call_id, model, events: events.boxed() })
     }
 }
 
-fn remote_stream(model: String, chat: RemoteChat) -> ChatStream {
-    let call_id = chat.call_id();
-    let events = futures::stream::unfold((chat, "stop".to_owned()), |(mut chat, mut finish_reason)| async move {
-        let event = loop {
-            match chat.next().await? {
-                Ok(RemoteStep::Chunk(chunk)) => {
-                    finish_reason = chunk.finish_reason.unwrap_or(finish_reason);
-                    if !chunk.text.is_empty() {
-                        break Ok(ChatEvent::Token { text: chunk.text });
-                    }
+/// An exchange whose texts are wanted, and nothing else of it.
+struct Answering {
+    exchange: Exchange,
+    /// Whether the open part is text, and not thoughts or a tool call.
+    open_text: bool,
+    finish_reason: String,
+}
+
+impl Answering {
+    async fn next(&mut self) -> Option<Result<ChatEvent>> {
+        loop {
+            return Some(match self.exchange.next().await? {
+                Ok(Step::Progress(event)) => Ok(event),
+                Ok(Step::Deltas(deltas)) => match self.text_of(deltas) {
+                    text if text.is_empty() => continue,
+                    text => Ok(ChatEvent::Token { text }),
+                },
+                // Only clients are passed a provider's own events.
+                Ok(Step::Raw { .. }) => continue,
+                Ok(Step::Done(finished)) => {
+                    Ok(ChatEvent::Done(done(self.exchange.call_id(), self.finish_reason.clone(), finished)))
                 }
-                Ok(RemoteStep::Done(finished)) => {
-                    break Ok(ChatEvent::Done(done(chat.call_id(), finish_reason.clone(), finished)));
+                Err(error) => Err(error),
+            });
+        }
+    }
+
+    fn text_of(&mut self, deltas: Vec<Delta>) -> String {
+        let mut text = String::new();
+        for delta in deltas {
+            match delta {
+                Delta::Open { part, .. } => self.open_text = matches!(part, PartStart::Text | PartStart::Refusal),
+                Delta::Append { text: more, .. } if self.open_text => text.push_str(&more),
+                Delta::Stop { reason, .. } => {
+                    self.finish_reason = match reason {
+                        StopReason::MaxTokens => "length".to_owned(),
+                        StopReason::Other(word) => word,
+                        StopReason::Refusal => "content_filter".to_owned(),
+                        StopReason::End | StopReason::StopSequence | StopReason::ToolUse | StopReason::Pause => {
+                            "stop".to_owned()
+                        }
+                    };
                 }
-                Err(error) => break Err(error),
+                _ => {}
             }
-        };
-        Some((event, (chat, finish_reason)))
-    });
-    ChatStream { call_id, model, events: events.boxed() }
+        }
+        text
+    }
 }
 
 fn done(call_id: CallId, finish_reason: String, finished: Finished) -> ChatDone {
     let Finished { usage, first_token_ms, duration_ms, cost } = finished;
     ChatDone { finish_reason, usage, first_token_ms, duration_ms, cost, call_id }
-}
-
-/// A chat with a model of this process.
-struct LocalChat {
-    models: Models,
-    /// What to ask, until the first poll asks it.
-    waiting: Option<(String, local::ChatRequest)>,
-    events: Option<UnboundedReceiver<local::ChatEvent>>,
-    /// `None` when the chat has ended.
-    call: Option<RunningCall>,
-    usage: TokenUsage,
-}
-
-impl LocalChat {
-    async fn next(&mut self) -> Option<Result<ChatEvent>> {
-        let call = self.call.as_mut()?;
-        if let Some((id, request)) = self.waiting.take() {
-            match self.models.inner.local.chat(&id, request, CancellationToken::new()) {
-                Ok(events) => self.events = Some(events),
-                Err(error) => return self.fail(error).await,
-            }
-        }
-        let event = match &mut self.events {
-            Some(events) => events.recv().await,
-            None => None,
-        };
-        Some(Ok(match event {
-            Some(local::ChatEvent::Queued { position }) => ChatEvent::Queued { position },
-            Some(local::ChatEvent::Loading) => ChatEvent::Loading,
-            Some(local::ChatEvent::Reading { done, total }) => {
-                call.leaves_queue();
-                self.usage.input_tokens = total as u64;
-                call.counts(self.usage);
-                ChatEvent::Reading { done, total }
-            }
-            Some(local::ChatEvent::Token { text }) => {
-                call.has_token();
-                // A piece may be several tokens; the exact number comes with the end.
-                self.usage.output_tokens += 1;
-                call.counts(self.usage);
-                ChatEvent::Token { text }
-            }
-            Some(local::ChatEvent::Done(end)) => return self.succeed(end).await,
-            Some(local::ChatEvent::Error(error)) => return self.fail(error).await,
-            None => return self.fail(interrupted()).await,
-        }))
-    }
-
-    async fn succeed(&mut self, end: local::ChatDone) -> Option<Result<ChatEvent>> {
-        let mut call = self.call.take()?;
-        let finish_reason = match end.finish_reason {
-            local::FinishReason::Stop => "stop",
-            local::FinishReason::Length => "length",
-            local::FinishReason::Cancelled => return Some(Err(call.fail(interrupted()).await)),
-        };
-        call.leaves_queue();
-        call.counts(TokenUsage {
-            input_tokens: end.input_tokens as u64,
-            cached_input_tokens: end.cached_input_tokens as u64,
-            output_tokens: end.output_tokens as u64,
-        });
-        let call_id = call.id();
-        Some(call.succeed().await.map(|finished| ChatEvent::Done(done(call_id, finish_reason.to_owned(), finished))))
-    }
-
-    async fn fail(&mut self, error: Error) -> Option<Result<ChatEvent>> {
-        let call = self.call.take()?;
-        Some(Err(call.fail(error).await))
-    }
-}
-
-fn interrupted() -> Error {
-    Error::unavailable("model_interrupted", "the model stopped before the answer was complete").remedy("try again")
 }

@@ -9,9 +9,8 @@ use crate::{
     catalog::{RemoteModel, Target},
     cost, local,
     manifest::ModelEntry,
-    openai::{RawObject, embeddings_answer, embeddings_usage},
-    remote_chat::WholeAnswer,
     running_call::{CallError, CallStart, RunningCall},
+    upstream::{Operation, Outgoing, RawObject, embeddings_answer, embeddings_usage},
 };
 
 /// Texts in one call.
@@ -147,6 +146,7 @@ impl Models {
             purpose: request.purpose,
             streamed: false,
             price: Some(cost::free()),
+            route: None,
         };
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
         let call_id = call.id();
@@ -210,8 +210,7 @@ impl Models {
         let mut body = RawObject::default();
         body.set("input", &request.inputs)?;
         body.set("encoding_format", &"float")?;
-        let WholeAnswer { call, answer } =
-            self.post_whole(ctx, remote, request.purpose, body, embeddings_usage).await?;
+        let (call, answer) = self.post_embeddings(ctx, remote, request.purpose, body).await?;
         let call_id = call.id();
         let vectors = match embeddings_answer(&answer, request.inputs.len()).and_then(|vectors| remote.fit(vectors)) {
             Ok(vectors) => vectors,
@@ -219,6 +218,58 @@ impl Models {
         };
         let finished = call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
         Ok(Embeddings { vectors, model: remote.id.clone(), input_tokens: finished.usage.input_tokens, call_id })
+    }
+
+    /// Posts `body` to the provider of `remote` and reads the whole answer. The call is still open: the caller ends it.
+    async fn post_embeddings(
+        &self,
+        ctx: &Ctx,
+        remote: &RemoteModel,
+        purpose: Purpose,
+        mut body: RawObject,
+    ) -> Result<(RunningCall, RawObject), CallError> {
+        body.set("model", &remote.upstream_name)?;
+        let outgoing = Outgoing {
+            endpoint: &remote.endpoint,
+            operation: Operation::OpenAi("/embeddings"),
+            model: &remote.upstream_name,
+            body: body.to_json()?,
+            header: None,
+        };
+        let start = CallStart {
+            model: remote.id.clone(),
+            kind: ModelKind::Embedding,
+            purpose,
+            streamed: false,
+            price: remote.price.clone(),
+            route: None,
+        };
+        let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
+        let outcome = self.inner.client.post_object(outgoing).await;
+        match outcome.and_then(|answer| Ok((embeddings_usage(&answer)?, answer))) {
+            Ok((usage, answer)) => {
+                if let Some(usage) = usage {
+                    call.counts(usage);
+                }
+                Ok((call, answer))
+            }
+            Err(error) => Err(CallError::of(call, error).await),
+        }
+    }
+
+    /// Passes a request of OpenAI's format on and returns the answer's JSON, with the model's name as the caller knows it.
+    pub(crate) async fn pass_embeddings(
+        &self,
+        ctx: &Ctx,
+        remote: &RemoteModel,
+        body: RawObject,
+    ) -> Result<(CallId, String), CallError> {
+        let (call, mut answer) = self.post_embeddings(ctx, remote, Purpose::Api, body).await?;
+        let call_id = call.id();
+        answer.set("model", &remote.id)?;
+        let json = answer.to_json()?;
+        call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
+        Ok((call_id, json))
     }
 
     /// The length of an embedding model's vectors, when it is known before the first call: of local models, and of a

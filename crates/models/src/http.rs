@@ -1,23 +1,29 @@
-//! The routes of models, providers and calls, and those of the OpenAI format.
+//! The routes of models, providers and calls, and those of the models' protocols.
 
+mod anthropic;
 mod calls;
+mod chat_answer;
+mod gemini;
 mod models;
-mod openai_answers;
 mod openai_chat;
-mod openai_chat_request;
 mod openai_embeddings;
 mod openai_models;
+mod openai_responses;
+mod protocol;
 mod providers;
 
-use axum::{extract::DefaultBodyLimit, routing::get};
+use axum::{
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::Models;
 
-/// Bytes of a request's body under `/v1`: images in a chat fit.
+/// Bytes of a request to a model: images in a chat fit.
 const BODY_BYTES_MAX: usize = 20 << 20;
 
-/// `/api/v1/models`, `/api/v1/providers` and `/v1`.
+/// `/api/v1/models`, `/api/v1/providers`, and the protocols of models: `/v1`, `/anthropic`, `/gemini`.
 pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
@@ -28,12 +34,17 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))
-        .merge(openai_routes())
+        .merge(model_routes())
 }
 
-fn openai_routes() -> OpenApiRouter<Models> {
+fn model_routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(openai_chat::create_chat_completion))
+        .routes(routes!(openai_responses::create_response))
+        .routes(routes!(anthropic::create_message))
+        .routes(routes!(anthropic::count_message_tokens))
+        .routes(routes!(gemini::generate_content))
+        .route("/gemini/v1beta/models/{provider}/{*call}", post(gemini::generate_content))
         .routes(routes!(openai_embeddings::create_embedding))
         .routes(routes!(openai_models::list_openai_models))
         .routes(routes!(openai_models::get_openai_model))

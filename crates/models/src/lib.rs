@@ -7,15 +7,15 @@ mod chat;
 mod cost;
 mod embed;
 pub mod events;
+mod gateway;
 pub mod http;
 pub mod local;
 pub mod manifest;
-mod openai;
 mod providers;
-mod remote_chat;
 mod running_call;
 mod store;
 mod types;
+mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,8 +27,8 @@ pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use types::{
-    CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
-    Price, Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, TokenUsage, UsageReport,
+    AttemptRecord, CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
+    Price, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, TokenUsage, UsageReport,
 };
 
 /// How long providers may take.
@@ -42,6 +42,8 @@ pub struct ModelsConfig {
     pub total_timeout: Duration,
     /// For the list of models, when a provider is tried.
     pub test_timeout: Duration,
+    /// Attempts at one model when its provider fails or limits the rate, the first included.
+    pub attempts_max: u32,
 }
 
 impl Default for ModelsConfig {
@@ -52,6 +54,7 @@ impl Default for ModelsConfig {
             stall_timeout: Duration::from_secs(180),
             total_timeout: Duration::from_secs(900),
             test_timeout: Duration::from_secs(15),
+            attempts_max: 3,
         }
     }
 }
@@ -67,7 +70,8 @@ struct Inner {
     local: LocalModels,
     /// The manifest's entries: a call's name is looked up without touching the disk.
     local_entries: Vec<manifest::ModelEntry>,
-    client: openai::OpenAiClient,
+    client: upstream::UpstreamClient,
+    config: ModelsConfig,
     remotes: catalog::RemoteCache,
     calls: call_log::CallLog,
 }
@@ -80,7 +84,8 @@ impl Models {
     pub fn new(ctx: &Ctx, store: Store, local: LocalModels, config: ModelsConfig) -> Result<Self> {
         let local_entries = local.models().into_iter().map(|model| model.entry).collect();
         let inner = Inner {
-            client: openai::OpenAiClient::new(config)?,
+            client: upstream::UpstreamClient::new(config, ctx.clock().clone())?,
+            config,
             remotes: catalog::remote_cache(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             store,

@@ -6,15 +6,17 @@ use serde_json::json;
 use url::Url;
 
 use crate::{
-    Models, NewProvider, Provider, ProviderChange, ProviderKind, ProviderTest, events, openai::Endpoint, store,
-    store::providers::SealedProvider,
+    Models, NewProvider, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest, events, store,
+    store::providers::SealedProvider, upstream::Endpoint,
 };
 
 /// Providers of one tenant.
 const PROVIDERS_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 63;
 const BASE_URL_CHARS_MAX: usize = 500;
-const API_KEY_CHARS_MAX: usize = 1_000;
+/// A temporary AWS key's session token is long.
+const API_KEY_CHARS_MAX: usize = 4_000;
+const OPTION_CHARS_MAX: usize = 40;
 
 /// Binds a sealed key to its provider's row.
 pub(crate) fn secret_purpose(provider: ProviderId) -> String {
@@ -30,10 +32,11 @@ impl Models {
     pub async fn create_provider(&self, ctx: &Ctx, new: NewProvider) -> Result<Provider> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(&new.name)?;
-        if new.kind != ProviderKind::Openai {
-            return Err(Error::invalid("kind", "only providers of the kind `openai` can be added"));
+        if new.kind == ProviderKind::Local {
+            return Err(Error::invalid("kind", "models in this process need no provider; choose another kind"));
         }
         let new = NewProvider { base_url: checked_base_url(&new.base_url)?, ..new };
+        check_endpoint(&new.name, new.kind, &new.base_url, new.api_key.as_deref(), &new.options)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         if store::providers::count(&mut tx).await? >= PROVIDERS_MAX {
             return Err(Error::too_large("name", format!("a workspace has at most {PROVIDERS_MAX} providers")));
@@ -50,8 +53,8 @@ impl Models {
         let data = json!({ "name": new.name, "kind": new.kind, "base_url": new.base_url });
         tx.emit(NewEvent::new(events::PROVIDER_CREATED, id, data)).await?;
         tx.commit().await?;
-        let NewProvider { name, kind, base_url, .. } = new;
-        Ok(Provider { id, name, kind, base_url, has_api_key, created_at: now })
+        let NewProvider { name, kind, base_url, options, .. } = new;
+        Ok(Provider { id, name, kind, base_url, options, has_api_key, created_at: now })
     }
 
     /// A page of the tenant's providers, newest first.
@@ -90,11 +93,16 @@ impl Models {
             }
             provider.base_url = base_url;
         }
+        if let Some(options) = change.options {
+            provider.options = options;
+        }
+        let new_key = change.api_key.as_ref().and_then(Option::as_deref);
+        check_endpoint(&provider.name, provider.kind, &provider.base_url, new_key, &provider.options)?;
         if let Some(api_key) = &change.api_key {
             api_key_sealed = self.seal_key(&mut tx, id, api_key.as_deref()).await?;
             provider.has_api_key = api_key_sealed.is_some();
         }
-        store::providers::update(&mut tx, id, &provider.base_url, api_key_sealed, ctx.now()).await?;
+        store::providers::update(&mut tx, &provider, api_key_sealed, ctx.now()).await?;
         let data = json!({
             "name": provider.name, "base_url": provider.base_url, "api_key_changed": change.api_key.is_some(),
         });
@@ -135,7 +143,8 @@ impl Models {
                 Some(sealed) => Some(self.inner.store.open_secret(&mut tx, &secret_purpose(id), sealed).await?),
                 None => None,
             };
-            Endpoint::new(&provider.name, &provider.base_url, api_key.as_ref().map(|key| key.as_str()))?
+            let api_key = api_key.as_ref().map(|key| key.as_str());
+            Endpoint::new(&provider.name, provider.kind, &provider.base_url, api_key, provider.options)?
         };
         let started = tokio::time::Instant::now();
         let answer = self.inner.client.list_models(&endpoint).await;
@@ -160,6 +169,26 @@ impl Models {
         }
         self.inner.store.seal_secret(tx, &secret_purpose(id), api_key).await.map(Some)
     }
+}
+
+/// Finds now what would make every call fail later.
+fn check_endpoint(
+    name: &str,
+    kind: ProviderKind,
+    base_url: &str,
+    api_key: Option<&str>,
+    options: &ProviderOptions,
+) -> Result<()> {
+    for (field, text) in [("api_version", &options.api_version), ("region", &options.region)] {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if let Some(text) = text
+            && (text.is_empty() || text.len() > OPTION_CHARS_MAX || !text.bytes().all(allowed))
+        {
+            let message = format!("must be 1 to {OPTION_CHARS_MAX} letters, digits or hyphens");
+            return Err(Error::invalid(format!("options.{field}"), message));
+        }
+    }
+    Endpoint::new(name, kind, base_url, api_key, options.clone()).map(drop)
 }
 
 fn check_name(name: &str) -> Result<()> {

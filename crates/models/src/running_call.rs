@@ -4,7 +4,7 @@ use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, T
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    CallStatus, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    AttemptRecord, CallStatus, ModelCall, ModelKind, Price, Purpose, TokenUsage,
     call_log::{CallLog, Entry, Place},
     cost,
 };
@@ -19,6 +19,8 @@ pub(crate) struct CallStart {
     pub(crate) purpose: Purpose,
     pub(crate) streamed: bool,
     pub(crate) price: Option<Price>,
+    /// The route that chose the model, when the caller did not.
+    pub(crate) route: Option<String>,
 }
 
 /// A call under way. It ends with [`RunningCall::succeed`] or [`RunningCall::fail`]; dropped before, it is recorded as
@@ -36,6 +38,7 @@ pub(crate) struct RunningCall {
     usage: TokenUsage,
     /// Whether `usage` is what the engine or provider counted to the end.
     usage_known: bool,
+    attempts: Vec<AttemptRecord>,
     /// Given up when the record is sent.
     place: Option<Place>,
 }
@@ -62,12 +65,26 @@ impl RunningCall {
             first_token_ms: None,
             usage: TokenUsage::default(),
             usage_known: false,
+            attempts: Vec::new(),
             place: Some(log.reserve()?),
         })
     }
 
     pub(crate) fn id(&self) -> CallId {
         self.id
+    }
+
+    /// From here on another model is asked.
+    pub(crate) fn goes_to(&mut self, start: CallStart) {
+        self.start = start;
+        self.usage = TokenUsage::default();
+        self.usage_known = false;
+        self.first_token_ms = None;
+    }
+
+    /// An attempt has ended or has begun to answer.
+    pub(crate) fn attempted(&mut self, attempt: AttemptRecord) {
+        self.attempts.push(attempt);
     }
 
     /// The call's turn has come, after waiting for others.
@@ -135,7 +152,8 @@ impl RunningCall {
         if self.usage_known || free { cost::cost(self.start.price.as_ref(), &self.usage) } else { None }
     }
 
-    fn elapsed_ms(&self) -> u64 {
+    /// Milliseconds since the start.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -151,6 +169,8 @@ impl RunningCall {
         let call = ModelCall {
             id: self.id,
             model: self.start.model.clone(),
+            route: self.start.route.clone(),
+            attempts: std::mem::take(&mut self.attempts),
             kind: self.start.kind,
             purpose: self.start.purpose,
             status,
@@ -197,7 +217,7 @@ impl From<Error> for CallError {
 }
 
 /// What a reader of the call log may see of an error.
-fn public_text(error: &Error) -> String {
+pub(crate) fn public_text(error: &Error) -> String {
     let text = match error.code() {
         Code::Internal => "something went wrong inside Plasma; the server's log has the details".to_owned(),
         _ => error.to_string(),

@@ -3,6 +3,8 @@ use std::str::FromStr;
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use crate::upstream::ProviderOptions;
+
 /// An enum that is stored and sent as one lowercase word.
 macro_rules! words {
     ($($(#[$documentation:meta])* $name:ident, $what:literal { $($(#[$word_documentation:meta])* $variant:ident = $word:literal,)* })*) => {$(
@@ -48,6 +50,14 @@ words! {
         Local = "local",
         /// By the OpenAI protocol, at any compatible base URL.
         Openai = "openai",
+        /// By Anthropic's Messages protocol.
+        Anthropic = "anthropic",
+        /// By Gemini's `generateContent`.
+        Gemini = "gemini",
+        /// Azure OpenAI.
+        Azure = "azure",
+        /// By Amazon Bedrock's Converse.
+        Bedrock = "bedrock",
     }
     /// Whether a model can answer now.
     ModelState, "state" {
@@ -104,8 +114,10 @@ pub struct Provider {
     pub name: String,
     /// How it is reached.
     pub kind: ProviderKind,
-    /// The address before `/chat/completions`, such as `https://api.example.com/v1`.
+    /// The address before the protocol's own path, such as `https://api.example.com/v1`.
     pub base_url: String,
+    /// What the kind may need beyond.
+    pub options: ProviderOptions,
     /// Whether an API key is stored (sealed; it is never given out).
     pub has_api_key: bool,
     /// When it was added.
@@ -117,12 +129,15 @@ pub struct Provider {
 pub struct NewProvider {
     /// A slug: lowercase letters, digits and hyphens, at most 63, not `local`.
     pub name: String,
-    /// Only [`ProviderKind::Openai`] can be added.
+    /// Any but [`ProviderKind::Local`].
     pub kind: ProviderKind,
     /// `http` or `https`, without credentials, query or fragment.
     pub base_url: String,
-    /// The provider's API key, when it needs one.
+    /// The provider's API key, when it needs one. For Bedrock an API key, or `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with
+    /// `:SESSION_TOKEN` for temporary ones.
     pub api_key: Option<String>,
+    /// What the kind may need beyond.
+    pub options: ProviderOptions,
 }
 
 /// What to change of a provider. Its name stays: models are called by it.
@@ -132,6 +147,8 @@ pub struct ProviderChange {
     pub base_url: Option<String>,
     /// `Some(None)` forgets the key, `Some(Some(_))` replaces it.
     pub api_key: Option<Option<String>>,
+    /// Replaces all options.
+    pub options: Option<ProviderOptions>,
 }
 
 /// What a provider said when it was asked for its models.
@@ -228,6 +245,10 @@ pub struct ModelCall {
     pub id: CallId,
     /// The model's name at the time.
     pub model: String,
+    /// The route that chose the model, when the caller named a route.
+    pub route: Option<String>,
+    /// Which models were asked, in order; the last one answered, if any did.
+    pub attempts: Vec<AttemptRecord>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -254,6 +275,25 @@ pub struct ModelCall {
     pub request: RequestId,
     /// When it started.
     pub created_at: Timestamp,
+}
+
+/// One attempt of a call at one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AttemptRecord {
+    /// The model that was asked.
+    pub model: String,
+    /// When, in milliseconds after the call's start.
+    pub started_ms: u64,
+    /// Until it failed, began to stream its answer, or had answered.
+    pub duration_ms: u64,
+    /// The stable reason of its failure; absent when it answered.
+    #[serde(default)]
+    #[schema(required)]
+    pub error: Option<String>,
+    /// The failure, for a person.
+    #[serde(default)]
+    #[schema(required)]
+    pub message: Option<String>,
 }
 
 /// Which calls a list shows.

@@ -15,6 +15,8 @@ use plasma_kernel::Error;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
+use crate::edge::is_model_protocol;
+
 #[derive(RustEmbed)]
 #[folder = "../../apps/web/out"]
 struct Exported;
@@ -135,7 +137,7 @@ fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
 /// The file for the path, or the dashboard's own page that says that there is none.
 pub async fn serve(State(dashboard): State<Dashboard>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    let is_api = ["/api/", "/v1/"].iter().any(|prefix| path.starts_with(prefix)) || matches!(path, "/api" | "/v1");
+    let is_api = path.starts_with("/api/") || is_model_protocol(path) || matches!(path, "/api" | "/v1");
     if is_api {
         return crate::edge::refusal(no_such_route(path), path);
     }

@@ -34,6 +34,7 @@ use crate::config::Config;
 use access::{Operation, Operations, Work};
 
 pub use access::Access;
+pub(crate) use access::is_model_protocol;
 pub(crate) use answer::{method_not_allowed, refusal};
 pub(crate) use caller::{Token, check_websocket_origin};
 

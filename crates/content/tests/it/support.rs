@@ -83,6 +83,7 @@ impl Setup {
             kind: ProviderKind::Openai,
             base_url: base_url.to_owned(),
             api_key: None,
+            options: ProviderOptions::default(),
         };
         let provider = self.models.create_provider(&self.ctx, provider).await.unwrap().id;
         let model = NewModel {

@@ -9,6 +9,8 @@ use crate::{Identity, Secret, sessions::SESSION_LIFETIME_MICROS};
 pub const SESSION_COOKIE: &str = "plasma_session";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -17,9 +19,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 impl Identity {
     /// The token of a request, and whether the browser sent it by itself as a cookie: only then [`csrf_ok`] matters.
-    /// `Authorization: Bearer` comes first; another scheme there (a proxy's own) does not hide the cookie.
+    /// `Authorization: Bearer` comes first, then the headers in which Anthropic's and Google's clients send a key; another
+    /// scheme there (a proxy's own) does not hide the cookie.
     pub fn token_from_headers(headers: &HeaderMap) -> Option<(&str, bool)> {
-        match bearer(headers) {
+        match bearer(headers).or_else(|| clients_key(headers)) {
             Some(token) => Some((token, false)),
             None => cookie(headers).map(|token| (token, true)),
         }
@@ -52,6 +55,11 @@ impl Identity {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = text(headers, &header::AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Only what looks like one of our keys: the headers may be meant for somebody else.
+fn clients_key(headers: &HeaderMap) -> Option<&str> {
+    [X_API_KEY, X_GOOG_API_KEY].iter().find_map(|name| text(headers, name).filter(|key| key.starts_with("plk_")))
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
@@ -113,6 +121,9 @@ mod tests {
         assert_eq!(token(&[("cookie", "a=b"), ("cookie", "plasma_session=pls_a")]), Some(("pls_a".into(), true)));
         let both = [("authorization", "Bearer plk_a"), ("cookie", "plasma_session=pls_a")];
         assert_eq!(token(&both), Some(("plk_a".into(), false)));
+        assert_eq!(token(&[("x-api-key", "plk_a")]), Some(("plk_a".into(), false)));
+        assert_eq!(token(&[("x-goog-api-key", "plk_a"), ("cookie", "plasma_session=pls_a")]), Some(("plk_a".into(), false)));
+        assert_eq!(token(&[("x-api-key", "other"), ("cookie", "plasma_session=pls_a")]), Some(("pls_a".into(), true)));
         let proxy = [("authorization", "Basic dTpw"), ("cookie", "plasma_session=pls_a")];
         assert_eq!(token(&proxy), Some(("pls_a".into(), true)));
         assert_eq!(token(&[("cookie", "plasma_session="), ("authorization", "Bearer")]), None);

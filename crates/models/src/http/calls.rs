@@ -4,7 +4,7 @@ use plasma_kernel::{Actor, CallId, Money, Page, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallFilter, CallStatus, DayUsage, ModelCall, ModelKind, ModelUsage, Models, Purpose, UsageReport, calls::date_text,
+    AttemptRecord, CallFilter, CallStatus, DayUsage, ModelCall, ModelKind, ModelUsage, Models, Purpose, UsageReport, calls::date_text,
 };
 
 /// The record of one call of a model.
@@ -13,8 +13,13 @@ use crate::{
 pub struct ModelCallBody {
     /// Its id; also the header `plasma-call-id` of the answer.
     pub id: CallId,
-    /// The model's name.
+    /// The name of the model that answered, or was asked last.
     pub model: String,
+    /// The route that chose the model, when the caller named a route.
+    #[schema(required)]
+    pub route: Option<String>,
+    /// Which models were asked, in order. Empty when one was asked and answered.
+    pub attempts: Vec<AttemptRecord>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -55,6 +60,8 @@ impl From<ModelCall> for ModelCallBody {
         Self {
             id: call.id,
             model: call.model,
+            route: call.route,
+            attempts: call.attempts,
             kind: call.kind,
             purpose: call.purpose,
             status: call.status,

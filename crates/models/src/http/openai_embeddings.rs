@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
-    openai_answers::{OpenAiBody, OpenAiCaller, json_text, not_for_local_models, with_call_id},
+    protocol::{OpenAiBody, OpenAiCaller, json_text, with_call_id},
     openai_chat::OpenAiError,
 };
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     catalog::Target,
     embed::INPUTS_MAX,
     manifest::ModelEntry,
-    openai::{RawObject, embeddings_usage},
     running_call::CallError,
+    upstream::RawObject,
 };
 
 /// Up to so many texts go before what is ingested.
@@ -118,7 +118,7 @@ async fn embed(models: &Models, ctx: &Ctx, body: RawObject) -> Result<Response, 
     match models.resolve(ctx, model.as_deref(), ModelKind::Embedding).await? {
         Target::Remote(remote) => {
             check_count(&body)?;
-            let (call_id, json) = models.pass_whole(ctx, &remote, body, embeddings_usage).await?;
+            let (call_id, json) = models.pass_embeddings(ctx, &remote, body).await?;
             Ok(with_call_id(call_id, json_text(json)))
         }
         Target::Local(entry) => {
@@ -177,7 +177,7 @@ fn check_count(body: &RawObject) -> Result<()> {
 fn for_local_model(body: &RawObject, entry: &ModelEntry) -> Result<EmbedRequest> {
     const KNOWN: [&str; 5] = ["model", "input", "encoding_format", "dimensions", "user"];
     if let Some(field) = body.fields().find(|(name, _)| !KNOWN.contains(name)).map(|(name, _)| name) {
-        return Err(not_for_local_models(field));
+        return Err(crate::gateway::not_for_local_models(field));
     }
     if let (Some(wanted), Some(fixed)) = (body.get::<usize>("dimensions")?, entry.dimensions)
         && wanted != fixed

@@ -3,7 +3,7 @@ use plasma_http::{Json, OpenAiProblem};
 use plasma_kernel::Error;
 use serde::Serialize;
 
-use super::openai_answers::OpenAiCaller;
+use super::protocol::OpenAiCaller;
 use crate::{Model, Models};
 
 /// A model, in OpenAI's format.

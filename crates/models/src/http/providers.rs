@@ -7,7 +7,7 @@ use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
 use plasma_kernel::{Page, ProviderId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Models, NewProvider, Provider, ProviderChange, ProviderKind};
+use crate::{Models, NewProvider, Provider, ProviderChange, ProviderKind, ProviderOptions};
 
 /// A place where models are called that do not run in this process.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -20,9 +20,11 @@ pub struct ProviderBody {
     pub name: String,
     /// How it is reached.
     pub kind: ProviderKind,
-    /// The address before `/chat/completions`.
+    /// The address before the protocol's own path.
     #[schema(example = "https://api.example.com/v1")]
     pub base_url: String,
+    /// What the kind may need beyond.
+    pub options: ProviderOptions,
     /// Whether an API key is stored. The key itself is never given out.
     pub has_api_key: bool,
     /// When it was added, in microseconds since 1970 UTC.
@@ -31,8 +33,8 @@ pub struct ProviderBody {
 
 impl From<Provider> for ProviderBody {
     fn from(provider: Provider) -> Self {
-        let Provider { id, name, kind, base_url, has_api_key, created_at } = provider;
-        Self { id, name, kind, base_url, has_api_key, created_at }
+        let Provider { id, name, kind, base_url, options, has_api_key, created_at } = provider;
+        Self { id, name, kind, base_url, options, has_api_key, created_at }
     }
 }
 
@@ -44,14 +46,20 @@ pub struct NewProviderBody {
     /// Lowercase letters, digits and hyphens; not `local`. It cannot be changed later.
     #[schema(max_length = 63, example = "acme")]
     name: String,
-    /// `openai`: any server that speaks the OpenAI protocol.
+    /// `openai`: any server that speaks the OpenAI protocol. Not `local`.
     kind: ProviderKind,
-    /// The address before `/chat/completions`, without credentials, query or fragment.
+    /// The address before the protocol's own path, without credentials, query or fragment: `https://api.openai.com/v1`,
+    /// `https://api.anthropic.com/v1`, `https://generativelanguage.googleapis.com/v1beta`, `https://NAME.openai.azure.com`,
+    /// `https://bedrock-runtime.REGION.amazonaws.com`.
     #[schema(max_length = 500, example = "https://api.example.com/v1")]
     base_url: String,
-    /// The provider's API key, when it needs one. It is stored encrypted.
-    #[schema(max_length = 1000)]
+    /// The provider's API key, when it needs one. It is stored encrypted. For Bedrock a Bedrock API key, or
+    /// `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with `:SESSION_TOKEN` for temporary ones.
+    #[schema(max_length = 4000)]
     api_key: Option<String>,
+    /// What the kind may need beyond.
+    #[serde(default)]
+    options: ProviderOptions,
 }
 
 /// What to change of a provider.
@@ -64,8 +72,10 @@ pub struct ProviderChangeBody {
     base_url: Option<String>,
     /// Another key; null forgets it.
     #[serde(default, deserialize_with = "given")]
-    #[schema(max_length = 1000)]
+    #[schema(max_length = 4000)]
     api_key: Option<Option<String>>,
+    /// Replaces all options.
+    options: Option<ProviderOptions>,
 }
 
 /// Tells null from an absent field.
@@ -124,8 +134,8 @@ pub(super) async fn create_provider(
     Caller(ctx): Caller,
     Json(body): Json<NewProviderBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let NewProviderBody { name, kind, base_url, api_key } = body;
-    let provider = models.create_provider(&ctx, NewProvider { name, kind, base_url, api_key }).await?;
+    let NewProviderBody { name, kind, base_url, api_key, options } = body;
+    let provider = models.create_provider(&ctx, NewProvider { name, kind, base_url, api_key, options }).await?;
     let location = format!("/api/v1/providers/{}", provider.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProviderBody::from(provider))))
 }
@@ -166,8 +176,8 @@ pub(super) async fn change_provider(
     Path(id): Path<ProviderId>,
     Json(body): Json<ProviderChangeBody>,
 ) -> Result<Json<ProviderBody>, Problem> {
-    let ProviderChangeBody { base_url, api_key } = body;
-    Ok(Json(models.change_provider(&ctx, id, ProviderChange { base_url, api_key }).await?.into()))
+    let ProviderChangeBody { base_url, api_key, options } = body;
+    Ok(Json(models.change_provider(&ctx, id, ProviderChange { base_url, api_key, options }).await?.into()))
 }
 
 /// Remove a provider

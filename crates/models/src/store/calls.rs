@@ -19,10 +19,19 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     let tenant = tx.tenant()?;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let actor = serde_json::to_string(&call.actor).map_err(|error| Error::from_source("actor", error))?;
+    // One attempt that worked says no more than the call itself.
+    let attempts = match call.attempts.as_slice() {
+        [] => None,
+        [only] if only.error.is_none() => None,
+        attempts => {
+            Some(serde_json::to_string(attempts).map_err(|error| Error::from_source("attempts", error))?)
+        }
+    };
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
-           output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+           output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
+           route, attempts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         [
             tenant.into(),
             call.id.into(),
@@ -43,6 +52,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             actor.into(),
             call.request.into(),
             call.created_at.into(),
+            call.route.as_deref().into(),
+            attempts.into(),
         ],
     )
     .await
@@ -52,6 +63,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
 fn event_data(call: &ModelCall) -> serde_json::Value {
     json!({
         "model": call.model,
+        "route": call.route,
+        "attempts": call.attempts,
         "kind": call.kind,
         "purpose": call.purpose,
         "status": call.status,
@@ -79,9 +92,13 @@ fn money(row: &Row) -> Result<Option<Money>> {
 fn call(row: &Row) -> Result<ModelCall> {
     let actor: String = row.get("actor")?;
     let first_token_ms: Option<i64> = row.get("first_token_ms")?;
+    let attempts: Option<String> = row.get("attempts")?;
+    let attempts = attempts.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
     Ok(ModelCall {
         id: row.get("id")?,
         model: row.get("model")?,
+        route: row.get("route")?,
+        attempts: attempts.map_err(|error| Error::from_source("column attempts", error))?,
         kind: row.get::<String>("kind")?.parse()?,
         purpose: row.get::<String>("purpose")?.parse()?,
         status: row.get::<String>("status")?.parse()?,

@@ -1,7 +1,8 @@
 use plasma_kernel::{ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx};
 
-use crate::{Model, ModelKind, ModelState, NewModel, Price};
+use super::providers::options;
+use crate::{Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -11,6 +12,8 @@ pub(crate) struct RemoteRow {
     pub(crate) price: Option<Price>,
     pub(crate) provider_id: ProviderId,
     pub(crate) provider_name: String,
+    pub(crate) provider_kind: ProviderKind,
+    pub(crate) provider_options: ProviderOptions,
     pub(crate) base_url: String,
     pub(crate) api_key_sealed: Option<Vec<u8>>,
 }
@@ -124,7 +127,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
     let row = tx
         .fetch_optional(
             "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.output_price_micros, m.currency,
-               m.provider_id, p.name AS provider_name, p.base_url, p.api_key_sealed
+               m.provider_id, p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",
             [tenant.into(), id.into()],
@@ -138,6 +141,8 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
             price: price(&row)?,
             provider_id: row.get("provider_id")?,
             provider_name: row.get("provider_name")?,
+            provider_kind: row.get::<String>("provider_kind")?.parse()?,
+            provider_options: options(&row)?,
             base_url: row.get("base_url")?,
             api_key_sealed: row.get("api_key_sealed")?,
         })

@@ -1,7 +1,20 @@
 use plasma_kernel::{Error, Page, PageRequest, ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx, page_key};
 
-use crate::{NewProvider, Provider};
+use crate::{NewProvider, Provider, ProviderOptions};
+
+/// The column `options`: JSON, for nothing of it is searched for.
+pub(super) fn options(row: &Row) -> Result<ProviderOptions> {
+    let text: Option<String> = row.get("options")?;
+    text.map_or_else(
+        || Ok(ProviderOptions::default()),
+        |text| serde_json::from_str(&text).map_err(|error| Error::from_source("column options", error)),
+    )
+}
+
+fn options_text(options: &ProviderOptions) -> Result<String> {
+    serde_json::to_string(options).map_err(|error| Error::from_source("options", error))
+}
 
 fn provider(row: &Row) -> Result<Provider> {
     let kind: String = row.get("kind")?;
@@ -10,6 +23,7 @@ fn provider(row: &Row) -> Result<Provider> {
         name: row.get("name")?,
         kind: kind.parse()?,
         base_url: row.get("base_url")?,
+        options: options(row)?,
         has_api_key: row.get("has_api_key")?,
         created_at: row.get("created_at")?,
     })
@@ -34,8 +48,8 @@ pub(crate) async fn insert(
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO model_providers (tenant_id, id, name, kind, base_url, api_key_sealed, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "INSERT INTO model_providers (tenant_id, id, name, kind, base_url, api_key_sealed, created_at, updated_at, options)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
         [
             tenant.into(),
             id.into(),
@@ -44,6 +58,7 @@ pub(crate) async fn insert(
             (&new.base_url).into(),
             api_key_sealed.into(),
             now.into(),
+            options_text(&new.options)?.into(),
         ],
     )
     .await
@@ -52,15 +67,22 @@ pub(crate) async fn insert(
 
 pub(crate) async fn update(
     tx: &mut Tx,
-    id: ProviderId,
-    base_url: &str,
+    provider: &Provider,
     api_key_sealed: Option<Vec<u8>>,
     now: Timestamp,
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE model_providers SET base_url = $3, api_key_sealed = $4, updated_at = $5 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), id.into(), base_url.into(), api_key_sealed.into(), now.into()],
+        "UPDATE model_providers SET base_url = $3, api_key_sealed = $4, updated_at = $5, options = $6
+         WHERE tenant_id = $1 AND id = $2",
+        [
+            tenant.into(),
+            provider.id.into(),
+            (&provider.base_url).into(),
+            api_key_sealed.into(),
+            now.into(),
+            options_text(&provider.options)?.into(),
+        ],
     )
     .await
     .map(drop)
@@ -78,7 +100,7 @@ pub(crate) async fn get(tx: &mut Tx, id: ProviderId) -> Result<SealedProvider> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
-            "SELECT id, name, kind, base_url, api_key_sealed, created_at,
+            "SELECT id, name, kind, base_url, options, api_key_sealed, created_at,
                CASE WHEN api_key_sealed IS NULL THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END AS has_api_key
              FROM model_providers WHERE tenant_id = $1 AND id = $2",
             [tenant.into(), id.into()],
@@ -92,7 +114,7 @@ pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Provide
     let tenant = tx.tenant()?;
     let rows = tx
         .fetch_all(
-            "SELECT id, name, kind, base_url, created_at,
+            "SELECT id, name, kind, base_url, options, created_at,
                CASE WHEN api_key_sealed IS NULL THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END AS has_api_key
              FROM model_providers WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],

@@ -192,7 +192,7 @@ async fn changing_needs_the_permission_to_write_and_seeing_the_one_to_read() {
     let nobody = with_permissions(&setup.ctx, Permissions::none());
     let models = &setup.models;
     let forbidden = |code: Code| assert_eq!(code, Code::Forbidden);
-    let new = NewProvider { name: "n".into(), kind: ProviderKind::Openai, base_url: "http://h".into(), api_key: None };
+    let new = NewProvider { name: "n".into(), kind: ProviderKind::Openai, base_url: "http://h".into(), api_key: None, options: ProviderOptions::default() };
     forbidden(models.create_provider(&reader, new).await.unwrap_err().code());
     forbidden(models.change_provider(&reader, setup.provider, ProviderChange::default()).await.unwrap_err().code());
     forbidden(models.delete_provider(&reader, setup.provider).await.unwrap_err().code());

@@ -6,7 +6,7 @@ use axum::Extension;
 use plasma_kernel::{CallId, Ctx, PageRequest, ProviderId};
 use plasma_models::{
     CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models, ModelsConfig,
-    NewModel, NewProvider, Price, ProviderKind, http,
+    NewModel, NewProvider, Price, ProviderKind, ProviderOptions, http,
 };
 use plasma_store::Store;
 use plasma_testkit::{TestStore, system, tenant};
@@ -20,7 +20,12 @@ pub const API_KEY: &str = "sk-upstream-0123456789abcdef";
 pub const STALL: Duration = Duration::from_millis(1_500);
 
 pub fn config() -> ModelsConfig {
-    ModelsConfig { stall_timeout: STALL, total_timeout: Duration::from_secs(20), ..ModelsConfig::default() }
+    ModelsConfig {
+        stall_timeout: STALL,
+        total_timeout: Duration::from_secs(20),
+        attempts_max: 1,
+        ..ModelsConfig::default()
+    }
 }
 
 /// Without local weights.
@@ -40,6 +45,7 @@ pub async fn add_provider(models: &Models, ctx: &Ctx, name: &str, base_url: &str
         kind: ProviderKind::Openai,
         base_url: base_url.to_owned(),
         api_key: Some(API_KEY.to_owned()),
+        options: ProviderOptions::default(),
     };
     models.create_provider(ctx, new).await.unwrap().id
 }

@@ -85,7 +85,8 @@ impl Operations {
         let without_specification = |name: &str, access| {
             let template: Arc<str> = Arc::from(name);
             let meters = Meters::new(Arc::clone(&template), Method::GET);
-            Arc::new(Operation { template, access, work: Work::Ordinary, meters })
+            // Another spelling of a model's route, with a model's limits; of the others none takes a body.
+            Arc::new(Operation { template, access, work: Work::Model, meters })
         };
         Ok(Self {
             known,
@@ -103,7 +104,7 @@ impl Operations {
                 // Without one, the router answers that the path does not have the method.
                 Arc::clone(operation.map_or(&self.dashboard, |(_, operation)| operation))
             }
-            None if template.starts_with("/api/") || template.starts_with("/v1/") => Arc::clone(&self.unlisted),
+            None if template.starts_with("/api/") || is_model_protocol(template) => Arc::clone(&self.unlisted),
             None => Arc::clone(&self.dashboard),
         }
     }
@@ -139,8 +140,13 @@ fn access_of(path: &str, operation: &path::Operation) -> Result<Access> {
     }
 }
 
+/// Whether a path belongs to one of the protocols that models' clients speak.
+pub(crate) fn is_model_protocol(path: &str) -> bool {
+    ["/v1/", "/anthropic/", "/gemini/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
 fn work_of(path: &str, method: &Method) -> Work {
-    if path.starts_with("/v1/") {
+    if is_model_protocol(path) {
         Work::Model
     } else if path.starts_with("/api/v1/collections/") && path.ends_with("/documents") && method == Method::POST {
         Work::Upload

@@ -5,14 +5,25 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use plasma_http::{OpenAiProblem, Problem, ProblemBody};
+use plasma_http::{OpenAiProblem, Problem, ProblemBody, client_error, public_message};
 use plasma_kernel::{Error, RequestId};
+use plasma_protocols::{anthropic, gemini};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An error in the words of the path's protocol.
 pub(crate) fn refusal(error: Error, path: &str) -> Response {
-    if path.starts_with("/v1/") { OpenAiProblem(error).into_response() } else { Problem(error).into_response() }
+    let status = plasma_http::status_of(error.code()).as_u16();
+    let body = if path.starts_with("/v1/") {
+        OpenAiProblem::body(&error)
+    } else if path.starts_with("/anthropic/") {
+        anthropic::write_error(&error, &public_message(&error), status)
+    } else if path.starts_with("/gemini/") {
+        gemini::write_error(&error, &public_message(&error), status)
+    } else {
+        return Problem(error).into_response();
+    };
+    client_error(&error, body)
 }
 
 /// An existing path with a method that it does not have. The vocabulary has no code for it, HTTP has a status.

@@ -38,6 +38,7 @@ const ARROWS: &[(&str, bool, &[&str])] = &[
             "learning",
             "models",
             "plugins",
+            "protocols",
         ],
     ),
     ("testkit", false, &["kernel", "store"]),

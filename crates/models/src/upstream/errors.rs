@@ -2,76 +2,30 @@
 //! with the key in it.
 
 use plasma_kernel::{Code, Error};
+use plasma_protocols::{Protocol, Told, Wrong, anthropic, bedrock, gemini, openai_chat, openai_responses};
 use reqwest::{
     StatusCode,
     header::{HeaderMap, RETRY_AFTER},
 };
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
 
 use super::Endpoint;
 
 /// Characters of a provider's error text that are passed on.
 const QUOTE_CHARS_MAX: usize = 300;
+/// Longer ids are not worth their place in a message.
+const REQUEST_ID_CHARS_MAX: usize = 80;
 /// A provider that wants longer waits than this gets no say.
 const RETRY_AFTER_MAX_MS: u64 = 3_600_000;
 /// Keys shorter than this are too likely to occur in ordinary words.
 const REDACTED_KEY_CHARS_MIN: usize = 6;
 
-/// The fields of `{"error": …}` that are read; servers differ in all of them.
-#[derive(Debug, Default)]
-struct Told {
-    message: String,
-    /// `code` and `type` together: which of them says what differs.
-    kind: String,
-    param: Option<String>,
-    status: Option<u16>,
-}
-
-impl Told {
-    fn from_body(body: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Body {
-            error: Option<Value>,
-            message: Option<Value>,
-            detail: Option<Value>,
-        }
-        match serde_json::from_slice::<Body>(body) {
-            Ok(body) => body.error.or(body.message).or(body.detail).map(Self::from_value).unwrap_or_default(),
-            // An HTML page of some proxy says nothing that helps; the status does.
-            Err(_) => Self::default(),
-        }
-    }
-
-    fn from_value(error: Value) -> Self {
-        let text = |value: Option<&Value>| match value {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            _ => String::new(),
-        };
-        match error {
-            Value::Object(fields) => {
-                let code = text(fields.get("code"));
-                Self {
-                    message: text(fields.get("message")),
-                    status: code.parse().ok().or_else(|| text(fields.get("status")).parse().ok()),
-                    kind: format!("{code} {}", text(fields.get("type"))),
-                    param: Some(text(fields.get("param"))).filter(|param| !param.is_empty()),
-                }
-            }
-            Value::String(message) => Self { message, ..Self::default() },
-            other => Self { message: other.to_string(), ..Self::default() },
-        }
-    }
-}
-
 impl Endpoint {
     /// The provider's words, short, on one line, and without the key.
     fn quote(&self, text: &str) -> String {
-        let text = match self.api_key() {
-            Some(key) if key.len() >= REDACTED_KEY_CHARS_MIN => text.replace(key, "[key]"),
-            _ => text.to_owned(),
-        };
+        let mut text = text.to_owned();
+        for secret in self.secrets().into_iter().filter(|secret| secret.len() >= REDACTED_KEY_CHARS_MIN) {
+            text = text.replace(secret, "[key]");
+        }
         let mut quoted: String =
             text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(QUOTE_CHARS_MAX).collect();
         if text.chars().nth(QUOTE_CHARS_MAX).is_some() {
@@ -81,20 +35,52 @@ impl Endpoint {
     }
 
     /// An answer whose status is not a success.
-    pub(super) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-        self.classify(status.as_u16(), &Told::from_body(body), retry_after_ms(headers))
+    pub(super) fn refused(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let mut told = match protocol {
+            Protocol::OpenAiChat => openai_chat::read_error(body),
+            Protocol::OpenAiResponses => openai_responses::read_error(body),
+            Protocol::Anthropic => anthropic::read_error(body),
+            Protocol::Gemini => gemini::read_error(body),
+            Protocol::Bedrock => bedrock::read_error(body, header("x-amzn-errortype")),
+        };
+        // What the provider's support asks for first.
+        let request_id = ["x-request-id", "request-id", "x-amzn-requestid"].into_iter().find_map(header);
+        if let Some(request_id) = request_id.filter(|id| id.len() <= REQUEST_ID_CHARS_MAX) {
+            told.message = match told.message.as_str() {
+                "" => format!("its request id is {request_id}"),
+                message => format!("{} [request id {request_id}]", shortened(message)),
+            };
+        }
+        self.classify(status.as_u16(), &told, retry_after_ms(headers))
     }
 
-    /// An `error` object in the middle of a stream, or in an answer whose status claims success.
-    pub(super) fn told_error(&self, error: &RawValue) -> Error {
-        let told = serde_json::from_str(error.get()).map(Told::from_value).unwrap_or_default();
-        let status = match told.kind.as_str() {
-            kind if kind.contains("rate_limit") => 429,
+    /// An error in the middle of a stream, or in an answer whose status claims success.
+    pub(super) fn told(&self, told: &Told) -> Error {
+        let kind = told.kind.to_ascii_lowercase();
+        let status = match kind.as_str() {
+            kind if kind.contains("rate_limit") || kind.contains("throttling") || kind.contains("exhausted") => 429,
             kind if kind.contains("authentication") || kind.contains("invalid_api_key") => 401,
-            kind if kind.contains("invalid_request") => 400,
+            kind if kind.contains("invalid_request") || kind.contains("invalid_argument") => 400,
+            kind if kind.contains("overloaded") => 529,
             _ => told.status.unwrap_or(500),
         };
-        self.classify(status, &told, None)
+        self.classify(status, told, None)
+    }
+
+    /// What a reader of the provider's protocol found wrong.
+    pub(crate) fn wrong(&self, wrong: Wrong) -> Error {
+        match wrong {
+            Wrong::Malformed(what) => self.malformed(what),
+            Wrong::Told(told) => self.told(&told),
+        }
+    }
+
+    /// An answer that does not follow the protocol.
+    pub(crate) fn malformed(&self, what: impl std::fmt::Display) -> Error {
+        let text = format!("the answer of the provider `{}` does not follow its protocol: {what}", self.provider);
+        Error::new(Code::Upstream, "provider_answer_invalid", self.quote(&text))
+            .remedy("check that the provider's kind and base URL are right")
     }
 
     fn classify(&self, status: u16, told: &Told, retry_after_ms: Option<u64>) -> Error {
@@ -103,7 +89,9 @@ impl Endpoint {
             message if message.is_empty() => String::new(),
             message => format!(": {message}"),
         };
-        if status == 402 || told.kind.contains("insufficient_quota") {
+        let out_of_credit = ["insufficient_quota", "billing"].iter().any(|word| told.kind.contains(word))
+            || told.message.contains("credit balance is too low");
+        if status == 402 || out_of_credit {
             return Error::new(
                 Code::Upstream,
                 "provider_quota_exhausted",
@@ -111,6 +99,8 @@ impl Endpoint {
             )
             .remedy("check the account's billing at the provider");
         }
+        // Gemini calls a wrong key a bad request.
+        let status = if told.message.starts_with("API key") { 401 } else { status };
         match status {
             // Its text is not quoted: some providers repeat a part of the key.
             401 | 403 => Error::new(
@@ -199,6 +189,11 @@ impl Endpoint {
     }
 }
 
+fn shortened(message: &str) -> String {
+    // Room for the request id within what is quoted.
+    message.chars().take(QUOTE_CHARS_MAX - REQUEST_ID_CHARS_MAX - 20).collect()
+}
+
 fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let milliseconds =
@@ -213,13 +208,20 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
+    use crate::{ProviderKind, upstream::ProviderOptions};
 
     fn endpoint() -> Endpoint {
-        Endpoint::new("acme", "http://acme.example/v1", Some("sk-very-secret-key")).unwrap()
+        let options = ProviderOptions::default();
+        Endpoint::new("acme", ProviderKind::Openai, "http://acme.example/v1", Some("sk-very-secret-key"), options).unwrap()
     }
 
     fn refused(status: u16, body: &str) -> Error {
-        endpoint().refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+        endpoint().refused(
+            Protocol::OpenAiChat,
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+        )
     }
 
     #[test]
@@ -270,7 +272,7 @@ mod tests {
         let retry = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            endpoint().refused(StatusCode::TOO_MANY_REQUESTS, &headers, b"{}").retry_after()
+            endpoint().refused(Protocol::OpenAiChat, StatusCode::TOO_MANY_REQUESTS, &headers, b"{}").retry_after()
         };
         assert_eq!(retry("retry-after", "7"), Some(7_000));
         assert_eq!(retry("retry-after-ms", "250"), Some(250));
@@ -281,7 +283,10 @@ mod tests {
 
     #[test]
     fn an_error_object_in_a_stream_is_classified_by_what_it_says() {
-        let told = |text: &str| endpoint().told_error(serde_json::from_str::<&RawValue>(text).unwrap()).code();
+        let told = |text: &str| {
+            let told = openai_chat::read_error(format!("{{\"error\":{text}}}").as_bytes());
+            endpoint().told(&told).code()
+        };
         assert_eq!(told(r#"{"message":"slow down","type":"rate_limit_error"}"#), Code::RateLimited);
         assert_eq!(told(r#"{"message":"x","code":429}"#), Code::RateLimited);
         assert_eq!(told(r#"{"message":"too long","type":"invalid_request_error"}"#), Code::Invalid);

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use plasma_kernel::{Code, Error, Result};
+use plasma_protocols::Told;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor},
@@ -20,7 +21,7 @@ const TOKENS_MAX: u64 = 1_000_000_000;
 const FIELDS_MAX: usize = 1_000;
 
 /// A JSON object of which only the first level is parsed; values keep their exact text, known to us or not.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(crate) struct RawObject(BTreeMap<String, Box<RawValue>>);
 
@@ -54,6 +55,17 @@ impl<'de> Deserialize<'de> for RawObject {
 impl RawObject {
     pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// The fields of a JSON object.
+    ///
+    /// # Errors
+    /// `internal` when it is something else.
+    pub(crate) fn of(value: &serde_json::Value) -> Result<Self> {
+        let raw = |value| serde_json::value::to_raw_value(value);
+        let object = value.as_object().ok_or_else(|| Error::internal("a request must be a JSON object"))?;
+        let fields = object.iter().map(|(name, value)| Ok((name.clone(), raw(value)?))).collect::<Result<_, _>>();
+        fields.map(Self).map_err(|error: serde_json::Error| Error::from_source("a JSON object could not be written", error))
     }
 
     /// The field as a `T`; `None` when it is absent or null.
@@ -176,12 +188,9 @@ pub(crate) fn invalid_answer(what: impl std::fmt::Display) -> Error {
     .remedy("check that the provider's base URL is that of an OpenAI-compatible server")
 }
 
-/// What a whole chat answer used; `None` when it does not say. Refuses what is not a chat answer.
-pub(crate) fn chat_usage(answer: &RawObject) -> Result<Option<TokenUsage>> {
-    if !answer.has("choices") {
-        return Err(invalid_answer("`choices` is missing"));
-    }
-    Ok(answer.get::<WireUsage>("usage").map_err(invalid_answer)?.map(TokenUsage::from))
+/// An `error` object inside an answer or a stream, as [`plasma_protocols::openai_chat::read_error`] reads it in a body.
+pub(super) fn told(error: &RawValue) -> Told {
+    plasma_protocols::openai_chat::read_error(format!("{{\"error\":{}}}", error.get()).as_bytes())
 }
 
 /// What an embeddings answer used. Refuses what is not one.
@@ -261,8 +270,8 @@ mod tests {
     #[test]
     fn usage_survives_what_servers_really_send() {
         let usage = |text: &str| {
-            let answer = RawObject::parse(&format!("{{\"choices\":[{{}}],\"usage\":{text}}}")).unwrap();
-            chat_usage(&answer).unwrap()
+            let answer = RawObject::parse(&format!("{{\"data\":[{{}}],\"usage\":{text}}}")).unwrap();
+            embeddings_usage(&answer).unwrap()
         };
         assert_eq!(usage("null"), None);
         assert_eq!(usage("{}"), Some(TokenUsage::default()));

@@ -1,0 +1,105 @@
+//! The gateway: one question, the candidates that may answer it, and one answer, whatever protocols they speak.
+//!
+//! A question goes to the first candidate. What fails before anything of the answer has reached the caller is tried again or
+//! goes to the next candidate; every attempt is kept for the call's record. Where caller and provider speak the same
+//! protocol, the text of requests and answers passes through; else it is translated by `plasma-protocols`.
+
+mod attempt;
+mod count;
+mod exchange;
+mod local_source;
+mod plan;
+mod rename;
+mod request;
+
+use std::sync::OnceLock;
+
+use plasma_kernel::{Error, Result};
+use plasma_protocols::{Losses, Protocol, anthropic, chat, gemini, openai_chat, openai_responses};
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+pub(crate) use exchange::{Exchange, Step, Whole};
+pub(crate) use local_source::not_for_local_models;
+pub(crate) use plan::Plan;
+
+use crate::{Purpose, upstream::RawObject};
+
+/// What is asked, and for what.
+pub(crate) struct Question {
+    pub(crate) purpose: Purpose,
+    pub(crate) asked: Asked,
+    /// Whether the answer goes to the caller piece by piece.
+    pub(crate) streamed: bool,
+    /// The question in the middle form, made when it is first needed.
+    translated: OnceLock<Result<(chat::Request, Losses)>>,
+}
+
+/// Where a question comes from.
+pub(crate) enum Asked {
+    /// From a client, in its own words.
+    Client {
+        /// The client's protocol.
+        protocol: Protocol,
+        /// The request's body.
+        body: RawObject,
+        /// A header of the client that belongs to the protocol.
+        header: Option<(HeaderName, HeaderValue)>,
+    },
+    /// From Plasma itself.
+    Ours(Box<chat::Request>),
+}
+
+impl Question {
+    pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
+        Self { purpose, asked, streamed, translated: OnceLock::new() }
+    }
+
+    /// The protocol in which the caller wants the answer; `None` for Plasma itself.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        match &self.asked {
+            Asked::Client { protocol, .. } => Some(*protocol),
+            Asked::Ours(_) => None,
+        }
+    }
+
+    /// The question in the middle form, and what the caller's own fields lost on the way.
+    ///
+    /// # Errors
+    /// `invalid` naming the caller's field.
+    pub(crate) fn translated(&self) -> Result<(&chat::Request, Losses)> {
+        let (protocol, body) = match &self.asked {
+            Asked::Ours(request) => return Ok((request, Losses::default())),
+            Asked::Client { protocol, body, .. } => (*protocol, body),
+        };
+        let translated = self.translated.get_or_init(|| {
+            let value: Value = serde_json::from_str(&body.to_json()?)
+                .map_err(|error| Error::from_source("a JSON object could not be read again", error))?;
+            let mut losses = Losses::default();
+            let request = match protocol {
+                Protocol::OpenAiChat => openai_chat::read_request(value, &mut losses),
+                Protocol::OpenAiResponses => openai_responses::read_request(value, &mut losses),
+                Protocol::Anthropic => anthropic::read_request(value, &mut losses),
+                Protocol::Gemini => gemini::read_request(value, &mut losses),
+                Protocol::Bedrock => Err(Error::internal("Bedrock's protocol is not spoken to clients")),
+            }?;
+            Ok((request, losses))
+        });
+        match translated {
+            Ok((request, losses)) => Ok((request, losses.clone())),
+            Err(error) => Err(copy_of(error)),
+        }
+    }
+}
+
+/// The same refusal once more: a question may meet several candidates.
+fn copy_of(error: &Error) -> Error {
+    let mut copy = Error::new(error.code(), error.reason(), error.message());
+    if let Some(field) = error.field_name() {
+        copy = copy.field(field);
+    }
+    if let Some(remedy) = error.remedy_text() {
+        copy = copy.remedy(remedy);
+    }
+    copy
+}

@@ -1,0 +1,266 @@
+use std::{collections::VecDeque, time::Duration};
+
+use plasma_kernel::{CallId, Code, Ctx, Error, Result};
+use plasma_protocols::{Losses, SseEvent, chat::Answer, chat::Delta};
+use tokio::time::Instant;
+
+use super::{
+    Question,
+    attempt::{Attempt, Opened, Source, is_content},
+    plan::Plan,
+};
+use crate::{
+    AttemptRecord, Models,
+    catalog::Target,
+    chat::ChatEvent,
+    running_call::{CallError, Finished, RunningCall},
+};
+
+/// The pause before the second try of a candidate; it doubles, and each is drawn between half and the whole of it.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// A provider that wants a longer pause is left for the next candidate.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// A question on its way to its answer. Nothing is sent before the first [`Exchange::next`] or [`Exchange::whole`]. Dropped
+/// before the end, it stops the work at the provider and is recorded as cancelled.
+pub(crate) struct Exchange {
+    models: Models,
+    ctx: Ctx,
+    question: Question,
+    plan: Plan,
+    call_id: CallId,
+    /// `None` when the exchange has ended.
+    call: Option<RunningCall>,
+    source: Option<Source>,
+    held: VecDeque<Step>,
+    losses: Losses,
+    /// The model that answers, as the caller knows it.
+    model: String,
+}
+
+/// A piece of an answer on its way to the caller.
+pub(crate) enum Step {
+    /// A local model is on its way to the first token.
+    Progress(ChatEvent),
+    /// An event of a provider that speaks the caller's protocol, as it came but for the model's name.
+    Raw { event: SseEvent, has_content: bool },
+    /// Pieces in the middle form.
+    Deltas(Vec<Delta>),
+    /// The answer is complete, and its record durable.
+    Done(Finished),
+}
+
+impl Step {
+    pub(super) fn has_content(&self) -> bool {
+        match self {
+            Self::Progress(_) | Self::Done(_) => false,
+            Self::Raw { has_content, .. } => *has_content,
+            Self::Deltas(deltas) => deltas.iter().any(is_content),
+        }
+    }
+}
+
+/// A whole answer.
+pub(crate) enum Whole {
+    /// The provider's JSON, in the caller's protocol, under our name of the model.
+    Raw(String),
+    /// In the middle form.
+    Translated(Answer),
+}
+
+impl Exchange {
+    /// # Errors
+    /// `forbidden` without the permission of the purpose, `rate_limited` (`too_many_model_calls`).
+    pub(crate) fn start(models: &Models, ctx: &Ctx, question: Question, plan: Plan) -> Result<Self> {
+        ctx.require(question.purpose.permission())?;
+        let first = plan.candidates.first().ok_or_else(|| Error::internal("a plan without a candidate"))?;
+        let start = first.call_start(question.purpose, question.streamed, plan.route.clone());
+        let model = start.model.clone();
+        let call = RunningCall::start(&models.inner.calls, ctx, start)?;
+        Ok(Self {
+            models: models.clone(),
+            ctx: ctx.clone(),
+            question,
+            plan,
+            call_id: call.id(),
+            call: Some(call),
+            source: None,
+            held: VecDeque::new(),
+            losses: Losses::default(),
+            model,
+        })
+    }
+
+    pub(crate) fn call_id(&self) -> CallId {
+        self.call_id
+    }
+
+    /// The name of the model that answers: the first candidate's until another takes over.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What the translation could not carry; complete after the first step.
+    pub(crate) fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// Whether a model of this process is at work: then [`Exchange::next`] may be given up and called again.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.source, Some(Source::Local(_)))
+    }
+
+    /// The next step, or the error after which nothing follows. `None` after the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Step>> {
+        if let Some(step) = self.held.pop_front() {
+            return Some(Ok(step));
+        }
+        self.call.as_ref()?;
+        let outcome = self.advance().await;
+        match outcome {
+            Ok(Some(step)) => Some(Ok(step)),
+            outcome => {
+                // Closes the connection before the record is awaited.
+                self.source = None;
+                let call = self.call.take()?;
+                Some(match outcome {
+                    Ok(_) => call.succeed().await.map(Step::Done),
+                    Err(error) => Err(call.fail(error).await),
+                })
+            }
+        }
+    }
+
+    async fn advance(&mut self) -> Result<Option<Step>> {
+        if self.source.is_none() {
+            match self.open().await? {
+                Opened::Source(source, held) => {
+                    self.source = Some(source);
+                    self.held = held.into();
+                }
+                Opened::Whole(_) => return Err(Error::internal("a stream was asked for, a whole answer came")),
+            }
+        }
+        if let Some(step) = self.held.pop_front() {
+            return Ok(Some(step));
+        }
+        match (&mut self.source, &mut self.call) {
+            (Some(source), Some(call)) => source.next(call).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits for the whole answer, whose record is then durable.
+    pub(crate) async fn whole(&mut self) -> Result<Whole, CallError> {
+        let call_id = self.call_id;
+        let outcome = self.open().await;
+        let Some(call) = self.call.take() else {
+            return Err(CallError { call_id: Some(call_id), error: Error::internal("the exchange has ended") });
+        };
+        match outcome {
+            Ok(Opened::Whole(whole)) => {
+                call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
+                Ok(whole)
+            }
+            Ok(Opened::Source(..)) => {
+                Err(CallError::of(call, Error::internal("a whole answer was asked for, a stream came")).await)
+            }
+            Err(error) => Err(CallError::of(call, error).await),
+        }
+    }
+
+    /// Puts the question to the candidates until one begins to answer.
+    async fn open(&mut self) -> Result<Opened> {
+        let mut refusal = Error::internal("a plan without a candidate");
+        for place in 0..self.plan.candidates.len() {
+            for attempt in 1..=self.plan.policy.attempts_max {
+                let error = match self.ask(place).await {
+                    Ok(opened) => return Ok(opened),
+                    Err(error) => error,
+                };
+                let pause = (attempt < self.plan.policy.attempts_max).then(|| self.pause(&error, attempt)).flatten();
+                refusal = error;
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => break,
+                }
+            }
+            if !another_may_answer(&refusal) {
+                break;
+            }
+        }
+        Err(refusal)
+    }
+
+    /// One attempt at the candidate in `place`.
+    async fn ask(&mut self, place: usize) -> Result<Opened> {
+        let (Some(target), Some(call)) = (self.plan.candidates.get(place), self.call.as_mut()) else {
+            return Err(Error::internal("an attempt without a candidate"));
+        };
+        let start = target.call_start(self.question.purpose, self.question.streamed, self.plan.route.clone());
+        self.model.clone_from(&start.model);
+        let begun = Instant::now();
+        let started_ms = call.elapsed_ms();
+        call.goes_to(start);
+        let attempt =
+            Attempt { models: &self.models, question: &self.question, call, losses: &mut self.losses };
+        let outcome = attempt.run(target).await;
+        if let Some(call) = self.call.as_mut() {
+            call.attempted(AttemptRecord {
+                model: self.model.clone(),
+                started_ms,
+                duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                error: outcome.as_ref().err().map(|error| error.reason().to_owned()),
+                message: outcome.as_ref().err().map(crate::running_call::public_text),
+            });
+        }
+        outcome
+    }
+
+    /// How long to wait before the same candidate is tried again; `None` when that would not help.
+    fn pause(&self, error: &Error, attempt: u32) -> Option<Duration> {
+        if !same_may_answer(error) {
+            return None;
+        }
+        if let Some(milliseconds) = error.retry_after() {
+            let wanted = Duration::from_millis(milliseconds);
+            return (wanted <= RETRY_PAUSE_MAX).then_some(wanted);
+        }
+        let most = RETRY_PAUSE.saturating_mul(1 << (attempt - 1).min(5));
+        let mut random = [0_u8; 2];
+        self.ctx.random().fill(&mut random);
+        // Callers that failed together should not come back together.
+        Some(most.mul_f64(0.5 + f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX) / 2.0))
+    }
+}
+
+/// Whether the same candidate may answer a moment later.
+fn same_may_answer(error: &Error) -> bool {
+    match error.code() {
+        Code::RateLimited => true,
+        Code::Upstream => matches!(
+            error.reason(),
+            "provider_failed" | "provider_unreachable" | "provider_connection_lost" | "provider_stream_cut"
+        ),
+        _ => false,
+    }
+}
+
+/// Whether another candidate may answer: not when the request itself is at fault.
+fn another_may_answer(error: &Error) -> bool {
+    match error.code() {
+        Code::RateLimited | Code::Upstream | Code::Timeout | Code::Unavailable | Code::NotFound => true,
+        // This candidate cannot do what is asked; the caller's own mistakes have other reasons.
+        Code::Invalid => matches!(error.reason(), "local_model_limited" | "untranslatable"),
+        _ => false,
+    }
+}
+
+impl Target {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Local(entry) => &entry.id,
+            Self::Remote(remote) => &remote.id,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One answer to one chat, in the caller's protocol: whole or as a stream.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Response, sse::Event};
+use futures::{Stream, StreamExt as _, stream};
+use plasma_http::event_stream;
+use plasma_kernel::{CallId, Ctx, Error, Result, Timestamp};
+use plasma_protocols::{
+    Losses, Protocol, SseEvent, WireEvent, anthropic,
+    chat::{Answer, Delta},
+    gemini, openai_chat, openai_responses,
+};
+
+use super::protocol::{json_text, refusal, with_call_id, with_origin};
+use crate::{
+    ChatEvent, Models, Purpose,
+    gateway::{Asked, Exchange, Question, Step, Whole},
+    running_call::CallError,
+    upstream::RawObject,
+};
+
+/// How long an answer's status waits for a local model that loads or has others before us: what fails by then (a prompt
+/// that is too long, weights that are damaged) gets its own status instead of an error inside a successful stream.
+const STATUS_WAIT: Duration = Duration::from_secs(15);
+
+/// A chat as a client asks for it.
+pub(super) struct ClientChat {
+    pub(super) protocol: Protocol,
+    pub(super) model: Option<String>,
+    pub(super) body: RawObject,
+    pub(super) streamed: bool,
+    /// A header that belongs to the protocol and goes on to a provider that speaks it.
+    pub(super) header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
+}
+
+/// Answers a client's chat.
+pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Response {
+    let protocol = chat.protocol;
+    match exchange(models, ctx, chat).await {
+        Ok(response) => response,
+        Err(error) => refusal(protocol, error),
+    }
+}
+
+async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
+    let ClientChat { protocol, model, body, streamed, header } = chat;
+    let plan = models.plan_chat(ctx, model.as_deref()).await?;
+    let question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    let usage_wanted = question.wants_usage()?;
+    let mut exchange = Exchange::start(models, ctx, question, plan)?;
+    let call_id = exchange.call_id();
+    let names = Names { protocol, call_id, now: ctx.now() };
+    if streamed {
+        let first = first_news(&mut exchange).await.map_err(|error| CallError { call_id: Some(call_id), error })?;
+        let (model, losses) = (exchange.model().to_owned(), exchange.losses().clone());
+        let response = event_stream(events(exchange, first, names, usage_wanted));
+        return Ok(with_call_id(call_id, with_origin(response, &model, &losses)));
+    }
+    let whole = exchange.whole().await?;
+    let mut losses = exchange.losses().clone();
+    let json = match whole {
+        Whole::Raw(json) => json,
+        Whole::Translated(answer) => names.write_answer(answer, &mut losses),
+    };
+    Ok(with_call_id(call_id, with_origin(json_text(json).into_response(), exchange.model(), &losses)))
+}
+
+/// The first step that is something of the answer, or says that a local model is at work; `None` when none came in time.
+async fn first_news(exchange: &mut Exchange) -> Result<Option<Step>> {
+    let deadline = tokio::time::Instant::now() + STATUS_WAIT;
+    loop {
+        // A provider's first piece is waited for: only a local model's wait may be given up without losing anything.
+        let step = if exchange.is_local() {
+            match tokio::time::timeout_at(deadline, exchange.next()).await {
+                Ok(step) => step,
+                Err(_) => return Ok(None),
+            }
+        } else {
+            exchange.next().await
+        };
+        match step.transpose()? {
+            Some(Step::Progress(ChatEvent::Queued { .. } | ChatEvent::Loading)) => {}
+            news => return Ok(news),
+        }
+    }
+}
+
+/// What all pieces of one answer share.
+#[derive(Clone, Copy)]
+struct Names {
+    protocol: Protocol,
+    call_id: CallId,
+    now: Timestamp,
+}
+
+impl Names {
+    /// An id in the protocol's style, for answers that have none.
+    fn id(self) -> String {
+        let prefix = match self.protocol {
+            Protocol::OpenAiChat | Protocol::Bedrock => "chatcmpl-",
+            Protocol::OpenAiResponses => "resp_",
+            Protocol::Anthropic => "msg_",
+            Protocol::Gemini => "",
+        };
+        format!("{prefix}{}", self.call_id)
+    }
+
+    fn complete(self, id: &mut String, created: &mut Option<i64>) {
+        // An id of another protocol's style would mislead.
+        *id = self.id();
+        created.get_or_insert(self.now / 1_000_000);
+    }
+
+    fn write_answer(self, mut answer: Answer, losses: &mut Losses) -> String {
+        self.complete(&mut answer.id, &mut answer.created);
+        match self.protocol {
+            Protocol::OpenAiChat | Protocol::Bedrock => openai_chat::write_answer(&answer, losses),
+            Protocol::OpenAiResponses => openai_responses::write_answer(&answer, losses),
+            Protocol::Anthropic => anthropic::write_answer(&answer, losses),
+            Protocol::Gemini => gemini::write_answer(&answer, losses),
+        }
+        .to_string()
+    }
+}
+
+enum Writer {
+    OpenAiChat(openai_chat::StreamWriter),
+    OpenAiResponses(openai_responses::StreamWriter),
+    Anthropic(anthropic::StreamWriter),
+    Gemini(gemini::StreamWriter),
+}
+
+impl Writer {
+    fn new(protocol: Protocol, usage_wanted: bool) -> Self {
+        match protocol {
+            Protocol::OpenAiChat | Protocol::Bedrock => {
+                Self::OpenAiChat(openai_chat::StreamWriter::new(usage_wanted))
+            }
+            Protocol::OpenAiResponses => Self::OpenAiResponses(openai_responses::StreamWriter::new(usage_wanted)),
+            Protocol::Anthropic => Self::Anthropic(anthropic::StreamWriter::new(usage_wanted)),
+            Protocol::Gemini => Self::Gemini(gemini::StreamWriter::new(usage_wanted)),
+        }
+    }
+
+    fn write(&mut self, delta: Delta, events: &mut Vec<WireEvent>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.write(delta, events),
+            Self::OpenAiResponses(writer) => writer.write(delta, events),
+            Self::Anthropic(writer) => writer.write(delta, events),
+            Self::Gemini(writer) => writer.write(delta, events),
+        }
+    }
+
+    fn finish(&mut self, events: &mut Vec<WireEvent>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.finish(events),
+            Self::OpenAiResponses(writer) => writer.finish(events),
+            Self::Anthropic(writer) => writer.finish(events),
+            Self::Gemini(writer) => writer.finish(events),
+        }
+    }
+
+    fn error(&mut self, error: &Error, events: &mut Vec<WireEvent>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.error(error, events),
+            Self::OpenAiResponses(writer) => writer.error(error, events),
+            Self::Anthropic(writer) => writer.error(error, events),
+            Self::Gemini(writer) => writer.error(error, events),
+        }
+    }
+}
+
+/// The steps of an exchange as server-sent events.
+fn events(
+    exchange: Exchange,
+    first: Option<Step>,
+    names: Names,
+    usage_wanted: bool,
+) -> impl Stream<Item = Event> + Send + 'static {
+    let steps = stream::unfold(exchange, |mut exchange| async move {
+        let step = exchange.next().await?;
+        Some((step, exchange))
+    });
+    let mut writer = Writer::new(names.protocol, usage_wanted);
+    let mut passed_through = false;
+    stream::iter(first.map(Ok)).chain(steps).flat_map(move |step| {
+        let mut written = Vec::new();
+        match step {
+            // These protocols have no place for progress.
+            Ok(Step::Progress(_)) => {}
+            Ok(Step::Raw { event, .. }) => {
+                passed_through = true;
+                return stream::iter(vec![passed(&event)]);
+            }
+            Ok(Step::Deltas(deltas)) => {
+                for mut delta in deltas {
+                    if let Delta::Start { id, created, .. } = &mut delta {
+                        names.complete(id, created);
+                    }
+                    writer.write(delta, &mut written);
+                }
+            }
+            // The mark of the end is held back until the record is durable.
+            Ok(Step::Done(_)) if passed_through => {
+                if names.protocol == Protocol::OpenAiChat {
+                    return stream::iter(vec![Event::default().data("[DONE]")]);
+                }
+            }
+            Ok(Step::Done(_)) => writer.finish(&mut written),
+            Err(error) => writer.error(&error, &mut written),
+        }
+        stream::iter(written.iter().map(own).collect())
+    })
+}
+
+fn passed(event: &SseEvent) -> Event {
+    let named = event.name.as_deref().map_or_else(Event::default, |name| Event::default().event(name));
+    // Lines of data were joined by LF; `data` splits them again.
+    named.data(&event.data)
+}
+
+fn own(event: &WireEvent) -> Event {
+    let named = event.name.map_or_else(Event::default, |name| Event::default().event(name));
+    named.data(&event.data)
+}

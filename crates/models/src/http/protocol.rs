@@ -1,0 +1,114 @@
+//! What the routes of all chat protocols share: who calls, the body, errors in the protocol's own shape, and headers.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderName, HeaderValue, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use plasma_http::{Caller, Json, OpenAiProblem, Problem, client_error, public_message};
+use plasma_kernel::{CallId, Ctx, Error};
+use plasma_protocols::{Losses, Protocol, anthropic, gemini};
+use serde_json::Value;
+
+use crate::{
+    running_call::CallError,
+    upstream::{RawObject, depth_allowed},
+};
+
+const CALL_ID: HeaderName = HeaderName::from_static("plasma-call-id");
+const MODEL: HeaderName = HeaderName::from_static("plasma-model");
+const WARNING: HeaderName = HeaderName::from_static("plasma-warning");
+
+/// Who calls; refused in OpenAI's shape.
+pub(super) struct OpenAiCaller(pub(super) Ctx);
+
+impl<S: Send + Sync> FromRequestParts<S> for OpenAiCaller {
+    type Rejection = OpenAiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, OpenAiProblem> {
+        match Caller::from_request_parts(parts, state).await {
+            Ok(Caller(ctx)) => Ok(Self(ctx)),
+            Err(Problem(error)) => Err(OpenAiProblem(error)),
+        }
+    }
+}
+
+/// A JSON object whose fields are not known here; refused in OpenAI's shape.
+pub(super) struct OpenAiBody(pub(super) RawObject);
+
+impl<S: Send + Sync> FromRequest<S> for OpenAiBody {
+    type Rejection = OpenAiProblem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OpenAiProblem> {
+        body(request, state).await.map(Self).map_err(OpenAiProblem)
+    }
+}
+
+/// The body as a JSON object that is not nested too deeply.
+pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<RawObject, Error> {
+    let Json(body) = Json::<RawObject>::from_request(request, state).await.map_err(|Problem(error)| error)?;
+    if body.values().all(depth_allowed) {
+        return Ok(body);
+    }
+    Err(Error::invalid("body", "the JSON is nested more than 128 levels deep"))
+}
+
+/// An error's JSON in the protocol's own shape; also what a broken stream of it ends with.
+pub(super) fn error_body(protocol: Protocol, error: &Error) -> Value {
+    let status = plasma_http::status_of(error.code()).as_u16();
+    match protocol {
+        Protocol::Anthropic => anthropic::write_error(error, &public_message(error), status),
+        Protocol::Gemini => gemini::write_error(error, &public_message(error), status),
+        Protocol::OpenAiChat | Protocol::OpenAiResponses | Protocol::Bedrock => OpenAiProblem::body(error),
+    }
+}
+
+/// An error as an answer in the protocol's own shape.
+pub(super) fn refusal(protocol: Protocol, failed: CallError) -> Response {
+    let mut response = client_error(&failed.error, error_body(protocol, &failed.error));
+    if let Some(call_id) = failed.call_id {
+        set_call_id(&mut response, call_id);
+    }
+    response
+}
+
+impl IntoResponse for CallError {
+    fn into_response(self) -> Response {
+        refusal(Protocol::OpenAiChat, self)
+    }
+}
+
+fn set_call_id(response: &mut Response, call_id: CallId) {
+    // An id is ASCII always.
+    if let Ok(value) = HeaderValue::from_str(&call_id.to_string()) {
+        response.headers_mut().insert(CALL_ID, value);
+    }
+}
+
+/// Names the call's record in the answer's header.
+pub(super) fn with_call_id(call_id: CallId, response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    set_call_id(&mut response, call_id);
+    response
+}
+
+/// Names the model that answers and what the translation could not carry.
+pub(super) fn with_origin(mut response: Response, model: &str, losses: &Losses) -> Response {
+    if let Ok(value) = HeaderValue::from_str(model) {
+        response.headers_mut().insert(MODEL, value);
+    }
+    for loss in losses.iter() {
+        let text = format!("{}: {}", loss.field, loss.why);
+        // A header carries visible ASCII; field names come from outside.
+        let text: String = text.chars().take(300).map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' }).collect();
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
+}
+
+/// Answers with JSON text that exists already.
+pub(super) fn json_text(json: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json)
+}

@@ -121,7 +121,7 @@ pub(super) fn incomplete(response: &Value) -> StopReason {
 
 /// What a failed response says.
 pub(super) fn failed(response: &Value) -> Wrong {
-    let mut told = response.get("error").map_or_else(Told::default, |error| told(error));
+    let mut told = response.get("error").map_or_else(Told::default, told);
     if told.message.is_empty() {
         told.message = "the answer failed".to_owned();
     }

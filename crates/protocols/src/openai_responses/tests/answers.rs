@@ -29,7 +29,7 @@ fn call(id: &str, arguments: &str) -> Part {
 }
 
 fn thoughts(text: &str, summary: bool, signature: Option<Signature>) -> Part {
-    let (text, id) = (text.to_owned(), Some("rs_x".to_owned()));
+    let (text, id) = (text.to_owned(), Some(format!("rs_x{}", text.len())));
     Part::new(Content::Reasoning(Reasoning { text, summary, signature, encrypted: None, id }))
 }
 
@@ -126,7 +126,7 @@ fn an_answer_has_the_fields_that_clients_demand() {
     assert_eq!(written["usage"], usage);
     let output = written["output"].as_array().unwrap();
     let ids: Vec<_> = output.iter().map(|item| item["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["rs_x", "rs_x", "rs_x", "msg_1_3", "ig_1_4", "fc_1_5", "fc_1_6", "msg_1_7"]);
+    assert_eq!(ids, ["rs_x14", "rs_x3", "rs_x0", "msg_1_3", "ig_1_4", "fc_1_5", "fc_1_6", "msg_1_7"]);
     assert_eq!(output[3]["content"].as_array().unwrap().len(), 2);
     assert_eq!(output[3]["content"][0]["logprobs"][0]["top_logprobs"][1]["bytes"], json!([195, 156]));
     assert_eq!(output[5]["call_id"], "call_1");

@@ -142,6 +142,8 @@ define_ids! {
     JobId = "job";
     /// A model provider.
     ProviderId = "prv";
+    /// A route: a virtual model that chooses among others.
+    RouteId = "rte";
     /// One call of a model.
     CallId = "call";
     /// A collection of knowledge.

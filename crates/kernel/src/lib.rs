@@ -13,7 +13,7 @@ pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};
 pub use id::{
     ApiKeyId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId, ParseIdError, ProviderId,
-    RequestId, SessionId, TenantId, UserId,
+    RequestId, RouteId, SessionId, TenantId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

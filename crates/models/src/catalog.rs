@@ -23,7 +23,7 @@ const DIMENSIONS_MAX: u32 = 65_536;
 /// A million units of the currency for a million tokens.
 const PRICE_MICROS_MAX: i64 = 1_000_000_000_000;
 /// How long another process's change of a provider may go unseen here. This process sees its own at once.
-const CACHE_TTL: Duration = Duration::from_secs(10);
+pub(crate) const CACHE_TTL: Duration = Duration::from_secs(10);
 const CACHED_MODELS_MAX: u64 = 10_000;
 
 /// What a model's name stands for.
@@ -46,6 +46,13 @@ pub(crate) struct RemoteModel {
 pub(crate) type RemoteCache = Cache<(TenantId, String), Arc<RemoteModel>>;
 
 pub(crate) fn remote_cache() -> RemoteCache {
+    Cache::builder().max_capacity(CACHED_MODELS_MAX).time_to_live(CACHE_TTL).build()
+}
+
+/// Each tenant's chat models, for routes.
+pub(crate) type ChatModelsCache = Cache<TenantId, Arc<Vec<Model>>>;
+
+pub(crate) fn chat_models_cache() -> ChatModelsCache {
     Cache::builder().max_capacity(CACHED_MODELS_MAX).time_to_live(CACHE_TTL).build()
 }
 
@@ -107,6 +114,34 @@ impl Models {
     /// `not_found` (`model_not_found`), else as [`Models::models`].
     pub async fn model(&self, ctx: &Ctx, id: &str) -> Result<Model> {
         self.all_models(ctx).await?.into_iter().find(|model| model.id == id).ok_or_else(|| model_not_found(id))
+    }
+
+    /// The tenant's chat models in the order of their names. A call that a route decides reads no SQL either.
+    pub(crate) async fn chat_models(&self, ctx: &Ctx) -> Result<Arc<Vec<Model>>> {
+        let tenant = ctx.tenant()?;
+        if let Some(models) = self.inner.chat_models.get(&tenant).await {
+            return Ok(models);
+        }
+        let mut tx = self.inner.store.read(ctx).await?;
+        let mut models = store::models::all(&mut tx).await?;
+        models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
+        models.retain(|model| model.kind == ModelKind::Chat);
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        let models = Arc::new(models);
+        self.inner.chat_models.insert(tenant, models.clone()).await;
+        Ok(models)
+    }
+
+    /// One chat model by its name.
+    ///
+    /// # Errors
+    /// `not_found` (`model_not_found`), `invalid` for a model that cannot chat.
+    pub(crate) async fn chat_model(&self, ctx: &Ctx, id: &str) -> Result<Model> {
+        match self.chat_models(ctx).await?.iter().find(|model| model.id == id) {
+            Some(model) => Ok(model.clone()),
+            // The right refusal of a name that is unknown, or of an embedding model.
+            None => self.resolve(ctx, Some(id), ModelKind::Chat).await.and(Err(model_not_found(id))),
+        }
     }
 
     fn local_model(&self, model: LocalModel) -> Model {
@@ -218,6 +253,12 @@ impl Models {
         Ok(remote)
     }
 
+    /// After a change of providers or models.
+    pub(crate) fn forget_models(&self) {
+        self.inner.remotes.invalidate_all();
+        self.inner.chat_models.invalidate_all();
+    }
+
     /// Adds a provider's model.
     ///
     /// # Errors
@@ -242,7 +283,7 @@ impl Models {
         let data = json!({ "kind": new.kind, "provider_id": new.provider });
         tx.emit(NewEvent::new(events::MODEL_CREATED, &id, data)).await?;
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        self.forget_models();
         Ok(Model {
             id,
             kind: new.kind,
@@ -278,7 +319,7 @@ impl Models {
         }
         tx.emit(NewEvent::new(events::MODEL_DELETED, id, json!({}))).await?;
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        self.forget_models();
         Ok(())
     }
 }

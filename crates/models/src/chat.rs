@@ -191,10 +191,10 @@ impl Models {
     /// `not_found` (`model_not_found`), `rate_limited` (`too_many_model_calls`).
     pub async fn chat(&self, ctx: &Ctx, request: ChatRequest) -> Result<ChatStream> {
         ctx.require(request.purpose.permission())?;
-        let plan = self.plan_chat(ctx, request.model.as_deref()).await?;
         request.check()?;
-        let purpose = request.purpose;
+        let (purpose, model) = (request.purpose, request.model.clone());
         let question = Question::new(purpose, Asked::Ours(Box::new(request.into_request())), true);
+        let plan = self.plan_chat(ctx, model.as_deref(), &question).await?;
         let exchange = Exchange::start(self, ctx, question, plan)?;
         let (call_id, model) = (exchange.call_id(), exchange.model().to_owned());
         let answer = Answering { exchange, open_text: false, finish_reason: "stop".to_owned() };

@@ -146,7 +146,6 @@ impl Models {
             purpose: request.purpose,
             streamed: false,
             price: Some(cost::free()),
-            route: None,
         };
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
         let call_id = call.id();
@@ -242,7 +241,6 @@ impl Models {
             purpose,
             streamed: false,
             price: remote.price.clone(),
-            route: None,
         };
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
         let outcome = self.inner.client.post_object(outgoing).await;

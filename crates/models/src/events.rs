@@ -12,3 +12,7 @@ pub const MODEL_CREATED: &str = "models.model.created";
 pub const MODEL_DELETED: &str = "models.model.deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
+/// A route was added or changed: `{name, settings}`.
+pub const ROUTE_CHANGED: &str = "models.route.changed";
+/// A route was removed: `{}`.
+pub const ROUTE_DELETED: &str = "models.route.deleted";

@@ -7,10 +7,12 @@
 mod attempt;
 mod count;
 mod exchange;
+mod health;
 mod local_source;
 mod plan;
 mod rename;
 mod request;
+mod spoken;
 
 use std::sync::OnceLock;
 
@@ -20,8 +22,9 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 pub(crate) use exchange::{Exchange, Step, Whole};
+pub(crate) use health::Health;
 pub(crate) use local_source::not_for_local_models;
-pub(crate) use plan::Plan;
+pub use plan::{Considered, Decision};
 
 use crate::{Purpose, upstream::RawObject};
 
@@ -31,6 +34,8 @@ pub(crate) struct Question {
     pub(crate) asked: Asked,
     /// Whether the answer goes to the caller piece by piece.
     pub(crate) streamed: bool,
+    /// Whether answers are translated even where caller and provider speak the same protocol.
+    never_raw: bool,
     /// The question in the middle form, made when it is first needed.
     translated: OnceLock<Result<(chat::Request, Losses)>>,
 }
@@ -52,7 +57,7 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, translated: OnceLock::new() }
+        Self { purpose, asked, streamed, never_raw: false, translated: OnceLock::new() }
     }
 
     /// The protocol in which the caller wants the answer; `None` for Plasma itself.
@@ -69,7 +74,8 @@ impl Question {
     /// `invalid` naming the caller's field.
     pub(crate) fn translated(&self) -> Result<(&chat::Request, Losses)> {
         let (protocol, body) = match &self.asked {
-            Asked::Ours(request) => return Ok((request, Losses::default())),
+            Asked::Ours(request) if self.translated.get().is_none() => return Ok((request, Losses::default())),
+            Asked::Ours(_) => (Protocol::Bedrock, &RawObject::EMPTY),
             Asked::Client { protocol, body, .. } => (*protocol, body),
         };
         let translated = self.translated.get_or_init(|| {
@@ -89,6 +95,21 @@ impl Question {
             Ok((request, losses)) => Ok((request, losses.clone())),
             Err(error) => Err(copy_of(error)),
         }
+    }
+}
+
+impl Question {
+    /// Turns the question into the one that asks for the rest of an answer of which `text` has gone out.
+    fn goes_on_after(&mut self, text: &str) -> Result<()> {
+        /// Providers that demand a user's turn at the end get one; the others lose nothing by it.
+        const GO_ON: &str = "Continue your last message exactly where it ends, without repeating anything.";
+        let (request, losses) = self.translated()?;
+        let mut request = request.clone();
+        for (role, text) in [(chat::Role::Assistant, text), (chat::Role::User, GO_ON)] {
+            request.messages.push(chat::Message { role, name: None, parts: vec![chat::Part::text(text)] });
+        }
+        self.translated = OnceLock::from(Ok((request, losses)));
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod openai_models;
 mod openai_responses;
 mod protocol;
 mod providers;
+mod routing;
 
 use axum::{
     extract::DefaultBodyLimit,
@@ -34,6 +35,8 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))
+        .routes(routes!(routing::list_routes))
+        .routes(routes!(routing::put_route, routing::delete_route))
         .merge(model_routes())
 }
 

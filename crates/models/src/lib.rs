@@ -12,6 +12,7 @@ pub mod http;
 pub mod local;
 pub mod manifest;
 mod providers;
+mod routes;
 mod running_call;
 mod store;
 mod types;
@@ -26,8 +27,9 @@ pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
-    AttemptRecord, CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
+    AttemptRecord, CallFilter, Considered, Decision, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
     Price, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, TokenUsage, UsageReport,
 };
 
@@ -73,6 +75,9 @@ struct Inner {
     client: upstream::UpstreamClient,
     config: ModelsConfig,
     remotes: catalog::RemoteCache,
+    chat_models: catalog::ChatModelsCache,
+    routes: routes::RouteCache,
+    health: gateway::Health,
     calls: call_log::CallLog,
 }
 
@@ -87,6 +92,9 @@ impl Models {
             client: upstream::UpstreamClient::new(config, ctx.clock().clone())?,
             config,
             remotes: catalog::remote_cache(),
+            chat_models: catalog::chat_models_cache(),
+            routes: routes::route_cache(),
+            health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             store,
             local,

@@ -108,7 +108,7 @@ impl Models {
         });
         tx.emit(NewEvent::new(events::PROVIDER_CHANGED, id, data)).await?;
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        self.forget_models();
         Ok(provider)
     }
 
@@ -125,7 +125,7 @@ impl Models {
         let data = json!({ "name": provider.name, "models": models });
         tx.emit(NewEvent::new(events::PROVIDER_DELETED, id, data)).await?;
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        self.forget_models();
         Ok(())
     }
 

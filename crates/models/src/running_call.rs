@@ -4,7 +4,7 @@ use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, T
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    AttemptRecord, CallStatus, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
     call_log::{CallLog, Entry, Place},
     cost,
 };
@@ -19,8 +19,6 @@ pub(crate) struct CallStart {
     pub(crate) purpose: Purpose,
     pub(crate) streamed: bool,
     pub(crate) price: Option<Price>,
-    /// The route that chose the model, when the caller did not.
-    pub(crate) route: Option<String>,
 }
 
 /// A call under way. It ends with [`RunningCall::succeed`] or [`RunningCall::fail`]; dropped before, it is recorded as
@@ -39,6 +37,8 @@ pub(crate) struct RunningCall {
     /// Whether `usage` is what the engine or provider counted to the end.
     usage_known: bool,
     attempts: Vec<AttemptRecord>,
+    /// How a route chose the model, when the caller did not.
+    decision: Option<Decision>,
     /// Given up when the record is sent.
     place: Option<Place>,
 }
@@ -66,6 +66,7 @@ impl RunningCall {
             usage: TokenUsage::default(),
             usage_known: false,
             attempts: Vec::new(),
+            decision: None,
             place: Some(log.reserve()?),
         })
     }
@@ -82,9 +83,23 @@ impl RunningCall {
         self.first_token_ms = None;
     }
 
+    /// A route chose the candidates.
+    pub(crate) fn decided(&mut self, decision: Option<Decision>) {
+        self.decision = decision;
+    }
+
     /// An attempt has ended or has begun to answer.
     pub(crate) fn attempted(&mut self, attempt: AttemptRecord) {
         self.attempts.push(attempt);
+    }
+
+    /// The stream of the last attempt broke after it had begun.
+    pub(crate) fn broke(&mut self, error: &str, message: String, at_ms: u64) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.duration_ms = at_ms.saturating_sub(attempt.started_ms);
+            attempt.error = Some(error.to_owned());
+            attempt.message = Some(message);
+        }
     }
 
     /// The call's turn has come, after waiting for others.
@@ -169,7 +184,7 @@ impl RunningCall {
         let call = ModelCall {
             id: self.id,
             model: self.start.model.clone(),
-            route: self.start.route.clone(),
+            decision: self.decision.take(),
             attempts: std::mem::take(&mut self.attempts),
             kind: self.start.kind,
             purpose: self.start.purpose,

@@ -3,3 +3,4 @@
 pub(crate) mod calls;
 pub(crate) mod models;
 pub(crate) mod providers;
+pub(crate) mod routes;

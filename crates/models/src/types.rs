@@ -3,6 +3,7 @@ use std::str::FromStr;
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use crate::gateway::{Considered, Decision};
 pub use crate::upstream::ProviderOptions;
 
 /// An enum that is stored and sent as one lowercase word.
@@ -245,8 +246,8 @@ pub struct ModelCall {
     pub id: CallId,
     /// The model's name at the time.
     pub model: String,
-    /// The route that chose the model, when the caller named a route.
-    pub route: Option<String>,
+    /// How a route chose the model, when the caller named a route.
+    pub decision: Option<Decision>,
     /// Which models were asked, in order; the last one answered, if any did.
     pub attempts: Vec<AttemptRecord>,
     /// Chat or embedding.

@@ -8,11 +8,13 @@ use super::{
     Question,
     attempt::{Attempt, Opened, Source, is_content},
     plan::Plan,
+    spoken::Spoken,
 };
 use crate::{
     AttemptRecord, Models,
     catalog::Target,
     chat::ChatEvent,
+    routes::BrokenStream,
     running_call::{CallError, Finished, RunningCall},
 };
 
@@ -36,6 +38,12 @@ pub(crate) struct Exchange {
     losses: Losses,
     /// The model that answers, as the caller knows it.
     model: String,
+    /// Attempts so far.
+    attempts: u32,
+    /// The candidate that is asked, or that answers.
+    next_place: usize,
+    /// What has gone out; kept where a broken stream should go on at the next candidate.
+    spoken: Option<Spoken>,
 }
 
 /// A piece of an answer on its way to the caller.
@@ -71,12 +79,17 @@ pub(crate) enum Whole {
 impl Exchange {
     /// # Errors
     /// `forbidden` without the permission of the purpose, `rate_limited` (`too_many_model_calls`).
-    pub(crate) fn start(models: &Models, ctx: &Ctx, question: Question, plan: Plan) -> Result<Self> {
+    pub(crate) fn start(models: &Models, ctx: &Ctx, mut question: Question, plan: Plan) -> Result<Self> {
         ctx.require(question.purpose.permission())?;
         let first = plan.candidates.first().ok_or_else(|| Error::internal("a plan without a candidate"))?;
-        let start = first.call_start(question.purpose, question.streamed, plan.route.clone());
+        let start = first.call_start(question.purpose, question.streamed);
         let model = start.model.clone();
-        let call = RunningCall::start(&models.inner.calls, ctx, start)?;
+        let goes_on = question.streamed && plan.policy.on_broken_stream == BrokenStream::ContinueOnNext;
+        let spoken = goes_on.then(Spoken::default);
+        // Events of two providers make no stream of either's protocol.
+        question.never_raw = goes_on;
+        let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
+        call.decided(plan.decision.clone());
         Ok(Self {
             models: models.clone(),
             ctx: ctx.clone(),
@@ -88,6 +101,9 @@ impl Exchange {
             held: VecDeque::new(),
             losses: Losses::default(),
             model,
+            attempts: 0,
+            next_place: 0,
+            spoken,
         })
     }
 
@@ -98,6 +114,14 @@ impl Exchange {
     /// The name of the model that answers: the first candidate's until another takes over.
     pub(crate) fn model(&self) -> &str {
         &self.model
+    }
+
+    /// How a route chose, and which attempt answers; `None` when the caller named the model.
+    pub(crate) fn route_line(&self) -> Option<String> {
+        let decision = self.plan.decision.as_ref()?;
+        let strategy = serde_json::to_value(decision.strategy).ok()?;
+        let strategy = strategy.as_str()?;
+        Some(format!("{}; strategy={strategy}; model={}; attempt={}", decision.route, self.model, self.attempts))
     }
 
     /// What the translation could not carry; complete after the first step.
@@ -112,9 +136,6 @@ impl Exchange {
 
     /// The next step, or the error after which nothing follows. `None` after the end.
     pub(crate) async fn next(&mut self) -> Option<Result<Step>> {
-        if let Some(step) = self.held.pop_front() {
-            return Some(Ok(step));
-        }
         self.call.as_ref()?;
         let outcome = self.advance().await;
         match outcome {
@@ -132,7 +153,7 @@ impl Exchange {
     }
 
     async fn advance(&mut self) -> Result<Option<Step>> {
-        if self.source.is_none() {
+        if self.source.is_none() && self.held.is_empty() {
             match self.open().await? {
                 Opened::Source(source, held) => {
                     self.source = Some(source);
@@ -142,12 +163,53 @@ impl Exchange {
             }
         }
         if let Some(step) = self.held.pop_front() {
-            return Ok(Some(step));
+            return Ok(Some(self.noted(step)));
         }
-        match (&mut self.source, &mut self.call) {
+        let outcome = match (&mut self.source, &mut self.call) {
             (Some(source), Some(call)) => source.next(call).await,
-            _ => Ok(None),
+            _ => return Ok(None),
+        };
+        match outcome {
+            Ok(Some(step)) => Ok(Some(self.noted(step))),
+            Err(error) if self.spoken.as_ref().is_some_and(Spoken::can_go_on) && another_may_answer(&error) => {
+                self.go_on(error).await
+            }
+            outcome => outcome,
         }
+    }
+
+    /// Remembers what has gone out, where the route wants broken streams to go on.
+    fn noted(&mut self, step: Step) -> Step {
+        match (&mut self.spoken, step) {
+            (Some(spoken), Step::Deltas(deltas)) => Step::Deltas(spoken.take(deltas)),
+            (_, step) => step,
+        }
+    }
+
+    /// The stream broke with `error`: the next candidates are asked to go on where the text ended.
+    async fn go_on(&mut self, error: Error) -> Result<Option<Step>> {
+        self.source = None;
+        if let Some(call) = self.call.as_mut() {
+            let started_ms = call.elapsed_ms();
+            call.broke(error.reason(), crate::running_call::public_text(&error), started_ms);
+        }
+        let Some(spoken) = &mut self.spoken else { return Err(error) };
+        self.question.goes_on_after(&spoken.text)?;
+        spoken.goes_on = true;
+        self.next_place += 1;
+        if self.next_place >= self.plan.candidates.len() {
+            return Err(error);
+        }
+        match self.open().await? {
+            Opened::Source(source, held) => {
+                self.source = Some(source);
+                self.held = held.into();
+            }
+            Opened::Whole(_) => return Err(Error::internal("a stream was asked for, a whole answer came")),
+        }
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().map(|step| self.noted(step)).collect();
+        Ok(Some(self.held.pop_front().unwrap_or(Step::Deltas(Vec::new()))))
     }
 
     /// Waits for the whole answer, whose record is then durable.
@@ -172,7 +234,8 @@ impl Exchange {
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {
         let mut refusal = Error::internal("a plan without a candidate");
-        for place in 0..self.plan.candidates.len() {
+        for place in self.next_place..self.plan.candidates.len() {
+            self.next_place = place;
             for attempt in 1..=self.plan.policy.attempts_max {
                 let error = match self.ask(place).await {
                     Ok(opened) => return Ok(opened),
@@ -197,14 +260,19 @@ impl Exchange {
         let (Some(target), Some(call)) = (self.plan.candidates.get(place), self.call.as_mut()) else {
             return Err(Error::internal("an attempt without a candidate"));
         };
-        let start = target.call_start(self.question.purpose, self.question.streamed, self.plan.route.clone());
+        let start = target.call_start(self.question.purpose, self.question.streamed);
         self.model.clone_from(&start.model);
+        self.attempts += 1;
         let begun = Instant::now();
         let started_ms = call.elapsed_ms();
         call.goes_to(start);
         let attempt =
             Attempt { models: &self.models, question: &self.question, call, losses: &mut self.losses };
-        let outcome = attempt.run(target).await;
+        let outcome = match self.plan.policy.first_token_timeout {
+            Some(limit) => tokio::time::timeout(limit, attempt.run(target)).await.unwrap_or_else(|_| Err(too_slow(limit))),
+            None => attempt.run(target).await,
+        };
+        self.note_health(place, &outcome, begun);
         if let Some(call) = self.call.as_mut() {
             call.attempted(AttemptRecord {
                 model: self.model.clone(),
@@ -215,6 +283,20 @@ impl Exchange {
             });
         }
         outcome
+    }
+
+    /// Routes prefer the quick and avoid the broken.
+    fn note_health(&self, place: usize, outcome: &Result<Opened>, begun: Instant) {
+        let (Some(Target::Remote(remote)), Ok(tenant)) = (self.plan.candidates.get(place), self.ctx.tenant()) else {
+            return;
+        };
+        match outcome {
+            Ok(_) => self.models.inner.health.answered(tenant, &remote.id, begun.elapsed()),
+            Err(error) if matches!(error.code(), Code::Upstream | Code::Timeout | Code::RateLimited) => {
+                self.models.inner.health.failed(tenant, &remote.id);
+            }
+            Err(_) => {}
+        }
     }
 
     /// How long to wait before the same candidate is tried again; `None` when that would not help.
@@ -232,6 +314,11 @@ impl Exchange {
         // Callers that failed together should not come back together.
         Some(most.mul_f64(0.5 + f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX) / 2.0))
     }
+}
+
+fn too_slow(limit: Duration) -> Error {
+    let message = format!("no first token within {} ms, the route's limit", limit.as_millis());
+    Error::new(Code::Timeout, "first_token_timeout", message).remedy("raise the route's limit, or use a quicker model")
 }
 
 /// Whether the same candidate may answer a moment later.

@@ -1,18 +1,28 @@
 //! Who may answer a question, and how persistently they are asked.
 
-use plasma_kernel::{Ctx, Result};
+use std::time::Duration;
 
+use plasma_kernel::{Code, Ctx, Error, Result, TenantId};
+use serde::{Deserialize, Serialize};
+
+use super::Question;
 use crate::{
-    ModelKind, Models, Purpose,
+    Model, ModelKind, Models, Purpose, TokenUsage,
     catalog::Target,
     cost,
+    routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy},
     running_call::CallStart,
 };
 
+/// Tokens of an answer that the strategy `lowest_cost` reckons with.
+const ANSWER_TOKENS: u64 = 500;
+/// Bytes of a request for a token of its prompt, about: JSON, English.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// The candidates for a question, best first.
 pub(crate) struct Plan {
-    /// The route that chose them; `None` when the caller named a model.
-    pub(crate) route: Option<String>,
+    /// How they were chosen; `None` when the caller named a model.
+    pub(crate) decision: Option<Decision>,
     pub(crate) candidates: Vec<Target>,
     pub(crate) policy: Policy,
 }
@@ -22,27 +32,213 @@ pub(crate) struct Plan {
 pub(crate) struct Policy {
     /// Attempts at one candidate, the first included.
     pub(crate) attempts_max: u32,
+    /// To the first token of one attempt, when the route sets it.
+    pub(crate) first_token_timeout: Option<Duration>,
+    pub(crate) on_broken_stream: BrokenStream,
+}
+
+/// How a route chose among its candidates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Decision {
+    /// The route's name.
+    pub route: String,
+    /// How it orders candidates.
+    pub strategy: Strategy,
+    /// The candidates in the order in which they are asked, and after them those that were left out.
+    pub candidates: Vec<Considered>,
+}
+
+/// What a route thought of one candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Considered {
+    /// The model's name.
+    pub model: String,
+    /// Whether it is asked at all.
+    pub eligible: bool,
+    /// What it was ordered by, the lowest first: millionths of the currency, milliseconds, or the place in the list.
+    #[schema(required)]
+    pub score: Option<f64>,
+    /// The score or the exclusion in words.
+    pub reason: String,
 }
 
 impl Models {
-    /// The plan for the name that a caller gave, or for the default chat model.
+    /// The plan for the name that a caller gave, a model's or a route's, or for the default chat model.
     ///
     /// # Errors
-    /// `not_found` (`model_not_found`), `invalid` for a model that cannot chat.
-    pub(crate) async fn plan_chat(&self, ctx: &Ctx, name: Option<&str>) -> Result<Plan> {
+    /// `not_found` (`model_not_found`), `invalid` for a model that cannot chat, `unavailable` (`route_empty`) when none of a
+    /// route's candidates may be asked.
+    pub(crate) async fn plan_chat(&self, ctx: &Ctx, name: Option<&str>, question: &Question) -> Result<Plan> {
+        if let Some(name) = name
+            && !name.contains('/')
+            && let Some(route) = self.find_route(ctx, name).await?
+        {
+            return self.plan_route(ctx, route, question).await;
+        }
         let target = self.resolve(ctx, name, ModelKind::Chat).await?;
-        let policy = Policy { attempts_max: self.inner.config.attempts_max };
-        Ok(Plan { route: None, candidates: vec![target], policy })
+        let policy = Policy {
+            attempts_max: self.inner.config.attempts_max,
+            first_token_timeout: None,
+            on_broken_stream: BrokenStream::EndWithError,
+        };
+        Ok(Plan { decision: None, candidates: vec![target], policy })
+    }
+
+    async fn plan_route(&self, ctx: &Ctx, route: Route, question: &Question) -> Result<Plan> {
+        let tenant = ctx.tenant()?;
+        let listed = self.listed(ctx, &route.settings).await?;
+        let tokens = question.tokens_about()?;
+        let mut rated: Vec<(Model, Rating)> = Vec::with_capacity(listed.len());
+        let mut considered = Vec::new();
+        for (place, (model, weight)) in listed.into_iter().enumerate() {
+            if let Some(reason) = excluded(&route.settings, &model, tokens) {
+                considered.push(Considered { model: model.id, eligible: false, score: None, reason });
+                continue;
+            }
+            let rating = self.rate(ctx, tenant, &route, &model, weight, place, tokens);
+            rated.push((model, rating));
+        }
+        rated.sort_by(|(_, a), (_, b)| a.is_open.cmp(&b.is_open).then(a.score.total_cmp(&b.score)));
+        let mut candidates = Vec::with_capacity(rated.len());
+        let mut chosen = Vec::with_capacity(rated.len() + considered.len());
+        for (model, rating) in rated {
+            candidates.push(self.resolve(ctx, Some(&model.id), ModelKind::Chat).await?);
+            chosen.push(Considered {
+                model: model.id,
+                eligible: true,
+                score: Some(rating.score).filter(|score| score.is_finite()),
+                reason: rating.reason,
+            });
+        }
+        chosen.extend(considered);
+        let decision = Decision { route: route.name, strategy: route.settings.strategy, candidates: chosen };
+        if candidates.is_empty() {
+            return Err(decision.nobody());
+        }
+        let policy = Policy {
+            attempts_max: route.settings.attempts_max,
+            first_token_timeout: route.settings.first_token_timeout_ms.map(Duration::from_millis),
+            on_broken_stream: route.settings.on_broken_stream,
+        };
+        Ok(Plan { decision: Some(decision), candidates, policy })
+    }
+
+    /// The models that a route names and that exist, with their weights; all chat models when it names none.
+    async fn listed(&self, ctx: &Ctx, settings: &RouteSettings) -> Result<Vec<(Model, u32)>> {
+        let models = self.chat_models(ctx).await?;
+        if settings.candidates.is_empty() {
+            return Ok(models.iter().map(|model| (model.clone(), 1)).collect());
+        }
+        let find = |candidate: &RouteCandidate| {
+            let model = models.iter().find(|model| model.id == candidate.model)?;
+            Some((model.clone(), candidate.weight))
+        };
+        Ok(settings.candidates.iter().filter_map(find).collect())
+    }
+
+    #[allow(clippy::too_many_arguments)] // one place calls it
+    fn rate(
+        &self,
+        ctx: &Ctx,
+        tenant: TenantId,
+        route: &Route,
+        model: &Model,
+        weight: u32,
+        place: usize,
+        tokens: u64,
+    ) -> Rating {
+        let is_open = self.inner.health.is_open(tenant, &model.id);
+        let (score, reason) = match route.settings.strategy {
+            Strategy::Ordered => (place as f64, format!("number {} of the list", place + 1)),
+            Strategy::Weighted => (drawn(ctx, weight), format!("drawn with weight {weight}")),
+            Strategy::LowestCost => {
+                let usage = TokenUsage { input_tokens: tokens, output_tokens: ANSWER_TOKENS, ..TokenUsage::default() };
+                match cost::cost(model.price.as_ref(), &usage) {
+                    Some(cost) => {
+                        let micros = cost.amount_micros;
+                        (micros as f64, format!("about {micros} millionths of {} for this request", cost.currency))
+                    }
+                    None => (f64::INFINITY, "its price is unknown".to_owned()),
+                }
+            }
+            Strategy::LowestLatency => match self.inner.health.first_token_p95_ms(tenant, &model.id) {
+                Some(p95) => (f64::from(p95), format!("95% of its calls began to answer within {p95} ms")),
+                None => (-1.0, "not measured yet".to_owned()),
+            },
+        };
+        let reason = if is_open { format!("{reason}; failing lately, asked last") } else { reason };
+        Rating { score, reason, is_open }
+    }
+}
+
+struct Rating {
+    score: f64,
+    reason: String,
+    is_open: bool,
+}
+
+/// A key by which sorting draws without replacement in proportion to the weights (Efraimidis and Spirakis, 2006, with the
+/// order reversed: the smallest of `-ln(u) / weight` comes first).
+fn drawn(ctx: &Ctx, weight: u32) -> f64 {
+    let mut bytes = [0_u8; 4];
+    ctx.random().fill(&mut bytes);
+    let uniform = (f64::from(u32::from_le_bytes(bytes)) + 1.0) / (f64::from(u32::MAX) + 2.0);
+    // Weight 0 gives infinity: only when all others have failed.
+    -uniform.ln() / f64::from(weight)
+}
+
+/// Why a model may not be asked at all.
+fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
+    if settings.residency == Residency::Private && model.provider_id.is_some() {
+        return Some("requests of this route stay in this process".to_owned());
+    }
+    if model.state == crate::ModelState::Missing {
+        return Some("its weights are missing".to_owned());
+    }
+    let context_length = model.context_length?;
+    if settings.context_length_min.is_some_and(|least| context_length < least) {
+        return Some(format!("its context of {context_length} tokens is too small for this route"));
+    }
+    // An estimate errs; only what is far too long is kept away.
+    (tokens / 2 > u64::from(context_length)).then(|| format!("its context of {context_length} tokens is too small"))
+}
+
+impl Decision {
+    fn nobody(&self) -> Error {
+        let reasons: Vec<String> =
+            self.candidates.iter().map(|candidate| format!("{}: {}", candidate.model, candidate.reason)).collect();
+        let why = if reasons.is_empty() { "none of its models exists".to_owned() } else { reasons.join("; ") };
+        Error::new(Code::Unavailable, "route_empty", format!("the route `{}` has no model to ask ({why})", self.route))
+            .remedy("add a model, or change the route")
+    }
+}
+
+impl Question {
+    /// How many tokens the request has, about.
+    fn tokens_about(&self) -> Result<u64> {
+        let bytes = match &self.asked {
+            super::Asked::Client { body, .. } => body.values().map(str::len).sum::<usize>(),
+            super::Asked::Ours(request) => request
+                .system
+                .iter()
+                .chain(request.messages.iter().flat_map(|message| &message.parts))
+                .map(|part| match &part.content {
+                    plasma_protocols::chat::Content::Text(text) => text.len(),
+                    _ => 0,
+                })
+                .sum(),
+        };
+        Ok(bytes as u64 / BYTES_PER_TOKEN)
     }
 }
 
 impl Target {
     /// What a call's record says of this candidate.
-    pub(super) fn call_start(&self, purpose: Purpose, streamed: bool, route: Option<String>) -> CallStart {
+    pub(super) fn call_start(&self, purpose: Purpose, streamed: bool) -> CallStart {
         let price = match self {
             Self::Local(_) => Some(cost::free()),
             Self::Remote(remote) => remote.price.clone(),
         };
-        CallStart { model: self.id().to_owned(), kind: ModelKind::Chat, purpose, streamed, price, route }
+        CallStart { model: self.id().to_owned(), kind: ModelKind::Chat, purpose, streamed, price }
     }
 }

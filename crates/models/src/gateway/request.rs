@@ -25,7 +25,7 @@ impl Question {
         let inbound = self.protocol();
         let protocol = remote.endpoint.protocol_for(inbound.unwrap_or(Protocol::OpenAiChat));
         match &self.asked {
-            Asked::Client { body, .. } if inbound == Some(protocol) => {
+            Asked::Client { body, .. } if inbound == Some(protocol) && !self.never_raw => {
                 let body = pass_through(protocol, body.clone(), &remote.upstream_name, streamed)?;
                 Ok(Prepared { protocol, body, losses: Losses::default(), same_protocol: true })
             }

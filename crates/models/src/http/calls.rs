@@ -4,7 +4,7 @@ use plasma_kernel::{Actor, CallId, Money, Page, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptRecord, CallFilter, CallStatus, DayUsage, ModelCall, ModelKind, ModelUsage, Models, Purpose, UsageReport, calls::date_text,
+    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose, UsageReport, calls::date_text,
 };
 
 /// The record of one call of a model.
@@ -15,9 +15,9 @@ pub struct ModelCallBody {
     pub id: CallId,
     /// The name of the model that answered, or was asked last.
     pub model: String,
-    /// The route that chose the model, when the caller named a route.
+    /// How a route chose the model; null when the caller named it.
     #[schema(required)]
-    pub route: Option<String>,
+    pub decision: Option<Decision>,
     /// Which models were asked, in order. Empty when one was asked and answered.
     pub attempts: Vec<AttemptRecord>,
     /// Chat or embedding.
@@ -60,7 +60,7 @@ impl From<ModelCall> for ModelCallBody {
         Self {
             id: call.id,
             model: call.model,
-            route: call.route,
+            decision: call.decision,
             attempts: call.attempts,
             kind: call.kind,
             purpose: call.purpose,

@@ -12,7 +12,7 @@ use plasma_protocols::{
     gemini, openai_chat, openai_responses,
 };
 
-use super::protocol::{json_text, refusal, with_call_id, with_origin};
+use super::protocol::{Origin, json_text, refusal, with_call_id};
 use crate::{
     ChatEvent, Models, Purpose,
     gateway::{Asked, Exchange, Question, Step, Whole},
@@ -45,25 +45,26 @@ pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Resp
 
 async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
     let ClientChat { protocol, model, body, streamed, header } = chat;
-    let plan = models.plan_chat(ctx, model.as_deref()).await?;
+    ctx.require(Purpose::Api.permission())?;
     let question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;
     let mut exchange = Exchange::start(models, ctx, question, plan)?;
     let call_id = exchange.call_id();
     let names = Names { protocol, call_id, now: ctx.now() };
     if streamed {
         let first = first_news(&mut exchange).await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-        let (model, losses) = (exchange.model().to_owned(), exchange.losses().clone());
+        let origin = Origin::of(&exchange);
         let response = event_stream(events(exchange, first, names, usage_wanted));
-        return Ok(with_call_id(call_id, with_origin(response, &model, &losses)));
+        return Ok(with_call_id(call_id, origin.on(response)));
     }
     let whole = exchange.whole().await?;
-    let mut losses = exchange.losses().clone();
+    let mut origin = Origin::of(&exchange);
     let json = match whole {
         Whole::Raw(json) => json,
-        Whole::Translated(answer) => names.write_answer(answer, &mut losses),
+        Whole::Translated(answer) => names.write_answer(answer, &mut origin.losses),
     };
-    Ok(with_call_id(call_id, with_origin(json_text(json).into_response(), exchange.model(), &losses)))
+    Ok(with_call_id(call_id, origin.on(json_text(json).into_response())))
 }
 
 /// The first step that is something of the answer, or says that a local model is at work; `None` when none came in time.

@@ -11,13 +11,16 @@ use plasma_protocols::{Losses, Protocol, anthropic, gemini};
 use serde_json::Value;
 
 use crate::{
+    gateway::Exchange,
     running_call::CallError,
     upstream::{RawObject, depth_allowed},
 };
 
 const CALL_ID: HeaderName = HeaderName::from_static("plasma-call-id");
 const MODEL: HeaderName = HeaderName::from_static("plasma-model");
+const ROUTE: HeaderName = HeaderName::from_static("plasma-route");
 const WARNING: HeaderName = HeaderName::from_static("plasma-warning");
+const WARNING_CHARS_MAX: usize = 300;
 
 /// Who calls; refused in OpenAI's shape.
 pub(super) struct OpenAiCaller(pub(super) Ctx);
@@ -92,20 +95,44 @@ pub(super) fn with_call_id(call_id: CallId, response: impl IntoResponse) -> Resp
     response
 }
 
-/// Names the model that answers and what the translation could not carry.
-pub(super) fn with_origin(mut response: Response, model: &str, losses: &Losses) -> Response {
-    if let Ok(value) = HeaderValue::from_str(model) {
-        response.headers_mut().insert(MODEL, value);
-    }
-    for loss in losses.iter() {
-        let text = format!("{}: {}", loss.field, loss.why);
-        // A header carries visible ASCII; field names come from outside.
-        let text: String = text.chars().take(300).map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' }).collect();
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append(WARNING, value);
+/// Where an answer comes from, told in its headers.
+pub(super) struct Origin {
+    model: String,
+    route: Option<String>,
+    /// What the translation could not carry.
+    pub(super) losses: Losses,
+}
+
+impl Origin {
+    pub(super) fn of(exchange: &Exchange) -> Self {
+        Self {
+            model: exchange.model().to_owned(),
+            route: exchange.route_line(),
+            losses: exchange.losses().clone(),
         }
     }
-    response
+
+    pub(super) fn on(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&self.model) {
+            headers.insert(MODEL, value);
+        }
+        if let Some(Ok(value)) = self.route.as_deref().map(HeaderValue::from_str) {
+            headers.insert(ROUTE, value);
+        }
+        for loss in self.losses.iter() {
+            if let Ok(value) = HeaderValue::from_str(&header_text(&format!("{}: {}", loss.field, loss.why))) {
+                headers.append(WARNING, value);
+            }
+        }
+        response
+    }
+}
+
+/// A header carries visible ASCII; field names come from outside and may be long.
+fn header_text(text: &str) -> String {
+    let visible = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
+    text.chars().take(WARNING_CHARS_MAX).map(visible).collect()
 }
 
 /// Answers with JSON text that exists already.

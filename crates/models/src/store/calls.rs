@@ -27,11 +27,13 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             Some(serde_json::to_string(attempts).map_err(|error| Error::from_source("attempts", error))?)
         }
     };
+    let decision = call.decision.as_ref().map(serde_json::to_string).transpose();
+    let decision = decision.map_err(|error| Error::from_source("decision", error))?;
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           route, attempts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+           attempts, route, decision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         [
             tenant.into(),
             call.id.into(),
@@ -52,8 +54,9 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             actor.into(),
             call.request.into(),
             call.created_at.into(),
-            call.route.as_deref().into(),
             attempts.into(),
+            call.decision.as_ref().map(|decision| decision.route.as_str()).into(),
+            decision.into(),
         ],
     )
     .await
@@ -63,7 +66,7 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
 fn event_data(call: &ModelCall) -> serde_json::Value {
     json!({
         "model": call.model,
-        "route": call.route,
+        "decision": call.decision,
         "attempts": call.attempts,
         "kind": call.kind,
         "purpose": call.purpose,
@@ -93,11 +96,13 @@ fn call(row: &Row) -> Result<ModelCall> {
     let actor: String = row.get("actor")?;
     let first_token_ms: Option<i64> = row.get("first_token_ms")?;
     let attempts: Option<String> = row.get("attempts")?;
+    let decision: Option<String> = row.get("decision")?;
+    let decision = decision.map(|text| serde_json::from_str(&text));
     let attempts = attempts.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
     Ok(ModelCall {
         id: row.get("id")?,
         model: row.get("model")?,
-        route: row.get("route")?,
+        decision: decision.transpose().map_err(|error| Error::from_source("column decision", error))?,
         attempts: attempts.map_err(|error| Error::from_source("column attempts", error))?,
         kind: row.get::<String>("kind")?.parse()?,
         purpose: row.get::<String>("purpose")?.parse()?,

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod call_log;
+mod gateway;
 mod local;
 mod openai_local;
 mod passthrough;
 mod providers;
 mod requests;
+mod resilience;
 mod support;
 mod typed;
 mod upstream;

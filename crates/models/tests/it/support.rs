@@ -40,13 +40,19 @@ pub fn open_with(store: Store, config: ModelsConfig) -> Models {
 }
 
 pub async fn add_provider(models: &Models, ctx: &Ctx, name: &str, base_url: &str) -> ProviderId {
-    let new = NewProvider {
-        name: name.to_owned(),
-        kind: ProviderKind::Openai,
-        base_url: base_url.to_owned(),
-        api_key: Some(API_KEY.to_owned()),
-        options: ProviderOptions::default(),
-    };
+    add_provider_of(models, ctx, name, base_url, ProviderKind::Openai, ProviderOptions::default()).await
+}
+
+pub async fn add_provider_of(
+    models: &Models,
+    ctx: &Ctx,
+    name: &str,
+    base_url: &str,
+    kind: ProviderKind,
+    options: ProviderOptions,
+) -> ProviderId {
+    let api_key = Some(API_KEY.to_owned());
+    let new = NewProvider { name: name.to_owned(), kind, base_url: base_url.to_owned(), api_key, options };
     models.create_provider(ctx, new).await.unwrap().id
 }
 
@@ -87,9 +93,14 @@ impl Setup {
     }
 
     pub async fn with(test: TestStore, upstream: Upstream) -> Self {
+        Self::of_kind(test, upstream, ProviderKind::Openai, ProviderOptions::default()).await
+    }
+
+    /// The same where `acme` is a provider of another kind.
+    pub async fn of_kind(test: TestStore, upstream: Upstream, kind: ProviderKind, options: ProviderOptions) -> Self {
         let models = open(test.store());
         let ctx = tenant();
-        let provider = add_provider(&models, &ctx, "acme", &upstream.url).await;
+        let provider = add_provider_of(&models, &ctx, "acme", &upstream.url, kind, options).await;
         add_model(&models, &ctx, provider, "chat", ModelKind::Chat).await;
         add_model(&models, &ctx, provider, "embed", ModelKind::Embedding).await;
         let url = serve(&models, &ctx).await;

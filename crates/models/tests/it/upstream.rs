@@ -23,6 +23,8 @@ use tokio::sync::watch;
 pub struct Seen {
     pub path: String,
     pub authorization: Option<String>,
+    pub headers: HeaderMap,
+    pub query: String,
     /// The exact text.
     pub text: String,
     pub json: Value,
@@ -35,6 +37,8 @@ pub enum Answer {
     Whole(u16, Vec<(&'static str, &'static str)>, String),
     /// Server-sent events, piece by piece.
     Stream(Vec<Piece>),
+    /// A body of bytes with its content type.
+    Bytes(&'static str, Vec<u8>),
     /// Nothing, for a long time.
     Silence,
 }
@@ -55,6 +59,12 @@ impl Answer {
     pub fn error(status: u16, message: &str) -> Self {
         let body = json!({ "error": { "message": message, "type": "some_error", "code": null } });
         Self::Whole(status, vec![("content-type", "application/json")], body.to_string())
+    }
+
+    /// Each value as a named event.
+    pub fn named_events(events: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let piece = |(name, value)| Piece::Bytes(format!("event: {name}\ndata: {value}\n\n"));
+        Self::Stream(events.into_iter().map(piece).collect())
     }
 
     /// Each value as an event.
@@ -194,7 +204,14 @@ async fn handle(State(state): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, 
     let text = String::from_utf8(body.to_vec()).unwrap();
     let authorization = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
     let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-    state.seen.lock().unwrap().push(Seen { path: uri.path().to_owned(), authorization, text, json });
+    state.seen.lock().unwrap().push(Seen {
+        path: uri.path().to_owned(),
+        query: uri.query().unwrap_or("").to_owned(),
+        authorization,
+        headers,
+        text,
+        json,
+    });
     let answer = {
         let mut answers = state.answers.lock().unwrap();
         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers.front().unwrap().clone() }
@@ -208,6 +225,10 @@ async fn handle(State(state): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, 
                 response = response.header(name, value);
             }
             response.body(Body::from(body)).unwrap()
+        }
+        Answer::Bytes(content_type, bytes) => {
+            unfinished.finish();
+            Response::builder().header(header::CONTENT_TYPE, content_type).body(Body::from(bytes)).unwrap()
         }
         Answer::Silence => {
             tokio::time::sleep(Duration::from_secs(60)).await;

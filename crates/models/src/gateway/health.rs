@@ -1,0 +1,134 @@
+//! How models at providers have been doing lately, in the memory of this process: for routes that prefer the quick and
+//! avoid the broken.
+
+use std::{collections::VecDeque, sync::Mutex, sync::PoisonError, time::Duration};
+
+use moka::sync::Cache;
+use plasma_kernel::TenantId;
+use tokio::time::Instant;
+
+/// Calls whose time to the first token is remembered.
+const SAMPLES: usize = 128;
+/// Failures in a row that open the circuit.
+const FAILURES_MAX: u32 = 5;
+/// How long an open circuit keeps requests away; it doubles each time the probe fails.
+const OPEN_MIN: Duration = Duration::from_secs(15);
+const OPEN_MAX: Duration = Duration::from_secs(120);
+/// Models that are remembered, and how long after their last call.
+const MODELS_MAX: u64 = 10_000;
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// All models' health.
+pub(crate) struct Health(Cache<(TenantId, String), std::sync::Arc<Mutex<ModelHealth>>>);
+
+#[derive(Default)]
+struct ModelHealth {
+    first_token_ms: VecDeque<u32>,
+    failures_in_a_row: u32,
+    open_until: Option<Instant>,
+    open_for: Duration,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MODELS_MAX).time_to_idle(FORGOTTEN_AFTER).build())
+    }
+
+    fn with<T>(&self, tenant: TenantId, model: &str, work: impl FnOnce(&mut ModelHealth) -> T) -> T {
+        let health = self.0.get_with((tenant, model.to_owned()), Default::default);
+        let mut health = health.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut health)
+    }
+
+    /// The model began to answer after so long.
+    pub(crate) fn answered(&self, tenant: TenantId, model: &str, first_token: Duration) {
+        self.with(tenant, model, |health| {
+            if health.first_token_ms.len() == SAMPLES {
+                health.first_token_ms.pop_front();
+            }
+            health.first_token_ms.push_back(u32::try_from(first_token.as_millis()).unwrap_or(u32::MAX));
+            health.failures_in_a_row = 0;
+            health.open_until = None;
+            health.open_for = Duration::ZERO;
+        });
+    }
+
+    /// The model's provider failed.
+    pub(crate) fn failed(&self, tenant: TenantId, model: &str) {
+        self.with(tenant, model, |health| {
+            health.failures_in_a_row += 1;
+            // Once open, each probe that fails keeps it open for longer.
+            if health.failures_in_a_row >= FAILURES_MAX {
+                health.open_for = (health.open_for * 2).clamp(OPEN_MIN, OPEN_MAX);
+                health.open_until = Some(Instant::now() + health.open_for);
+            }
+        });
+    }
+
+    /// Whether the circuit is open: requests should go elsewhere. After its time it lets one request through as a probe
+    /// and stays open for the others until that has an outcome.
+    pub(crate) fn is_open(&self, tenant: TenantId, model: &str) -> bool {
+        self.with(tenant, model, |health| match health.open_until {
+            None => false,
+            Some(until) if Instant::now() < until => true,
+            Some(_) => {
+                health.open_until = Some(Instant::now() + OPEN_MIN);
+                false
+            }
+        })
+    }
+
+    /// The 95th percentile of the time to the first token; `None` without a call yet.
+    pub(crate) fn first_token_p95_ms(&self, tenant: TenantId, model: &str) -> Option<u32> {
+        self.with(tenant, model, |health| {
+            let mut sorted: Vec<u32> = health.first_token_ms.iter().copied().collect();
+            sorted.sort_unstable();
+            sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1)).copied()
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const TENANT: TenantId = TenantId::from_bits(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn five_failures_open_the_circuit_and_one_probe_may_close_it() {
+        let health = Health::new();
+        for _ in 0..4 {
+            health.failed(TENANT, "a");
+            assert!(!health.is_open(TENANT, "a"));
+        }
+        health.failed(TENANT, "a");
+        assert!(health.is_open(TENANT, "a"));
+        assert!(!health.is_open(TENANT, "b"));
+        assert!(!health.is_open(TenantId::from_bits(2), "a"));
+        tokio::time::advance(OPEN_MIN).await;
+        assert!(!health.is_open(TENANT, "a"), "the probe passes");
+        assert!(health.is_open(TENANT, "a"), "the others wait for its outcome");
+        health.failed(TENANT, "a");
+        tokio::time::advance(OPEN_MIN).await;
+        assert!(health.is_open(TENANT, "a"), "a probe that fails doubles the time");
+        tokio::time::advance(OPEN_MIN).await;
+        assert!(!health.is_open(TENANT, "a"));
+        health.answered(TENANT, "a", Duration::from_millis(5));
+        assert!(!health.is_open(TENANT, "a"));
+    }
+
+    #[test]
+    fn the_percentile_moves_with_the_last_calls() {
+        let health = Health::new();
+        assert_eq!(health.first_token_p95_ms(TENANT, "a"), None);
+        for milliseconds in 1..=100 {
+            health.answered(TENANT, "a", Duration::from_millis(milliseconds));
+        }
+        assert_eq!(health.first_token_p95_ms(TENANT, "a"), Some(95));
+        for _ in 0..SAMPLES {
+            health.answered(TENANT, "a", Duration::from_millis(7));
+        }
+        assert_eq!(health.first_token_p95_ms(TENANT, "a"), Some(7));
+    }
+}

@@ -1,0 +1,50 @@
+use plasma_kernel::{Error, Result, Timestamp};
+use plasma_store::{Row, Tx};
+
+use crate::Route;
+
+fn route(row: &Row) -> Result<Route> {
+    let settings: String = row.get("settings")?;
+    Ok(Route {
+        id: Some(row.get("id")?),
+        name: row.get("name")?,
+        settings: serde_json::from_str(&settings).map_err(|error| Error::from_source("column settings", error))?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// All rows of the tenant: a few hundred at most, which the verb that adds them keeps.
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Route>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_all(
+        "SELECT id, name, settings, created_at FROM model_routes WHERE tenant_id = $1 ORDER BY name",
+        [tenant.into()],
+    )
+    .await?
+    .iter()
+    .map(route)
+    .collect()
+}
+
+pub(crate) async fn put(tx: &mut Tx, route: &Route, now: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let id = route.id.ok_or_else(|| Error::internal("a route without an id cannot be stored"))?;
+    let settings =
+        serde_json::to_string(&route.settings).map_err(|error| Error::from_source("settings", error))?;
+    tx.execute(
+        "INSERT INTO model_routes (tenant_id, id, name, settings, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $5)
+         ON CONFLICT (tenant_id, name) DO UPDATE SET settings = $4, updated_at = $5",
+        [tenant.into(), id.into(), (&route.name).into(), settings.into(), now.into()],
+    )
+    .await
+    .map(drop)
+}
+
+/// Removes the route; `false` when there was none.
+pub(crate) async fn delete(tx: &mut Tx, name: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let deleted =
+        tx.execute("DELETE FROM model_routes WHERE tenant_id = $1 AND name = $2", [tenant.into(), name.into()]).await?;
+    Ok(deleted > 0)
+}

@@ -73,29 +73,32 @@ impl Question {
     /// # Errors
     /// `invalid` naming the caller's field.
     pub(crate) fn translated(&self) -> Result<(&chat::Request, Losses)> {
-        let (protocol, body) = match &self.asked {
-            Asked::Ours(request) if self.translated.get().is_none() => return Ok((request, Losses::default())),
-            Asked::Ours(_) => (Protocol::Bedrock, &RawObject::EMPTY),
-            Asked::Client { protocol, body, .. } => (*protocol, body),
+        let translated = match (&self.asked, self.translated.get()) {
+            (_, Some(translated)) => translated,
+            (Asked::Ours(request), None) => return Ok((request, Losses::default())),
+            (Asked::Client { protocol, body, .. }, None) => {
+                self.translated.get_or_init(|| translate(*protocol, body))
+            }
         };
-        let translated = self.translated.get_or_init(|| {
-            let value: Value = serde_json::from_str(&body.to_json()?)
-                .map_err(|error| Error::from_source("a JSON object could not be read again", error))?;
-            let mut losses = Losses::default();
-            let request = match protocol {
-                Protocol::OpenAiChat => openai_chat::read_request(value, &mut losses),
-                Protocol::OpenAiResponses => openai_responses::read_request(value, &mut losses),
-                Protocol::Anthropic => anthropic::read_request(value, &mut losses),
-                Protocol::Gemini => gemini::read_request(value, &mut losses),
-                Protocol::Bedrock => Err(Error::internal("Bedrock's protocol is not spoken to clients")),
-            }?;
-            Ok((request, losses))
-        });
         match translated {
             Ok((request, losses)) => Ok((request, losses.clone())),
             Err(error) => Err(copy_of(error)),
         }
     }
+}
+
+fn translate(protocol: Protocol, body: &RawObject) -> Result<(chat::Request, Losses)> {
+    let value: Value = serde_json::from_str(&body.to_json()?)
+        .map_err(|error| Error::from_source("a JSON object could not be read again", error))?;
+    let mut losses = Losses::default();
+    let request = match protocol {
+        Protocol::OpenAiChat => openai_chat::read_request(value, &mut losses),
+        Protocol::OpenAiResponses => openai_responses::read_request(value, &mut losses),
+        Protocol::Anthropic => anthropic::read_request(value, &mut losses),
+        Protocol::Gemini => gemini::read_request(value, &mut losses),
+        Protocol::Bedrock => Err(Error::internal("Bedrock's protocol is not spoken to clients")),
+    }?;
+    Ok((request, losses))
 }
 
 impl Question {

@@ -213,16 +213,16 @@ fn servers_that_tell_all_ends_at_the_end_are_understood() {
     // No indexes but ids, and the ends of thoughts and message after the call's begin.
     let events = |thoughts: &Value, message: &Value| {
         vec![
-            json!({ "type": "response.output_item.added", "item": { "id": "rs_1", "type": "reasoning", "summary": [] } }),
+            json!({ "type": "response.output_item.added", "item": { "id": "rs_1", "type": "reasoning" } }),
             json!({ "type": "response.reasoning_text.delta", "item_id": "rs_1", "delta": "Hm." }),
-            json!({ "type": "response.output_item.added", "item": { "id": "msg_1", "type": "message", "content": [] } }),
+            json!({ "type": "response.output_item.added", "item": { "id": "msg_1", "type": "message" } }),
             json!({ "type": "response.content_part.added", "item_id": "msg_1", "part": { "type": "output_text" } }),
             json!({ "type": "response.output_text.delta", "item_id": "msg_1", "delta": "Hi" }),
             json!({ "type": "response.output_item.added", "item": call(2, "") }),
             json!({ "type": "response.function_call_arguments.delta", "item_id": "fc_2", "delta": "{}" }),
             json!({ "type": "response.output_item.done", "item": thoughts }),
             json!({ "type": "response.output_text.done", "item_id": "msg_1", "text": "Hi" }),
-            json!({ "type": "response.content_part.done", "item_id": "msg_1", "part": { "type": "output_text", "text": "Hi" } }),
+            json!({ "type": "response.content_part.done", "item_id": "msg_1", "part": { "type": "output_text" } }),
             json!({ "type": "response.output_item.done", "item": message }),
             json!({ "type": "response.output_item.done", "item": call(2, "{}") }),
             end(json!({ "status": "completed" })),
@@ -310,6 +310,9 @@ fn what_is_no_stream_is_refused() {
     assert_eq!(told.message, "by name");
     let many: Vec<_> = (0..1_000).map(|index| added(index, call(index, ""))).collect();
     assert!(matches!(read_all(&many), Err(Wrong::Malformed(what)) if what.contains("256")));
+    let much = about("function_call_arguments.delta", 1, json!({ "delta": "x".repeat(1 << 19) }));
+    let events = [vec![added(0, call(0, ""))], vec![much; 33]].concat();
+    assert!(matches!(read_all(&events), Err(Wrong::Malformed(what)) if what.contains("16777216")));
 }
 
 #[test]

@@ -136,15 +136,14 @@ impl StreamReader {
         self.take_waiting(deltas)
     }
 
-    /// Whether the event is about an item that was taken to be at its end. The end itself is awaited once.
+    /// Whether the event only ends an item that was taken to be at its end. One that goes on begins again.
     fn is_late(&mut self, kind: &str, address: &Address) -> bool {
-        let place = self.ended.iter().position(|ended| ended.same(address) == Some(true));
-        if let Some(place) = place
-            && kind == ITEM_DONE
-        {
+        let Some(place) = self.ended.iter().position(|ended| ended.same(address) == Some(true)) else { return false };
+        let goes_on = kind.ends_with(".delta");
+        if goes_on || kind == ITEM_DONE {
             self.ended.swap_remove(place);
         }
-        place.is_some()
+        !goes_on
     }
 
     fn wait(&mut self, kind: &str, address: Address, event: Value) -> Result<(), Wrong> {

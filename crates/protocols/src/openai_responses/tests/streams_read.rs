@@ -238,6 +238,28 @@ fn servers_that_tell_all_ends_at_the_end_are_understood() {
 }
 
 #[test]
+fn an_item_that_goes_on_after_another_has_begun_begins_again() {
+    let thought = |text: &str| about("reasoning_text.delta", 0, json!({ "delta": text }));
+    let word = |text: &str| about("output_text.delta", 1, json!({ "delta": text }));
+    let content = json!([{ "type": "output_text", "text": "ac" }]);
+    let parts = parts_of(vec![
+        added(0, json!({ "type": "reasoning" })),
+        thought("One."),
+        added(1, json!({ "type": "message" })),
+        word("a"),
+        thought("Two."),
+        word("c"),
+        done(0, json!({ "type": "reasoning", "content": [{ "text": "One.Two." }] })),
+        about("output_text.done", 1, json!({ "text": "ac" })),
+        done(1, json!({ "type": "message", "content": content })),
+        end(json!({})),
+    ]);
+    let thoughts =
+        |text: &str| Part::new(Content::Reasoning(Reasoning { text: text.to_owned(), ..Reasoning::default() }));
+    assert_eq!(parts, [thoughts("One."), Part::text("a"), thoughts("Two."), Part::text("c")]);
+}
+
+#[test]
 fn the_least_that_a_server_can_say_is_understood() {
     let events = [
         json!({ "type": "response.output_text.delta", "delta": "Hi" }),

@@ -1,13 +1,13 @@
-//! OpenAI Responses (`POST /v1/responses`), as in OpenAI's API reference: "Create a model response", "The response object"
-//! and "Streaming events".
+//! OpenAI Responses (`POST /v1/responses`), as in OpenAI's API reference: "Create a model response", "The response
+//! object" and "Streaming events".
 //!
-//! - Without the provider's state: `previous_response_id`, `conversation`, `prompt`, `item_reference` and `background` are
-//!   refused, and what is sent to a provider says `store: false`.
+//! - Without the provider's state: `previous_response_id`, `conversation`, `prompt`, `item_reference` and `background`
+//!   are refused, and what is sent to a provider says `store: false`.
 //! - Thoughts travel sealed in `encrypted_content`; a seal of another maker is marked (`Signature`).
 //! - Consecutive items of one side are one message of the middle form: reasoning, function calls and a message of the
 //!   model are parts of one turn. Ids of items mean nothing without the provider's state, but for those of reasoning.
-//! - Tools that run at the provider (web search, code interpreter, …) and free-form (`custom`) tools are refused: no other
-//!   protocol has them.
+//! - Tools that run at the provider (web search, code interpreter, …) and free-form (`custom`) tools are refused: no
+//!   other protocol has them.
 
 mod answer;
 mod error;
@@ -40,8 +40,8 @@ use crate::{
 
 const HERE: Protocol = Protocol::OpenAiResponses;
 
-/// Marks thoughts that only their maker can read (`redacted_thinking`) where `encrypted_content` otherwise holds the seal
-/// over thoughts: `plasma.encrypted.<maker>.<text>`. Their makers tell the two apart.
+/// Marks thoughts that only their maker can read (`redacted_thinking`) where `encrypted_content` otherwise holds the
+/// seal over thoughts: `plasma.encrypted.<maker>.<text>`. Their makers tell the two apart.
 const ENCRYPTED: &str = "plasma.encrypted.";
 
 /// What `encrypted_content` says of thoughts.

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use crate::Told;
 
-/// What a provider's error body says: `{"error": {"message", "type", "param", "code"}}`, or what compatible servers make of
-/// it. Of anything else (an HTML page, a cut body) nothing.
+/// What a provider's error body says: `{"error": {"message", "type", "param", "code"}}`, or what compatible servers
+/// make of it. Of anything else (an HTML page, a cut body) nothing.
 pub fn read_error(body: &[u8]) -> Told {
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Told::default() };
     match body.get("error").filter(|error| !error.is_null()) {

@@ -33,8 +33,8 @@ impl Head {
         format!("{kind}_{}_{index}", self.id.trim_start_matches("resp_"))
     }
 
-    /// The response object. What the request said is not repeated: the fields that clients' models demand stand at their
-    /// defaults.
+    /// The response object. What the request said is not repeated: the fields that clients' models demand stand at
+    /// their defaults.
     pub(super) fn response(
         &self,
         status: &str,

@@ -11,8 +11,8 @@ use crate::{
     chat::{Delta, PartStart},
 };
 
-/// What an event about an item says of its place. Some servers leave one or the other out, and some give an item another
-/// id in each event, so the index counts first.
+/// What an event about an item says of its place. Some servers leave one or the other out, and some give an item
+/// another id in each event, so the index counts first.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     index: Option<u64>,

@@ -17,12 +17,14 @@ const ITEM_DONE: &str = "response.output_item.done";
 
 /// Items that a stream may have begun and not ended at one time: parallel function calls are some dozens at most.
 const ITEMS_OPEN_MAX: usize = 256;
+/// Bytes of JSON that may wait for a function call to end, over the whole stream.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Reads a provider's stream.
 ///
 /// OpenAI writes one item after another. Of servers that write several at once, a message or thoughts end where another
-/// item begins (llama.cpp tells all ends at the end); function calls are told one after another, the later ones once the
-/// first is complete.
+/// item begins (llama.cpp tells all ends at the end); function calls are told one after another, the later ones once
+/// the first is complete.
 #[derive(Debug, Default)]
 pub struct StreamReader {
     started: bool,
@@ -31,6 +33,7 @@ pub struct StreamReader {
     open: Option<OpenItem>,
     /// Events of items that have begun while a function call was open.
     waiting: VecDeque<(Address, Vec<(String, Value)>)>,
+    waited_bytes: usize,
     /// Items that were taken to be at their end; the event that says so is still to come.
     ended: Vec<Address>,
     calls: bool,
@@ -81,7 +84,7 @@ impl StreamReader {
             _ if is_about_items(&kind) => {
                 self.start(&Value::Null, deltas);
                 let before = deltas.len();
-                self.item_event(&kind, data, deltas)?;
+                self.item_event(&kind, data, event.data.len(), deltas)?;
                 self.look(deltas.get(before..).unwrap_or_default());
             }
             _ => {}
@@ -108,7 +111,7 @@ impl StreamReader {
         }
     }
 
-    fn item_event(&mut self, kind: &str, event: Value, deltas: &mut Vec<Delta>) -> Result<(), Wrong> {
+    fn item_event(&mut self, kind: &str, event: Value, bytes: usize, deltas: &mut Vec<Delta>) -> Result<(), Wrong> {
         self.has_items = true;
         let address = Address::of(&event);
         let of_open = match &self.open {
@@ -121,7 +124,10 @@ impl StreamReader {
                 return Ok(());
             }
             match &self.open {
-                Some(open) if open.kind == Kind::Call => return self.wait(kind, address, event),
+                Some(open) if open.kind == Kind::Call => {
+                    self.waited_bytes += bytes;
+                    return self.wait(kind, address, event);
+                }
                 Some(_) => self.end_early(deltas)?,
                 None => {}
             }
@@ -130,15 +136,14 @@ impl StreamReader {
         self.take_waiting(deltas)
     }
 
-    /// Whether the event is about an item that was taken to be at its end. The end itself is awaited once.
+    /// Whether the event only ends an item that was taken to be at its end. One that goes on begins again.
     fn is_late(&mut self, kind: &str, address: &Address) -> bool {
-        let place = self.ended.iter().position(|ended| ended.same(address) == Some(true));
-        if let Some(place) = place
-            && kind == ITEM_DONE
-        {
+        let Some(place) = self.ended.iter().position(|ended| ended.same(address) == Some(true)) else { return false };
+        let goes_on = kind.ends_with(".delta");
+        if goes_on || kind == ITEM_DONE {
             self.ended.swap_remove(place);
         }
-        place.is_some()
+        !goes_on
     }
 
     fn wait(&mut self, kind: &str, address: Address, event: Value) -> Result<(), Wrong> {
@@ -146,6 +151,9 @@ impl StreamReader {
         match self.waiting.iter_mut().find(|(waiting, _)| waiting.same(&address) == Some(true)) {
             Some((_, events)) => events.push(event),
             None => self.waiting.push_back((address, vec![event])),
+        }
+        if self.waited_bytes > WAITING_BYTES_MAX {
+            return Err(Wrong::malformed(format!("the stream mixes more than {WAITING_BYTES_MAX} bytes of its items")));
         }
         limit(self.waiting.len())
     }

@@ -189,7 +189,8 @@ fn answers_of_sloppy_servers_are_read() {
     let read = read_answer(
         r#"{"id":"resp_2","created_at":1700000000.75,"output":[
             {"type":"web_search_call","id":"ws_1"},
-            {"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"raw"}],"encrypted_content":""},
+            {"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"raw"}],
+                "encrypted_content":""},
             {"type":"reasoning","id":"rs_2","summary":[]},
             {"type":"message","content":[{"type":"output_text","text":"Hi"},{"type":"hologram"}]},
             {"type":"function_call","id":"fc_1","name":"f"},

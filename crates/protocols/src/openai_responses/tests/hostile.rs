@@ -131,7 +131,9 @@ proptest! {
     fn readers_never_panic(value in nonsense()) {
         let _ = read_answer(&value.to_string());
         let _ = read_error(value.to_string().as_bytes());
-        for body in [value.clone(), json!({ "model": "m", "input": [value.clone()] }), json!({ "model": "m", "input": "", "tools": [value.clone()] })] {
+        let item = json!({ "model": "m", "input": [value.clone()] });
+        let tool = json!({ "model": "m", "input": "", "tools": [value.clone()] });
+        for body in [value.clone(), item, tool] {
             if let Ok(request) = read_request(body, &mut Losses::default()) {
                 let _ = write_request(&request, &mut Losses::default());
             }

@@ -37,7 +37,8 @@ fn parameters_are_read() {
         "model": "m", "input": "hi", "max_output_tokens": 9, "temperature": 0.5, "top_p": 0.25, "top_logprobs": 3,
         "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
         "reasoning": { "effort": "xhigh", "summary": "detailed" }, "stream": true, "parallel_tool_calls": false,
-        "stream_options": { "include_obfuscation": false }, "store": false, "truncation": "disabled", "background": false,
+        "stream_options": { "include_obfuscation": false }, "store": false, "truncation": "disabled",
+        "background": false,
         "user": "u1", "safety_identifier": "u2", "metadata": null,
     }));
     assert!(losses.is_empty(), "{losses:?}");
@@ -161,7 +162,8 @@ fn a_conversation_becomes_turns() {
         { "type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [
             { "type": "output_text", "text": "Let me see.", "annotations": [] },
         ] },
-        { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather", "arguments": "{\"b\":1,\"a\":2}" },
+        { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather",
+          "arguments": "{\"b\":1,\"a\":2}" },
         { "type": "function_call", "call_id": "call_2", "name": "time", "arguments": "" },
         { "type": "function_call_output", "call_id": "call_1", "output": "sun" },
         { "type": "function_call_output", "call_id": "call_2", "output": [
@@ -288,7 +290,8 @@ fn an_image_that_the_model_made_is_its_part() {
     let (request, _) = read(with(
         "input",
         json!([
-            { "type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AA==", "output_format": "webp" },
+            { "type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AA==",
+              "output_format": "webp" },
             { "type": "image_generation_call", "id": "ig_2", "status": "failed", "result": null },
         ]),
     ));
@@ -336,6 +339,8 @@ fn formats_of_the_answer_are_read() {
         schema: json!({ "type": "object" }),
         strict: Some(true),
     };
-    let written = json!({ "type": "json_schema", "name": "n", "description": "d", "strict": true, "schema": { "type": "object" } });
+    let written = json!({
+        "type": "json_schema", "name": "n", "description": "d", "strict": true, "schema": { "type": "object" },
+    });
     assert_eq!(format(written), OutputFormat::Schema(schema));
 }

@@ -213,16 +213,16 @@ fn servers_that_tell_all_ends_at_the_end_are_understood() {
     // No indexes but ids, and the ends of thoughts and message after the call's begin.
     let events = |thoughts: &Value, message: &Value| {
         vec![
-            json!({ "type": "response.output_item.added", "item": { "id": "rs_1", "type": "reasoning", "summary": [] } }),
+            json!({ "type": "response.output_item.added", "item": { "id": "rs_1", "type": "reasoning" } }),
             json!({ "type": "response.reasoning_text.delta", "item_id": "rs_1", "delta": "Hm." }),
-            json!({ "type": "response.output_item.added", "item": { "id": "msg_1", "type": "message", "content": [] } }),
+            json!({ "type": "response.output_item.added", "item": { "id": "msg_1", "type": "message" } }),
             json!({ "type": "response.content_part.added", "item_id": "msg_1", "part": { "type": "output_text" } }),
             json!({ "type": "response.output_text.delta", "item_id": "msg_1", "delta": "Hi" }),
             json!({ "type": "response.output_item.added", "item": call(2, "") }),
             json!({ "type": "response.function_call_arguments.delta", "item_id": "fc_2", "delta": "{}" }),
             json!({ "type": "response.output_item.done", "item": thoughts }),
             json!({ "type": "response.output_text.done", "item_id": "msg_1", "text": "Hi" }),
-            json!({ "type": "response.content_part.done", "item_id": "msg_1", "part": { "type": "output_text", "text": "Hi" } }),
+            json!({ "type": "response.content_part.done", "item_id": "msg_1", "part": { "type": "output_text" } }),
             json!({ "type": "response.output_item.done", "item": message }),
             json!({ "type": "response.output_item.done", "item": call(2, "{}") }),
             end(json!({ "status": "completed" })),
@@ -235,6 +235,28 @@ fn servers_that_tell_all_ends_at_the_end_are_understood() {
     let hm = Reasoning { text: "Hm.".to_owned(), id: Some("rs_1".to_owned()), ..Reasoning::default() };
     assert_eq!(answer.choices[0].parts, [Part::new(Content::Reasoning(hm)), Part::text("Hi"), call_part(2, "{}")]);
     assert_eq!(answer.choices[0].stop, StopReason::ToolUse);
+}
+
+#[test]
+fn an_item_that_goes_on_after_another_has_begun_begins_again() {
+    let thought = |text: &str| about("reasoning_text.delta", 0, json!({ "delta": text }));
+    let word = |text: &str| about("output_text.delta", 1, json!({ "delta": text }));
+    let content = json!([{ "type": "output_text", "text": "ac" }]);
+    let parts = parts_of(vec![
+        added(0, json!({ "type": "reasoning" })),
+        thought("One."),
+        added(1, json!({ "type": "message" })),
+        word("a"),
+        thought("Two."),
+        word("c"),
+        done(0, json!({ "type": "reasoning", "content": [{ "text": "One.Two." }] })),
+        about("output_text.done", 1, json!({ "text": "ac" })),
+        done(1, json!({ "type": "message", "content": content })),
+        end(json!({})),
+    ]);
+    let thoughts =
+        |text: &str| Part::new(Content::Reasoning(Reasoning { text: text.to_owned(), ..Reasoning::default() }));
+    assert_eq!(parts, [thoughts("One."), Part::text("a"), thoughts("Two."), Part::text("c")]);
 }
 
 #[test]
@@ -310,6 +332,9 @@ fn what_is_no_stream_is_refused() {
     assert_eq!(told.message, "by name");
     let many: Vec<_> = (0..1_000).map(|index| added(index, call(index, ""))).collect();
     assert!(matches!(read_all(&many), Err(Wrong::Malformed(what)) if what.contains("256")));
+    let much = about("function_call_arguments.delta", 1, json!({ "delta": "x".repeat(1 << 19) }));
+    let events = [vec![added(0, call(0, ""))], vec![much; 33]].concat();
+    assert!(matches!(read_all(&events), Err(Wrong::Malformed(what)) if what.contains("16777216")));
 }
 
 #[test]

@@ -195,7 +195,8 @@ fn an_error_ends_the_stream() {
     writer.error(&Error::new(Code::Upstream, "provider_failed", "it broke").remedy("try again"), &mut events);
     assert_eq!(events[2].name, Some("error"));
     let expected = json!({
-        "type": "error", "code": "provider_failed", "message": "it broke (try again)", "param": null, "sequence_number": 2,
+        "type": "error", "code": "provider_failed", "message": "it broke (try again)", "param": null,
+        "sequence_number": 2,
     });
     assert_eq!(parsed(&events)[2], expected);
     writer.error(&Error::internal("the password is 1234"), &mut events);

@@ -76,9 +76,7 @@ impl Question {
         let translated = match (&self.asked, self.translated.get()) {
             (_, Some(translated)) => translated,
             (Asked::Ours(request), None) => return Ok((request, Losses::default())),
-            (Asked::Client { protocol, body, .. }, None) => {
-                self.translated.get_or_init(|| translate(*protocol, body))
-            }
+            (Asked::Client { protocol, body, .. }, None) => self.translated.get_or_init(|| translate(*protocol, body)),
         };
         match translated {
             Ok((request, losses)) => Ok((request, losses.clone())),

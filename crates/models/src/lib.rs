@@ -29,8 +29,9 @@ pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
-    AttemptRecord, CallFilter, Considered, Decision, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
-    Price, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, TokenUsage, UsageReport,
+    AttemptRecord, CallFilter, CallStatus, Considered, DayUsage, Decision, Model, ModelCall, ModelKind, ModelState,
+    ModelUsage, NewModel, NewProvider, Price, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest,
+    Purpose, TokenUsage, UsageReport,
 };
 
 /// How long providers may take.

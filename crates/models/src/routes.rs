@@ -173,9 +173,11 @@ impl Models {
     /// The route with this name, if there is one.
     pub(crate) async fn find_route(&self, ctx: &Ctx, name: &str) -> Result<Option<Route>> {
         let own = self.own_routes(ctx).await?;
-        Ok(own.iter().find(|route| route.name == name).cloned().or_else(|| {
-            built_in().into_iter().find(|route| route.name == name)
-        }))
+        Ok(own
+            .iter()
+            .find(|route| route.name == name)
+            .cloned()
+            .or_else(|| built_in().into_iter().find(|route| route.name == name)))
     }
 
     async fn own_routes(&self, ctx: &Ctx) -> Result<Arc<Vec<Route>>> {

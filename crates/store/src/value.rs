@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use plasma_kernel::{
     ApiKeyId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, JobId, KnowledgeDocumentId, ProviderId,
-    RequestId, Result, SessionId, TenantId, UserId,
+    RequestId, Result, RouteId, SessionId, TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -240,6 +240,7 @@ ids!(
     JobId,
     KnowledgeDocumentId,
     ProviderId,
+    RouteId,
     RequestId,
     SessionId,
     TenantId,

@@ -122,7 +122,10 @@ mod tests {
         let both = [("authorization", "Bearer plk_a"), ("cookie", "plasma_session=pls_a")];
         assert_eq!(token(&both), Some(("plk_a".into(), false)));
         assert_eq!(token(&[("x-api-key", "plk_a")]), Some(("plk_a".into(), false)));
-        assert_eq!(token(&[("x-goog-api-key", "plk_a"), ("cookie", "plasma_session=pls_a")]), Some(("plk_a".into(), false)));
+        assert_eq!(
+            token(&[("x-goog-api-key", "plk_a"), ("cookie", "plasma_session=pls_a")]),
+            Some(("plk_a".into(), false))
+        );
         assert_eq!(token(&[("x-api-key", "other"), ("cookie", "plasma_session=pls_a")]), Some(("pls_a".into(), true)));
         let proxy = [("authorization", "Basic dTpw"), ("cookie", "plasma_session=pls_a")];
         assert_eq!(token(&proxy), Some(("pls_a".into(), true)));

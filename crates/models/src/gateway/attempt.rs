@@ -65,7 +65,8 @@ impl Attempt<'_> {
 
     async fn ask_local(&mut self, entry: &ModelEntry) -> Result<Opened> {
         let (request, losses) = self.question.translated()?;
-        let request = into_local_request(request, &losses, entry).map_err(|error| self.question.in_callers_words(error))?;
+        let request =
+            into_local_request(request, &losses, entry).map_err(|error| self.question.in_callers_words(error))?;
         *self.losses = losses;
         let source = Source::Local(LocalSource::start(self.models, entry, request)?);
         if self.question.streamed {

@@ -266,10 +266,11 @@ impl Exchange {
         let begun = Instant::now();
         let started_ms = call.elapsed_ms();
         call.goes_to(start);
-        let attempt =
-            Attempt { models: &self.models, question: &self.question, call, losses: &mut self.losses };
+        let attempt = Attempt { models: &self.models, question: &self.question, call, losses: &mut self.losses };
         let outcome = match self.plan.policy.first_token_timeout {
-            Some(limit) => tokio::time::timeout(limit, attempt.run(target)).await.unwrap_or_else(|_| Err(too_slow(limit))),
+            Some(limit) => {
+                tokio::time::timeout(limit, attempt.run(target)).await.unwrap_or_else(|_| Err(too_slow(limit)))
+            }
             None => attempt.run(target).await,
         };
         self.note_health(place, &outcome, begun);
@@ -293,7 +294,7 @@ impl Exchange {
         match outcome {
             Ok(_) => self.models.inner.health.answered(tenant, &remote.id, begun.elapsed()),
             Err(error) if matches!(error.code(), Code::Upstream | Code::Timeout | Code::RateLimited) => {
-                self.models.inner.health.failed(tenant, &remote.id);
+                self.models.inner.health.failed(tenant, &remote.id, Instant::now());
             }
             Err(_) => {}
         }

@@ -54,25 +54,25 @@ impl Health {
     }
 
     /// The model's provider failed.
-    pub(crate) fn failed(&self, tenant: TenantId, model: &str) {
+    pub(crate) fn failed(&self, tenant: TenantId, model: &str, now: Instant) {
         self.with(tenant, model, |health| {
             health.failures_in_a_row += 1;
             // Once open, each probe that fails keeps it open for longer.
             if health.failures_in_a_row >= FAILURES_MAX {
                 health.open_for = (health.open_for * 2).clamp(OPEN_MIN, OPEN_MAX);
-                health.open_until = Some(Instant::now() + health.open_for);
+                health.open_until = Some(now + health.open_for);
             }
         });
     }
 
     /// Whether the circuit is open: requests should go elsewhere. After its time it lets one request through as a probe
     /// and stays open for the others until that has an outcome.
-    pub(crate) fn is_open(&self, tenant: TenantId, model: &str) -> bool {
+    pub(crate) fn is_open(&self, tenant: TenantId, model: &str, now: Instant) -> bool {
         self.with(tenant, model, |health| match health.open_until {
             None => false,
-            Some(until) if Instant::now() < until => true,
+            Some(until) if now < until => true,
             Some(_) => {
-                health.open_until = Some(Instant::now() + OPEN_MIN);
+                health.open_until = Some(now + OPEN_MIN);
                 false
             }
         })
@@ -95,27 +95,26 @@ mod tests {
 
     const TENANT: TenantId = TenantId::from_bits(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn five_failures_open_the_circuit_and_one_probe_may_close_it() {
+    #[test]
+    fn five_failures_open_the_circuit_and_one_probe_may_close_it() {
         let health = Health::new();
+        let start = Instant::now();
+        let after = |times: u32| start + OPEN_MIN * times;
         for _ in 0..4 {
-            health.failed(TENANT, "a");
-            assert!(!health.is_open(TENANT, "a"));
+            health.failed(TENANT, "a", start);
+            assert!(!health.is_open(TENANT, "a", start));
         }
-        health.failed(TENANT, "a");
-        assert!(health.is_open(TENANT, "a"));
-        assert!(!health.is_open(TENANT, "b"));
-        assert!(!health.is_open(TenantId::from_bits(2), "a"));
-        tokio::time::advance(OPEN_MIN).await;
-        assert!(!health.is_open(TENANT, "a"), "the probe passes");
-        assert!(health.is_open(TENANT, "a"), "the others wait for its outcome");
-        health.failed(TENANT, "a");
-        tokio::time::advance(OPEN_MIN).await;
-        assert!(health.is_open(TENANT, "a"), "a probe that fails doubles the time");
-        tokio::time::advance(OPEN_MIN).await;
-        assert!(!health.is_open(TENANT, "a"));
+        health.failed(TENANT, "a", start);
+        assert!(health.is_open(TENANT, "a", start));
+        assert!(!health.is_open(TENANT, "b", start));
+        assert!(!health.is_open(TenantId::from_bits(2), "a", start));
+        assert!(!health.is_open(TENANT, "a", after(1)), "the probe passes");
+        assert!(health.is_open(TENANT, "a", after(1)), "the others wait for its outcome");
+        health.failed(TENANT, "a", after(1));
+        assert!(health.is_open(TENANT, "a", after(2)), "a probe that fails doubles the time");
+        assert!(!health.is_open(TENANT, "a", after(3)));
         health.answered(TENANT, "a", Duration::from_millis(5));
-        assert!(!health.is_open(TENANT, "a"));
+        assert!(!health.is_open(TENANT, "a", after(3)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plasma_kernel::{Code, Ctx, Error, Result, TenantId};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::Question;
 use crate::{
@@ -147,7 +148,7 @@ impl Models {
         place: usize,
         tokens: u64,
     ) -> Rating {
-        let is_open = self.inner.health.is_open(tenant, &model.id);
+        let is_open = self.inner.health.is_open(tenant, &model.id, Instant::now());
         let (score, reason) = match route.settings.strategy {
             Strategy::Ordered => (place as f64, format!("number {} of the list", place + 1)),
             Strategy::Weighted => (drawn(ctx, weight), format!("drawn with weight {weight}")),

@@ -55,7 +55,8 @@ impl Question {
     pub(super) fn in_callers_words(&self, error: Error) -> Error {
         let mut told = Error::new(error.code(), untranslatable_reason(&error), error.message());
         if let Some(field) = error.field_name() {
-            told = told.field(self.protocol().map_or_else(|| field.to_owned(), |protocol| callers_name(protocol, field)));
+            told =
+                told.field(self.protocol().map_or_else(|| field.to_owned(), |protocol| callers_name(protocol, field)));
         }
         match error.remedy_text() {
             Some(remedy) => told.remedy(remedy),
@@ -82,7 +83,9 @@ fn callers_name(protocol: Protocol, field: &str) -> String {
     };
     match field {
         "choices" => name("n", "n", "n", "generationConfig.candidateCount"),
-        "output" => name("response_format", "text.format", "output_config.format", "generationConfig.responseJsonSchema"),
+        "output" => {
+            name("response_format", "text.format", "output_config.format", "generationConfig.responseJsonSchema")
+        }
         "logprobs" => name("logprobs", "top_logprobs", "logprobs", "generationConfig.responseLogprobs"),
         "stop" => name("stop", "stop", "stop_sequences", "generationConfig.stopSequences"),
         "tool_choice" => name("tool_choice", "tool_choice", "tool_choice", "toolConfig.functionCallingConfig"),

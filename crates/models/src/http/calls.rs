@@ -4,7 +4,8 @@ use plasma_kernel::{Actor, CallId, Money, Page, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose, UsageReport, calls::date_text,
+    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose,
+    UsageReport, calls::date_text,
 };
 
 /// The record of one call of a model.

@@ -135,9 +135,7 @@ enum Writer {
 impl Writer {
     fn new(protocol: Protocol, usage_wanted: bool) -> Self {
         match protocol {
-            Protocol::OpenAiChat | Protocol::Bedrock => {
-                Self::OpenAiChat(openai_chat::StreamWriter::new(usage_wanted))
-            }
+            Protocol::OpenAiChat | Protocol::Bedrock => Self::OpenAiChat(openai_chat::StreamWriter::new(usage_wanted)),
             Protocol::OpenAiResponses => Self::OpenAiResponses(openai_responses::StreamWriter::new(usage_wanted)),
             Protocol::Anthropic => Self::Anthropic(anthropic::StreamWriter::new(usage_wanted)),
             Protocol::Gemini => Self::Gemini(gemini::StreamWriter::new(usage_wanted)),
@@ -211,7 +209,7 @@ fn events(
             Ok(Step::Done(_)) => writer.finish(&mut written),
             Err(error) => writer.error(&error, &mut written),
         }
-        stream::iter(written.iter().map(own).collect())
+        stream::iter(written.iter().map(own).collect::<Vec<_>>())
     })
 }
 

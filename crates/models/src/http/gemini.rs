@@ -82,8 +82,7 @@ async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Re
         }
         _ => return Err(unknown(call)),
     };
-    let chat =
-        ClientChat { protocol: Protocol::Gemini, model: Some(model.to_owned()), body, streamed, header: None };
+    let chat = ClientChat { protocol: Protocol::Gemini, model: Some(model.to_owned()), body, streamed, header: None };
     Ok(answer(models, ctx, chat).await)
 }
 

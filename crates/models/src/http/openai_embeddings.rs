@@ -9,16 +9,12 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
-    protocol::{OpenAiBody, OpenAiCaller, json_text, with_call_id},
     openai_chat::OpenAiError,
+    protocol::{OpenAiBody, OpenAiCaller, json_text, with_call_id},
 };
 use crate::{
-    EmbedRequest, ModelKind, Models, Priority, Purpose,
-    catalog::Target,
-    embed::INPUTS_MAX,
-    manifest::ModelEntry,
-    running_call::CallError,
-    upstream::RawObject,
+    EmbedRequest, ModelKind, Models, Priority, Purpose, catalog::Target, embed::INPUTS_MAX, manifest::ModelEntry,
+    running_call::CallError, upstream::RawObject,
 };
 
 /// Up to so many texts go before what is ingested.

@@ -105,11 +105,7 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn of(exchange: &Exchange) -> Self {
-        Self {
-            model: exchange.model().to_owned(),
-            route: exchange.route_line(),
-            losses: exchange.losses().clone(),
-        }
+        Self { model: exchange.model().to_owned(), route: exchange.route_line(), losses: exchange.losses().clone() }
     }
 
     pub(super) fn on(&self, mut response: Response) -> Response {

@@ -44,10 +44,7 @@ pub struct RouteList {
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
-pub(super) async fn list_routes(
-    State(models): State<Models>,
-    Caller(ctx): Caller,
-) -> Result<Json<RouteList>, Problem> {
+pub(super) async fn list_routes(State(models): State<Models>, Caller(ctx): Caller) -> Result<Json<RouteList>, Problem> {
     let data = models.routes(&ctx).await?.into_iter().map(RouteBody::from).collect();
     Ok(Json(RouteList { data }))
 }

@@ -23,9 +23,7 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     let attempts = match call.attempts.as_slice() {
         [] => None,
         [only] if only.error.is_none() => None,
-        attempts => {
-            Some(serde_json::to_string(attempts).map_err(|error| Error::from_source("attempts", error))?)
-        }
+        attempts => Some(serde_json::to_string(attempts).map_err(|error| Error::from_source("attempts", error))?),
     };
     let decision = call.decision.as_ref().map(serde_json::to_string).transpose();
     let decision = decision.map_err(|error| Error::from_source("decision", error))?;

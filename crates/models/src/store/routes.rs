@@ -29,8 +29,7 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Route>> {
 pub(crate) async fn put(tx: &mut Tx, route: &Route, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
     let id = route.id.ok_or_else(|| Error::internal("a route without an id cannot be stored"))?;
-    let settings =
-        serde_json::to_string(&route.settings).map_err(|error| Error::from_source("settings", error))?;
+    let settings = serde_json::to_string(&route.settings).map_err(|error| Error::from_source("settings", error))?;
     tx.execute(
         "INSERT INTO model_routes (tenant_id, id, name, settings, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $5)

@@ -63,8 +63,7 @@ impl UpstreamClient {
     fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
         let endpoint = outgoing.endpoint;
         let url = endpoint.url(outgoing.operation, outgoing.model)?;
-        let mut request =
-            self.http.post(&url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut request = self.http.post(&url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Credential::Aws { credentials, region } = &endpoint.credential {
             for (name, value) in self.aws_headers(credentials, region, &url, outgoing.body.as_bytes())? {
                 request = request.header(name, value);
@@ -146,10 +145,8 @@ impl UpstreamClient {
             Protocol::Bedrock => "application/vnd.amazon.eventstream",
             _ => "text/event-stream",
         };
-        let request = self
-            .post(outgoing)?
-            .header(ACCEPT, HeaderValue::from_static(expected))
-            .timeout(self.config.total_timeout);
+        let request =
+            self.post(outgoing)?.header(ACCEPT, HeaderValue::from_static(expected)).timeout(self.config.total_timeout);
         let response = within(self.config.stall_timeout, endpoint, accepted(endpoint, protocol, request)).await?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if !content_type.trim_start().to_ascii_lowercase().starts_with(expected) {

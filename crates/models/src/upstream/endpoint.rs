@@ -157,8 +157,11 @@ impl Endpoint {
                 self.openai_url(path, &encoded)
             }
             _ => {
-                return Err(Error::invalid("model", format!("providers of the kind `{}` cannot do this", self.kind.as_str()))
-                    .remedy("name a model of another provider"));
+                return Err(Error::invalid(
+                    "model",
+                    format!("providers of the kind `{}` cannot do this", self.kind.as_str()),
+                )
+                .remedy("name a model of another provider"));
             }
         })
     }
@@ -252,9 +255,8 @@ mod tests {
     #[test]
     fn each_kind_has_its_addresses() {
         let chat = Operation::Chat(Protocol::OpenAiChat, true);
-        let url = |kind, base, operation| {
-            endpoint(kind, base, ProviderOptions::default()).url(operation, "m:1/x").unwrap()
-        };
+        let url =
+            |kind, base, operation| endpoint(kind, base, ProviderOptions::default()).url(operation, "m:1/x").unwrap();
         assert_eq!(url(ProviderKind::Openai, "http://h/v1", chat), "http://h/v1/chat/completions");
         assert_eq!(url(ProviderKind::Anthropic, "http://h/v1/", chat), "http://h/v1/messages");
         assert_eq!(
@@ -295,9 +297,8 @@ mod tests {
         let region = |base: &str| region_of(base);
         assert_eq!(region("https://bedrock-runtime.eu-west-3.amazonaws.com").as_deref(), Some("eu-west-3"));
         assert_eq!(region("https://vpce-1.bedrock.internal"), None);
-        let new = |key: &str, options| {
-            Endpoint::new("aws", ProviderKind::Bedrock, "http://127.0.0.1:1", Some(key), options)
-        };
+        let new =
+            |key: &str, options| Endpoint::new("aws", ProviderKind::Bedrock, "http://127.0.0.1:1", Some(key), options);
         assert!(matches!(new("one-token", ProviderOptions::default()).unwrap().credential, Credential::Header(..)));
         assert_eq!(new("AKIA:secret", ProviderOptions::default()).unwrap_err().field_name(), Some("region"));
         let options = ProviderOptions { region: Some("us-east-1".to_owned()), ..ProviderOptions::default() };

@@ -212,7 +212,8 @@ mod tests {
 
     fn endpoint() -> Endpoint {
         let options = ProviderOptions::default();
-        Endpoint::new("acme", ProviderKind::Openai, "http://acme.example/v1", Some("sk-very-secret-key"), options).unwrap()
+        Endpoint::new("acme", ProviderKind::Openai, "http://acme.example/v1", Some("sk-very-secret-key"), options)
+            .unwrap()
     }
 
     fn refused(status: u16, body: &str) -> Error {

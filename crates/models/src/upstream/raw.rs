@@ -65,7 +65,9 @@ impl RawObject {
         let raw = |value| serde_json::value::to_raw_value(value);
         let object = value.as_object().ok_or_else(|| Error::internal("a request must be a JSON object"))?;
         let fields = object.iter().map(|(name, value)| Ok((name.clone(), raw(value)?))).collect::<Result<_, _>>();
-        fields.map(Self).map_err(|error: serde_json::Error| Error::from_source("a JSON object could not be written", error))
+        fields
+            .map(Self)
+            .map_err(|error: serde_json::Error| Error::from_source("a JSON object could not be written", error))
     }
 
     /// The field as a `T`; `None` when it is absent or null.

@@ -3,7 +3,10 @@ use std::{collections::VecDeque, time::Duration};
 use plasma_kernel::Result;
 use plasma_protocols::{
     Protocol, SseEvent, SseParser, Wrong, anthropic,
-    bedrock::{self, EventMessage, EventStreamDecoder},
+    bedrock::{
+        self,
+        event_stream::{EventMessage, EventStreamDecoder},
+    },
     chat::Delta,
     gemini, openai_chat, openai_responses,
 };
@@ -64,11 +67,9 @@ impl UpstreamStream {
             Protocol::OpenAiResponses => Pieces::OpenAiResponses(Sse::new(), openai_responses::StreamReader::new()),
             Protocol::Anthropic => Pieces::Anthropic(Sse::new(), anthropic::StreamReader::new()),
             Protocol::Gemini => Pieces::Gemini(Sse::new(), gemini::StreamReader::new()),
-            Protocol::Bedrock => Pieces::Bedrock(
-                EventStreamDecoder::new(EVENT_BYTES_MAX),
-                VecDeque::new(),
-                bedrock::StreamReader::new(),
-            ),
+            Protocol::Bedrock => {
+                Pieces::Bedrock(EventStreamDecoder::new(EVENT_BYTES_MAX), VecDeque::new(), bedrock::StreamReader::new())
+            }
         };
         Self { endpoint, protocol, response: Some(response), stall_timeout, pieces, bytes: 0 }
     }
@@ -113,9 +114,10 @@ impl UpstreamStream {
     /// The answer is complete; what is left of the body is read off the request path.
     fn drain(&mut self) {
         if let Some(mut response) = self.response.take() {
-            tokio::spawn(tokio::time::timeout(DRAIN_MAX, async move {
-                while let Ok(Some(_)) = response.chunk().await {}
-            }));
+            tokio::spawn(tokio::time::timeout(
+                DRAIN_MAX,
+                async move { while let Ok(Some(_)) = response.chunk().await {} },
+            ));
         }
     }
 }
@@ -129,9 +131,10 @@ enum Next {
 impl Pieces {
     fn push(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
         match self {
-            Self::OpenAiChat(sse, _) | Self::OpenAiResponses(sse, _) | Self::Anthropic(sse, _) | Self::Gemini(sse, _) => {
-                sse.parser.push(bytes, &mut sse.events)
-            }
+            Self::OpenAiChat(sse, _)
+            | Self::OpenAiResponses(sse, _)
+            | Self::Anthropic(sse, _)
+            | Self::Gemini(sse, _) => sse.parser.push(bytes, &mut sse.events),
             Self::Bedrock(decoder, messages, _) => {
                 let mut new = Vec::new();
                 decoder.push(bytes, &mut new)?;

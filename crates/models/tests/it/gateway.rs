@@ -150,8 +150,7 @@ async fn an_openai_client_streams_from_a_gemini_provider() {
     assert_eq!(*events.last().unwrap(), "[DONE]", "{text}");
     let chunks: Vec<Value> =
         events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
-    let said: String =
-        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let said: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(said, "Hello");
     assert_eq!(chunks.last().unwrap()["usage"]["prompt_tokens"], 7);
     let seen = setup.upstream.only();

@@ -2,7 +2,8 @@
 
 use plasma_kernel::{Code, PageRequest, Permission, Permissions, ProviderId};
 use plasma_models::{
-    CallFilter, ChatMessage, ChatRequest, ModelKind, NewProvider, ProviderChange, ProviderKind, Purpose, Role,
+    CallFilter, ChatMessage, ChatRequest, ModelKind, NewProvider, ProviderChange, ProviderKind, ProviderOptions,
+    Purpose, Role,
 };
 use plasma_testkit::{TestStore, on_each_database, tenant, with_permissions};
 use serde_json::{Value, json};
@@ -192,7 +193,13 @@ async fn changing_needs_the_permission_to_write_and_seeing_the_one_to_read() {
     let nobody = with_permissions(&setup.ctx, Permissions::none());
     let models = &setup.models;
     let forbidden = |code: Code| assert_eq!(code, Code::Forbidden);
-    let new = NewProvider { name: "n".into(), kind: ProviderKind::Openai, base_url: "http://h".into(), api_key: None, options: ProviderOptions::default() };
+    let new = NewProvider {
+        name: "n".into(),
+        kind: ProviderKind::Openai,
+        base_url: "http://h".into(),
+        api_key: None,
+        options: ProviderOptions::default(),
+    };
     forbidden(models.create_provider(&reader, new).await.unwrap_err().code());
     forbidden(models.change_provider(&reader, setup.provider, ProviderChange::default()).await.unwrap_err().code());
     forbidden(models.delete_provider(&reader, setup.provider).await.unwrap_err().code());

@@ -1,13 +1,13 @@
-//! OpenAI Chat Completions (`POST /v1/chat/completions`), and what the servers compatible with it make of it: vLLM, llama.cpp,
-//! Ollama, DeepSeek, Groq, Mistral, OpenRouter, LiteLLM, Azure.
+//! OpenAI Chat Completions (`POST /v1/chat/completions`), and what the servers compatible with it make of it: vLLM,
+//! llama.cpp, Ollama, DeepSeek, Groq, Mistral, OpenRouter, LiteLLM, Azure.
 //!
-//! Sources: the OpenAI API reference, "Chat Completions"; DeepSeek's guide "Thinking Mode"; OpenRouter's guide "Reasoning
-//! Tokens"; Mistral's guide "Reasoning"; the vLLM manual, "OpenAI-Compatible Server".
+//! Sources: the OpenAI API reference, "Chat Completions"; DeepSeek's guide "Thinking Mode"; OpenRouter's guide
+//! "Reasoning Tokens"; Mistral's guide "Reasoning"; the vLLM manual, "OpenAI-Compatible Server".
 //!
-//! Thoughts have no place in OpenAI's own protocol. DeepSeek says them as `reasoning_content`, OpenRouter as `reasoning` and,
-//! with their seals, as `reasoning_details`. Readers take all three, and seal what a provider wants back
-//! (the module `reasoning` says how). Requests carry only sealed thoughts, in the field from which they came, for Groq, Mistral and
-//! others refuse fields that they do not know.
+//! Thoughts have no place in OpenAI's own protocol. DeepSeek says them as `reasoning_content`, OpenRouter as
+//! `reasoning` and, with their seals, as `reasoning_details`. Readers take all three, and seal what a provider wants
+//! back (the module `reasoning` says how). Requests carry only sealed thoughts, in the field from which they came, for
+//! Groq, Mistral and others refuse fields that they do not know.
 
 mod answer;
 mod error;

@@ -8,9 +8,9 @@ use crate::read::Told;
 /// Our own internal messages may name what only operators should see. The words are those of plasma-http.
 const INTERNAL: &str = "something went wrong on our side; the log has the details under this request id";
 
-/// Reads the body of a provider's error. Servers differ in all of it: `{"error": {…}}` (OpenAI), `{"error": "…"}` (Ollama),
-/// `{"object": "error", "message": …}` (vLLM, Mistral), `{"detail": …}` (FastAPI), `[{"error": …}]` (Google). A page of some
-/// proxy says nothing that helps, and the status does.
+/// Reads the body of a provider's error. Servers differ in all of it: `{"error": {…}}` (OpenAI), `{"error": "…"}`
+/// (Ollama), `{"object": "error", "message": …}` (vLLM, Mistral), `{"detail": …}` (FastAPI), `[{"error": …}]` (Google).
+/// A page of some proxy says nothing that helps, and the status does.
 pub fn read_error(body: &[u8]) -> Told {
     match serde_json::from_slice(body) {
         Ok(Value::Array(list)) => list.first().map(from_body).unwrap_or_default(),
@@ -75,8 +75,8 @@ pub(super) fn told(body: &Value) -> Option<Told> {
     (super::wire::text(body, "object") == "error").then(|| from_body(body))
 }
 
-/// The body of an error for a client: `{"error": {"message", "type", "param", "code"}}`. `message` is the text that may be
-/// shown. The status is not part of it.
+/// The body of an error for a client: `{"error": {"message", "type", "param", "code"}}`. `message` is the text that may
+/// be shown. The status is not part of it.
 pub fn write_error(error: &Error, message: &str, _status: u16) -> Value {
     let kind = match error.code() {
         Code::Unauthenticated => "authentication_error",

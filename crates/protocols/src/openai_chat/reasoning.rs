@@ -1,9 +1,9 @@
 //! Thoughts in messages, and their seals.
 //!
-//! What a provider wants back unchanged is kept as the text of a [`Signature`] whose maker is [`Protocol::OpenAiChat`]: of an
-//! item of `reasoning_details` the JSON of the item without its text (id, format and place included, as OpenRouter compares
-//! them), of `reasoning_content` the field's name. A seal of another maker that passes through a client of this protocol is the
-//! `signature` or the `data` of an item of `reasoning_details`.
+//! What a provider wants back unchanged is kept as the text of a [`Signature`] whose maker is [`Protocol::OpenAiChat`]:
+//! of an item of `reasoning_details` the JSON of the item without its text (id, format and place included, as
+//! OpenRouter compares them), of `reasoning_content` the field's name. A seal of another maker that passes through a
+//! client of this protocol is the `signature` or the `data` of an item of `reasoning_details`.
 
 use serde_json::{Map, Value, json};
 
@@ -12,8 +12,8 @@ use crate::{
     chat::{Reasoning, Signature},
 };
 
-/// The seal of thoughts that came as `reasoning_content`. DeepSeek refuses a conversation with tool calls in which they are
-/// missing; other servers refuse the field.
+/// The seal of thoughts that came as `reasoning_content`. DeepSeek refuses a conversation with tool calls in which they
+/// are missing; other servers refuse the field.
 pub(super) const CONTENT_FIELD: &str = "reasoning_content";
 
 /// Who wrote a message.
@@ -147,8 +147,8 @@ fn item(kind: &str, field: &str, value: &str, id: Option<&str>, index: usize) ->
 
 /// Sealed thoughts as items of `reasoning_details`; none when nothing is sealed or the seal is that of another field.
 ///
-/// `index` is the place of the first item. `call` is the id of the tool call right after a seal without thoughts, which is
-/// that call's: as with OpenRouter, the item bears the call's id, so that it finds its place again.
+/// `index` is the place of the first item. `call` is the id of the tool call right after a seal without thoughts, which
+/// is that call's: as with OpenRouter, the item bears the call's id, so that it finds its place again.
 pub(super) fn write_details(reasoning: &Reasoning, call: Option<&str>, index: usize) -> Vec<Value> {
     if is_content_field(reasoning) {
         return Vec::new();

@@ -25,8 +25,8 @@ const CONSTRAINTS: [&str; 8] = [
 /// Reads a request as a client of the OpenAI API sends it.
 ///
 /// # Errors
-/// `invalid`, naming the caller's field, when it does not follow the protocol or asks for what only its own providers have:
-/// audio answers, built-in and custom tools, token biases, grammars.
+/// `invalid`, naming the caller's field, when it does not follow the protocol or asks for what only its own providers
+/// have: audio answers, built-in and custom tools, token biases, grammars.
 pub fn read_request(body: Value, losses: &mut Losses) -> Result<Request> {
     let mut body = Fields::of(body, "")?;
     let model = body.text("model")?;
@@ -159,7 +159,8 @@ fn read_output(body: &mut Fields, losses: &mut Losses) -> Result<OutputFormat> {
     Ok(output)
 }
 
-/// OpenAI's `reasoning_effort`, OpenRouter's `reasoning` and `include_reasoning`, and `thinking` of DeepSeek and LiteLLM.
+/// OpenAI's `reasoning_effort`, OpenRouter's `reasoning` and `include_reasoning`, and `thinking` of DeepSeek and
+/// LiteLLM.
 fn read_reasoning(body: &mut Fields, losses: &mut Losses) -> Result<Option<ReasoningRequest>> {
     let mut wanted = ReasoningRequest::default();
     if let Some(mut thinking) = body.object("thinking")? {

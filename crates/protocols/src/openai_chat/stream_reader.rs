@@ -16,9 +16,9 @@ use crate::{
 
 /// Reads a provider's stream, whatever its dialect, into the pieces that all writers understand.
 ///
-/// Deviations that are understood: usage in a last chunk of its own, in each chunk, in the choice (Moonshot) or in `x_groq`;
-/// chunks without choices (Azure's `prompt_filter_results`); tool calls without index or id, or whole and several in one chunk;
-/// a missing `finish_reason`; a missing `[DONE]`.
+/// Deviations that are understood: usage in a last chunk of its own, in each chunk, in the choice (Moonshot) or in
+/// `x_groq`; chunks without choices (Azure's `prompt_filter_results`); tool calls without index or id, or whole and
+/// several in one chunk; a missing `finish_reason`; a missing `[DONE]`.
 #[derive(Debug, Default)]
 pub struct StreamReader {
     id: String,
@@ -69,8 +69,8 @@ impl StreamReader {
         self.chunk(&chunk, deltas)
     }
 
-    /// Whether the answer is complete: `[DONE]` has come, or each choice that has begun has said why it ended, for some servers
-    /// leave `[DONE]` out.
+    /// Whether the answer is complete: `[DONE]` has come, or each choice that has begun has said why it ended, for some
+    /// servers leave `[DONE]` out.
     pub fn is_complete(&self) -> bool {
         self.done || (!self.choices.is_empty() && self.choices.values().all(|choice| choice.stopped))
     }
@@ -289,8 +289,8 @@ impl ChoiceDeltas<'_> {
         Ok(())
     }
 
-    /// A piece of an item of `reasoning_details`: pieces of one type and index are one item. What only the provider can read
-    /// comes as a whole.
+    /// A piece of an item of `reasoning_details`: pieces of one type and index are one item. What only the provider can
+    /// read comes as a whole.
     fn detail(&mut self, item: &Map<String, Value>) -> Result<(), Wrong> {
         let Some((field, summary)) = reasoning::text_field(item) else {
             let hidden = reasoning::read_detail(item.clone(), reasoning::Sender::Provider);
@@ -331,7 +331,8 @@ impl ChoiceDeltas<'_> {
         };
         let other_id = |open: &OpenCall| !piece.id.is_empty() && piece.id != open.id;
         let goes_on = open.is_some_and(|open| match piece.index {
-            // Ollama and others give every call the index 0; some servers make up a new id for each piece, but repeat no name.
+            // Ollama and others give every call the index 0; some servers make up a new id for each piece, but repeat
+            // no name.
             Some(_) => open.index == piece.index && (piece.name.is_empty() || !other_id(open)),
             // Without an index only the first piece bears an id or a name.
             None => !other_id(open) && (piece.name.is_empty() || !open.named || piece.id == open.id),

@@ -9,8 +9,9 @@ use crate::{
     chat::{Content, Delta, Part, PartStart, Reasoning, Usage},
 };
 
-/// Writes a stream for a client. Thoughts go out as `reasoning_content`; when they are complete and sealed, they follow once
-/// more as a whole item of `reasoning_details`, for clients that gather these do not agree on how to put pieces together.
+/// Writes a stream for a client. Thoughts go out as `reasoning_content`; when they are complete and sealed, they follow
+/// once more as a whole item of `reasoning_details`, for clients that gather these do not agree on how to put pieces
+/// together.
 #[derive(Debug)]
 pub struct StreamWriter {
     stream_usage: bool,

@@ -54,8 +54,8 @@ fn read_function(mut function: Fields, losses: &mut Losses) -> Result<Tool> {
     Ok(tool)
 }
 
-/// The `tool_choice`, or the `function_call` of the older protocol. A choice that leaves the model free among some of the
-/// tools keeps only those.
+/// The `tool_choice`, or the `function_call` of the older protocol. A choice that leaves the model free among some of
+/// the tools keeps only those.
 pub(super) fn read_choice(
     body: &mut Fields,
     mut tools: Vec<Tool>,

@@ -237,8 +237,8 @@ fn write_token(token: &TokenLogprob) -> Value {
     json!({"token": token.token, "logprob": logprob, "bytes": token.bytes})
 }
 
-/// Why a choice ended, and which stop sequence did it, which vLLM says in `stop_reason`. Servers say `stop` after tool calls
-/// and refusals too.
+/// Why a choice ended, and which stop sequence did it, which vLLM says in `stop_reason`. Servers say `stop` after tool
+/// calls and refusals too.
 pub(super) fn read_stop(choice: &Value, called: bool, refused: bool) -> (StopReason, Option<String>) {
     let sequence = text(choice, "stop_reason");
     let reason = match text(choice, "finish_reason") {

@@ -16,8 +16,8 @@ use crate::{
 /// Between texts that become one.
 const BETWEEN_TEXTS: &str = "\n\n";
 
-/// The `messages`. Results of tools directly follow their calls, whatever stood between them. Contents of nothing but text are
-/// one text, for not every server takes lists: DeepSeek and Groq refuse them for some roles.
+/// The `messages`. Results of tools directly follow their calls, whatever stood between them. Contents of nothing but
+/// text are one text, for not every server takes lists: DeepSeek and Groq refuse them for some roles.
 pub(super) fn write_messages(request: &Request, losses: &mut Losses) -> Result<Vec<Value>> {
     let mut all = request.messages.iter().flat_map(|message| &message.parts);
     let gives_back_thoughts =

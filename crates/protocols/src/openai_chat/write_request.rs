@@ -15,12 +15,13 @@ const USER_CHARS_MAX: usize = 64;
 const BUDGET_LOW_MAX: u64 = 2_048;
 const BUDGET_MEDIUM_MAX: u64 = 8_192;
 
-/// Writes a request in the words that OpenAI and the compatible servers have in common: `max_tokens` and not its younger name,
-/// contents of nothing but text as one text, a schema's name always. A stream is always asked for its usage.
+/// Writes a request in the words that OpenAI and the compatible servers have in common: `max_tokens` and not its
+/// younger name, contents of nothing but text as one text, a schema's name always. A stream is always asked for its
+/// usage.
 ///
 /// # Errors
-/// `invalid`, naming the middle form's field, for what the protocol cannot say: a document by its address, a file in another
-/// provider's store, an image among the model's own words.
+/// `invalid`, naming the middle form's field, for what the protocol cannot say: a document by its address, a file in
+/// another provider's store, an image among the model's own words.
 pub fn write_request(request: &Request, losses: &mut Losses) -> Result<Value> {
     let mut body = Map::new();
     let mut set = |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));

@@ -12,8 +12,8 @@ fn told(status: Option<u16>, kind: &str, message: &str, param: Option<&str>) -> 
 fn errors_of_all_servers_are_read() {
     for (body, expected) in [
         (
-            json!({"error": {"message": "m", "type": "invalid_request_error", "param": "messages", "code": "too_long"}}),
-            told(None, "too_long invalid_request_error", "m", Some("messages")),
+            json!({"error": {"message": "m", "type": "invalid_request_error", "param": "tools", "code": "long"}}),
+            told(None, "long invalid_request_error", "m", Some("tools")),
         ),
         (json!({"error": {"message": "m", "type": "t", "param": null, "code": null}}), told(None, "t", "m", None)),
         (json!({"error": "m"}), told(None, "", "m", None)),

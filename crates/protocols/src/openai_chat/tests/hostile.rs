@@ -100,7 +100,8 @@ proptest! {
         read_everywhere(&inner.to_string());
         read_everywhere(&json!({"choices": [{"delta": inner, "finish_reason": null}]}).to_string());
         read_everywhere(&json!({"choices": [{"message": inner}]}).to_string());
-        read_everywhere(&json!({"choices": [{"delta": {"tool_calls": inner, "reasoning_details": inner}}]}).to_string());
+        let lists = json!({"tool_calls": inner, "reasoning_details": inner});
+        read_everywhere(&json!({"choices": [{"delta": lists}]}).to_string());
         read_everywhere(&json!({"model": "m", "messages": [{"role": "user", "content": inner}]}).to_string());
         read_everywhere(&json!({"model": "m", "messages": inner}).to_string());
     }

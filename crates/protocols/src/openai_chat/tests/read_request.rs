@@ -186,7 +186,9 @@ fn media_of_all_kinds_are_read() {
 fn tools_their_results_and_the_older_functions_are_read() {
     let schema = json!({"type": "object", "properties": {"z": {}, "a": {}}});
     let request = read(with(json!({
-        "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": schema, "strict": true}}],
+        "tools": [
+            {"type": "function", "function": {"name": "f", "description": "d", "parameters": schema, "strict": true}},
+        ],
         "functions": [{"name": "g"}],
         "function_call": {"name": "g"},
         "messages": [
@@ -301,7 +303,9 @@ fn cache_marks_are_read_wherever_clients_put_them() {
             {"type": "function", "function": {"name": "g", "cache_control": {"type": "ephemeral"}}},
         ],
         "messages": [
-            {"role": "system", "content": [{"type": "text", "text": "a", "cache_control": mark}, {"type": "text", "text": "b"}]},
+            {"role": "system", "content": [
+                {"type": "text", "text": "a", "cache_control": mark}, {"type": "text", "text": "b"},
+            ]},
             {"role": "user", "content": "c", "cache_control": mark},
             {"role": "tool", "tool_call_id": "1", "content": "d", "cache_control": mark},
         ],

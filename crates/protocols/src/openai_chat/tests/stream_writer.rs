@@ -59,7 +59,10 @@ fn every_chunk_is_as_documented() {
         }
         chunk
     };
-    let choice = |delta: Value, finish_reason: Value| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]);
+    let choice = |delta: Value, reason: Value| {
+        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": reason});
+        json!([choice])
+    };
     let chunks = |null: Option<Value>| {
         vec![
             chunk(choice(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null), null.clone()),
@@ -141,7 +144,10 @@ fn thoughts_flow_and_their_seals_follow_whole() {
     );
     let text = |text: &str| json!({"reasoning_content": text});
     let details = |item: Value| json!({"reasoning_details": [item]});
-    let gemini = |signature: &str, index: u64| json!({"type": "reasoning.text", "text": "", "index": index, "signature": format!("plasma.gemini.{signature}")});
+    let gemini = |signature: &str, index: u64| {
+        let signature = format!("plasma.gemini.{signature}");
+        json!({"type": "reasoning.text", "text": "", "index": index, "signature": signature})
+    };
     let mut of_call = gemini("of the call", 2);
     of_call["id"] = json!("c1");
     let added = added(&chunks);

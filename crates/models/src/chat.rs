@@ -338,6 +338,7 @@ impl LocalChat {
             input_tokens: end.input_tokens as u64,
             cached_input_tokens: end.cached_input_tokens as u64,
             output_tokens: end.output_tokens as u64,
+            ..TokenUsage::default()
         });
         let call_id = call.id();
         Some(call.succeed().await.map(|finished| ChatEvent::Done(done(call_id, finish_reason.to_owned(), finished))))

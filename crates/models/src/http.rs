@@ -1,6 +1,7 @@
 //! The routes of models, providers and calls, and those of the OpenAI format.
 
 mod calls;
+mod model_price;
 mod models;
 mod openai_answers;
 mod openai_chat;
@@ -22,6 +23,7 @@ pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
         .routes(routes!(models::delete_model))
+        .routes(routes!(model_price::set_model_price))
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))

@@ -11,6 +11,7 @@ pub mod http;
 pub mod local;
 pub mod manifest;
 mod openai;
+mod prices;
 mod providers;
 mod remote_chat;
 mod running_call;
@@ -28,7 +29,8 @@ pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use types::{
     CallFilter, CallStatus, DayUsage, Model, ModelCall, ModelKind, ModelState, ModelUsage, NewModel, NewProvider,
-    Price, Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, TokenUsage, UsageReport,
+    Price, PriceSnapshot, PriceSource, PriceTier, Provider, ProviderChange, ProviderKind, ProviderTest, Purpose, Rates,
+    TokenUsage, UsageReport,
 };
 
 /// How long providers may take.

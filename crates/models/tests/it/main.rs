@@ -7,6 +7,7 @@ mod call_log;
 mod local;
 mod openai_local;
 mod passthrough;
+mod prices;
 mod providers;
 mod requests;
 mod support;

@@ -22,7 +22,6 @@ const SERVICES: &[(&str, &str)] = &[("azure", "azure"), ("bedrock", "aws"), ("ge
 /// All prices of the snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    pub(super) version: Arc<str>,
     pub(super) providers: Vec<Provider>,
 }
 
@@ -79,7 +78,7 @@ impl Book {
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let version: Arc<str> = file.header.version.into();
         let providers = file.providers.into_iter().map(|provider| provider.read(&version)).collect::<Result<_, _>>()?;
-        Ok(Self { version, providers })
+        Ok(Self { providers })
     }
 
     pub(super) fn find(&self, hint: &ProviderHint, upstream_model: &str, at: Timestamp) -> Option<&TieredPrice> {

@@ -51,7 +51,6 @@ fn costs_are_those_that_genai_prices_computes() {
 
 #[test]
 fn every_pattern_of_the_book_compiles_and_its_facts_are_stated() {
-    assert_eq!(&*BOOK.version, "0.2.3");
     let mut prices = 0;
     for provider in &BOOK.providers {
         assert!(provider.address.compiled().is_some());
@@ -221,4 +220,30 @@ fn an_administrators_price_comes_before_the_snapshot() {
     let (price, _) = effective(None, &openai, "text-embedding-3-small", now).unwrap();
     assert_eq!([ModelKind::Embedding, ModelKind::Chat].map(|kind| price.is_complete(kind)), [true, false]);
     assert_eq!(effective(None, &openai, "gpt-realtime-whisper", now), None);
+}
+
+#[test]
+fn no_call_within_its_limits_costs_more_than_the_worst_case() {
+    let mut compared = 0;
+    let prices = BOOK.providers.iter().flat_map(|provider| &provider.models).flat_map(|model| &model.prices);
+    for price in prices.map(|conditional| &conditional.tiered.price) {
+        for (read_max, written_max) in [(0, 0), (1, 1), (200_000, 7), (272_001, 30_000), (1_000_000, 1)] {
+            let Some(worst) = price.worst_case(read_max, written_max) else { continue };
+            for read in [0, 1, read_max / 2, read_max] {
+                for (cached, written) in [(0, 0), (read, 0), (0, read), (read / 3, read / 2)] {
+                    let usage = TokenUsage {
+                        input_tokens: read.min(read_max),
+                        cached_input_tokens: cached.min(read_max),
+                        cache_write_tokens: written.min(read_max),
+                        output_tokens: written_max,
+                        reasoning_tokens: written_max / 2,
+                    };
+                    let cost = cost::cost(Some(price), &usage).unwrap();
+                    assert!(cost.amount_micros <= worst.amount_micros, "{price:?} {usage:?} {cost:?} {worst:?}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 100_000, "{compared}");
 }

@@ -3,7 +3,7 @@
 use plasma_kernel::{Code, PageRequest, Permission, Permissions};
 use plasma_models::{ModelKind, NewModel, Price, PriceSource, PriceTier, Rates, events};
 use plasma_store::EventFilter;
-use plasma_testkit::{TestStore, on_each_database, tenant, with_permissions};
+use plasma_testkit::{on_each_database, tenant, with_permissions};
 use serde_json::{Value, json};
 
 use crate::{

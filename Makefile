@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models test lint fmt gen clean bench-search bench-http bench-models
+.PHONY: help run build web models prices test lint fmt gen clean bench-search bench-http bench-models
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ apps/web/out/index.html: node_modules/.package-lock.json $(web_sources)
 
 models: ## Fetch the local models into the cache (about 600 MB, once)
 	@python3 scripts/fetch_models.py
+
+prices: ## Renew the snapshot of public prices from the pinned release of genai-prices (VERSION=… for another)
+	@python3 scripts/refresh_prices.py --retrieved-at "$$(date -u +%F)" $(if $(VERSION),--version $(VERSION))
 
 test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
 	@$(env) && scripts/test.sh

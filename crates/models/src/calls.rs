@@ -9,7 +9,7 @@ use crate::{
     store::{self, calls::UsageRow},
 };
 
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// Days that a report covers at most.
 pub(crate) const USAGE_DAYS_MAX: u32 = 366;
 
@@ -129,6 +129,21 @@ pub(crate) fn date_text(day: i64) -> String {
     format!("{year:04}-{month:02}-{day_of_month:02}")
 }
 
+/// The day of a date, counted as in [`date_text`], whose inverse this is; `None` when the calendar has no such date.
+pub(crate) fn day_of(year: i64, month: i64, day_of_month: i64) -> Option<i64> {
+    if !(0..=9_999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day_of_month) {
+        return None;
+    }
+    let year_from_march = if month > 2 { year } else { year - 1 };
+    let era = year_from_march.div_euclid(400);
+    let year_of_era = year_from_march.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day_of_month - 1;
+    let day = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    // The 30th of February became a day of March.
+    (date_text(day) == format!("{year:04}-{month:02}-{day_of_month:02}")).then_some(day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +163,15 @@ mod tests {
             (47_541, "2100-03-01"),
         ] {
             assert_eq!(date_text(day), text);
+        }
+        for day in (-719_000..2_900_000).step_by(7) {
+            let text = date_text(day);
+            let part = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
+            assert_eq!(day_of(part(0..4), part(5..7), part(8..10)), Some(day), "{text}");
+        }
+        for (year, month, day) in [(2026, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 0, 1), (2026, 1, 0), (-1, 1, 1)]
+        {
+            assert_eq!(day_of(year, month, day), None);
         }
     }
 

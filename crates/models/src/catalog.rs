@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
-use plasma_kernel::{Ctx, Error, Money, Page, PageRequest, Permission, Result, TenantId};
+use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Result, TenantId, Timestamp};
 use plasma_store::NewEvent;
 use serde_json::json;
 
 use crate::{
-    Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
+    Model, ModelKind, ModelState, Models, NewModel, Price, PriceSource, ProviderKind, cost, events,
     local::{LocalModel, LocalState},
     manifest::{self, ModelEntry},
-    providers, store,
+    prices::{self, ProviderHint},
+    providers,
+    store::{self, models::ListedModel},
     upstream::Endpoint,
 };
 
@@ -21,7 +23,7 @@ const NAME_CHARS_MAX: usize = 200;
 const CONTEXT_LENGTH_MAX: u32 = 100_000_000;
 const DIMENSIONS_MAX: u32 = 65_536;
 /// A million units of the currency for a million tokens.
-const PRICE_MICROS_MAX: i64 = 1_000_000_000_000;
+pub(crate) const PRICE_MICROS_MAX: i64 = 1_000_000_000_000;
 /// How long another process's change of a provider may go unseen here. This process sees its own at once.
 pub(crate) const CACHE_TTL: Duration = Duration::from_secs(10);
 const CACHED_MODELS_MAX: u64 = 10_000;
@@ -39,7 +41,35 @@ pub(crate) struct RemoteModel {
     pub(crate) upstream_name: String,
     pub(crate) dimensions: Option<u32>,
     pub(crate) price: Option<Price>,
+    /// Who says so.
+    pub(crate) price_source: Option<PriceSource>,
     pub(crate) endpoint: Endpoint,
+}
+
+/// The price that counts for a model.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the call path asks for it next"))]
+pub(crate) struct EffectivePrice<'a> {
+    pub(crate) price: &'a Price,
+    pub(crate) source: &'a PriceSource,
+}
+
+/// The price of a model that may be called: one by which every call of it has a cost.
+///
+/// # Errors
+/// `conflict` (`price_unknown`): an unpriced model is refused, because its calls would count as nothing.
+#[cfg_attr(not(test), expect(dead_code, reason = "the call path asks for it next"))]
+pub(crate) fn require_price(remote: &RemoteModel) -> Result<EffectivePrice<'_>> {
+    match (&remote.price, &remote.price_source) {
+        (Some(price), Some(source)) if price.is_complete(remote.kind) => Ok(EffectivePrice { price, source }),
+        _ => Err(price_unknown(&remote.id)),
+    }
+}
+
+fn price_unknown(id: &str) -> Error {
+    Error::conflict("price_unknown", format!("what `{id}` costs is not known")).field("model").remedy(
+        "an administrator sets its price or marks it as free with PUT /api/v1/models/{id}/price, or in the dashboard under Models",
+    )
 }
 
 /// Called models stay in memory, so that a call reads no SQL.
@@ -102,7 +132,9 @@ impl Models {
     pub async fn all_models(&self, ctx: &Ctx) -> Result<Vec<Model>> {
         ctx.require(Permission::ModelsRead)?;
         let mut tx = self.inner.store.read(ctx).await?;
-        let mut models = store::models::all(&mut tx).await?;
+        let now = ctx.now();
+        let mut models: Vec<Model> =
+            store::models::all(&mut tx).await?.into_iter().map(|listed| with_price(listed, now)).collect();
         models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
         models.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(models)
@@ -123,7 +155,9 @@ impl Models {
             return Ok(models);
         }
         let mut tx = self.inner.store.read(ctx).await?;
-        let mut models = store::models::all(&mut tx).await?;
+        let now = ctx.now();
+        let mut models: Vec<Model> =
+            store::models::all(&mut tx).await?.into_iter().map(|listed| with_price(listed, now)).collect();
         models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
         models.retain(|model| model.kind == ModelKind::Chat);
         models.sort_by(|a, b| a.id.cmp(&b.id));
@@ -165,6 +199,7 @@ impl Models {
             size_bytes: Some(entry.size_bytes()),
             memory_bytes: (state == LocalState::Ready).then_some(entry.memory_bytes),
             price: Some(cost::free()),
+            price_source: None,
             created_at: 0,
             license: Some(entry.license),
             id: entry.id,
@@ -235,12 +270,15 @@ impl Models {
             }
             None => None,
         };
+        let hint = ProviderHint { kind: row.provider_kind.as_str(), base_url: &row.base_url };
+        let (price, price_source) = prices::effective(row.price, &hint, &row.upstream_name, ctx.now()).unzip();
         let remote = Arc::new(RemoteModel {
             id: id.to_owned(),
             kind: row.kind,
             upstream_name: row.upstream_name,
             dimensions: row.dimensions,
-            price: row.price,
+            price,
+            price_source,
             endpoint: Endpoint::new(
                 &row.provider_name,
                 row.provider_kind,
@@ -284,7 +322,7 @@ impl Models {
         tx.emit(NewEvent::new(events::MODEL_CREATED, &id, data)).await?;
         tx.commit().await?;
         self.forget_models();
-        Ok(Model {
+        let model = Model {
             id,
             kind: new.kind,
             provider_id: Some(provider.id),
@@ -298,9 +336,35 @@ impl Models {
             size_bytes: None,
             memory_bytes: None,
             price: new.price,
+            price_source: None,
             default: false,
             created_at: now,
-        })
+        };
+        let upstream_name = new.upstream_name.unwrap_or(new.name);
+        Ok(with_price(ListedModel { model, upstream_name, base_url: provider.base_url }, now))
+    }
+
+    /// Replaces the administrator's price of a provider's model. Without one the snapshot of public prices counts.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `invalid` naming the field, `not_found`, `conflict` (`model_is_local`) for a model of
+    /// the manifest, which costs nothing.
+    pub async fn set_price(&self, ctx: &Ctx, id: &str, price: Option<Price>) -> Result<Model> {
+        ctx.require(Permission::ModelsWrite)?;
+        price.as_ref().map_or(Ok(()), check_price)?;
+        if self.inner.local_entries.iter().any(|entry| entry.id == id) {
+            return Err(Error::conflict("model_is_local", format!("`{id}` is part of this program"))
+                .remedy("models in this process cost nothing; set prices of providers' models"));
+        }
+        let mut tx = self.inner.store.begin(ctx).await?;
+        if !store::models::set_price(&mut tx, id, price.as_ref()).await? {
+            return Err(model_not_found(id));
+        }
+        tx.emit(NewEvent::new(events::MODEL_PRICED, id, json!({ "price": price.as_ref().map(price_data) }))).await?;
+        let listed = store::models::all(&mut tx).await?.into_iter().find(|listed| listed.model.id == id);
+        tx.commit().await?;
+        self.inner.remotes.invalidate_all();
+        listed.map(|listed| with_price(listed, ctx.now())).ok_or_else(|| model_not_found(id))
     }
 
     /// Removes a provider's model. The records of its calls stay.
@@ -353,6 +417,31 @@ fn check_new_model(new: &NewModel) -> Result<()> {
     new.price.as_ref().map_or(Ok(()), check_price)
 }
 
+pub(crate) fn free_and_priced() -> Error {
+    Error::invalid("free", "is given together with a price").remedy("give either `free` or prices")
+}
+
+/// The model with the price that counts.
+fn with_price(listed: ListedModel, now: Timestamp) -> Model {
+    let ListedModel { model, upstream_name, base_url } = listed;
+    let hint = ProviderHint { kind: model.provider_kind.as_str(), base_url: &base_url };
+    let (price, price_source) = prices::effective(model.price, &hint, &upstream_name, now).unzip();
+    Model { price, price_source, ..model }
+}
+
+fn price_data(price: &Price) -> serde_json::Value {
+    if price.free {
+        return json!({ "free": true });
+    }
+    json!({
+        "input_micros_per_million": price.input_micros_per_million,
+        "cached_input_micros_per_million": price.cached_input_micros_per_million,
+        "cache_write_micros_per_million": price.cache_write_micros_per_million,
+        "output_micros_per_million": price.output_micros_per_million,
+        "currency": price.currency,
+    })
+}
+
 fn check_price(price: &Price) -> Result<()> {
     let within = |field: &str, micros: Option<i64>| match micros {
         Some(micros) if !(0..=PRICE_MICROS_MAX).contains(&micros) => {
@@ -360,26 +449,75 @@ fn check_price(price: &Price) -> Result<()> {
         }
         _ => Ok(()),
     };
+    if price.free {
+        let rates = price.base_rates();
+        let given = [rates.input, rates.cached_input, rates.cache_write, rates.output];
+        return if given.iter().flatten().all(|micros| *micros == 0) { Ok(()) } else { Err(free_and_priced()) };
+    }
     within("input_price_micros_per_million", price.input_micros_per_million)?;
+    within("cached_input_price_micros_per_million", price.cached_input_micros_per_million)?;
+    within("cache_write_price_micros_per_million", price.cache_write_micros_per_million)?;
     within("output_price_micros_per_million", price.output_micros_per_million)?;
+    // Only the snapshot has these, and there are no columns for them.
+    if !price.tiers.is_empty()
+        || price.reasoning_micros_per_million.is_some()
+        || price.call_micros_per_thousand.is_some()
+    {
+        return Err(Error::invalid("price", "tiers and prices of thoughts or of calls cannot be set"));
+    }
     if price.currency.len() == 3 && price.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Ok(());
     }
     Err(Error::invalid("currency", "must be an ISO 4217 code such as USD"))
 }
 
-impl Price {
-    /// The price of a million tokens read.
-    pub fn input_per_million(&self) -> Option<Money> {
-        self.money(self.input_micros_per_million)
+#[cfg(test)]
+mod tests {
+    use plasma_kernel::Code;
+
+    use super::*;
+
+    fn remote(kind: ModelKind, own: Option<Price>, upstream_name: &str) -> RemoteModel {
+        let base_url = "https://api.openai.com/v1";
+        let hint = ProviderHint { kind: "openai", base_url };
+        // 2026-11-20.
+        let (price, price_source) = prices::effective(own, &hint, upstream_name, 20_777 * 86_400_000_000).unzip();
+        RemoteModel {
+            id: "acme/model".to_owned(),
+            kind,
+            upstream_name: upstream_name.to_owned(),
+            dimensions: None,
+            price,
+            price_source,
+            endpoint: Endpoint::new("acme", base_url, None).unwrap(),
+        }
     }
 
-    /// The price of a million tokens written.
-    pub fn output_per_million(&self) -> Option<Money> {
-        self.money(self.output_micros_per_million)
-    }
-
-    fn money(&self, micros: Option<i64>) -> Option<Money> {
-        micros.map(|amount_micros| Money { amount_micros, currency: self.currency.clone() })
+    #[test]
+    fn a_model_without_a_whole_price_is_refused_until_it_is_priced_or_free() {
+        let half = Price { input_micros_per_million: Some(1), ..Price::default() };
+        for refused in [
+            remote(ModelKind::Chat, None, "no-such-model"),
+            remote(ModelKind::Chat, Some(half.clone()), "gpt-4o"),
+            remote(ModelKind::Chat, None, "text-embedding-3-small"),
+        ] {
+            let error = require_price(&refused).unwrap_err();
+            assert_eq!((error.code(), error.reason()), (Code::Conflict, "price_unknown"));
+            assert_eq!(error.field_name(), Some("model"));
+            assert!(error.remedy_text().is_some_and(|remedy| remedy.contains("PUT /api/v1/models/")));
+        }
+        let whole = Price { output_micros_per_million: Some(0), ..half.clone() };
+        let free = Price { free: true, ..Price::default() };
+        for (allowed, by_administrator) in [
+            (remote(ModelKind::Chat, Some(whole), "no-such-model"), true),
+            (remote(ModelKind::Chat, Some(free), "no-such-model"), true),
+            (remote(ModelKind::Embedding, Some(half), "no-such-model"), true),
+            (remote(ModelKind::Chat, None, "gpt-4o"), false),
+            (remote(ModelKind::Embedding, None, "text-embedding-3-small"), false),
+        ] {
+            let EffectivePrice { price, source } = require_price(&allowed).unwrap();
+            assert!(price.is_complete(allowed.kind));
+            assert_eq!(*source == PriceSource::Administrator, by_administrator);
+        }
     }
 }

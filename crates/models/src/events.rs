@@ -8,6 +8,8 @@ pub const PROVIDER_CHANGED: &str = "models.provider.changed";
 pub const PROVIDER_DELETED: &str = "models.provider.deleted";
 /// A provider's model was added: `{kind, provider_id}`.
 pub const MODEL_CREATED: &str = "models.model.created";
+/// An administrator set or took away the price of a provider's model: `{price}`, null when the snapshot's counts again.
+pub const MODEL_PRICED: &str = "models.model.priced";
 /// A provider's model was removed: `{}`.
 pub const MODEL_DELETED: &str = "models.model.deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.

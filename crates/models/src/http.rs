@@ -4,6 +4,7 @@ mod anthropic;
 mod calls;
 mod chat_answer;
 mod gemini;
+mod model_price;
 mod models;
 mod openai_chat;
 mod openai_embeddings;
@@ -29,6 +30,7 @@ pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
         .routes(routes!(models::delete_model))
+        .routes(routes!(model_price::set_model_price))
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))

@@ -11,6 +11,7 @@ mod gateway;
 pub mod http;
 pub mod local;
 pub mod manifest;
+mod prices;
 mod providers;
 mod routes;
 mod running_call;
@@ -30,8 +31,8 @@ pub use manifest::Manifest;
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Considered, DayUsage, Decision, Model, ModelCall, ModelKind, ModelState,
-    ModelUsage, NewModel, NewProvider, Price, Provider, ProviderChange, ProviderKind, ProviderOptions, ProviderTest,
-    Purpose, TokenUsage, UsageReport,
+    ModelUsage, NewModel, NewProvider, Price, PriceSnapshot, PriceSource, PriceTier, Provider, ProviderChange,
+    ProviderKind, ProviderOptions, ProviderTest, Purpose, Rates, TokenUsage, UsageReport,
 };
 
 /// How long providers may take.

@@ -1,4 +1,4 @@
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -192,21 +192,99 @@ pub struct Model {
     pub memory_bytes: Option<u64>,
     /// What it costs; `None` when unknown.
     pub price: Option<Price>,
+    /// Who says so; `None` for models in this process, which cost nothing, and when nobody does.
+    pub price_source: Option<PriceSource>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
     /// When it was added; 0 for models in this process.
     pub created_at: Timestamp,
 }
 
-/// What a model costs for a million tokens, in millionths of one unit of the currency.
+/// What a model costs, in millionths of one unit of the currency for a million tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
     /// For tokens read; `None` when unknown.
     pub input_micros_per_million: Option<i64>,
+    /// For those of them that a cache answered; `None`: they cost as much as other tokens read.
+    pub cached_input_micros_per_million: Option<i64>,
+    /// For those of them that were written to a cache; `None`: they cost as much as other tokens read.
+    pub cache_write_micros_per_million: Option<i64>,
     /// For tokens written; `None` when unknown.
     pub output_micros_per_million: Option<i64>,
+    /// For those of them that were thoughts; `None`: they cost as much as other tokens written. From the snapshot only.
+    pub reasoning_micros_per_million: Option<i64>,
+    /// For the calls themselves, in millionths for a thousand calls. From the snapshot only.
+    pub call_micros_per_thousand: Option<i64>,
+    /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
+    pub tiers: Vec<PriceTier>,
+    /// Whether an administrator says that it costs nothing (as local models do): then its calls cost 0, also those of
+    /// unknown length.
+    pub free: bool,
     /// ISO 4217 code.
     pub currency: String,
+}
+
+impl Default for Price {
+    /// Nothing is known; US dollars.
+    fn default() -> Self {
+        Self {
+            input_micros_per_million: None,
+            cached_input_micros_per_million: None,
+            cache_write_micros_per_million: None,
+            output_micros_per_million: None,
+            reasoning_micros_per_million: None,
+            call_micros_per_thousand: None,
+            tiers: Vec::new(),
+            free: false,
+            currency: "USD".to_owned(),
+        }
+    }
+}
+
+/// The prices of a call that reads more than so many tokens: they hold for all of its tokens, not only for those beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriceTier {
+    /// Tokens read, from a cache or not.
+    pub above_input_tokens: u64,
+    /// What a million tokens cost then.
+    pub rates: Rates,
+}
+
+/// The prices of a million tokens of each kind, as in [`Price`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// For tokens read.
+    pub input: Option<i64>,
+    /// For those that a cache answered.
+    pub cached_input: Option<i64>,
+    /// For those that were written to a cache.
+    pub cache_write: Option<i64>,
+    /// For tokens written.
+    pub output: Option<i64>,
+    /// For those that were thoughts.
+    pub reasoning: Option<i64>,
+}
+
+/// Who says what a model costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PriceSource {
+    /// An administrator of the workspace.
+    Administrator,
+    /// The snapshot of public prices in this program.
+    Snapshot(PriceSnapshot),
+}
+
+/// Where in the snapshot of public prices a price stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceSnapshot {
+    /// The release of genai-prices.
+    pub version: Arc<str>,
+    /// Its id of the provider whose price it is.
+    pub provider: Arc<str>,
+    /// Its id of the model.
+    pub model: Arc<str>,
+    /// The day (UTC) since which it holds, such as `2026-10-12`; `None` when upstream knows no beginning.
+    pub effective_date: Option<Arc<str>>,
 }
 
 /// A provider's model to add.
@@ -224,7 +302,7 @@ pub struct NewModel {
     pub context_length: Option<u32>,
     /// Numbers in a vector, for embedding models.
     pub dimensions: Option<u32>,
-    /// What it costs; without one the cost of its calls is unknown.
+    /// What it costs; when absent the snapshot of public prices is asked. It takes the place of a public price as a whole.
     pub price: Option<Price>,
 }
 
@@ -235,8 +313,12 @@ pub struct TokenUsage {
     pub input_tokens: u64,
     /// Those of them that a cache answered.
     pub cached_input_tokens: u64,
+    /// Those of them that were written to a cache.
+    pub cache_write_tokens: u64,
     /// Tokens of the answer.
     pub output_tokens: u64,
+    /// Those of them that were thoughts, where known.
+    pub reasoning_tokens: u64,
 }
 
 /// The record of one call.

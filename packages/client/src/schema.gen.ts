@@ -530,7 +530,7 @@ export interface paths {
         put?: never;
         /**
          * Add a provider's model
-         * @description Nothing is sent to the provider. Without prices the cost of its calls is unknown.
+         * @description Nothing is sent to the provider. Without prices of your own the snapshot of public prices counts, where it has the model.
          */
         post: operations["create_model"];
         delete?: never;
@@ -611,6 +611,28 @@ export interface paths {
          * @description The records of its calls stay. Slashes in the id are encoded as `%2F`.
          */
         delete: operations["delete_model"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/price": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a model's price
+         * @description Replaces the whole price of a provider's model. An empty object takes your price away, so that the snapshot of public prices
+         *     counts again, where it has the model; `{"free": true}` says that the model costs nothing. The next calls use it; costs in
+         *     the call log stay. Slashes in the id are encoded as `%2F`.
+         */
+        put: operations["set_model_price"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1821,6 +1843,33 @@ export interface components {
              */
             score: number;
         };
+        /** @description A price of your own. It takes the place of a public price as a whole: what it leaves out is unknown. */
+        GivenPrice: {
+            /**
+             * Format: int64
+             * @description The same for those of them that were written to a cache; when absent they cost as much as other tokens read.
+             */
+            cache_write_price_micros_per_million?: number | null;
+            /**
+             * Format: int64
+             * @description The same for those of them that a cache answered; when absent they cost as much as other tokens read.
+             */
+            cached_input_price_micros_per_million?: number | null;
+            /** @description ISO 4217 code; USD when absent. */
+            currency?: string | null;
+            /** @description Whether it costs nothing; then no price is given. */
+            free?: boolean;
+            /**
+             * Format: int64
+             * @description Millionths of the currency for a million tokens read. 2500000 is 2.50.
+             */
+            input_price_micros_per_million?: number | null;
+            /**
+             * Format: int64
+             * @description Millionths of the currency for a million tokens written.
+             */
+            output_price_micros_per_million?: number | null;
+        };
         /** @description The program lives. */
         Health: {
             /**
@@ -2047,6 +2096,8 @@ export interface components {
              */
             memory_bytes: number | null;
             price: components["schemas"]["ModelPrice"] | null;
+            price_snapshot: components["schemas"]["PriceSnapshot"] | null;
+            price_source: components["schemas"]["PriceSource"] | null;
             /** @description Where it runs. */
             provider: components["schemas"]["ModelProvider"];
             /** @description What to do when it cannot answer. */
@@ -2066,6 +2117,11 @@ export interface components {
         ModelCall: {
             /** @description Who called. */
             actor: components["schemas"]["Actor"];
+            /**
+             * Format: int64
+             * @description Those of them that were written to a cache.
+             */
+            cache_write_tokens: number;
             /**
              * Format: int64
              * @description Those of them that a cache answered.
@@ -2109,6 +2165,11 @@ export interface components {
              * @description How long it waited for its turn.
              */
             queued_ms: number;
+            /**
+             * Format: int64
+             * @description Those of them that were thoughts; 0 when the provider did not say.
+             */
+            reasoning_tokens: number;
             /** @description The request in which it happened. */
             request_id: string;
             /** @description How it ended. `cancelled`: the caller went away before the end. */
@@ -2123,8 +2184,29 @@ export interface components {
         ModelKind: "chat" | "embedding";
         /** @description What a million tokens cost. */
         ModelPrice: {
+            cache_write_per_million: components["schemas"]["Money"] | null;
+            cached_input_per_million: components["schemas"]["Money"] | null;
+            /** @description Whether it costs nothing. */
+            free: boolean;
             input_per_million: components["schemas"]["Money"] | null;
             output_per_million: components["schemas"]["Money"] | null;
+            per_thousand_calls: components["schemas"]["Money"] | null;
+            reasoning_per_million: components["schemas"]["Money"] | null;
+            /** @description Other prices of calls that read much, by ascending `above_input_tokens`. */
+            tiers: components["schemas"]["ModelPriceTier"][];
+        };
+        /** @description The prices of all tokens of a call that reads more than so many. */
+        ModelPriceTier: {
+            /**
+             * Format: int64
+             * @description Tokens read, from a cache or not.
+             */
+            above_input_tokens: number;
+            cache_write_per_million: components["schemas"]["Money"] | null;
+            cached_input_per_million: components["schemas"]["Money"] | null;
+            input_per_million: components["schemas"]["Money"] | null;
+            output_per_million: components["schemas"]["Money"] | null;
+            reasoning_per_million: components["schemas"]["Money"] | null;
         };
         /** @description Where a model runs. */
         ModelProvider: {
@@ -2214,6 +2296,16 @@ export interface components {
         /** @description A provider's model to add. */
         NewModel: {
             /**
+             * Format: int64
+             * @description The same for those of them that were written to a cache; when absent they cost as much as other tokens read.
+             */
+            cache_write_price_micros_per_million?: number | null;
+            /**
+             * Format: int64
+             * @description The same for those of them that a cache answered; when absent they cost as much as other tokens read.
+             */
+            cached_input_price_micros_per_million?: number | null;
+            /**
              * Format: int32
              * @description Tokens of prompt and answer together at most.
              */
@@ -2225,6 +2317,8 @@ export interface components {
              * @description Numbers in a vector, for embedding models.
              */
             dimensions?: number | null;
+            /** @description Whether it costs nothing; then no price is given. */
+            free?: boolean;
             /**
              * Format: int64
              * @description Millionths of the currency for a million tokens read. 2500000 is 2.50.
@@ -2585,6 +2679,8 @@ export interface components {
                  */
                 memory_bytes: number | null;
                 price: components["schemas"]["ModelPrice"] | null;
+                price_snapshot: components["schemas"]["PriceSnapshot"] | null;
+                price_source: components["schemas"]["PriceSource"] | null;
                 /** @description Where it runs. */
                 provider: components["schemas"]["ModelProvider"];
                 /** @description What to do when it cannot answer. */
@@ -2611,6 +2707,11 @@ export interface components {
             data: {
                 /** @description Who called. */
                 actor: components["schemas"]["Actor"];
+                /**
+                 * Format: int64
+                 * @description Those of them that were written to a cache.
+                 */
+                cache_write_tokens: number;
                 /**
                  * Format: int64
                  * @description Those of them that a cache answered.
@@ -2654,6 +2755,11 @@ export interface components {
                  * @description How long it waited for its turn.
                  */
                 queued_ms: number;
+                /**
+                 * Format: int64
+                 * @description Those of them that were thoughts; 0 when the provider did not say.
+                 */
+                reasoning_tokens: number;
                 /** @description The request in which it happened. */
                 request_id: string;
                 /** @description How it ended. `cancelled`: the caller went away before the end. */
@@ -2790,6 +2896,31 @@ export interface components {
          * @enum {string}
          */
         Permission: "collections:read" | "collections:write" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
+        /** @description Where in the snapshot of public prices a price stands. */
+        PriceSnapshot: {
+            /**
+             * @description The day (UTC) since which the price holds; null when the snapshot knows no beginning.
+             * @example 2026-10-12
+             */
+            effective_date: string | null;
+            /** @description Its id of the model. */
+            model: string;
+            /**
+             * @description Its id of the provider whose price it is.
+             * @example anthropic
+             */
+            provider: string;
+            /**
+             * @description The release of genai-prices.
+             * @example 0.2.3
+             */
+            version: string;
+        };
+        /**
+         * @description Who says what a model costs.
+         * @enum {string}
+         */
+        PriceSource: "administrator" | "snapshot";
         /** @description An answer that says what went wrong: `application/problem+json` as in RFC 9457. */
         ProblemBody: {
             /**
@@ -4382,6 +4513,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    set_model_price: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The model's name, with slashes as `%2F`
+                 * @example acme%2Flarge-1
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GivenPrice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
             };
             /** @description What went wrong */
             default: {

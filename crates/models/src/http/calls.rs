@@ -31,8 +31,12 @@ pub struct ModelCallBody {
     pub input_tokens: u64,
     /// Those of them that a cache answered.
     pub cached_input_tokens: u64,
+    /// Those of them that were written to a cache.
+    pub cache_write_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
+    /// Those of them that were thoughts; 0 when the provider did not say.
+    pub reasoning_tokens: u64,
     /// How long it waited for its turn.
     pub queued_ms: u64,
     /// From the start to the first piece of the answer; null when there was none, or a provider's answer came whole.
@@ -68,7 +72,9 @@ impl From<ModelCall> for ModelCallBody {
             status: call.status,
             input_tokens: call.usage.input_tokens,
             cached_input_tokens: call.usage.cached_input_tokens,
+            cache_write_tokens: call.usage.cache_write_tokens,
             output_tokens: call.usage.output_tokens,
+            reasoning_tokens: call.usage.reasoning_tokens,
             queued_ms: call.queued_ms,
             first_token_ms: call.first_token_ms,
             duration_ms: call.duration_ms,

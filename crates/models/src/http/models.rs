@@ -4,10 +4,11 @@ use axum::{
     response::IntoResponse,
 };
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
-use plasma_kernel::{Error, Money, Page, ProviderId, Result};
+use plasma_kernel::{Page, ProviderId, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind};
+use super::model_price::{GivenPrice, PriceBody, PriceSnapshotBody, PriceSourceWord};
+use crate::{Model, ModelKind, ModelState, Models, NewModel, ProviderKind};
 
 /// A model that can be called.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -44,6 +45,13 @@ pub struct ModelBody {
     /// What it costs; null when unknown.
     #[schema(required)]
     pub price: Option<PriceBody>,
+    /// Who says so: an administrator of the workspace, or the snapshot of public prices in this program. Null for models in
+    /// this process, which cost nothing, and when the price is unknown.
+    #[schema(required)]
+    pub price_source: Option<PriceSourceWord>,
+    /// Where in the snapshot the price stands; null when it is not from there.
+    #[schema(required)]
+    pub price_snapshot: Option<PriceSnapshotBody>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
 }
@@ -60,18 +68,6 @@ pub struct ModelProvider {
     pub kind: ProviderKind,
 }
 
-/// What a million tokens cost.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = ModelPrice)]
-pub struct PriceBody {
-    /// For tokens read.
-    #[schema(required)]
-    pub input_per_million: Option<Money>,
-    /// For tokens written.
-    #[schema(required)]
-    pub output_per_million: Option<Money>,
-}
-
 impl From<Model> for ModelBody {
     fn from(model: Model) -> Self {
         Self {
@@ -85,10 +81,9 @@ impl From<Model> for ModelBody {
             license: model.license,
             size_bytes: model.size_bytes,
             memory_bytes: model.memory_bytes,
-            price: model.price.map(|price| PriceBody {
-                input_per_million: price.input_per_million(),
-                output_per_million: price.output_per_million(),
-            }),
+            price: model.price.as_ref().map(PriceBody::from),
+            price_source: model.price_source.as_ref().map(PriceSourceWord::from),
+            price_snapshot: model.price_source.and_then(PriceSnapshotBody::of),
             default: model.default,
         }
     }
@@ -116,24 +111,32 @@ pub struct NewModelBody {
     /// Millionths of the currency for a million tokens read. 2500000 is 2.50.
     #[schema(minimum = 0)]
     input_price_micros_per_million: Option<i64>,
+    /// The same for those of them that a cache answered; when absent they cost as much as other tokens read.
+    #[schema(minimum = 0)]
+    cached_input_price_micros_per_million: Option<i64>,
+    /// The same for those of them that were written to a cache; when absent they cost as much as other tokens read.
+    #[schema(minimum = 0)]
+    cache_write_price_micros_per_million: Option<i64>,
     /// Millionths of the currency for a million tokens written.
     #[schema(minimum = 0)]
     output_price_micros_per_million: Option<i64>,
     /// ISO 4217 code; USD when absent.
     currency: Option<String>,
+    /// Whether it costs nothing; then no price is given.
+    #[serde(default)]
+    free: bool,
 }
 
 impl NewModelBody {
     fn into_new(self) -> Result<NewModel> {
-        let has_price = self.input_price_micros_per_million.is_some() || self.output_price_micros_per_million.is_some();
-        if self.currency.is_some() && !has_price {
-            return Err(Error::invalid("currency", "is given without a price"));
-        }
-        let price = has_price.then(|| Price {
-            input_micros_per_million: self.input_price_micros_per_million,
-            output_micros_per_million: self.output_price_micros_per_million,
-            currency: self.currency.unwrap_or_else(|| "USD".to_owned()),
-        });
+        let price = GivenPrice {
+            input_price_micros_per_million: self.input_price_micros_per_million,
+            cached_input_price_micros_per_million: self.cached_input_price_micros_per_million,
+            cache_write_price_micros_per_million: self.cache_write_price_micros_per_million,
+            output_price_micros_per_million: self.output_price_micros_per_million,
+            currency: self.currency,
+            free: self.free,
+        };
         Ok(NewModel {
             provider: self.provider,
             name: self.name,
@@ -141,7 +144,7 @@ impl NewModelBody {
             kind: self.kind,
             context_length: self.context_length,
             dimensions: self.dimensions,
-            price,
+            price: price.into_price()?,
         })
     }
 }
@@ -168,7 +171,7 @@ pub(super) async fn list_models(
 
 /// Add a provider's model
 ///
-/// Nothing is sent to the provider. Without prices the cost of its calls is unknown.
+/// Nothing is sent to the provider. Without prices of your own the snapshot of public prices counts, where it has the model.
 #[utoipa::path(
     post, path = "/api/v1/models", tag = "models", request_body = NewModelBody, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:write"))),

@@ -30,8 +30,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           attempts, route, decision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+           attempts, route, decision, cache_write_tokens, reasoning_tokens)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
         [
             tenant.into(),
             call.id.into(),
@@ -55,6 +55,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             attempts.into(),
             call.decision.as_ref().map(|decision| decision.route.as_str()).into(),
             decision.into(),
+            number(call.usage.cache_write_tokens).into(),
+            number(call.usage.reasoning_tokens).into(),
         ],
     )
     .await
@@ -72,7 +74,9 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
         "streamed": call.streamed,
         "input_tokens": call.usage.input_tokens,
         "cached_input_tokens": call.usage.cached_input_tokens,
+        "cache_write_tokens": call.usage.cache_write_tokens,
         "output_tokens": call.usage.output_tokens,
+        "reasoning_tokens": call.usage.reasoning_tokens,
         "queued_ms": call.queued_ms,
         "first_token_ms": call.first_token_ms,
         "duration_ms": call.duration_ms,
@@ -109,7 +113,9 @@ fn call(row: &Row) -> Result<ModelCall> {
         usage: TokenUsage {
             input_tokens: row.get("input_tokens")?,
             cached_input_tokens: row.get("cached_input_tokens")?,
+            cache_write_tokens: row.get("cache_write_tokens")?,
             output_tokens: row.get("output_tokens")?,
+            reasoning_tokens: row.get("reasoning_tokens")?,
         },
         queued_ms: row.get("queued_ms")?,
         first_token_ms: first_token_ms.map(i64::unsigned_abs),

@@ -1,8 +1,8 @@
 use plasma_kernel::{ProviderId, Result, Timestamp};
-use plasma_store::{Row, Tx};
+use plasma_store::{Row, Tx, Value};
 
 use super::providers::options;
-use crate::{Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions};
+use crate::{Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -27,21 +27,58 @@ fn kind(row: &Row) -> Result<ModelKind> {
     row.get::<String>("kind")?.parse()
 }
 
+/// A model of a provider, with what is needed to find its public price.
+pub(crate) struct ListedModel {
+    /// Its price is the administrator's own.
+    pub(crate) model: Model,
+    pub(crate) upstream_name: String,
+    pub(crate) base_url: String,
+}
+
+/// The administrator's own price.
 fn price(row: &Row) -> Result<Option<Price>> {
-    let currency: Option<String> = row.get("currency")?;
-    let input_micros_per_million = row.get("input_price_micros")?;
-    let output_micros_per_million = row.get("output_price_micros")?;
-    Ok(currency.map(|currency| Price { input_micros_per_million, output_micros_per_million, currency }))
+    if row.get::<Option<i64>>("free")? == Some(1) {
+        return Ok(Some(cost::free()));
+    }
+    let Some(currency) = row.get::<Option<String>>("currency")? else { return Ok(None) };
+    Ok(Some(Price {
+        input_micros_per_million: row.get("input_price_micros")?,
+        cached_input_micros_per_million: row.get("cached_input_price_micros")?,
+        cache_write_micros_per_million: row.get("cache_write_price_micros")?,
+        output_micros_per_million: row.get("output_price_micros")?,
+        currency,
+        ..Price::default()
+    }))
+}
+
+/// What a price is stored as. A free one is the word alone.
+fn price_values(price: Option<&Price>) -> [Value; 6] {
+    let paid = price.filter(|price| !price.free);
+    [
+        paid.and_then(|price| price.input_micros_per_million).into(),
+        paid.and_then(|price| price.cached_input_micros_per_million).into(),
+        paid.and_then(|price| price.cache_write_micros_per_million).into(),
+        paid.and_then(|price| price.output_micros_per_million).into(),
+        paid.map(|price| price.currency.as_str()).into(),
+        price.filter(|price| price.free).map(|_| 1_i64).into(),
+    ]
+}
+
+fn provider_kind(row: &Row) -> Result<ProviderKind> {
+    row.get::<String>("provider_kind")?.parse()
+}
+
+fn listed(row: &Row) -> Result<ListedModel> {
+    Ok(ListedModel { model: model(row)?, upstream_name: row.get("upstream_name")?, base_url: row.get("base_url")? })
 }
 
 fn model(row: &Row) -> Result<Model> {
-    let provider_kind: String = row.get("provider_kind")?;
     Ok(Model {
         id: row.get("id")?,
         kind: kind(row)?,
         provider_id: Some(row.get("provider_id")?),
         provider_name: row.get("provider_name")?,
-        provider_kind: provider_kind.parse()?,
+        provider_kind: provider_kind(row)?,
         state: ModelState::Remote,
         remedy: None,
         context_length: narrow(row, "context_length")?,
@@ -50,6 +87,7 @@ fn model(row: &Row) -> Result<Model> {
         size_bytes: None,
         memory_bytes: None,
         price: price(row)?,
+        price_source: None,
         default: false,
         created_at: row.get("created_at")?,
     })
@@ -57,11 +95,11 @@ fn model(row: &Row) -> Result<Model> {
 
 pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
-    let price = new.price.as_ref();
+    let [input, cached_input, cache_write, output, currency, free] = price_values(new.price.as_ref());
     tx.execute(
-        "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions,
-           input_price_micros, output_price_micros, currency, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions, created_at,
+           input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, currency, free)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         [
             tenant.into(),
             id.into(),
@@ -70,14 +108,32 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             new.kind.as_str().into(),
             new.context_length.map(i64::from).into(),
             new.dimensions.map(i64::from).into(),
-            price.and_then(|price| price.input_micros_per_million).into(),
-            price.and_then(|price| price.output_micros_per_million).into(),
-            price.map(|price| price.currency.as_str()).into(),
             now.into(),
+            input,
+            cached_input,
+            cache_write,
+            output,
+            currency,
+            free,
         ],
     )
     .await
     .map(drop)
+}
+
+/// Replaces the administrator's price; `false` when there is no such model.
+pub(crate) async fn set_price(tx: &mut Tx, id: &str, price: Option<&Price>) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let [input, cached_input, cache_write, output, currency, free] = price_values(price);
+    let changed = tx
+        .execute(
+            "UPDATE models SET input_price_micros = $3, cached_input_price_micros = $4, cache_write_price_micros = $5,
+               output_price_micros = $6, currency = $7, free = $8
+             WHERE tenant_id = $1 AND id = $2",
+            [tenant.into(), id.into(), input, cached_input, cache_write, output, currency, free],
+        )
+        .await?;
+    Ok(changed > 0)
 }
 
 /// Removes the model; `false` when there was none.
@@ -101,18 +157,19 @@ pub(crate) async fn delete_of_provider(tx: &mut Tx, provider: ProviderId) -> Res
 }
 
 /// All models of the tenant's providers: [`crate::catalog::MODELS_MAX`] at most, which `insert`'s caller keeps.
-pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Model>> {
+pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<ListedModel>> {
     let tenant = tx.tenant()?;
     tx.fetch_all(
-        "SELECT m.id, m.kind, m.provider_id, m.context_length, m.dimensions, m.input_price_micros, m.output_price_micros,
-           m.currency, m.created_at, p.name AS provider_name, p.kind AS provider_kind
+        "SELECT m.id, m.kind, m.provider_id, m.upstream_name, m.context_length, m.dimensions, m.input_price_micros,
+           m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.currency, m.free, m.created_at,
+           p.name AS provider_name, p.kind AS provider_kind, p.base_url
          FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
          WHERE m.tenant_id = $1",
         [tenant.into()],
     )
     .await?
     .iter()
-    .map(model)
+    .map(listed)
     .collect()
 }
 
@@ -126,8 +183,9 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
-            "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.output_price_micros, m.currency,
-               m.provider_id, p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
+            "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.cached_input_price_micros,
+               m.cache_write_price_micros, m.output_price_micros, m.currency, m.free, m.provider_id,
+               p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",
             [tenant.into(), id.into()],
@@ -141,7 +199,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
             price: price(&row)?,
             provider_id: row.get("provider_id")?,
             provider_name: row.get("provider_name")?,
-            provider_kind: row.get::<String>("provider_kind")?.parse()?,
+            provider_kind: provider_kind(&row)?,
             provider_options: options(&row)?,
             base_url: row.get("base_url")?,
             api_key_sealed: row.get("api_key_sealed")?,

@@ -155,6 +155,8 @@ pub(crate) struct WireUsage {
     completion_tokens: u64,
     #[serde(deserialize_with = "null_is_default")]
     prompt_tokens_details: WirePromptDetails,
+    #[serde(deserialize_with = "null_is_default")]
+    completion_tokens_details: WireCompletionDetails,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -162,6 +164,13 @@ pub(crate) struct WireUsage {
 struct WirePromptDetails {
     #[serde(deserialize_with = "null_is_default")]
     cached_tokens: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireCompletionDetails {
+    #[serde(deserialize_with = "null_is_default")]
+    reasoning_tokens: u64,
 }
 
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
@@ -173,10 +182,14 @@ pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserializ
 impl From<WireUsage> for TokenUsage {
     fn from(usage: WireUsage) -> Self {
         let input_tokens = usage.prompt_tokens.min(TOKENS_MAX);
+        let output_tokens = usage.completion_tokens.min(TOKENS_MAX);
         Self {
             input_tokens,
             cached_input_tokens: usage.prompt_tokens_details.cached_tokens.min(input_tokens),
-            output_tokens: usage.completion_tokens.min(TOKENS_MAX),
+            output_tokens,
+            reasoning_tokens: usage.completion_tokens_details.reasoning_tokens.min(output_tokens),
+            // The protocol has no word for them.
+            cache_write_tokens: 0,
         }
     }
 }
@@ -275,13 +288,17 @@ mod tests {
             let answer = RawObject::parse(&format!("{{\"data\":[{{}}],\"usage\":{text}}}")).unwrap();
             embeddings_usage(&answer).unwrap()
         };
+        let seven = TokenUsage { input_tokens: 7, ..TokenUsage::default() };
         assert_eq!(usage("null"), None);
         assert_eq!(usage("{}"), Some(TokenUsage::default()));
-        let full =
-            usage(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":5,"x":1}}"#);
-        assert_eq!(full, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 5, output_tokens: 2 }));
+        let full = usage(
+            r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":5,"x":1},
+                "completion_tokens_details":{"reasoning_tokens":9}}"#,
+        );
+        let expected = TokenUsage { cached_input_tokens: 5, output_tokens: 2, reasoning_tokens: 2, ..seven };
+        assert_eq!(full, Some(expected));
         let nulls = usage(r#"{"prompt_tokens":7,"completion_tokens":null,"prompt_tokens_details":null}"#);
-        assert_eq!(nulls, Some(TokenUsage { input_tokens: 7, cached_input_tokens: 0, output_tokens: 0 }));
+        assert_eq!(nulls, Some(seven));
         assert_eq!(usage(r#"{"prompt_tokens":18446744073709551615}"#).unwrap().input_tokens, TOKENS_MAX);
     }
 

@@ -8,6 +8,7 @@ mod gateway;
 mod local;
 mod openai_local;
 mod passthrough;
+mod prices;
 mod providers;
 mod requests;
 mod resilience;

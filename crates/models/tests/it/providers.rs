@@ -53,6 +53,8 @@ on_each_database! {
         assert_eq!((status, &model["id"], &model["state"]), (201, &json!("other/org/model-1:free"), &json!("remote")));
         assert_eq!(model["price"], json!({
             "input_per_million": { "amount_micros": 0, "currency": "EUR" }, "output_per_million": null,
+            "cached_input_per_million": null, "cache_write_per_million": null, "reasoning_per_million": null,
+            "per_thousand_calls": null, "tiers": [], "free": false,
         }));
         let (_, list) = setup.get("/api/v1/models").await;
         let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();

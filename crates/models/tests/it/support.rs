@@ -61,7 +61,7 @@ pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &
     let price = Price {
         input_micros_per_million: Some(2_500_000),
         output_micros_per_million: Some(10_000_000),
-        currency: "USD".to_owned(),
+        ..Price::default()
     };
     let new = NewModel {
         provider,

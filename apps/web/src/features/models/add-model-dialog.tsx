@@ -8,13 +8,15 @@ import { useState, type SyntheticEvent } from "react";
 
 import { useAddModel } from "@/data/models/mutations";
 import { providersQuery } from "@/data/providers/queries";
-import { parseMoneyMicros } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Dialog, DialogActions } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
+
+import { EMPTY_PRICE, givenPrice, hasWrongAmount } from "./price-draft";
+import { PriceFields } from "./price-fields";
 
 const KINDS: { value: ModelKind; label: string }[] = [
   { value: "chat", label: "Chat" },
@@ -37,19 +39,14 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [upstreamName, setUpstreamName] = useState("");
   const [size, setSize] = useState("");
-  const [inputPrice, setInputPrice] = useState("");
-  const [outputPrice, setOutputPrice] = useState("");
-  const [currency, setCurrency] = useState("USD");
+  const [price, setPrice] = useState(EMPTY_PRICE);
   const problem = add.error ? asProblem(add.error) : null;
   const fieldError = (...fields: string[]) => (problem?.field && fields.includes(problem.field) ? problem.detail : null);
-  const priceError = (text: string) => (text.trim() !== "" && parseMoneyMicros(text) === null ? "Write an amount such as 0.15, with at most six decimals." : null);
   const provider = chosen ?? providers.data?.[0]?.id ?? "";
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    if (priceError(inputPrice) || priceError(outputPrice)) return;
-    const input = parseMoneyMicros(inputPrice);
-    const output = parseMoneyMicros(outputPrice);
+    if (hasWrongAmount(price, kind)) return;
     const count = Number.parseInt(size, 10);
     add.mutate(
       {
@@ -58,9 +55,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
         kind,
         ...(upstreamName.trim() && { upstream_name: upstreamName.trim() }),
         ...(count > 0 && (kind === "chat" ? { context_length: count } : { dimensions: count })),
-        ...(input !== null && { input_price_micros_per_million: input }),
-        ...(output !== null && kind === "chat" && { output_price_micros_per_million: output }),
-        ...((input !== null || output !== null) && { currency: currency.trim().toUpperCase() }),
+        ...givenPrice(price, kind),
       },
       { onSuccess: onClose },
     );
@@ -94,12 +89,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
               hint={kind === "chat" ? "In tokens." : undefined}
             />
           </div>
-          <fieldset className="grid gap-4 border-t border-rule pt-4 sm:grid-cols-[1fr_1fr_6rem]">
-            <legend className="sr-only">Prices</legend>
-            <TextField label="Price, tokens read" optional inputMode="decimal" placeholder="0.15" value={inputPrice} onChange={(event) => setInputPrice(event.target.value)} error={priceError(inputPrice) ?? fieldError("input_price_micros_per_million")} hint="Per million tokens." />
-            <TextField label="Price, tokens written" optional inputMode="decimal" placeholder="0.60" disabled={kind === "embedding"} value={outputPrice} onChange={(event) => setOutputPrice(event.target.value)} error={priceError(outputPrice) ?? fieldError("output_price_micros_per_million")} hint="Per million tokens." />
-            <TextField label="Currency" maxLength={3} value={currency} onChange={(event) => setCurrency(event.target.value)} error={fieldError("currency")} />
-          </fieldset>
+          <PriceFields price={price} kind={kind} onChange={setPrice} fieldError={fieldError} />
           <DialogActions>
             <Button type="submit" variant="primary" busy={add.isPending}>Add model</Button>
             <Button variant="quiet" onClick={onClose}>Cancel</Button>

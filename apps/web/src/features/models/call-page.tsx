@@ -45,8 +45,8 @@ function CallView({ call }: { call: ModelCall }) {
       {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3"><Message text={call.error} /></p>}
       <Timeline call={call} />
       <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
-        <Fact name="Tokens read">{formatCount(call.input_tokens)}{call.cached_input_tokens > 0 && <span className="text-faint"> ({formatCount(call.cached_input_tokens)} from cache)</span>}</Fact>
-        <Fact name="Tokens written">{formatCount(call.output_tokens)}</Fact>
+        <Fact name="Tokens read">{formatCount(call.input_tokens)}<Among parts={[[call.cached_input_tokens, "from cache"], [call.cache_write_tokens, "to cache"]]} /></Fact>
+        <Fact name="Tokens written">{formatCount(call.output_tokens)}<Among parts={[[call.reasoning_tokens, "thought"]]} /></Fact>
         <Fact name="Cost">{call.cost ? formatMoney(call.cost) : "no price is known for this model"}</Fact>
         <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
         <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
@@ -82,6 +82,12 @@ function Timeline({ call }: { call: ModelCall }) {
       </ul>
     </section>
   );
+}
+
+/** Those parts of a number that are not zero. */
+function Among({ parts }: { parts: [number, string][] }) {
+  const texts = parts.filter(([count]) => count > 0).map(([count, what]) => `${formatCount(count)} ${what}`);
+  return texts.length > 0 && <span className="text-faint"> ({texts.join(", ")})</span>;
 }
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {

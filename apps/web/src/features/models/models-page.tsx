@@ -2,13 +2,13 @@
 
 import type { Model } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
-import { Plus, Trash2 } from "lucide-react";
+import { CircleDollarSign, Plus, Trash2 } from "lucide-react";
 import { useState, type ReactNode } from "react";
 
 import { useRemoveModel } from "@/data/models/mutations";
 import { modelsQuery } from "@/data/models/queries";
 import { useDenied } from "@/features/identity/session";
-import { formatBytes, formatCount, formatMoney } from "@/lib/format";
+import { formatBytes, formatCount } from "@/lib/format";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
@@ -18,7 +18,9 @@ import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { AddModelDialog } from "./add-model-dialog";
 import { MODEL_STATES } from "./model-labels";
+import { ModelPriceText } from "./model-price";
 import { ModelTabs } from "./model-tabs";
+import { PriceDialog } from "./price-dialog";
 
 export function ModelsPage() {
   const models = useQuery(modelsQuery);
@@ -26,6 +28,7 @@ export function ModelsPage() {
   const remove = useRemoveModel();
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<Model | null>(null);
+  const [pricing, setPricing] = useState<Model | null>(null);
   return (
     <>
       <PageHeader
@@ -42,12 +45,13 @@ export function ModelsPage() {
       >
         {(data) => (
           <>
-            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} denied={denied} onRemove={setRemoving} />
-            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} denied={denied} onRemove={setRemoving} />
+            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
+            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
           </>
         )}
       </QueryView>
       <AddModelDialog open={adding} onOpenChange={setAdding} />
+      <PriceDialog model={pricing} onClose={() => setPricing(null)} />
       <ConfirmDialog
         open={removing !== null}
         onOpenChange={(open) => !open && setRemoving(null)}
@@ -63,7 +67,13 @@ export function ModelsPage() {
   );
 }
 
-function ModelGroup({ title, models, denied, onRemove }: { title: string; models: Model[]; denied: string | null; onRemove: (model: Model) => void }) {
+interface Acting {
+  denied: string | null;
+  onPrice: (model: Model) => void;
+  onRemove: (model: Model) => void;
+}
+
+function ModelGroup({ title, models, ...acting }: { title: string; models: Model[] } & Acting) {
   return (
     <section className="mt-10 first:mt-0">
       <h2 className="mb-3 font-serif text-[1.375rem] font-medium tracking-tight">{title}</h2>
@@ -71,14 +81,14 @@ function ModelGroup({ title, models, denied, onRemove }: { title: string; models
         <p className="border-t border-rule pt-4 text-soft">No {title.toLowerCase()} model yet.</p>
       ) : (
         <ul className="border-t border-rule-strong">
-          {models.map((model) => <ModelRow key={model.id} model={model} denied={denied} onRemove={() => onRemove(model)} />)}
+          {models.map((model) => <ModelRow key={model.id} model={model} {...acting} />)}
         </ul>
       )}
     </section>
   );
 }
 
-function ModelRow({ model, denied, onRemove }: { model: Model; denied: string | null; onRemove: () => void }) {
+function ModelRow({ model, denied, onPrice, onRemove }: { model: Model } & Acting) {
   const state = MODEL_STATES[model.state];
   return (
     <li data-model={model.id} className="border-b border-rule py-5">
@@ -92,7 +102,10 @@ function ModelRow({ model, denied, onRemove }: { model: Model; denied: string | 
           <p className="mt-1 text-[0.875rem] text-soft">{state.meaning}</p>
         </div>
         {model.state === "remote" && denied === null && (
-          <IconButton label={`Remove ${model.id}`} onClick={onRemove}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
+          <div className="flex shrink-0">
+            <IconButton label={`Price of ${model.id}`} onClick={() => onPrice(model)}><CircleDollarSign aria-hidden className="size-[1.125rem]" /></IconButton>
+            <IconButton label={`Remove ${model.id}`} onClick={() => onRemove(model)}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
+          </div>
         )}
       </div>
       {model.remedy && <p className="mt-3 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3"><Message text={model.remedy} /></p>}
@@ -103,17 +116,10 @@ function ModelRow({ model, denied, onRemove }: { model: Model; denied: string | 
         {model.size_bytes !== null && <Fact name="On disk">{formatBytes(model.size_bytes)}</Fact>}
         {model.memory_bytes !== null && <Fact name="In memory">{formatBytes(model.memory_bytes)}</Fact>}
         {model.license && <Fact name="License">{model.license}</Fact>}
-        {model.state === "remote" && <Fact name="Price per million tokens"><Price model={model} /></Fact>}
+        {model.state === "remote" && <Fact name="Price per million tokens"><ModelPriceText model={model} /></Fact>}
       </dl>
     </li>
   );
-}
-
-function Price({ model }: { model: Model }) {
-  const input = model.price?.input_per_million;
-  const output = model.price?.output_per_million;
-  if (!input && !output) return "not known";
-  return [input && `${formatMoney(input)} read`, output && `${formatMoney(output)} written`].filter(Boolean).join(", ");
 }
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {

@@ -1,0 +1,70 @@
+import type { GivenPrice, Model, ModelKind, Money } from "@plasma/client/types";
+
+import { parseMoneyMicros } from "@/lib/format";
+
+/** A price as it is being written. */
+export interface PriceDraft {
+  free: boolean;
+  input: string;
+  cachedInput: string;
+  cacheWrite: string;
+  output: string;
+  currency: string;
+}
+
+/** The amounts of a draft: where each stands in a request, and whether embedding models have it too. */
+export const AMOUNTS = [
+  { part: "input", field: "input_price_micros_per_million", label: "Tokens read", example: "2.50", embedding: true },
+  { part: "cachedInput", field: "cached_input_price_micros_per_million", label: "Read from cache", example: "0.25", embedding: false },
+  { part: "cacheWrite", field: "cache_write_price_micros_per_million", label: "Written to cache", example: "3.125", embedding: false },
+  { part: "output", field: "output_price_micros_per_million", label: "Tokens written", example: "10.00", embedding: false },
+] as const satisfies readonly { part: keyof PriceDraft; field: keyof GivenPrice; label: string; example: string; embedding: boolean }[];
+
+export const EMPTY_PRICE: PriceDraft = { free: false, input: "", cachedInput: "", cacheWrite: "", output: "", currency: "USD" };
+
+export function amountsOf(kind: ModelKind) {
+  return AMOUNTS.filter((amount) => kind === "chat" || amount.embedding);
+}
+
+export function amountError(text: string): string | null {
+  return text.trim() !== "" && parseMoneyMicros(text) === null ? "Write an amount such as 0.15, with at most six decimals." : null;
+}
+
+export function hasWrongAmount(draft: PriceDraft, kind: ModelKind): boolean {
+  return !draft.free && amountsOf(kind).some(({ part }) => amountError(draft[part]) !== null);
+}
+
+/** What is sent: nothing at all where no amount is written, so that the public price counts. */
+export function givenPrice(draft: PriceDraft, kind: ModelKind): GivenPrice {
+  if (draft.free) return { free: true };
+  const amounts = amountsOf(kind).flatMap(({ part, field }) => {
+    const micros = parseMoneyMicros(draft[part]);
+    return micros === null ? [] : [[field, micros] as const];
+  });
+  return amounts.length === 0 ? {} : { ...Object.fromEntries(amounts), currency: draft.currency.trim().toUpperCase() };
+}
+
+/** The administrator's price of a model, to be changed; empty when the price is not the administrator's. */
+export function draftOf(model: Model): PriceDraft {
+  const { price } = model;
+  if (price === null || model.price_source !== "administrator") return EMPTY_PRICE;
+  if (price.free) return { ...EMPTY_PRICE, free: true };
+  const amounts = [price.input_per_million, price.cached_input_per_million, price.cache_write_per_million, price.output_per_million];
+  const [input, cachedInput, cacheWrite, output] = amounts.map(amountText);
+  return {
+    free: false,
+    input: input ?? "",
+    cachedInput: cachedInput ?? "",
+    cacheWrite: cacheWrite ?? "",
+    output: output ?? "",
+    currency: amounts.find((amount) => amount !== null)?.currency ?? EMPTY_PRICE.currency,
+  };
+}
+
+/** An amount as it is typed: 2500000 millionths are "2.5". */
+function amountText(money: Money | null): string {
+  if (money === null) return "";
+  const micros = BigInt(money.amount_micros);
+  const fraction = (micros % 1_000_000n).toString().padStart(6, "0").replace(/0+$/, "");
+  return `${micros / 1_000_000n}${fraction && `.${fraction}`}`;
+}

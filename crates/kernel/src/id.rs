@@ -144,6 +144,10 @@ define_ids! {
     ProviderId = "prv";
     /// One call of a model.
     CallId = "call";
+    /// A budget for model calls.
+    BudgetId = "bud";
+    /// A limit on the rate of model calls.
+    LimitId = "lim";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

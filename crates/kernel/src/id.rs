@@ -146,6 +146,10 @@ define_ids! {
     RouteId = "rte";
     /// One call of a model.
     CallId = "call";
+    /// A budget for model calls.
+    BudgetId = "bud";
+    /// A limit on the rate of model calls.
+    LimitId = "lim";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

@@ -113,9 +113,16 @@ fn report(rows: &[UsageRow], first: i64, today: i64) -> UsageReport {
     UsageReport { days, models }
 }
 
-/// `2026-11-22` of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years count from March here, so that
-/// the leap day is the last of its year; 400 years have 146,097 days and 5 months (March to July, August to December) 153.
+/// `2026-11-22` of a day counted from 1970-01-01.
 pub(crate) fn date_text(day: i64) -> String {
+    let (year, month, day_of_month) = date(day);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
+}
+
+/// Year, month and day of the month of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years count from
+/// March here, so that the leap day is the last of its year; 400 years have 146,097 days and 5 months (March to July, August
+/// to December) 153.
+pub(crate) fn date(day: i64) -> (i64, i64, i64) {
     // Days from 0000-03-01 to 1970-01-01.
     let days = day + 719_468;
     let era = days.div_euclid(146_097);
@@ -126,7 +133,7 @@ pub(crate) fn date_text(day: i64) -> String {
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day_of_month:02}")
+    (year, month, day_of_month)
 }
 
 /// The day of a date, counted as in [`date_text`], whose inverse this is; `None` when the calendar has no such date.

@@ -12,6 +12,21 @@ pub const MODEL_CREATED: &str = "models.model.created";
 pub const MODEL_PRICED: &str = "models.model.priced";
 /// A provider's model was removed: `{}`.
 pub const MODEL_DELETED: &str = "models.model.deleted";
+/// A budget was set: `{subject, period, limit}`.
+pub const BUDGET_CREATED: &str = "models.budget.created";
+/// A budget's limit was changed: `{subject, period, limit, previous_limit}`.
+pub const BUDGET_CHANGED: &str = "models.budget.changed";
+/// A budget was removed: `{subject, period}`.
+pub const BUDGET_DELETED: &str = "models.budget.deleted";
+/// Recorded calls have cost 80 or 100 percent of a budget, once for each of the two and each period: `{budget, subject,
+/// period, period_start_at, threshold_percent, spent, limit}`.
+pub const BUDGET_THRESHOLD_REACHED: &str = "models.budget.threshold_reached";
+/// A limit was set: `{subject, requests_per_minute, tokens_per_minute, concurrency}`.
+pub const LIMIT_CREATED: &str = "models.limit.created";
+/// A limit was changed: the same fields.
+pub const LIMIT_CHANGED: &str = "models.limit.changed";
+/// A limit was removed: `{subject}`.
+pub const LIMIT_DELETED: &str = "models.limit.deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
 /// A route was added or changed: `{name, settings}`.

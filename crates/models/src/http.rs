@@ -1,9 +1,11 @@
-//! The routes of models, providers and calls, and those of the models' protocols.
+//! The routes of models, routes, providers, calls, budgets and limits, and those of the models' protocols.
 
 mod anthropic;
+mod budgets;
 mod calls;
 mod chat_answer;
 mod gemini;
+mod limits;
 mod model_price;
 mod models;
 mod openai_chat;
@@ -34,6 +36,10 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))
+        .routes(routes!(budgets::list_budgets, budgets::create_budget))
+        .routes(routes!(budgets::get_budget, budgets::change_budget, budgets::delete_budget))
+        .routes(routes!(limits::list_model_limits, limits::create_model_limit))
+        .routes(routes!(limits::change_model_limit, limits::delete_model_limit))
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))

@@ -1,14 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the call path does not set aside and settle yet"))]
+mod budgets;
 mod call_log;
 mod calls;
 mod catalog;
 mod chat;
 mod cost;
+mod definitions;
 mod embed;
 pub mod events;
 mod gateway;
 pub mod http;
+#[cfg_attr(not(test), expect(dead_code, reason = "the call path does not ask for admission yet"))]
+mod limits;
 pub mod local;
 pub mod manifest;
 mod prices;
@@ -24,8 +29,10 @@ use std::{sync::Arc, time::Duration};
 use plasma_kernel::{Ctx, Result};
 use plasma_store::Store;
 
+pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
+pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
@@ -81,6 +88,8 @@ struct Inner {
     routes: routes::RouteCache,
     health: gateway::Health,
     calls: call_log::CallLog,
+    budgets: Arc<budgets::BudgetLedger>,
+    limits: Arc<limits::Limits>,
 }
 
 impl Models {
@@ -98,6 +107,8 @@ impl Models {
             routes: routes::route_cache(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
+            budgets: budgets::BudgetLedger::start(ctx, store.clone()),
+            limits: limits::Limits::new(),
             store,
             local,
             local_entries,
@@ -105,10 +116,12 @@ impl Models {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Stops local models, takes no more calls, and returns when the call log is written, at the latest after 15 s. Call
+    /// Stops local models, takes no more calls, and returns when the call log is written, at the latest after 15 s, and what
+    /// was held of budgets is given back. Call
     /// it when requests have ended and before the store is closed.
     pub async fn shutdown(&self) {
         self.inner.local.shutdown().await;
         self.inner.calls.shutdown().await;
+        self.inner.budgets.shutdown().await;
     }
 }

@@ -1,6 +1,9 @@
 //! All SQL of this crate.
 
+pub(crate) mod budget_spend;
+pub(crate) mod budgets;
 pub(crate) mod calls;
+pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod providers;
 pub(crate) mod routes;

@@ -2,16 +2,18 @@ use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Page, PageRequest, Result,
 use plasma_store::{NewEvent, Row, Store, Tx, page_key};
 use serde_json::json;
 
-use crate::{CallFilter, ModelCall, TokenUsage, events};
+use crate::{CallFilter, ModelCall, TokenUsage, budgets::Settling, events};
 
-/// Writes the calls of one tenant and their events, all or none.
-pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall]) -> Result<()> {
+/// Writes the calls of one tenant, their events, and what they cost of budgets, all or none.
+pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settling: &mut Settling) -> Result<()> {
     let mut tx = store.begin(ctx).await?;
     for call in calls {
         insert_one(&mut tx, call).await?;
         let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
         tx.emit(event.in_request(call.request)).await?;
     }
+    // Last, for other processes wait for the rows that it locks.
+    settling.write(&mut tx).await?;
     tx.commit().await.map(drop)
 }
 

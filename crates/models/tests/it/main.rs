@@ -1,10 +1,12 @@
-//! Models: providers and calls on both databases, the OpenAI format against a provider that others could have written, and
+//! Models: providers, calls, budgets and limits on both databases, the OpenAI format against a provider that others could have written, and
 //! local models with their real weights.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod budgets;
 mod call_log;
 mod gateway;
+mod limits;
 mod local;
 mod openai_local;
 mod passthrough;

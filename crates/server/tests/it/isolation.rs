@@ -62,6 +62,11 @@ impl Things {
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);
+        let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
+        let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
+        let budget = id(server.post("/api/v1/models/budgets", budget).await);
+        let limit = json!({"subject": key_of("provider", &provider), "requests_per_minute": 1_000});
+        let limit = id(server.post("/api/v1/models/limits", limit).await);
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
         // Embedding the document was a call of a model.
@@ -77,6 +82,8 @@ impl Things {
             ("/api/v1/api-keys/", "id", &key),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
+            ("/api/v1/models/budgets/", "id", &budget),
+            ("/api/v1/models/limits/", "id", &limit),
             ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
             ("/v1/models/", "id", &model.replace('/', "%2F")),
             ("/api/v1/tenants/", "id", &tenant),

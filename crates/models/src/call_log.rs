@@ -48,13 +48,7 @@ struct Queued {
 pub(crate) struct Place(mpsc::OwnedPermit<Queued>);
 
 impl Place {
-    /// Sends the record of a call that no budget applies to.
-    pub(crate) fn send(self, entry: Entry) {
-        self.0.send(Queued { entry, settlement: None });
-    }
-
     /// Sends a record; the settlement is applied in the transaction that writes it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the call path does not set aside yet"))]
     pub(crate) fn send_settled(self, entry: Entry, settlement: Option<Settlement>) {
         self.0.send(Queued { entry, settlement });
     }

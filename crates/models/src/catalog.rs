@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
-use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Result, TenantId, Timestamp};
+use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, ProviderId, Result, TenantId, Timestamp};
 use plasma_store::NewEvent;
 use serde_json::json;
 
 use crate::{
-    Model, ModelKind, ModelState, Models, NewModel, Price, PriceSource, ProviderKind, cost, events,
+    Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
     local::{LocalModel, LocalState},
     manifest::{self, ModelEntry},
     prices::{self, ProviderHint},
@@ -41,27 +41,17 @@ pub(crate) struct RemoteModel {
     pub(crate) upstream_name: String,
     pub(crate) dimensions: Option<u32>,
     pub(crate) price: Option<Price>,
-    /// Who says so.
-    pub(crate) price_source: Option<PriceSource>,
+    pub(crate) provider_id: ProviderId,
     pub(crate) endpoint: Endpoint,
-}
-
-/// The price that counts for a model.
-#[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the call path asks for it next"))]
-pub(crate) struct EffectivePrice<'a> {
-    pub(crate) price: &'a Price,
-    pub(crate) source: &'a PriceSource,
 }
 
 /// The price of a model that may be called: one by which every call of it has a cost.
 ///
 /// # Errors
 /// `conflict` (`price_unknown`): an unpriced model is refused, because its calls would count as nothing.
-#[cfg_attr(not(test), expect(dead_code, reason = "the call path asks for it next"))]
-pub(crate) fn require_price(remote: &RemoteModel) -> Result<EffectivePrice<'_>> {
-    match (&remote.price, &remote.price_source) {
-        (Some(price), Some(source)) if price.is_complete(remote.kind) => Ok(EffectivePrice { price, source }),
+pub(crate) fn require_price(remote: &RemoteModel) -> Result<&Price> {
+    match &remote.price {
+        Some(price) if price.is_complete(remote.kind) => Ok(price),
         _ => Err(price_unknown(&remote.id)),
     }
 }
@@ -271,14 +261,14 @@ impl Models {
             None => None,
         };
         let hint = ProviderHint { kind: row.provider_kind.as_str(), base_url: &row.base_url };
-        let (price, price_source) = prices::effective(row.price, &hint, &row.upstream_name, ctx.now()).unzip();
+        let price = prices::effective(row.price, &hint, &row.upstream_name, ctx.now()).map(|(price, _)| price);
         let remote = Arc::new(RemoteModel {
             id: id.to_owned(),
             kind: row.kind,
             upstream_name: row.upstream_name,
             dimensions: row.dimensions,
             price,
-            price_source,
+            provider_id: row.provider_id,
             endpoint: Endpoint::new(
                 &row.provider_name,
                 row.provider_kind,
@@ -476,20 +466,21 @@ mod tests {
     use plasma_kernel::Code;
 
     use super::*;
+    use crate::ProviderOptions;
 
     fn remote(kind: ModelKind, own: Option<Price>, upstream_name: &str) -> RemoteModel {
         let base_url = "https://api.openai.com/v1";
         let hint = ProviderHint { kind: "openai", base_url };
         // 2026-11-20.
-        let (price, price_source) = prices::effective(own, &hint, upstream_name, 20_777 * 86_400_000_000).unzip();
+        let price = prices::effective(own, &hint, upstream_name, 20_777 * 86_400_000_000).map(|(price, _)| price);
         RemoteModel {
             id: "acme/model".to_owned(),
             kind,
             upstream_name: upstream_name.to_owned(),
             dimensions: None,
             price,
-            price_source,
-            endpoint: Endpoint::new("acme", base_url, None).unwrap(),
+            provider_id: ProviderId::from_bits(1),
+            endpoint: Endpoint::new("acme", ProviderKind::Openai, base_url, None, ProviderOptions::default()).unwrap(),
         }
     }
 
@@ -508,16 +499,14 @@ mod tests {
         }
         let whole = Price { output_micros_per_million: Some(0), ..half.clone() };
         let free = Price { free: true, ..Price::default() };
-        for (allowed, by_administrator) in [
-            (remote(ModelKind::Chat, Some(whole), "no-such-model"), true),
-            (remote(ModelKind::Chat, Some(free), "no-such-model"), true),
-            (remote(ModelKind::Embedding, Some(half), "no-such-model"), true),
-            (remote(ModelKind::Chat, None, "gpt-4o"), false),
-            (remote(ModelKind::Embedding, None, "text-embedding-3-small"), false),
+        for allowed in [
+            remote(ModelKind::Chat, Some(whole), "no-such-model"),
+            remote(ModelKind::Chat, Some(free), "no-such-model"),
+            remote(ModelKind::Embedding, Some(half), "no-such-model"),
+            remote(ModelKind::Chat, None, "gpt-4o"),
+            remote(ModelKind::Embedding, None, "text-embedding-3-small"),
         ] {
-            let EffectivePrice { price, source } = require_price(&allowed).unwrap();
-            assert!(price.is_complete(allowed.kind));
-            assert_eq!(*source == PriceSource::Administrator, by_administrator);
+            assert!(require_price(&allowed).unwrap().is_complete(allowed.kind));
         }
     }
 }

@@ -52,7 +52,6 @@ fn product(tokens: u64, rate: Option<i64>) -> Option<u128> {
 impl Price {
     /// The most that a call can cost which reads and writes at most so many tokens, whatever a cache does and whatever is
     /// thought: no [`cost`] within these limits is higher. `None` when a price that may be needed is unknown.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the call path reserves with it next"))]
     pub(crate) fn worst_case(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<Money> {
         if self.free {
             return Some(self.money(0));

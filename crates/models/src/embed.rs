@@ -6,7 +6,7 @@ use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 
 use crate::{
     ModelKind, Models, Priority, Purpose, TokenUsage,
-    catalog::{RemoteModel, Target},
+    catalog::{RemoteModel, Target, require_price},
     cost, local,
     manifest::ModelEntry,
     running_call::{CallError, CallStart, RunningCall},
@@ -21,6 +21,8 @@ pub(crate) const INPUT_BYTES_MAX: usize = 8 << 20;
 const SPECIAL_TOKENS: usize = 2;
 /// A token has at most about this many bytes on average, whatever the text: longer ones need not be counted.
 const BYTES_PER_TOKEN_MAX: usize = 32;
+/// Bytes of a text for a token, about: what limits of tokens reckon with until the provider has counted.
+const BYTES_PER_TOKEN_ABOUT: u64 = 4;
 
 /// Texts to embed.
 #[derive(Clone, Debug)]
@@ -243,6 +245,25 @@ impl Models {
             price: remote.price.clone(),
         };
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
+        let ready = async {
+            let price = require_price(remote)?;
+            // A token has at least one byte; a list of token ids has more bytes than tokens.
+            let tokens_max = outgoing.body.len() as u64;
+            let admission = self.admit(ctx, tokens_max / BYTES_PER_TOKEN_ABOUT).await?;
+            let provider = self.admit_provider(ctx, remote.provider_id, tokens_max / BYTES_PER_TOKEN_ABOUT).await?;
+            let reservation = match price.worst_case(tokens_max, 0) {
+                Some(worst_case) => self.reserve(ctx, None, &worst_case).await?,
+                None => None,
+            };
+            Ok((admission, provider, reservation))
+        };
+        match ready.await {
+            Ok((admission, provider, reservation)) => {
+                call.admitted(admission);
+                call.reserved(reservation, Some(provider));
+            }
+            Err(error) => return Err(CallError::of(call, error).await),
+        }
         let outcome = self.inner.client.post_object(outgoing).await;
         match outcome.and_then(|answer| Ok((embeddings_usage(&answer)?, answer))) {
             Ok((usage, answer)) => {

@@ -12,6 +12,7 @@ mod local_source;
 mod plan;
 mod rename;
 mod request;
+mod reserve;
 mod spoken;
 
 use std::sync::OnceLock;

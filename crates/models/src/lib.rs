@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the call path does not set aside and settle yet"))]
 mod budgets;
 mod call_log;
 mod calls;
@@ -12,7 +11,6 @@ mod embed;
 pub mod events;
 mod gateway;
 pub mod http;
-#[cfg_attr(not(test), expect(dead_code, reason = "the call path does not ask for admission yet"))]
 mod limits;
 pub mod local;
 pub mod manifest;

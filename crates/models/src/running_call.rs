@@ -5,8 +5,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     cost,
+    limits::Admission,
 };
 
 /// Characters of an error that are kept in a record.
@@ -39,6 +41,11 @@ pub(crate) struct RunningCall {
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
+    /// What is set aside of budgets for the model that is asked.
+    reservation: Option<Reservation>,
+    /// Places within limits: of the caller, and of the provider that is asked.
+    admission: Option<Admission>,
+    provider_admission: Option<Admission>,
     /// Given up when the record is sent.
     place: Option<Place>,
 }
@@ -67,6 +74,9 @@ impl RunningCall {
             usage_known: false,
             attempts: Vec::new(),
             decision: None,
+            reservation: None,
+            admission: None,
+            provider_admission: None,
             place: Some(log.reserve()?),
         })
     }
@@ -86,6 +96,23 @@ impl RunningCall {
     /// A route chose the candidates.
     pub(crate) fn decided(&mut self, decision: Option<Decision>) {
         self.decision = decision;
+    }
+
+    /// The caller has been let through its limits.
+    pub(crate) fn admitted(&mut self, admission: Admission) {
+        self.admission = Some(admission);
+    }
+
+    /// The next model's worst case has been set aside, and its provider's limits allow the call. What was held for the model
+    /// before is free again.
+    pub(crate) fn reserved(&mut self, reservation: Option<Reservation>, admission: Option<Admission>) {
+        self.reservation = reservation;
+        self.provider_admission = admission;
+    }
+
+    /// Frees what is held for the model that was asked last.
+    pub(crate) fn release(&mut self) {
+        self.reserved(None, None);
     }
 
     /// An attempt has ended or has begun to answer.
@@ -200,7 +227,12 @@ impl RunningCall {
             request: self.request,
             created_at: self.created_at,
         };
-        place.send(Entry { tenant: self.tenant, call, written: wait.then_some(sender) });
+        for admission in [self.admission.as_mut(), self.provider_admission.as_mut()].into_iter().flatten() {
+            admission.used_tokens(self.usage.input_tokens.saturating_add(self.usage.output_tokens));
+        }
+        let settlement = self.reservation.take().map(|reservation| reservation.settle(call.cost.as_ref()));
+        place.send_settled(Entry { tenant: self.tenant, call, written: wait.then_some(sender) }, settlement);
+        (self.admission, self.provider_admission) = (None, None);
         wait.then_some(receiver)
     }
 }

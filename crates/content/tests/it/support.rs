@@ -12,7 +12,7 @@ use plasma_kernel::{Ctx, DocumentId, PageRequest, Result};
 use plasma_knowledge::{DocumentState, Knowledge, NewCollection, NewContent, NewDocument, parse::Format};
 use plasma_models::{
     CallFilter, LocalModels, LocalSettings, Manifest, ModelCall, ModelKind, Models, ModelsConfig, NewModel,
-    NewProvider, ProviderKind, manifest::default_models_dir,
+    NewProvider, Price, ProviderKind, ProviderOptions, manifest::default_models_dir,
 };
 use plasma_store::{Event, EventFilter};
 use plasma_testkit::{TestStore, system, tenant};
@@ -93,7 +93,7 @@ impl Setup {
             kind: ModelKind::Chat,
             context_length: None,
             dimensions: None,
-            price: None,
+            price: Some(Price { free: true, ..Price::default() }),
         };
         self.models.create_model(&self.ctx, model).await.unwrap();
         self

@@ -74,6 +74,8 @@ async fn reserve(models: &Models, ctx: &Ctx, micros: i64) -> Result<Reservation>
 /// A call that has ended.
 fn call(ctx: &Ctx, cost: Option<i64>, status: CallStatus) -> ModelCall {
     ModelCall {
+        decision: None,
+        attempts: Vec::new(),
         id: CallId::new(ctx),
         model: "acme/chat".to_owned(),
         kind: ModelKind::Chat,

@@ -51,6 +51,8 @@ pub(super) struct Attempt<'a> {
     pub(super) call: &'a mut RunningCall,
     /// Replaced by the losses of this attempt's translation.
     pub(super) losses: &'a mut Losses,
+    /// The limit of the answer that a budget needs and the caller did not set.
+    pub(super) output_tokens_max: Option<u64>,
 }
 
 impl Attempt<'_> {
@@ -131,7 +133,7 @@ impl Attempt<'_> {
     }
 
     fn prepare(&self, remote: &RemoteModel, streamed: bool) -> Result<Prepared> {
-        self.question.prepare(remote, streamed)
+        self.question.prepare(remote, streamed, self.output_tokens_max)
     }
 
     fn outgoing<'b>(&self, remote: &'b RemoteModel, prepared: &Prepared, streamed: bool) -> Result<Outgoing<'b>> {
@@ -229,7 +231,9 @@ impl From<Usage> for TokenUsage {
         Self {
             input_tokens: usage.input_tokens,
             cached_input_tokens: usage.cached_input_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
             output_tokens: usage.output_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
         }
     }
 }

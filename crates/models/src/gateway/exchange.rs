@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     model: String,
     /// Attempts so far.
     attempts: u32,
+    /// The limit of the answer that a budget needs and the caller did not set.
+    output_tokens_max: Option<u64>,
     /// The candidate that is asked, or that answers.
     next_place: usize,
     /// What has gone out; kept where a broken stream should go on at the next candidate.
@@ -102,6 +104,7 @@ impl Exchange {
             losses: Losses::default(),
             model,
             attempts: 0,
+            output_tokens_max: None,
             next_place: 0,
             spoken,
         })
@@ -233,9 +236,23 @@ impl Exchange {
 
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {
+        if self.attempts == 0 {
+            let admission = self.models.admit(&self.ctx, self.question.tokens_about()?).await?;
+            if let Some(call) = self.call.as_mut() {
+                call.admitted(admission);
+            }
+        }
         let mut refusal = Error::internal("a plan without a candidate");
         for place in self.next_place..self.plan.candidates.len() {
             self.next_place = place;
+            if let Err(error) = self.set_aside(place).await {
+                let goes_on = another_may_answer(&error);
+                refusal = error;
+                if goes_on {
+                    continue;
+                }
+                break;
+            }
             for attempt in 1..=self.plan.policy.attempts_max {
                 let error = match self.ask(place).await {
                     Ok(opened) => return Ok(opened),
@@ -255,6 +272,23 @@ impl Exchange {
         Err(refusal)
     }
 
+    /// Prepares for asking the candidate in `place`: price, limits, budgets. Models of this process cost nothing.
+    async fn set_aside(&mut self, place: usize) -> Result<()> {
+        let (Some(target), Some(call)) = (self.plan.candidates.get(place), self.call.as_mut()) else {
+            return Err(Error::internal("an attempt without a candidate"));
+        };
+        call.goes_to(target.call_start(self.question.purpose, self.question.streamed));
+        call.release();
+        self.output_tokens_max = None;
+        if let Target::Remote(remote) = target {
+            let route = self.plan.decision.as_ref().map(|decision| decision.route.as_str());
+            let ready = self.models.set_aside(&self.ctx, &self.question, remote, route).await?;
+            self.output_tokens_max = ready.output_tokens_max;
+            call.reserved(ready.reservation, Some(ready.admission));
+        }
+        Ok(())
+    }
+
     /// One attempt at the candidate in `place`.
     async fn ask(&mut self, place: usize) -> Result<Opened> {
         let (Some(target), Some(call)) = (self.plan.candidates.get(place), self.call.as_mut()) else {
@@ -266,7 +300,13 @@ impl Exchange {
         let begun = Instant::now();
         let started_ms = call.elapsed_ms();
         call.goes_to(start);
-        let attempt = Attempt { models: &self.models, question: &self.question, call, losses: &mut self.losses };
+        let attempt = Attempt {
+            models: &self.models,
+            question: &self.question,
+            call,
+            losses: &mut self.losses,
+            output_tokens_max: self.output_tokens_max,
+        };
         let outcome = match self.plan.policy.first_token_timeout {
             Some(limit) => {
                 tokio::time::timeout(limit, attempt.run(target)).await.unwrap_or_else(|_| Err(too_slow(limit)))
@@ -338,6 +378,9 @@ fn same_may_answer(error: &Error) -> bool {
 fn another_may_answer(error: &Error) -> bool {
     match error.code() {
         Code::RateLimited | Code::Upstream | Code::Timeout | Code::Unavailable | Code::NotFound => true,
+        Code::Conflict => error.reason() == "price_unknown",
+        // A dearer candidate may not fit where a cheaper one does.
+        Code::OverBudget => true,
         // This candidate cannot do what is asked; the caller's own mistakes have other reasons.
         Code::Invalid => matches!(error.reason(), "local_model_limited" | "untranslatable"),
         _ => false,

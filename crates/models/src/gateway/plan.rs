@@ -216,7 +216,7 @@ impl Decision {
 
 impl Question {
     /// How many tokens the request has, about.
-    fn tokens_about(&self) -> Result<u64> {
+    pub(super) fn tokens_about(&self) -> Result<u64> {
         let bytes = match &self.asked {
             super::Asked::Client { body, .. } => body.values().map(str::len).sum::<usize>(),
             super::Asked::Ours(request) => request

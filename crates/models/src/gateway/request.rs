@@ -21,24 +21,39 @@ impl Question {
     ///
     /// # Errors
     /// `invalid` when the provider's protocol cannot say what is asked.
-    pub(super) fn prepare(&self, remote: &RemoteModel, streamed: bool) -> Result<Prepared> {
+    pub(super) fn prepare(
+        &self,
+        remote: &RemoteModel,
+        streamed: bool,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Prepared> {
         let inbound = self.protocol();
         let protocol = remote.endpoint.protocol_for(inbound.unwrap_or(Protocol::OpenAiChat));
         match &self.asked {
             Asked::Client { body, .. } if inbound == Some(protocol) && !self.never_raw => {
-                let body = pass_through(protocol, body.clone(), &remote.upstream_name, streamed)?;
+                let mut body = pass_through(protocol, body.clone(), &remote.upstream_name, streamed)?;
+                if let Some(tokens) = output_tokens_max {
+                    limit_output(protocol, &mut body, tokens)?;
+                }
                 Ok(Prepared { protocol, body, losses: Losses::default(), same_protocol: true })
             }
-            _ => self.translate(remote, protocol, streamed),
+            _ => self.translate(remote, protocol, streamed, output_tokens_max),
         }
     }
 
-    fn translate(&self, remote: &RemoteModel, protocol: Protocol, streamed: bool) -> Result<Prepared> {
+    fn translate(
+        &self,
+        remote: &RemoteModel,
+        protocol: Protocol,
+        streamed: bool,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Prepared> {
         let (request, mut losses) = self.translated()?;
         let mut request = request.clone();
         request.model.clone_from(&remote.upstream_name);
         request.stream = streamed;
         request.stream_usage = streamed;
+        request.max_output_tokens = request.max_output_tokens.or(output_tokens_max);
         let value = match protocol {
             Protocol::OpenAiChat => openai_chat::write_request(&request, &mut losses),
             Protocol::OpenAiResponses => openai_responses::write_request(&request, &mut losses),
@@ -112,6 +127,23 @@ fn pass_through(protocol: Protocol, mut body: RawObject, model: &str, streamed: 
         body.set("stream", &true)?;
     }
     Ok(body)
+}
+
+/// Ends an answer that the caller did not limit where a budget's worst case ends.
+fn limit_output(protocol: Protocol, body: &mut RawObject, tokens: u64) -> Result<()> {
+    match protocol {
+        Protocol::OpenAiChat => body.set("max_tokens", &tokens),
+        Protocol::OpenAiResponses => body.set("max_output_tokens", &tokens),
+        Protocol::Anthropic => body.set("max_tokens", &tokens),
+        Protocol::Gemini => {
+            let name = if body.has("generation_config") { "generation_config" } else { "generationConfig" };
+            let mut config: RawObject = body.get(name)?.unwrap_or_default();
+            config.set("maxOutputTokens", &tokens)?;
+            body.set(name, &config)
+        }
+        // Never passed through.
+        Protocol::Bedrock => Ok(()),
+    }
 }
 
 impl Prepared {

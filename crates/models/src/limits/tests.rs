@@ -176,6 +176,7 @@ on_each_database! {
                 kind: ProviderKind::Openai,
                 base_url: "https://models.example/v1".to_owned(),
                 api_key: None,
+                options: crate::ProviderOptions::default(),
             };
             models.create_provider(&ctx, new).await.unwrap().id
         };

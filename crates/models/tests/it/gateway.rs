@@ -283,3 +283,75 @@ async fn tokens_are_counted_by_the_provider() {
     let response = setup.post("/gemini/v1beta/models/acme/chat:countTokens", contents).await;
     assert_eq!(response.json::<Value>().await.unwrap()["totalTokens"], 12);
 }
+
+/// 2.50 and 10.00 USD for a million tokens: an answer of 50 tokens may cost 500 millionths, its prompt some 2,600.
+#[tokio::test]
+async fn a_budget_refuses_what_may_not_fit_and_counts_what_was_used() {
+    let setup = setup(ProviderKind::Openai, Answer::json(whole_answer("Hello", 7, 2))).await;
+    let budget = |limit_micros| plasma_models::NewBudget {
+        subject: plasma_models::BudgetSubject::Tenant {},
+        period: plasma_models::BudgetPeriod::Day,
+        limit_micros,
+        currency: "USD".to_owned(),
+    };
+    let id = setup.models.create_budget(&setup.ctx, budget(3_500)).await.unwrap().budget.id;
+    assert_eq!(setup.post("/v1/chat/completions", question("")).await.status(), 200);
+    // 7 * 2.5 + 2 * 10, rounded up: not the worst case that was set aside.
+    let state = setup.models.budget(&setup.ctx, id).await.unwrap();
+    assert_eq!((state.spent_micros, state.reserved_micros), (38, 0));
+    assert_eq!(setup.upstream.only().json["max_tokens"], 50);
+
+    // Without a limit of its own the answer may be so long that its cost does not fit.
+    let unlimited = question("").replace(r#","max_tokens":50"#, "");
+    let response = setup.post("/v1/chat/completions", unlimited.clone()).await;
+    assert_eq!(response.status(), 402);
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], "over_budget");
+    assert_eq!(setup.upstream.seen().len(), 1);
+    setup.models.change_budget(&setup.ctx, id, 1_000_000).await.unwrap();
+    assert_eq!(setup.post("/v1/chat/completions", unlimited).await.status(), 200);
+    // A worst case has an end only where the answer has one.
+    assert_eq!(setup.upstream.seen()[1].json["max_tokens"], 16_384);
+    let refused = setup.post("/anthropic/v1/messages", question("").replace("50", "5000000")).await;
+    assert_eq!(refused.status(), 402);
+    assert_eq!(refused.json::<Value>().await.unwrap()["type"], "error");
+}
+
+#[tokio::test]
+async fn limits_hold_for_calls() {
+    let setup = setup(ProviderKind::Openai, Answer::json(whole_answer("Hello", 7, 2))).await;
+    let limit = plasma_models::NewLimit {
+        subject: plasma_models::LimitSubject::Provider { id: setup.provider },
+        requests_per_minute: Some(2),
+        tokens_per_minute: None,
+        concurrency: None,
+    };
+    setup.models.create_limit(&setup.ctx, limit).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(setup.post("/v1/chat/completions", question("")).await.status(), 200);
+    }
+    let response = setup.post("/v1/chat/completions", question("")).await;
+    assert_eq!(response.status(), 429);
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "model_limit_reached");
+    assert_eq!(setup.upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_until_it_is_priced_or_free() {
+    let setup = setup(ProviderKind::Openai, Answer::json(whole_answer("Hello", 7, 2))).await;
+    let new = plasma_models::NewModel {
+        provider: setup.provider,
+        name: "unpriced".to_owned(),
+        upstream_name: None,
+        kind: plasma_models::ModelKind::Chat,
+        context_length: None,
+        dimensions: None,
+        price: None,
+    };
+    setup.models.create_model(&setup.ctx, new).await.unwrap();
+    let response = setup.post("/v1/chat/completions", question("").replace("acme/chat", "acme/unpriced")).await;
+    assert_eq!(response.status(), 409);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "price_unknown");
+    assert!(setup.upstream.seen().is_empty());
+}

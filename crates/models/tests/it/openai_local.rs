@@ -111,7 +111,7 @@ async fn a_chat_with_a_local_model_streamed_and_whole() {
     assert_eq!(events.last(), Some(&"[DONE]"));
     let chunks: Vec<Value> =
         events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
-    assert_eq!(chunks[0]["choices"][0]["delta"], json!({ "role": "assistant", "content": "" }));
+    assert_eq!(chunks[0]["choices"][0]["delta"], json!({ "role": "assistant", "content": "", "refusal": null }));
     let (last, pieces) = chunks.split_last().unwrap();
     let streamed: String = pieces.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(streamed, content, "the same request with temperature 0 has the same answer");

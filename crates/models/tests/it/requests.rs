@@ -107,7 +107,8 @@ async fn a_local_model_without_weights_says_so_and_refuses_what_it_cannot_honor(
         assert_status(&call, CallStatus::Failed);
         assert_eq!(call.cost.map(|cost| cost.amount_micros), Some(0));
     }
-    let (status, error) = refused(&setup, CHAT, chat(r#","tools":[{"type":"function"}]"#)).await;
+    let (status, error) =
+        refused(&setup, CHAT, chat(r#","tools":[{"type":"function","function":{"name":"f"}}]"#)).await;
     assert_eq!((status, &error["param"]), (400, &json!("tools")));
     let (status, error) = refused(&setup, "/v1/embeddings", r#"{"input":[[1,2]]}"#).await;
     assert_eq!((status, &error["param"]), (400, &json!("input")));

@@ -231,7 +231,7 @@ async fn the_cheapest_model_is_asked_first() {
     let price = plasma_models::Price {
         input_micros_per_million: Some(1),
         output_micros_per_million: Some(1),
-        currency: "USD".to_owned(),
+        ..plasma_models::Price::default()
     };
     setup.models.delete_model(&setup.ctx, "backup/chat").await.unwrap();
     let providers = setup.models.providers(&setup.ctx, &plasma_kernel::PageRequest::default()).await.unwrap();

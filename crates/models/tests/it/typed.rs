@@ -131,7 +131,7 @@ async fn vectors_that_do_not_fit_are_refused() {
         kind: ModelKind::Embedding,
         context_length: None,
         dimensions: Some(3),
-        price: None,
+        price: Some(plasma_models::Price { free: true, ..plasma_models::Price::default() }),
     };
     setup.models.create_model(&setup.ctx, new).await.unwrap();
     assert_eq!(setup.models.embedding_dimensions(&setup.ctx, "acme/wide").await.unwrap(), Some(3));

@@ -2,12 +2,14 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
+import { budgetKeys } from "@/data/budgets/keys";
 import { callKeys } from "@/data/calls/keys";
 import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
 import { modelKeys } from "@/data/models/keys";
 import { providerKeys } from "@/data/providers/keys";
+import { routeKeys } from "@/data/routes/keys";
 import { systemKeys } from "@/data/system/keys";
 import { userKeys } from "@/data/users/keys";
 
@@ -23,6 +25,9 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   }
   if (type.startsWith("models.call.")) keys.push(callKeys.all);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
+  if (type.startsWith("models.route.")) keys.push(routeKeys.all);
+  // Each call may have spent something.
+  if (type.startsWith("models.budget.") || type.startsWith("models.call.")) keys.push(budgetKeys.all);
   if (type.startsWith("content.")) {
     keys.push(contentKeys.list);
     if (event.subject) keys.push(contentKeys.detail(event.subject), contentKeys.revisions(event.subject));

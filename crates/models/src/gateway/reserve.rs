@@ -1,7 +1,10 @@
 //! What must hold before a candidate is asked: its price is known, limits let the call through, budgets cover its worst case.
 
 use plasma_kernel::{Ctx, Result};
-use plasma_protocols::chat::{Content, MediaSource, Part, Request};
+use plasma_protocols::{
+    Protocol,
+    chat::{Content, MediaSource, Part, Request},
+};
 
 use super::{Asked, Question};
 use crate::{
@@ -9,6 +12,7 @@ use crate::{
     budgets::Reservation,
     catalog::{RemoteModel, require_price},
     limits::Admission,
+    upstream::RawObject,
 };
 
 /// Tokens of an answer at most, where a budget applies and the caller sets no limit: a worst case must have an end.
@@ -67,12 +71,48 @@ impl Question {
         Ok(tokens_max(request))
     }
 
+    /// The caller's own limit of the answer. A client's own request is not translated for it: it may pass through unread.
     fn output_tokens_asked(&self) -> Result<Option<u64>> {
-        Ok(self.translated()?.0.max_output_tokens)
+        let (protocol, body) = match &self.asked {
+            Asked::Ours(request) => return Ok(request.max_output_tokens),
+            Asked::Client { protocol, body, .. } => (*protocol, body),
+        };
+        match protocol {
+            Protocol::OpenAiChat => match body.get("max_completion_tokens")? {
+                Some(tokens) => Ok(Some(tokens)),
+                None => body.get("max_tokens"),
+            },
+            Protocol::Gemini => gemini_config(body)?.get_either("maxOutputTokens", "max_output_tokens"),
+            Protocol::OpenAiResponses => body.get("max_output_tokens"),
+            Protocol::Anthropic | Protocol::Bedrock => body.get("max_tokens"),
+        }
     }
 
+    /// How many answers are asked for.
     fn choices_asked(&self) -> Result<u64> {
-        Ok(u64::from(self.translated()?.0.choices.unwrap_or(1).max(1)))
+        let choices = match &self.asked {
+            Asked::Ours(request) => request.choices.map(u64::from),
+            Asked::Client { protocol: Protocol::OpenAiChat, body, .. } => body.get("n")?,
+            Asked::Client { protocol: Protocol::Gemini, body, .. } => {
+                gemini_config(body)?.get_either("candidateCount", "candidate_count")?
+            }
+            Asked::Client { .. } => None,
+        };
+        Ok(choices.unwrap_or(1).max(1))
+    }
+}
+
+fn gemini_config(body: &RawObject) -> Result<RawObject> {
+    Ok(body.get_either("generationConfig", "generation_config")?.unwrap_or_default())
+}
+
+impl RawObject {
+    /// A field that has two spellings.
+    fn get_either<T: for<'a> serde::Deserialize<'a>>(&self, name: &str, other: &str) -> Result<Option<T>> {
+        match self.get(name)? {
+            Some(value) => Ok(Some(value)),
+            None => self.get(other),
+        }
     }
 }
 

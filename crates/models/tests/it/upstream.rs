@@ -61,12 +61,6 @@ impl Answer {
         Self::Whole(status, vec![("content-type", "application/json")], body.to_string())
     }
 
-    /// Each value as a named event.
-    pub fn named_events(events: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
-        let piece = |(name, value)| Piece::Bytes(format!("event: {name}\ndata: {value}\n\n"));
-        Self::Stream(events.into_iter().map(piece).collect())
-    }
-
     /// Each value as an event.
     pub fn events(values: impl IntoIterator<Item = Value>) -> Self {
         Self::Stream(values.into_iter().map(Piece::event).collect())

@@ -1,10 +1,21 @@
 import { unwrap } from "@plasma/client/client";
+import type { Provider } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
 import { modelKeys } from "@/data/models/keys";
 
 import { providerKeys } from "./keys";
+
+/** A provider to add, or with its id what to change of it. */
+export interface SavedProvider {
+  id: string | null;
+  name: string;
+  kind: Provider["kind"];
+  base_url: string;
+  options: Provider["options"];
+  api_key?: string;
+}
 
 function useRefresh() {
   const queryClient = useQueryClient();
@@ -16,10 +27,10 @@ function useRefresh() {
 
 export function useSaveProvider() {
   return useMutation({
-    mutationFn: ({ id, name, base_url, api_key }: { id: string | null; name: string; base_url: string; api_key?: string }) =>
+    mutationFn: ({ id, name, kind, ...change }: SavedProvider) =>
       id === null
-        ? unwrap(api.POST("/api/v1/providers", { body: { name, kind: "openai", base_url, api_key } }))
-        : unwrap(api.PATCH("/api/v1/providers/{id}", { params: { path: { id } }, body: { base_url, api_key } })),
+        ? unwrap(api.POST("/api/v1/providers", { body: { name, kind, ...change } }))
+        : unwrap(api.PATCH("/api/v1/providers/{id}", { params: { path: { id } }, body: change })),
     onSuccess: useRefresh(),
   });
 }

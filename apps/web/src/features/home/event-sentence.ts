@@ -26,6 +26,15 @@ const TEXTS: Record<string, string> = {
   "models.provider.created": "Provider added",
   "models.provider.changed": "Provider changed",
   "models.provider.deleted": "Provider deleted",
+  "models.route.changed": "Route changed",
+  "models.route.deleted": "Route removed",
+  "models.budget.created": "Budget set",
+  "models.budget.changed": "Budget changed",
+  "models.budget.deleted": "Budget removed",
+  "models.budget.threshold_reached": "Budget nearly or wholly spent",
+  "models.limit.created": "Limit set",
+  "models.limit.changed": "Limit changed",
+  "models.limit.deleted": "Limit removed",
   "knowledge.collection.created": "Collection created",
   "knowledge.collection.updated": "Collection changed",
   "knowledge.collection.deleted": "Collection deleted",
@@ -71,6 +80,8 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("content.document.")) return `/content/document/?id=${id}`;
   if (type.startsWith("models.call.")) return `/models/call/?id=${id}`;
   if (type.startsWith("models.provider.")) return "/models/providers/";
+  if (type.startsWith("models.route.")) return "/models/routes/";
+  if (type.startsWith("models.budget.")) return "/models/budgets/";
   if (type.startsWith("identity.user.")) return "/settings/users/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   return null;

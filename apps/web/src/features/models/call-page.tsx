@@ -15,6 +15,7 @@ import { PageHeader } from "@/ui/page-header";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
+import { STRATEGIES } from "./route-strategies";
 
 export function CallPage() {
   const id = useParam("id");
@@ -44,6 +45,8 @@ function CallView({ call }: { call: ModelCall }) {
       />
       {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3"><Message text={call.error} /></p>}
       <Timeline call={call} />
+      <Attempts call={call} />
+      <Choice call={call} />
       <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
         <Fact name="Tokens read">{formatCount(call.input_tokens)}<Among parts={[[call.cached_input_tokens, "from cache"], [call.cache_write_tokens, "to cache"]]} /></Fact>
         <Fact name="Tokens written">{formatCount(call.output_tokens)}<Among parts={[[call.reasoning_tokens, "thought"]]} /></Fact>
@@ -80,6 +83,46 @@ function Timeline({ call }: { call: ModelCall }) {
           <li key={part.name} className="flex items-center gap-2"><span aria-hidden className={`size-2.5 rounded-[2px] ${part.className}`} />{part.name} <span className="text-soft tabular-nums">{formatDuration(part.ms)}</span></li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+/** Who was asked in turn, when it was not simply one who answered. */
+function Attempts({ call }: { call: ModelCall }) {
+  if (call.attempts.length === 0) return null;
+  return (
+    <section className="mt-10">
+      <h2 className="font-serif text-[1.25rem] font-medium tracking-tight">Attempts</h2>
+      <ol className="mt-3 border-t border-rule-strong">
+        {call.attempts.map((attempt, index) => (
+          <li key={index} className="border-b border-rule py-3">
+            <p className="flex flex-wrap items-baseline gap-x-3 gap-y-1">
+              <Badge tone={attempt.error === null ? "good" : "bad"}>{attempt.error === null ? "answered" : "failed"}</Badge>
+              <span className="figure break-all">{attempt.model}</span>
+              <span className="text-faint tabular-nums">after {formatDuration(attempt.started_ms)}, took {formatDuration(attempt.duration_ms)}</span>
+            </p>
+            {attempt.message && <p className="mt-1 text-[0.875rem] text-soft"><Message text={attempt.message} /></p>}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** How a route ordered its candidates. */
+function Choice({ call: { decision } }: { call: ModelCall }) {
+  if (!decision) return null;
+  return (
+    <section className="mt-10">
+      <h2 className="font-serif text-[1.25rem] font-medium tracking-tight">How the route <span className="figure">{decision.route}</span> chose: {STRATEGIES[decision.strategy].label.toLowerCase()}</h2>
+      <ol className="mt-3 border-t border-rule-strong">
+        {decision.candidates.map((candidate) => (
+          <li key={candidate.model} className="flex flex-wrap items-baseline justify-between gap-x-6 gap-y-1 border-b border-rule py-3">
+            <span className={candidate.eligible ? "figure break-all" : "figure break-all text-faint line-through"}>{candidate.model}</span>
+            <span className="text-[0.875rem] text-soft">{candidate.reason}</span>
+          </li>
+        ))}
+      </ol>
     </section>
   );
 }

@@ -3,6 +3,8 @@ import { LinkTabs } from "@/ui/tabs";
 const ITEMS = [
   { href: "/models/", label: "Models" },
   { href: "/models/providers/", label: "Providers" },
+  { href: "/models/routes/", label: "Routes" },
+  { href: "/models/budgets/", label: "Budgets" },
   { href: "/models/usage/", label: "Usage" },
   { href: "/models/calls/", label: "Calls" },
 ];

@@ -7,8 +7,10 @@ import { useState, type SyntheticEvent } from "react";
 import { useSaveProvider } from "@/data/providers/mutations";
 import { Button } from "@/ui/button";
 import { Dialog, DialogActions } from "@/ui/dialog";
-import { TextField } from "@/ui/field";
+import { CheckField, SelectField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
+
+import { PROVIDER_KINDS, type RemoteKind } from "./provider-kinds";
 
 export function ProviderDialog({ provider, onClose }: { provider: Provider | "new" | null; onClose: () => void }) {
   return (
@@ -22,14 +24,30 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
   const save = useSaveProvider();
   const [name, setName] = useState(provider?.name ?? "");
   const [baseUrl, setBaseUrl] = useState(provider?.base_url ?? "");
+  const [kind, setKind] = useState<RemoteKind>(provider && provider.kind !== "local" ? provider.kind : "openai");
   const [apiKey, setApiKey] = useState("");
+  const [responses, setResponses] = useState(provider?.options.responses ?? false);
+  const [apiVersion, setApiVersion] = useState(provider?.options.api_version ?? "");
+  const [region, setRegion] = useState(provider?.options.region ?? "");
+  const about = PROVIDER_KINDS[kind];
   const problem = save.error ? asProblem(save.error) : null;
   const fieldError = (field: string) => (problem?.field === field ? problem.detail : null);
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     save.mutate(
-      { id: provider?.id ?? null, name: name.trim(), base_url: baseUrl.trim(), ...(apiKey !== "" && { api_key: apiKey }) },
+      {
+        id: provider?.id ?? null,
+        name: name.trim(),
+        kind,
+        base_url: baseUrl.trim(),
+        options: {
+          responses: about.mayHaveResponses && responses,
+          api_version: kind === "azure" && apiVersion.trim() !== "" ? apiVersion.trim() : null,
+          region: kind === "bedrock" && region.trim() !== "" ? region.trim() : null,
+        },
+        ...(apiKey !== "" && { api_key: apiKey }),
+      },
       { onSuccess: onClose },
     );
   };
@@ -48,7 +66,10 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
         error={fieldError("name")}
         hint="Small letters, digits and hyphens. It is the first part of each model’s name."
       />
-      <TextField label="Base URL" type="url" required placeholder="http://127.0.0.1:8081/v1" value={baseUrl} onChange={(event) => setBaseUrl(event.target.value)} error={fieldError("base_url")} />
+      <SelectField label="It speaks" disabled={provider !== null} value={kind} onChange={(event) => setKind(event.target.value as RemoteKind)} error={fieldError("kind")}>
+        {Object.entries(PROVIDER_KINDS).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
+      </SelectField>
+      <TextField label="Base URL" type="url" required placeholder={about.address} value={baseUrl} onChange={(event) => setBaseUrl(event.target.value)} error={fieldError("base_url")} />
       <TextField
         label="API key"
         optional
@@ -57,8 +78,13 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
         value={apiKey}
         onChange={(event) => setApiKey(event.target.value)}
         error={fieldError("api_key")}
-        hint={provider?.has_api_key ? "Leave empty to keep the stored key." : undefined}
+        hint={[provider?.has_api_key && "Leave empty to keep the stored key.", about.keyHint].filter(Boolean).join(" ") || undefined}
       />
+      {about.mayHaveResponses && (
+        <CheckField label="It also has /responses" hint="Requests of OpenAI’s Responses format then pass through." checked={responses} onChange={(event) => setResponses(event.target.checked)} />
+      )}
+      {kind === "azure" && <TextField label="API version" optional placeholder="2024-10-21" value={apiVersion} onChange={(event) => setApiVersion(event.target.value)} error={fieldError("options.api_version")} />}
+      {kind === "bedrock" && <TextField label="Region" optional placeholder="us-east-1" value={region} onChange={(event) => setRegion(event.target.value)} error={fieldError("options.region") ?? fieldError("region")} hint="Where the address does not name it." />}
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{provider ? "Save changes" : "Connect"}</Button>
         <Button variant="quiet" onClick={onClose}>Cancel</Button>

@@ -19,6 +19,7 @@ import { Time } from "@/ui/time";
 
 import { ModelTabs } from "./model-tabs";
 import { ProviderDialog } from "./provider-dialog";
+import { PROVIDER_KINDS } from "./provider-kinds";
 
 export function ProvidersPage() {
   const providers = useQuery(providersQuery);
@@ -31,7 +32,7 @@ export function ProvidersPage() {
   );
   return (
     <>
-      <PageHeader title="Providers" lead="Servers that speak OpenAI’s format: a hosted one, or your own llama.cpp, Ollama or vLLM. Keys are stored encrypted and never shown again." actions={connect} />
+      <PageHeader title="Providers" lead="OpenAI, Anthropic, Gemini, Azure, Bedrock, or your own llama.cpp, Ollama or vLLM. Keys are stored encrypted and never shown again." actions={connect} />
       <ModelTabs current="/models/providers/" />
       <QueryView
         query={providers}
@@ -70,7 +71,7 @@ function ProviderRow({ provider, denied, onEdit, onRemove }: { provider: Provide
         <div className="min-w-0">
           <p className="font-serif text-[1.25rem] font-medium tracking-tight">{provider.name}</p>
           <p className="figure text-[0.875rem] break-all text-soft">{provider.base_url}</p>
-          <p className="mt-1 text-[0.875rem] text-faint">{provider.has_api_key ? "with an API key" : "without an API key"}, connected <Time at={provider.created_at} /></p>
+          <p className="mt-1 text-[0.875rem] text-faint">{provider.kind === "local" ? "" : `${PROVIDER_KINDS[provider.kind].label}, `}{provider.has_api_key ? "with an API key" : "without an API key"}, connected <Time at={provider.created_at} /></p>
         </div>
         <div className="flex flex-wrap gap-2">
           <Button small busy={test.isPending} reason={denied} onClick={() => test.mutate(provider.id)}>Test</Button>

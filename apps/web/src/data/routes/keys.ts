@@ -1,0 +1,1 @@
+export const routeKeys = { all: ["routes"] as const };

@@ -1,0 +1,90 @@
+"use client";
+
+import type { Budget, BudgetSubject } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+
+import { useDeleteBudget } from "@/data/budgets/mutations";
+import { budgetsQuery } from "@/data/budgets/queries";
+import { useDenied } from "@/features/identity/session";
+import { formatMoney } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { PageHeader } from "@/ui/page-header";
+import { ProgressBar } from "@/ui/progress-bar";
+import { EmptyState, QueryView } from "@/ui/query-view";
+import { Time } from "@/ui/time";
+
+import { BudgetDialog, PERIODS } from "./budget-dialog";
+import { ModelTabs } from "./model-tabs";
+
+export function BudgetsPage() {
+  const budgets = useQuery(budgetsQuery);
+  const denied = useDenied("models:write");
+  const remove = useDeleteBudget();
+  const [editing, setEditing] = useState<Budget | "new" | null>(null);
+  const [removing, setRemoving] = useState<Budget | null>(null);
+  const add = (
+    <Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Set a budget</Button>
+  );
+  return (
+    <>
+      <PageHeader title="Budgets" lead="What calls of models may cost. A call sets its worst case aside before it starts; what would pass the limit is refused." actions={add} />
+      <ModelTabs current="/models/budgets/" />
+      <QueryView query={budgets} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No budget set" action={add}>Calls may cost any amount. Local models cost nothing.</EmptyState>}>
+        {(data) => (
+          <ul className="border-t border-rule-strong">
+            {data.map((budget) => (
+              <BudgetRow key={budget.id} budget={budget} denied={denied} onEdit={() => setEditing(budget)} onRemove={() => setRemoving(budget)} />
+            ))}
+          </ul>
+        )}
+      </QueryView>
+      <BudgetDialog budget={editing} onClose={() => setEditing(null)} />
+      <ConfirmDialog
+        open={removing !== null}
+        onOpenChange={(open) => !open && setRemoving(null)}
+        title={`Remove the budget of ${removing ? subjectText(removing.subject) : ""}?`}
+        action="Remove budget"
+        busy={remove.isPending}
+        error={remove.error}
+        onConfirm={() => removing && remove.mutate(removing.id, { onSuccess: () => setRemoving(null) })}
+      >
+        Calls are then no longer held to it. Records of past calls stay.
+      </ConfirmDialog>
+    </>
+  );
+}
+
+function subjectText(subject: BudgetSubject): string {
+  switch (subject.kind) {
+    case "tenant": return "the workspace";
+    case "user": return `the person ${subject.id}`;
+    case "api_key": return `the key ${subject.id}`;
+    case "route": return `the route ${subject.name}`;
+  }
+}
+
+function BudgetRow({ budget, denied, onEdit, onRemove }: { budget: Budget; denied: string | null; onEdit: () => void; onRemove: () => void }) {
+  const { limit, spent, reserved } = budget;
+  return (
+    <li className="border-b border-rule py-5">
+      <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+        <div className="min-w-0 grow">
+          <p className="text-[1.0625rem] font-medium first-letter:uppercase">{subjectText(budget.subject)} <span className="font-normal text-soft">{PERIODS[budget.period]}</span></p>
+          <ProgressBar label={`Spent of ${formatMoney(limit)}`} done={spent.amount_micros} total={Math.max(1, limit.amount_micros)} className="mt-3 max-w-md" />
+          <p className="mt-2 text-[0.875rem] text-soft tabular-nums">
+            {formatMoney(spent)} of {formatMoney(limit)} spent
+            {reserved.amount_micros > 0 && <>, {formatMoney(reserved)} set aside for running calls</>}
+            {budget.resets_at !== null && <>, starts anew <Time at={budget.resets_at} /></>}
+          </p>
+        </div>
+        <div className="flex flex-wrap gap-2">
+          <Button small reason={denied} onClick={onEdit}>Change</Button>
+          <Button small variant="danger" reason={denied} onClick={onRemove}>Remove</Button>
+        </div>
+      </div>
+    </li>
+  );
+}

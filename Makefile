@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test lint fmt gen clean bench-search bench-http bench-models
+.PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-http bench-models
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,12 @@ prices: ## Renew the snapshot of public prices from the pinned release of genai-
 
 test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
 	@$(env) && scripts/test.sh
+
+test-sdks: ## Run only the official clients of models against Plasma, with simulated providers
+	@$(env) && scripts/test.sh sdks
+
+gateway-matrix: ## Write docs/gateway-matrix.md from a run of those clients
+	@$(env) && scripts/test.sh matrix
 
 lint: node_modules/.package-lock.json ## Check style, types, licences and the structure rules
 	@scripts/lint.sh

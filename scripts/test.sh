@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
-# prints the counts last.
+# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh matrix` writes
+# docs/gateway-matrix.md.
 set -uo pipefail
 
+only="${1:-all}"
 port="${PLASMA_TEST_PORT:-18437}"
 work="$(mktemp -d)"
 server=""
@@ -10,7 +12,7 @@ passed=0 failed=0 broken=()
 
 cleanup() {
     [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
-    scripts/postgres.sh stop
+    [ "$only" = all ] && scripts/postgres.sh stop
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -35,25 +37,56 @@ count() {
 
 make --no-print-directory build || need "the build failed"
 python3 scripts/fetch_models.py || need "the local models are not complete; the lines above say why"
-variables="$(scripts/postgres.sh start)" || need "the test Postgres did not start"
-eval "$variables"
 
-if cargo nextest --version >/dev/null 2>&1; then
-    suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast --status-level fail --final-status-level fail
-    count '[0-9]+ passed' '[0-9]+ (failed|timed out)'
-else
-    suite "Rust tests" cargo test --release --locked --workspace --no-fail-fast --quiet
+program_suites() {
+    local variables
+    variables="$(scripts/postgres.sh start)" || need "the test Postgres did not start"
+    eval "$variables"
+    if cargo nextest --version >/dev/null 2>&1; then
+        suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast \
+            --status-level fail --final-status-level fail
+        count '[0-9]+ passed' '[0-9]+ (failed|timed out)'
+    else
+        suite "Rust tests" cargo test --release --locked --workspace --no-fail-fast --quiet
+        count '[0-9]+ passed' '[0-9]+ failed'
+    fi
+    suite "Dashboard unit tests" npm run --silent test
+    count 'Tests +[0-9]+ passed' 'Tests +[0-9]+ failed'
+}
+
+browser_suite() {
+    if ! [ -x /usr/bin/chromium ]; then
+        [ "$(id -u)" -eq 0 ] || need "chromium is missing: install the package chromium"
+        apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null ||
+            need "chromium could not be installed"
+    fi
+    suite "Browser" npm run --silent e2e
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
+}
+
+# python_packages: what tests/sdk/requirements.txt pins, fetched once for each state of that file.
+python_packages() {
+    local folder
+    folder="$PLASMA_CACHE_DIR/python-tests/$(sha256sum tests/sdk/requirements.txt | cut -c 1-16)"
+    if [ ! -d "$folder" ]; then
+        rm -rf "$folder.new"
+        python3 -m pip install --quiet --disable-pip-version-check --target "$folder.new" \
+            --requirement tests/sdk/requirements.txt >&2 || return 1
+        mv "$folder.new" "$folder"
+    fi
+    echo "$folder"
+}
+
+sdk_suites() {
+    suite "OpenAI's Python client" python3 tests/sdk/openai_client.py
     count '[0-9]+ passed' '[0-9]+ failed'
-fi
+    suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py
+    count '[0-9]+ passed' '[0-9]+ failed'
+}
 
-suite "Dashboard unit tests" npm run --silent test
-count 'Tests +[0-9]+ passed' 'Tests +[0-9]+ failed'
+[ "$only" = all ] && program_suites
 
 # A real server with real models for the browser and the SDKs.
-if ! [ -x /usr/bin/chromium ]; then
-    [ "$(id -u)" -eq 0 ] || need "chromium is missing: install the package chromium"
-    apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null || need "chromium could not be installed"
-fi
 export PLASMA_URL="http://127.0.0.1:$port" PLASMA_EMAIL=owner@example.com PLASMA_PASSWORD=a-password-for-tests
 export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd
 PLASMA_OWNER_EMAIL="$PLASMA_EMAIL" PLASMA_OWNER_PASSWORD="$PLASMA_PASSWORD" PLASMA_BOOTSTRAP_API_KEY="$PLASMA_API_KEY" \
@@ -65,13 +98,15 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-suite "Browser" npm run --silent e2e
-count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
-
-python3 -m pip install --quiet --disable-pip-version-check --upgrade --target "$PLASMA_CACHE_DIR/python-tests" \
-    --requirement tests/sdk/requirements.txt || need "the Python packages for the SDK tests could not be had"
-suite "OpenAI's Python client" env PYTHONPATH="$PLASMA_CACHE_DIR/python-tests" python3 tests/sdk/openai_client.py
-count '[0-9]+ passed' '[0-9]+ failed'
+[ "$only" = all ] && browser_suite
+packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
+export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+if [ "$only" = matrix ]; then
+    suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py --matrix docs/gateway-matrix.md
+    count '[0-9]+ passed' '[0-9]+ failed'
+else
+    sdk_suites
+fi
 
 printf '\n'
 for name in "${broken[@]+"${broken[@]}"}"; do echo "failed: $name"; done

@@ -180,10 +180,9 @@ fn write_output_config(request: &Request, plan: &Plan, losses: &mut Losses) -> R
                 .remedy("give a JSON schema for the answer"));
         }
         OutputFormat::Schema(schema) => {
-            for (field, given) in [("name", schema.name.is_some()), ("description", schema.description.is_some())] {
-                if given {
-                    losses.note(format!("output.{field}"), "Anthropic has no such field");
-                }
+            // Its name is only a label, which OpenAI's protocols demand.
+            if schema.description.is_some() {
+                losses.note("output.description", "Anthropic has no such field");
             }
             if schema.strict == Some(false) {
                 losses.note("output.strict", "Anthropic always follows the schema exactly");

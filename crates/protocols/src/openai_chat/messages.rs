@@ -99,6 +99,8 @@ impl Conversation {
         if !annotations.is_empty() {
             losses.note(message.place("annotations"), UNKNOWN);
         }
+        // What OpenAI's own package makes of the content, when it sends its objects back.
+        message.take("parsed");
         let mut thoughts = read_thoughts(message)?;
         let content = parts::read_content(message.take("content"), &message.place("content"), losses)?;
         let refusal = message.text("refusal")?.filter(|refusal| !refusal.is_empty());
@@ -202,6 +204,8 @@ fn mark_last(parts: &mut [Part], cache: Option<CacheControl>) {
 fn read_call(mut function: Fields, losses: &mut Losses) -> Result<(String, String)> {
     let name = function.text("name")?;
     let name = function.need("name", name)?;
+    // What OpenAI's own package makes of the arguments: it sends it back with its objects.
+    function.take("parsed_arguments");
     let arguments = match function.take("arguments") {
         None => String::new(),
         Some(Value::String(text)) => text,

@@ -111,10 +111,10 @@ pub(super) fn completed(calls: bool, refuses: bool) -> StopReason {
 /// Why an answer is incomplete.
 pub(super) fn incomplete(response: &Value) -> StopReason {
     match response.get("incomplete_details").map_or("", |details| text(details, "reason")) {
-        "max_output_tokens" => StopReason::MaxTokens,
+        // Some servers give no reason. It was cut, which a word that other protocols do not know would hide.
+        "max_output_tokens" | "" => StopReason::MaxTokens,
         "content_filter" => StopReason::Refusal,
         "pause" => StopReason::Pause,
-        "" => StopReason::Other("incomplete".to_owned()),
         other => StopReason::Other(other.to_owned()),
     }
 }

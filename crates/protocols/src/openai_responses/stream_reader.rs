@@ -79,7 +79,9 @@ impl StreamReader {
             "response.failed" => return Err(failed(response)),
             "response.created" | "response.in_progress" | "response.queued" => self.start(response, deltas),
             "response.completed" | "response.incomplete" => {
-                self.end(response, kind == "response.incomplete", deltas)?;
+                // Some servers end every stream with `response.completed`, whatever the status in it.
+                let is_incomplete = kind == "response.incomplete" || text(response, "status") == "incomplete";
+                self.end(response, is_incomplete, deltas)?;
             }
             _ if is_about_items(&kind) => {
                 self.start(&Value::Null, deltas);

@@ -218,15 +218,7 @@ fn what_does_not_change_the_meaning_is_a_loss() {
     places.sort_unstable();
     assert_eq!(
         places,
-        [
-            "frequency_penalty",
-            "messages[0].name",
-            "output.description",
-            "output.name",
-            "output.strict",
-            "seed",
-            "temperature",
-        ]
+        ["frequency_penalty", "messages[0].name", "output.description", "output.strict", "seed", "temperature",]
     );
     assert_eq!(body["temperature"], 1.0);
     assert_eq!(body["output_config"], json!({"format": {"type": "json_schema", "schema": {"type": "object"}}}));

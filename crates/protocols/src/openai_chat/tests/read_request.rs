@@ -319,6 +319,17 @@ fn cache_marks_are_read_wherever_clients_put_them() {
 }
 
 #[test]
+fn what_the_official_package_adds_to_its_own_objects_is_no_loss() {
+    let function = json!({"name": "f", "arguments": "{\"a\":1}", "parsed_arguments": {"a": 1}});
+    let assistant = json!({
+        "role": "assistant", "content": "{\"b\":2}", "parsed": {"b": 2},
+        "tool_calls": [{"id": "c", "type": "function", "index": 0, "function": function}],
+    });
+    let parts = read(with(json!({"messages": [assistant]}))).messages.remove(0).parts;
+    assert_eq!(parts, [Part::text("{\"b\":2}"), call("c", "f", "{\"a\":1}")]);
+}
+
+#[test]
 fn thoughts_that_clients_send_back_keep_their_seals() {
     let assistant = |message: Value| {
         let mut message = message;

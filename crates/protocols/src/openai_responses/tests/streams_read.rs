@@ -284,7 +284,10 @@ fn reasons_of_the_end_are_read() {
     assert_eq!(incomplete(json!({ "reason": "max_output_tokens" })), StopReason::MaxTokens);
     assert_eq!(incomplete(json!({ "reason": "content_filter" })), StopReason::Refusal);
     assert_eq!(incomplete(json!({ "reason": "steered" })), StopReason::Other("steered".to_owned()));
-    assert_eq!(incomplete(Value::Null), StopReason::Other("incomplete".to_owned()));
+    assert_eq!(incomplete(Value::Null), StopReason::MaxTokens);
+    let completed = json!({ "response": { "status": "incomplete" } });
+    let answer = answer_of(vec![text("a"), event("response.completed", completed)]);
+    assert_eq!(answer.choices[0].stop, StopReason::MaxTokens);
     let refused = answer_of(vec![about("refusal.delta", 0, json!({ "delta": "No." })), end(json!({}))]);
     assert_eq!(refused.choices[0].stop, StopReason::Refusal);
     // A call that was cut off: its end is not told.

@@ -1,6 +1,6 @@
 //! Answers in pieces.
 
-use super::{Answer, Choice, Content, Part, Reasoning, Signature, StopReason, ToolCall, Usage};
+use super::{Answer, Choice, Content, Part, Reasoning, Signature, StopReason, TokenLogprob, ToolCall, Usage};
 
 /// A piece of an answer that comes as a stream.
 ///

@@ -11,7 +11,8 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-http bench-models
+.PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-http \
+	bench-models bench-gateway
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +66,9 @@ bench-http: build ## Measure requests per second, start-up and idle cost
 
 bench-models: models ## Measure the local models: tokens and passages per second
 	@$(cargo) run --release --locked --package plasma-models --example measure_local
+
+bench-gateway: build ## Measure Plasma as a gateway beside LiteLLM and Portkey (about 8 minutes; OPTIONS="--soak 1000000" for memory)
+	@$(cargo) xtask bench gateway $(OPTIONS)
 
 clean: ## Remove everything that was built (not the cached models)
 	@rm -rf target node_modules apps/*/node_modules packages/*/node_modules apps/web/out apps/web/.next .plasma

@@ -70,6 +70,8 @@ async function pages(page) {
     ["draft", go("/content/draft/")],
     ["models", go("/models/")],
     ["providers", go("/models/providers/")],
+    ["routes", go("/models/routes/")],
+    ["budgets", go("/models/budgets/")],
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],

@@ -45,7 +45,8 @@ impl Models {
         route: Option<&str>,
         worst_case: &Money,
     ) -> Result<Option<Reservation>> {
-        self.inner.budgets.reserve(ctx, route, worst_case).await
+        // Boxed: it may lease from the database, and every call holds its future.
+        Box::pin(self.inner.budgets.reserve(ctx, route, worst_case)).await
     }
 
     /// Sets a budget. It counts calls that start from now on.

@@ -6,9 +6,10 @@ use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 
 use crate::{
     ModelKind, Models, Priority, Purpose, TokenUsage,
-    catalog::{RemoteModel, Target, require_price},
+    catalog::{RemoteModel, Target},
     cost, local,
     manifest::ModelEntry,
+    prices::require_price,
     running_call::{CallError, CallStart, RunningCall},
     upstream::{Operation, Outgoing, RawObject, embeddings_answer, embeddings_usage},
 };

@@ -32,7 +32,7 @@ impl Models {
     /// # Errors
     /// `rate_limited` (`model_limit_reached`) naming the limit and, where waiting helps, when to come back.
     pub(crate) async fn admit(&self, ctx: &Ctx, estimated_tokens: u64) -> Result<Admission> {
-        self.inner.limits.admit(ctx, &self.inner.store, estimated_tokens).await
+        Box::pin(self.inner.limits.admit(ctx, &self.inner.store, estimated_tokens)).await
     }
 
     /// The same for the limit of a provider's credential.
@@ -45,7 +45,7 @@ impl Models {
         provider: ProviderId,
         estimated_tokens: u64,
     ) -> Result<Admission> {
-        self.inner.limits.admit_provider(ctx, &self.inner.store, provider, estimated_tokens).await
+        Box::pin(self.inner.limits.admit_provider(ctx, &self.inner.store, provider, estimated_tokens)).await
     }
 
     /// Sets a limit.

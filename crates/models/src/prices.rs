@@ -2,6 +2,7 @@
 
 mod book;
 mod clause;
+mod required;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use std::sync::LazyLock;
 use plasma_kernel::Timestamp;
 
 use self::book::Book;
+pub(crate) use self::required::require_price;
 use crate::{Price, PriceSnapshot, PriceSource, cost};
 
 static BOOK: LazyLock<Book> = LazyLock::new(|| {

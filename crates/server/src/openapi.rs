@@ -17,6 +17,8 @@ const TAGS: &[(&str, &str)] = &[
     ("content", "Documents that people and models write: drafts with citations, revisions, differences."),
     ("models", "Models, the providers that offer them, every call with its tokens, time and cost."),
     ("openai", "The same models by OpenAI's protocol: existing clients work by changing the base URL."),
+    ("anthropic", "The same models by Anthropic's Messages protocol."),
+    ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, sessions and API keys."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),

@@ -84,6 +84,22 @@ pub struct EventFilter {
     pub kind: Option<String>,
 }
 
+// On SQLite `transaction_id` is always 0. Every consumer reads after every commit, so these walk the table's own order from
+// the end that is asked for; with the pair in the comparison or the order SQLite would read and sort the whole log each time.
+const AFTER: Sql = Sql::each(
+    "SELECT * FROM events WHERE transaction_id >= $2 AND sequence > $3 AND ($1 IS NULL OR tenant_id = $1)
+     ORDER BY sequence LIMIT $4",
+    "SELECT * FROM events WHERE (transaction_id, sequence) > ($2, $3) AND ($1 IS NULL OR tenant_id = $1)
+       AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+     ORDER BY transaction_id, sequence LIMIT $4",
+);
+const HEAD: Sql = Sql::each(
+    "SELECT transaction_id, sequence FROM events ORDER BY sequence DESC LIMIT 1",
+    "SELECT transaction_id, sequence FROM events
+     WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+     ORDER BY transaction_id DESC, sequence DESC LIMIT 1",
+);
+
 impl Tx {
     /// Writes an event in this transaction.
     ///
@@ -119,13 +135,6 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn events_after(&mut self, position: EventPosition, limit: u32) -> Result<Vec<Event>> {
-        const AFTER: Sql = Sql::each(
-            "SELECT * FROM events WHERE (transaction_id, sequence) > ($2, $3) AND ($1 IS NULL OR tenant_id = $1)
-             ORDER BY transaction_id, sequence LIMIT $4",
-            "SELECT * FROM events WHERE (transaction_id, sequence) > ($2, $3) AND ($1 IS NULL OR tenant_id = $1)
-               AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-             ORDER BY transaction_id, sequence LIMIT $4",
-        );
         let tenant = self.ctx().tenant_scope();
         self.fetch_all(AFTER, [tenant.into(), position.transaction.into(), position.sequence.into(), limit.into()])
             .await?
@@ -139,12 +148,6 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn events_head(&mut self) -> Result<EventPosition> {
-        const HEAD: Sql = Sql::each(
-            "SELECT transaction_id, sequence FROM events ORDER BY transaction_id DESC, sequence DESC LIMIT 1",
-            "SELECT transaction_id, sequence FROM events
-             WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-             ORDER BY transaction_id DESC, sequence DESC LIMIT 1",
-        );
         let Some(row) = self.fetch_optional(HEAD, []).await? else { return Ok(EventPosition::START) };
         Ok(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? })
     }
@@ -221,4 +224,31 @@ fn event_from_row(row: &Row) -> Result<Event> {
         data: serde_json::from_str(&data).map_err(|error| Error::from_source("column data", error))?,
         position: EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use plasma_kernel::{Clock, Ctx, Random};
+
+    use super::*;
+    use crate::{Store, StoreConfig};
+
+    /// How SQLite goes about a statement, a line for each step.
+    async fn plan(store: &Store, statement: &str, parameters: Vec<Value>) -> Vec<String> {
+        let ctx = Ctx::system("test", Clock::system(), Random::system());
+        let statement: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {statement}").into_boxed_str());
+        let steps = store.read(&ctx).await.unwrap().fetch_all(statement, parameters).await.unwrap();
+        steps.iter().map(|step| step.get("detail").unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn reading_the_end_of_the_log_does_not_read_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreConfig::sqlite(folder.path())).await.unwrap();
+        let parameters = vec![Value::Text(None), 0_i64.into(), 7_i64.into(), 10_i64.into()];
+        let after = plan(&store, AFTER.sqlite, parameters).await;
+        assert_eq!(after, ["SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"]);
+        // A scan in the table's own order, which stops at the first row; no sorting.
+        assert_eq!(plan(&store, HEAD.sqlite, Vec::new()).await, ["SCAN events"]);
+    }
 }

@@ -1,7 +1,9 @@
 //! Measurements. They print numbers; they do not judge.
 
+mod gateway;
+mod process;
+
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -30,6 +32,8 @@ pub enum What {
         #[arg(long, default_value_t = 20)]
         idle_seconds: u64,
     },
+    /// Plasma as a gateway beside LiteLLM and Portkey: added latency, answers a second, processor time, memory
+    Gateway(gateway::Options),
 }
 
 /// A key that only the measured server knows.
@@ -40,6 +44,10 @@ pub fn run(root: &Path, what: &What) -> Result<()> {
     match what {
         What::Search => search(root),
         What::Http { seconds, connections, idle_seconds } => http(root, *seconds, *connections, *idle_seconds),
+        What::Gateway(options) => {
+            let plasma = options.plasma.clone().map_or_else(|| build(root), Ok)?;
+            gateway::run(options, &plasma, &build_mock_provider(root)?)
+        }
     }
 }
 
@@ -94,14 +102,30 @@ fn http(root: &Path, seconds: u32, connections: u32, idle_seconds: u64) -> Resul
 }
 
 fn build(root: &Path) -> Result<PathBuf> {
+    cargo_build(root, &["--package", "plasma-server", "--bin", "plasma"])?;
+    Ok(target(root)?.join("release/plasma"))
+}
+
+/// With the features that the workspace's tests have, so that its dependencies are compiled once for both.
+fn build_mock_provider(root: &Path) -> Result<PathBuf> {
+    cargo_build(root, &["--workspace", "--example", "mock_provider"])?;
+    Ok(target(root)?.join("release/examples/mock_provider"))
+}
+
+fn cargo_build(root: &Path, what: &[&str]) -> Result<()> {
     let status = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--package", "plasma-server", "--bin", "plasma"])
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(what)
         .current_dir(root)
         .status()
         .context("cannot run cargo")?;
     if !status.success() {
         bail!("the build failed");
     }
+    Ok(())
+}
+
+fn target(root: &Path) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .current_dir(root)
@@ -109,7 +133,7 @@ fn build(root: &Path) -> Result<PathBuf> {
         .context("cannot run cargo")?;
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
     let target = metadata.get("target_directory").and_then(Value::as_str).context("cargo metadata names no target")?;
-    Ok(Path::new(target).join("release/plasma"))
+    Ok(PathBuf::from(target))
 }
 
 /// A few rows, so that the answer is one that a dashboard gets.
@@ -152,33 +176,18 @@ impl Server {
         bail!("the server ended before it was ready")
     }
 
-    fn file(&self, name: &str) -> Result<String> {
-        fs::read_to_string(format!("/proc/{}/{name}", self.process.id()))
-            .context("processes are measured on Linux only")
-    }
-
     fn resident_mb(&self) -> Result<f64> {
-        let status = self.file("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: f64 = line.split_whitespace().next().unwrap_or_default().parse()?;
-        Ok(kilobytes / 1024.0)
-    }
-
-    /// Hundredths of a second in user and kernel mode.
-    fn ticks(&self) -> Result<u64> {
-        let stat = self.file("stat")?;
-        let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
-        let field = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok()).context("no times");
-        Ok(field(11)? + field(12)?)
+        process::resident_mb(self.process.id())
     }
 
     #[allow(clippy::disallowed_methods)] // nothing else runs in this process
     fn processor_percent(&self, over: Duration) -> Result<f64> {
         // What is left to do after the start is not idling.
         thread::sleep(Duration::from_secs(3));
-        let before = self.ticks()?;
+        let before = process::time(self.process.id())?;
         thread::sleep(over);
-        Ok((self.ticks()? - before) as f64 / over.as_secs_f64())
+        let used = process::time(self.process.id())? - before;
+        Ok(used.seconds() / over.as_secs_f64() * 100.0)
     }
 
     fn stop(mut self) -> Result<()> {

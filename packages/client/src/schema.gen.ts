@@ -4,6 +4,47 @@
  */
 
 export interface paths {
+    "/anthropic/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a message (Anthropic format)
+         * @description The key may also come as `x-api-key`, as Anthropic's clients send it. The header `plasma-call-id` names the call's
+         *     record; `plasma-warning` says what a translation to the provider's format could not carry.
+         */
+        post: operations["create_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/anthropic/v1/messages/count_tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count a message's tokens (Anthropic format)
+         * @description By the provider of the model, where it can count (Anthropic, Gemini), or exactly for a local model.
+         */
+        post: operations["count_message_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -539,6 +580,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List budgets
+         * @description Newest first, with what was spent in the current period.
+         */
+        get: operations["list_budgets"];
+        put?: never;
+        /**
+         * Set a budget
+         * @description Every call of the subject sets aside the worst that it may cost before it starts; what does not fit is refused with 402.
+         *     Calls that started before are not counted.
+         */
+        post: operations["create_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/budgets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a budget */
+        get: operations["get_budget"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a budget
+         * @description And what was counted for it. Running calls go on.
+         */
+        delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a budget
+         * @description Its limit, for the current period too. What running calls have set aside stays so.
+         */
+        patch: operations["change_budget"];
+        trace?: never;
+    };
     "/api/v1/models/calls": {
         parameters: {
             query?: never;
@@ -574,6 +665,48 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List limits
+         * @description Newest first.
+         */
+        get: operations["list_model_limits"];
+        put?: never;
+        /**
+         * Set a limit
+         * @description Calls beyond it are refused with 429 and `Retry-After`. Each process of an installation counts for itself.
+         */
+        post: operations["create_model_limit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/limits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a limit */
+        delete: operations["delete_model_limit"];
+        options?: never;
+        head?: never;
+        /** Change a limit */
+        patch: operations["change_model_limit"];
         trace?: never;
     };
     "/api/v1/models/usage": {
@@ -727,6 +860,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List routes
+         * @description A route is called by its name in the place of a model's. Those that exist by default are listed too.
+         */
+        get: operations["list_routes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Add or change a route */
+        put: operations["put_route"];
+        post?: never;
+        /**
+         * Remove a route
+         * @description One that exists by default is then as it was in the beginning.
+         */
+        delete: operations["delete_route"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -821,6 +995,28 @@ export interface paths {
          * @description The workspace keeps at least one enabled owner; a change that would leave none is a conflict.
          */
         patch: operations["update_user"];
+        trace?: never;
+    };
+    "/gemini/v1beta/models/{call}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Generate content (Gemini format)
+         * @description `{call}` is a model's name with what to do: `acme/large:generateContent`, `…:streamGenerateContent` (server-sent events) or
+         *     `…:countTokens`. The key may also come as `x-goog-api-key`, as Google's clients send it. The header `plasma-call-id` names
+         *     the call's record; `plasma-warning` says what a translation to the provider's format could not carry.
+         */
+        post: operations["generate_content"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/healthz": {
@@ -979,6 +1175,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a response (OpenAI format)
+         * @description Responses are not stored: send the whole conversation as `input`. The header `plasma-call-id` names the call's record;
+         *     `plasma-warning` says what a translation to the provider's format could not carry.
+         */
+        post: operations["create_response"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1032,6 +1249,13 @@ export interface components {
             metadata?: string | null;
             /** @description 1 to 500 characters; when absent, the document's own title or the file's name. */
             title?: string | null;
+        };
+        /** @description An error in Anthropic's format. */
+        AnthropicError: {
+            /** @description `{"type", "message"}`. */
+            error: unknown;
+            /** @description Always `error`. */
+            type: string;
         };
         /** @description A program's credential. */
         ApiKey: {
@@ -1216,8 +1440,87 @@ export interface components {
             /** @description Always `assistant`; in a stream in the first chunk only. */
             role?: string | null;
         };
+        /** @description One attempt of a call at one model. */
+        AttemptRecord: {
+            /**
+             * Format: int64
+             * @description Until it failed, began to stream its answer, or had answered.
+             */
+            duration_ms: number;
+            /** @description The stable reason of its failure; absent when it answered. */
+            error: string | null;
+            /** @description The failure, for a person. */
+            message: string | null;
+            /** @description The model that was asked. */
+            model: string;
+            /**
+             * Format: int64
+             * @description When, in milliseconds after the call's start.
+             */
+            started_ms: number;
+        };
         Metadata: {
             [key: string]: string | number | boolean;
+        };
+        /**
+         * @description What happens when a stream breaks after the first token has gone out.
+         * @enum {string}
+         */
+        BrokenStream: "end_with_error" | "continue_on_next";
+        /** @description How much calls of models may cost in a period, and how much they have. */
+        Budget: {
+            /** @description When it was set. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["BudgetId"];
+            /** @description What the calls of a period may cost together. */
+            limit: components["schemas"]["Money"];
+            /** @description The time that it is for, by the UTC calendar. */
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description When this period began, in microseconds since 1970 UTC; 0 for `total`. */
+            period_start_at: components["schemas"]["Timestamp"];
+            /** @description What is set aside for running calls; with several processes also what the others hold for their next calls. */
+            reserved: components["schemas"]["Money"];
+            resets_at: components["schemas"]["Timestamp"] | null;
+            /** @description What the recorded calls of this period have cost. */
+            spent: components["schemas"]["Money"];
+            /** @description Whose calls it pays for. */
+            subject: components["schemas"]["BudgetSubject"];
+        };
+        /** @description What to change of a budget. */
+        BudgetChange: {
+            /**
+             * Format: int64
+             * @description Millionths of the currency.
+             * @example 50000000
+             */
+            limit_micros: number;
+        };
+        BudgetId: string;
+        /**
+         * @description The time that a budget is for, by the UTC calendar.
+         * @enum {string}
+         */
+        BudgetPeriod: "day" | "month" | "total";
+        /** @description Whose calls a budget pays for. */
+        BudgetSubject: {
+            /** @enum {string} */
+            kind: "tenant";
+        } | {
+            /** @description The person. */
+            id: components["schemas"]["UserId"];
+            /** @enum {string} */
+            kind: "user";
+        } | {
+            /** @description The key. */
+            id: components["schemas"]["ApiKeyId"];
+            /** @enum {string} */
+            kind: "api_key";
+        } | {
+            /** @enum {string} */
+            kind: "route";
+            /** @description The route's name. */
+            name: string;
         };
         CallId: string;
         /**
@@ -1415,6 +1718,20 @@ export interface components {
              * @description Both.
              */
             total_tokens: number;
+        };
+        /** @description What a route thought of one candidate. */
+        Considered: {
+            /** @description Whether it is asked at all. */
+            eligible: boolean;
+            /** @description The model's name. */
+            model: string;
+            /** @description The score or the exclusion in words. */
+            reason: string;
+            /**
+             * Format: double
+             * @description What it was ordered by, the lowest first: millionths of the currency, milliseconds, or the place in the list.
+             */
+            score: number | null;
         };
         /** @description A statement of a body and the place in a passage that it rests on. All offsets are Unicode code points. */
         ContentCitation: {
@@ -1625,6 +1942,15 @@ export interface components {
              * @description Tokens written.
              */
             output_tokens: number;
+        };
+        /** @description How a route chose among its candidates. */
+        Decision: {
+            /** @description The candidates in the order in which they are asked, and after them those that were left out. */
+            candidates: components["schemas"]["Considered"][];
+            /** @description The route's name. */
+            route: string;
+            /** @description How it orders candidates. */
+            strategy: components["schemas"]["Strategy"];
         };
         /** @description How two revisions differ, line by line. */
         Diff: {
@@ -1843,6 +2169,17 @@ export interface components {
              */
             score: number;
         };
+        /** @description A request in Gemini's format. A provider that speaks it gets every field as it came; for others it is translated. */
+        GenerateContentRequest: {
+            /** @description The conversation so far, at most 1,024 entries: `{"role": "user" | "model", "parts": [{"text": "…"}]}`. */
+            contents: unknown[];
+            /** @description Limits, sampling, the form of the answer. */
+            generationConfig?: unknown;
+            /** @description Instructions before the conversation. */
+            systemInstruction?: unknown;
+            /** @description Functions that the model may call. */
+            tools?: unknown[] | null;
+        };
         /** @description A price of your own. It takes the place of a public price as a whole: what it leaves out is unknown. */
         GivenPrice: {
             /**
@@ -1869,6 +2206,11 @@ export interface components {
              * @description Millionths of the currency for a million tokens written.
              */
             output_price_micros_per_million?: number | null;
+        };
+        /** @description An error in Google's format. */
+        GoogleError: {
+            /** @description `{"code", "message", "status"}`. */
+            error: unknown;
         };
         /** @description The program lives. */
         Health: {
@@ -2022,6 +2364,27 @@ export interface components {
             updated_at: components["schemas"]["Timestamp"];
         };
         KnowledgeDocumentId: string;
+        LimitId: string;
+        /** @description Whose calls a limit counts. */
+        LimitSubject: {
+            /** @enum {string} */
+            kind: "tenant";
+        } | {
+            /** @description The person. */
+            id: components["schemas"]["UserId"];
+            /** @enum {string} */
+            kind: "user";
+        } | {
+            /** @description The key. */
+            id: components["schemas"]["ApiKeyId"];
+            /** @enum {string} */
+            kind: "api_key";
+        } | {
+            /** @description The provider. */
+            id: components["schemas"]["ProviderId"];
+            /** @enum {string} */
+            kind: "provider";
+        };
         /** @description Who logs in. */
         LoginRequest: {
             /**
@@ -2066,6 +2429,35 @@ export interface components {
             kind: components["schemas"]["ActorKind"];
             /** @description The name of the user or the key. */
             name: string;
+        };
+        /**
+         * @description A request in Anthropic's Messages format. A provider that speaks it gets every field as it came; for others it is
+         *     translated.
+         */
+        MessagesRequest: {
+            /**
+             * Format: int32
+             * @description Tokens to write at most.
+             */
+            max_tokens?: number | null;
+            /** @description The conversation so far, at most 1,024 messages. */
+            messages: unknown[];
+            /**
+             * @description A model's name; the default chat model when absent.
+             * @example local/qwen2.5-coder-0.5b-instruct
+             */
+            model?: string | null;
+            /** @description Whether to answer with server-sent events. */
+            stream?: boolean | null;
+            /** @description Instructions before the conversation: a text or a list of blocks. */
+            system?: unknown;
+            /**
+             * Format: float
+             * @description 0 to 1.
+             */
+            temperature?: number | null;
+            /** @description Functions that the model may call. */
+            tools?: unknown[] | null;
         };
         /** @description A model that can be called. */
         Model: {
@@ -2117,6 +2509,8 @@ export interface components {
         ModelCall: {
             /** @description Who called. */
             actor: components["schemas"]["Actor"];
+            /** @description Which models were asked, in order. Empty when one was asked and answered. */
+            attempts: components["schemas"]["AttemptRecord"][];
             /**
              * Format: int64
              * @description Those of them that were written to a cache.
@@ -2130,6 +2524,7 @@ export interface components {
             cost: components["schemas"]["Money"] | null;
             /** @description When it started, in microseconds since 1970 UTC. */
             created_at: components["schemas"]["Timestamp"];
+            decision: components["schemas"]["Decision"] | null;
             /**
              * Format: int64
              * @description From the start to the end.
@@ -2151,7 +2546,7 @@ export interface components {
             input_tokens: number;
             /** @description Chat or embedding. */
             kind: components["schemas"]["ModelKind"];
-            /** @description The model's name. */
+            /** @description The name of the model that answered, or was asked last. */
             model: string;
             /**
              * Format: int64
@@ -2182,6 +2577,48 @@ export interface components {
          * @enum {string}
          */
         ModelKind: "chat" | "embedding";
+        /** @description How fast calls of models may come. */
+        ModelLimit: {
+            /**
+             * Format: int32
+             * @description Calls at a time; null when any number may run.
+             */
+            concurrency: number | null;
+            /** @description When it was set, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["LimitId"];
+            /**
+             * Format: int32
+             * @description Calls a minute; null when any number may come.
+             */
+            requests_per_minute: number | null;
+            /** @description Whose calls it counts. */
+            subject: components["schemas"]["LimitSubject"];
+            /**
+             * Format: int32
+             * @description Tokens a minute, read and written; null when any number may be used.
+             */
+            tokens_per_minute: number | null;
+        };
+        /** @description What to change of a limit. Null removes a number; one of the three must stay. */
+        ModelLimitChange: {
+            /**
+             * Format: int32
+             * @description Calls at a time.
+             */
+            concurrency?: number | null;
+            /**
+             * Format: int32
+             * @description Calls a minute.
+             */
+            requests_per_minute?: number | null;
+            /**
+             * Format: int32
+             * @description Tokens a minute.
+             */
+            tokens_per_minute?: number | null;
+        };
         /** @description What a million tokens cost. */
         ModelPrice: {
             cache_write_per_million: components["schemas"]["Money"] | null;
@@ -2268,6 +2705,21 @@ export interface components {
              */
             currency: string;
         };
+        /** @description A budget to set. */
+        NewBudget: {
+            /** @description ISO 4217 code; USD when absent. Calls of models with a price in another currency are refused. */
+            currency?: string | null;
+            /**
+             * Format: int64
+             * @description Millionths of the currency. 50000000 is 50.00. With 0 only calls that cost nothing are allowed.
+             * @example 50000000
+             */
+            limit_micros: number;
+            /** @description The time that it is for, by the UTC calendar. */
+            period: components["schemas"]["BudgetPeriod"];
+            /** @description Whose calls it pays for. A subject has one budget for each period. */
+            subject: components["schemas"]["BudgetSubject"];
+        };
         /** @description A collection to make. */
         NewCollection: {
             /** @description At most 2,000 characters. */
@@ -2341,22 +2793,50 @@ export interface components {
             /** @description What the provider calls it; the same as `name` when absent. */
             upstream_name?: string | null;
         };
+        /** @description A limit to set: at least one of the three numbers. */
+        NewModelLimit: {
+            /**
+             * Format: int32
+             * @description Calls at a time. Further ones wait up to 30 s, callers by turns.
+             */
+            concurrency?: number | null;
+            /**
+             * Format: int32
+             * @description Calls a minute. A minute's allowance may be used at once and comes back evenly.
+             * @example 600
+             */
+            requests_per_minute?: number | null;
+            /** @description Whose calls it counts. A subject has one limit. */
+            subject: components["schemas"]["LimitSubject"];
+            /**
+             * Format: int32
+             * @description Tokens a minute, read and written.
+             */
+            tokens_per_minute?: number | null;
+        };
         /** @description A provider to add. */
         NewProvider: {
-            /** @description The provider's API key, when it needs one. It is stored encrypted. */
+            /**
+             * @description The provider's API key, when it needs one. It is stored encrypted. For Bedrock a Bedrock API key, or
+             *     `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with `:SESSION_TOKEN` for temporary ones.
+             */
             api_key?: string | null;
             /**
-             * @description The address before `/chat/completions`, without credentials, query or fragment.
+             * @description The address before the protocol's own path, without credentials, query or fragment: `https://api.openai.com/v1`,
+             *     `https://api.anthropic.com/v1`, `https://generativelanguage.googleapis.com/v1beta`, `https://NAME.openai.azure.com`,
+             *     `https://bedrock-runtime.REGION.amazonaws.com`.
              * @example https://api.example.com/v1
              */
             base_url: string;
-            /** @description `openai`: any server that speaks the OpenAI protocol. */
+            /** @description `openai`: any server that speaks the OpenAI protocol. Not `local`. */
             kind: components["schemas"]["ProviderKind"];
             /**
              * @description Lowercase letters, digits and hyphens; not `local`. It cannot be changed later.
              * @example acme
              */
             name: string;
+            /** @description What the kind may need beyond. */
+            options?: components["schemas"]["ProviderOptions"];
         };
         /** @description An error in OpenAI's format. */
         OpenAiError: {
@@ -2458,6 +2938,33 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
                 scopes: components["schemas"]["Permission"][];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Budget: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was set. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Its id. */
+                id: components["schemas"]["BudgetId"];
+                /** @description What the calls of a period may cost together. */
+                limit: components["schemas"]["Money"];
+                /** @description The time that it is for, by the UTC calendar. */
+                period: components["schemas"]["BudgetPeriod"];
+                /** @description When this period began, in microseconds since 1970 UTC; 0 for `total`. */
+                period_start_at: components["schemas"]["Timestamp"];
+                /** @description What is set aside for running calls; with several processes also what the others hold for their next calls. */
+                reserved: components["schemas"]["Money"];
+                resets_at: components["schemas"]["Timestamp"] | null;
+                /** @description What the recorded calls of this period have cost. */
+                spent: components["schemas"]["Money"];
+                /** @description Whose calls it pays for. */
+                subject: components["schemas"]["BudgetSubject"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -2707,6 +3214,8 @@ export interface components {
             data: {
                 /** @description Who called. */
                 actor: components["schemas"]["Actor"];
+                /** @description Which models were asked, in order. Empty when one was asked and answered. */
+                attempts: components["schemas"]["AttemptRecord"][];
                 /**
                  * Format: int64
                  * @description Those of them that were written to a cache.
@@ -2720,6 +3229,7 @@ export interface components {
                 cost: components["schemas"]["Money"] | null;
                 /** @description When it started, in microseconds since 1970 UTC. */
                 created_at: components["schemas"]["Timestamp"];
+                decision: components["schemas"]["Decision"] | null;
                 /**
                  * Format: int64
                  * @description From the start to the end.
@@ -2741,7 +3251,7 @@ export interface components {
                 input_tokens: number;
                 /** @description Chat or embedding. */
                 kind: components["schemas"]["ModelKind"];
-                /** @description The model's name. */
+                /** @description The name of the model that answered, or was asked last. */
                 model: string;
                 /**
                  * Format: int64
@@ -2773,11 +3283,42 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A page of a list. */
+        Page_ModelLimit: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /**
+                 * Format: int32
+                 * @description Calls at a time; null when any number may run.
+                 */
+                concurrency: number | null;
+                /** @description When it was set, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Its id. */
+                id: components["schemas"]["LimitId"];
+                /**
+                 * Format: int32
+                 * @description Calls a minute; null when any number may come.
+                 */
+                requests_per_minute: number | null;
+                /** @description Whose calls it counts. */
+                subject: components["schemas"]["LimitSubject"];
+                /**
+                 * Format: int32
+                 * @description Tokens a minute, read and written; null when any number may be used.
+                 */
+                tokens_per_minute: number | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
         Page_Provider: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
                 /**
-                 * @description The address before `/chat/completions`.
+                 * @description The address before the protocol's own path.
                  * @example https://api.example.com/v1
                  */
                 base_url: string;
@@ -2794,6 +3335,8 @@ export interface components {
                  * @example acme
                  */
                 name: string;
+                /** @description What the kind may need beyond. */
+                options: components["schemas"]["ProviderOptions"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -2959,7 +3502,7 @@ export interface components {
         /** @description A place where models are called that do not run in this process. */
         Provider: {
             /**
-             * @description The address before `/chat/completions`.
+             * @description The address before the protocol's own path.
              * @example https://api.example.com/v1
              */
             base_url: string;
@@ -2976,6 +3519,8 @@ export interface components {
              * @example acme
              */
             name: string;
+            /** @description What the kind may need beyond. */
+            options: components["schemas"]["ProviderOptions"];
         };
         /** @description What to change of a provider. */
         ProviderChange: {
@@ -2983,13 +3528,35 @@ export interface components {
             api_key?: string | null;
             /** @description Another address. When it moves to another host, the key must be given again. */
             base_url?: string | null;
+            options?: components["schemas"]["ProviderOptions"] | null;
         };
         ProviderId: string;
         /**
          * @description How a provider is reached.
          * @enum {string}
          */
-        ProviderKind: "local" | "openai";
+        ProviderKind: "local" | "openai" | "anthropic" | "gemini" | "azure" | "bedrock";
+        /** @description What a provider of a kind may need beyond its address and key. */
+        ProviderOptions: {
+            /**
+             * @description `azure`: the dated API's version; `2024-10-21` when absent.
+             * @default null
+             * @example 2024-10-21
+             */
+            api_version: string | null;
+            /**
+             * @description `bedrock`: the region, when the address does not name it as in `bedrock-runtime.us-east-1.amazonaws.com`.
+             * @default null
+             * @example us-east-1
+             */
+            region: string | null;
+            /**
+             * @description `openai` and `azure`: the server also has `/responses`. Requests of the Responses format then pass through, and
+             *     those of other formats than OpenAI's are translated to it, which keeps sealed thoughts.
+             * @default false
+             */
+            responses: boolean;
+        };
         /** @description Whether a provider's address and key work. */
         ProviderTest: {
             /**
@@ -3018,6 +3585,44 @@ export interface components {
              * @example ready
              */
             status: string;
+        };
+        /**
+         * @description Where a request may go.
+         * @enum {string}
+         */
+        Residency: "any" | "private";
+        /**
+         * @description A request in OpenAI's Responses format. A provider that has this format gets every field as it came; for others it is
+         *     translated.
+         */
+        ResponsesRequest: {
+            /** @description A text, or a list of items: messages, function calls and their outputs, reasoning. */
+            input: unknown;
+            /** @description Instructions before the conversation. */
+            instructions?: string | null;
+            /**
+             * Format: int32
+             * @description Tokens to write at most, reasoning included.
+             */
+            max_output_tokens?: number | null;
+            /**
+             * @description A model's name; the default chat model when absent.
+             * @example local/qwen2.5-coder-0.5b-instruct
+             */
+            model?: string | null;
+            /** @description `{"effort": "low", "summary": "auto"}`. */
+            reasoning?: unknown;
+            /** @description Whether to answer with server-sent events. */
+            stream?: boolean | null;
+            /**
+             * Format: float
+             * @description 0 to 2.
+             */
+            temperature?: number | null;
+            /** @description `{"format": {"type": "json_schema", …}}`. */
+            text?: unknown;
+            /** @description Functions that the model may call. */
+            tools?: unknown[] | null;
         };
         /** @description What a document once was. It never changes. */
         Revision: {
@@ -3050,6 +3655,64 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "service" | "editor" | "admin" | "owner";
+        /** @description A named virtual model that chooses among real ones. */
+        Route: {
+            /** @description Whether it exists by default and has not been changed. */
+            built_in: boolean;
+            /** @description When it was added, in microseconds since 1970 UTC; 0 for those that exist by default. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * @description What callers name as the model.
+             * @example auto-cheap
+             */
+            name: string;
+            /** @description What it does. */
+            settings: components["schemas"]["RouteSettings"];
+        };
+        /** @description A model that a route may choose. */
+        RouteCandidate: {
+            /**
+             * @description The model's name.
+             * @example acme/large
+             */
+            model: string;
+            /**
+             * Format: int32
+             * @description Its share with the strategy `weighted`: 0 to 1,000,000.
+             */
+            weight?: number;
+        };
+        /** @description All routes. */
+        RouteList: {
+            /** @description In the order of their names. */
+            data: components["schemas"]["Route"][];
+        };
+        /** @description What a route does. */
+        RouteSettings: {
+            /**
+             * Format: int32
+             * @description Attempts at one candidate, the first included: 1 to 10.
+             */
+            attempts_max?: number;
+            /** @description At most 50. Empty: every chat model of the workspace. */
+            candidates?: components["schemas"]["RouteCandidate"][];
+            /**
+             * Format: int32
+             * @description Only models with at least this context (in tokens) or an unknown one.
+             */
+            context_length_min?: number | null;
+            /**
+             * Format: int64
+             * @description How long a candidate may take to its first token before the next is asked; at most 600,000.
+             */
+            first_token_timeout_ms?: number | null;
+            /** @description What happens when a stream breaks after its first token. */
+            on_broken_stream?: components["schemas"]["BrokenStream"];
+            /** @description Where requests may go. */
+            residency?: components["schemas"]["Residency"];
+            /** @description How candidates are ordered. */
+            strategy: components["schemas"]["Strategy"];
+        };
         /** @description What a search found. */
         SearchAnswer: {
             /** @description How the results are ranked: `text` instead of `hybrid` when the embedding model does not answer (see `warnings`). */
@@ -3088,6 +3751,11 @@ export interface components {
             /** @description What is looked for, in plain words; "quoted words" count more where they stand together. At most 8,000 characters. */
             query: string;
         };
+        /**
+         * @description How a route orders its candidates.
+         * @enum {string}
+         */
+        Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency";
         /** @description A workspace. */
         Tenant: {
             /** @description When it was made, in microseconds since 1970 UTC. */
@@ -3119,6 +3787,14 @@ export interface components {
             from: string;
             /** @description In `to`. */
             to: string;
+        };
+        /** @description How many tokens a prompt has. */
+        TokenCount: {
+            /**
+             * Format: int64
+             * @description Tokens.
+             */
+            input_tokens: number;
         };
         /** @description Where the time of a search went, in milliseconds. */
         Took: {
@@ -3213,6 +3889,72 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    create_message: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessagesRequest"];
+            };
+        };
+        responses: {
+            /** @description The message, or a stream of events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnthropicError"];
+                };
+            };
+        };
+    };
+    count_message_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessagesRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenCount"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnthropicError"];
+                };
+            };
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: {
@@ -4393,6 +5135,167 @@ export interface operations {
             };
         };
     };
+    list_budgets: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBudget"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id */
+                id: components["schemas"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id */
+                id: components["schemas"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id */
+                id: components["schemas"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_model_calls: {
         parameters: {
             query?: {
@@ -4448,6 +5351,136 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelCall"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_model_limits: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ModelLimit"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_model_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewModelLimit"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelLimit"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_model_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The limit's id */
+                id: components["schemas"]["LimitId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_model_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The limit's id */
+                id: components["schemas"]["LimitId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelLimitChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelLimit"];
                 };
             };
             /** @description What went wrong */
@@ -4772,6 +5805,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ProviderTest"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_routes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Lowercase letters, digits and `-_.`, at most 63 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RouteSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The route's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -5116,6 +6242,46 @@ export interface operations {
             };
         };
     };
+    generate_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description A model's name and what to do
+                 * @example local%2Fqwen2.5-coder-0.5b-instruct:generateContent
+                 */
+                call: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GenerateContentRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer, or a stream of events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoogleError"];
+                };
+            };
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -5356,6 +6522,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_response: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResponsesRequest"];
+            };
+        };
+        responses: {
+            /** @description The response, or a stream of events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": string;
                 };
             };
             /** @description What went wrong */

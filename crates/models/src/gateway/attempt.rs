@@ -32,7 +32,7 @@ pub(super) enum Opened {
 /// Where the pieces of an answer come from.
 pub(super) enum Source {
     Local(LocalSource),
-    Remote(RemoteSource),
+    Remote(Box<RemoteSource>),
 }
 
 /// A stream of a provider.
@@ -115,12 +115,12 @@ impl Attempt<'_> {
             }
         };
         *self.losses = prepared.losses;
-        let mut source = Source::Remote(RemoteSource {
+        let mut source = Source::Remote(Box::new(RemoteSource {
             stream,
             same_protocol: prepared.same_protocol,
             model: remote.id.clone(),
             usage_wanted: self.question.wants_usage()?,
-        });
+        }));
         // Held back until there is content, so that a stream that breaks before can be replaced by another.
         let mut held = Vec::new();
         while !held.iter().any(Step::has_content) {

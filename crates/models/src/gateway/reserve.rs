@@ -8,11 +8,7 @@ use plasma_protocols::{
 
 use super::{Asked, Question};
 use crate::{
-    Models,
-    budgets::Reservation,
-    catalog::{RemoteModel, require_price},
-    limits::Admission,
-    upstream::RawObject,
+    Models, budgets::Reservation, catalog::RemoteModel, limits::Admission, prices::require_price, upstream::RawObject,
 };
 
 /// Tokens of an answer at most, where a budget applies and the caller sets no limit: a worst case must have an end.

@@ -28,11 +28,8 @@ impl Spoken {
         for delta in deltas {
             match &delta {
                 Delta::Start { .. } if self.goes_on => continue,
-                Delta::Open { choice: 0, part: PartStart::Text } => {
-                    if std::mem::replace(&mut self.text_is_open, true) {
-                        continue;
-                    }
-                }
+                Delta::Open { choice: 0, part: PartStart::Text } if self.text_is_open => continue,
+                Delta::Open { choice: 0, part: PartStart::Text } => self.text_is_open = true,
                 Delta::Open { .. } => {
                     if std::mem::take(&mut self.text_is_open) {
                         out.push(Delta::Close { choice: 0 });

@@ -39,6 +39,18 @@ fn operations(specification: &Value) -> Vec<Operation> {
     operations
 }
 
+/// Operations that name a thing of the tenant in their body.
+const NAMING: [&str; 8] = [
+    "search",
+    "ask",
+    "draft_content",
+    "create_chat_completion",
+    "create_embedding",
+    "create_response",
+    "create_message",
+    "count_message_tokens",
+];
+
 /// What a tenant has: something behind every parameter of every path.
 struct Things {
     /// Parameter of a path template, such as `/api/v1/collections/{id}` + `id`, to its value.
@@ -62,6 +74,10 @@ impl Things {
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);
+        let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
+        success(server.request(Method::PUT, "/api/v1/routes/our-route").bearer_auth(KEY).json(&route).send().await.unwrap())
+            .await;
+        let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
         let budget = id(server.post("/api/v1/models/budgets", budget).await);
@@ -84,6 +100,8 @@ impl Things {
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/budgets/", "id", &budget),
             ("/api/v1/models/limits/", "id", &limit),
+            ("/api/v1/routes/", "name", &"our-route".to_owned()),
+            ("/gemini/v1beta/models/", "call", &gemini_call),
             ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
             ("/v1/models/", "id", &model.replace('/', "%2F")),
             ("/api/v1/tenants/", "id", &tenant),
@@ -131,7 +149,10 @@ impl Things {
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
             "ask" => json!({"collection": self.collection, "question": "What opens the vault?"}),
             "draft_content" => json!({"collection": self.collection, "brief": "Write about the vault."}),
-            "create_chat_completion" => {
+            "put_route" => json!({"strategy": "ordered", "candidates": [{"model": self.model}]}),
+            "create_response" => json!({"model": self.model, "input": "hello"}),
+            "generate_content" => json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}),
+            "create_chat_completion" | "create_message" | "count_message_tokens" => {
                 json!({"model": self.model, "messages": [{"role": "user", "content": "hello"}]})
             }
             "create_embedding" => json!({"model": self.model, "input": "hello"}),
@@ -252,7 +273,7 @@ on_each_database! {
             let path = things.path(&operation);
             let body = things.body(&specification, &operation);
             let names_a_thing = operation.path.contains('{')
-                || matches!(operation.id.as_str(), "search" | "ask" | "draft_content" | "create_chat_completion" | "create_embedding");
+                || NAMING.contains(&operation.id.as_str());
             if names_a_thing && may {
                 let answer = call(&server, &operation, &path, body.as_ref(), Some(&stranger)).await;
                 assert_eq!(answer.status, 404, "{} {path}: {}", operation.id, answer.text);

@@ -4,7 +4,17 @@ import anthropic
 
 from gateway import headers
 from gateway.plasma import KEY, URL
-from gateway.questions import PICTURE, PICTURE_TYPE, THINKING_TOKENS, TOKENS_MAX, WEATHER, Call, Person, Reply
+from gateway.questions import (
+    PICTURE,
+    PICTURE_TYPE,
+    THINKING_TOKENS,
+    TOKENS_MAX,
+    WEATHER,
+    Call,
+    NotOffered,
+    Person,
+    Reply,
+)
 
 STOPS = {"end_turn": "end", "tool_use": "tools", "max_tokens": "length"}
 
@@ -51,6 +61,8 @@ class Messages:
         )
 
     def request(self, model, question, history):
+        if question.choices:
+            raise NotOffered
         content = [{"type": "text", "text": question.prompt}]
         if question.has_picture:
             source = {"type": "base64", "media_type": PICTURE_TYPE, "data": PICTURE}
@@ -71,6 +83,8 @@ class Messages:
         if question.has_tool:
             name, description, parameters = WEATHER
             request["tools"] = [{"name": name, "description": description, "input_schema": parameters}]
+        if question.stop:
+            request["stop_sequences"] = [question.stop]
         if question.wants_person:
             request["output_format"] = Person
         if question.thinks:

@@ -80,6 +80,8 @@ class GenerateContent:
             system_instruction=question.system,
             temperature=question.temperature,
             max_output_tokens=TOKENS_MAX,
+            stop_sequences=[question.stop] if question.stop else None,
+            candidate_count=question.choices,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
         if question.has_tool:

@@ -6,7 +6,7 @@ import openai
 
 from gateway import headers
 from gateway.plasma import KEY, URL
-from gateway.questions import PICTURE, PICTURE_TYPE, TOKENS_MAX, WEATHER, Call, Person, Reply
+from gateway.questions import PICTURE, PICTURE_TYPE, TOKENS_MAX, WEATHER, Call, NotOffered, Person, Reply
 
 STOPS = {"stop": "end", "tool_calls": "tools"}
 ERRORS = {
@@ -93,6 +93,10 @@ class ChatCompletions:
             request["response_format"] = Person
         if question.thinks:
             request["reasoning_effort"] = "low"
+        if question.stop:
+            request["stop"] = question.stop
+        if question.choices:
+            request["n"] = question.choices
         return request
 
 
@@ -148,6 +152,8 @@ class Responses:
         return "tools" if calls else "end"
 
     def request(self, model, question, history):
+        if question.stop or question.choices:
+            raise NotOffered
         content = [{"type": "input_text", "text": question.prompt}]
         if question.has_picture:
             content.append({"type": "input_image", "image_url": PICTURE_URL, "detail": "auto"})

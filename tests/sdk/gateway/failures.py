@@ -7,7 +7,7 @@ from gateway.plasma import KINDS, call
 from gateway.questions import Failed, Question, check, equal
 
 # How long a route waits for the first token of the model that is too slow.
-FIRST_TOKEN_MS = 400
+FIRST_TOKEN_MS = 1000
 # Attempts at a model that a caller names (`ModelsConfig::attempts_max`).
 ATTEMPTS = 3
 
@@ -67,7 +67,8 @@ def raised(client, kind, recorder, marker, name):
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
         if failure.status == "stream":
             check(headers.last("content-type")[0].startswith("text/event-stream"), "the stream did not begin")
-            words.add(f"`{type(error).__name__}` after the answer's beginning")
+            what = "an `error` event" if type(error).__name__ == "ErrorEvent" else f"`{type(error).__name__}`"
+            words.add(f"{what} after the answer's beginning")
         else:
             equal(status, failure.status, "the status")
             words.add(f"{status} `{type(error).__name__}`")

@@ -14,6 +14,7 @@ from gateway.questions import (
     TOKENS_MAX,
     WEATHER,
     Client,
+    NotOffered,
     Person,
     Question,
     check,
@@ -81,6 +82,18 @@ def limit(cell):
     reply, _ = cell.ask(cell.question("Write without end."))
     equal(reply.text, "One, two, three,", "the text")
     equal(reply.stop, "length", "why it stopped")
+
+
+def stop(cell):
+    reply, told = cell.ask(cell.question("What is the capital of France?", stop="END"))
+    equal(told.stop, ["END"], "the texts that end the answer")
+    equal(reply.text, "Paris is the capital of France.", "the text")
+
+
+def choices(cell):
+    # aimock gives one answer, whatever is asked.
+    _, told = cell.ask(cell.question("What is the capital of France?", choices=2))
+    equal(told.choices, 2, "the number of answers asked for")
 
 
 def tools(cell):
@@ -163,6 +176,8 @@ def _seals(answer):
 FEATURES = [
     ("text", text),
     ("an answer cut at the limit of tokens", limit),
+    ("a text that ends the answer", stop),
+    ("several answers at once (asking for them)", choices),
     ("a tool's call and its result", tools),
     ("two calls at once and their results", parallel_tools),
     ("a picture (base64)", picture),
@@ -172,13 +187,26 @@ FEATURES = [
 ]
 
 
+def reason(error):
+    """What Plasma says, without what the packages put around it."""
+    body = getattr(error, "details", None) or getattr(error, "body", None) or {}
+    told = body.get("error", body)
+    check(told.get("message"), f"the refusal says nothing: {error}")
+    return told["message"]
+
+
+NOT_OFFERED = "not offered"
+
+
 def run(cell, feature):
     """The words of the matrix for what came of it."""
     try:
         note = feature(cell)
+    except NotOffered:
+        return NOT_OFFERED
     except cell.client.errors[400] as error:
-        message = getattr(error, "message", str(error))
-        return f"refused: {message}"
+        equal(cell.recorder.told(cell.marker), [], "what was refused, and yet sent to the provider")
+        return f"refused: {reason(error)}"
     words = "carried"
     if note:
         words += f"; {note}"

@@ -6,14 +6,15 @@ HEAD = """\
 A client of any of four protocols calls a model at any kind of provider. Where both speak the same protocol, the request
 and the answer pass through; else they are translated. This page is written by `make gateway-matrix` from a run of the
 official packages against Plasma: {packages}. The providers are simulated
-by aimock {aimock}. Every run of the tests checks that the page is still true; what it says is changed by changing Plasma
-or `tests/sdk/gateway`.
+by aimock {aimock}. Every run of the tests checks that the page is still true; what it says is changed by changing
+Plasma or `tests/sdk/gateway`.
 
 - **carried**: the request reached the provider whole (texts, pictures, tools, schemas, results, the seals of its own
-  thoughts), the answer reached the package whole, with its usage and the reason of its end, and the package took it for
-  one of its own protocol. A row holds for whole and streamed answers alike, unless it says otherwise.
+  thoughts), the answer reached the package whole, with its usage and the reason of its end, and the package took it
+  for one of its own protocol. A row holds for whole and streamed answers alike, unless it says otherwise.
 - **with warning**: the same, and the header `plasma-warning` tells what the provider's protocol has no place for.
-- **refused**: the answer is a 400 that says why.
+- **refused**: the answer is a 400 that says why, and nothing reached the provider.
+- **not offered**: the client's own protocol has no words for it.
 
 aimock seals thoughts as Anthropic and the Responses API do; Gemini's and Bedrock's come without a seal, so Bedrock's are
 not sent back. It counts no tokens: `count_tokens` and `countTokens` are not checked here.

@@ -46,6 +46,9 @@ class Question:
     has_tool: bool = False
     wants_person: bool = False
     thinks: bool = False
+    # What not every protocol offers: texts that end an answer, and how many answers there should be.
+    stop: str | None = None
+    choices: int | None = None
 
 
 @dataclass
@@ -79,6 +82,10 @@ class Reply:
 
 class Failed(AssertionError):
     """A check that does not hold."""
+
+
+class NotOffered(Exception):
+    """The client's protocol has no words for the question."""
 
 
 def check(condition, what):

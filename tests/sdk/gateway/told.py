@@ -27,6 +27,8 @@ class Told:
     thinking: object = None
     tokens_max: int | None = None
     temperature: float | None = None
+    stop: list = field(default_factory=list)
+    choices: int | None = None
     streamed: bool = False
 
 
@@ -80,6 +82,8 @@ def _openai_chat(told, body):
     told.tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in body.get("tools") or []}
     told.schema = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema")
     told.thinking = body.get("reasoning_effort")
+    told.stop = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
+    told.choices = body.get("n")
     told.tokens_max = body.get("max_completion_tokens") or body.get("max_tokens")
     told.temperature = body.get("temperature")
     told.streamed = bool(body.get("stream"))
@@ -123,6 +127,7 @@ def _anthropic(told, body):
     told.tools = {tool["name"]: tool["input_schema"] for tool in body.get("tools") or []}
     told.schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
     told.thinking = body.get("thinking")
+    told.stop = body.get("stop_sequences") or []
     told.tokens_max = body.get("max_tokens")
     told.temperature = body.get("temperature")
     told.streamed = bool(body.get("stream"))
@@ -158,6 +163,8 @@ def _gemini(told, body):
     config = body.get("generationConfig") or {}
     told.schema = config.get("responseJsonSchema") or config.get("responseSchema")
     told.thinking = config.get("thinkingConfig")
+    told.stop = config.get("stopSequences") or []
+    told.choices = config.get("candidateCount")
     told.tokens_max = config.get("maxOutputTokens")
     told.temperature = config.get("temperature")
 
@@ -182,5 +189,6 @@ def _bedrock(told, body):
     told.schema = structure and json.loads(structure["jsonSchema"]["schema"])
     told.thinking = (body.get("additionalModelRequestFields") or {}).get("thinking")
     config = body.get("inferenceConfig") or {}
+    told.stop = config.get("stopSequences") or []
     told.tokens_max = config.get("maxTokens")
     told.temperature = config.get("temperature")

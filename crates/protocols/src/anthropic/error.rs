@@ -34,7 +34,8 @@ pub(super) fn told(body: &Value) -> Told {
     }
 }
 
-/// The error body for a client. `message` is the text that may be shown, `status` the HTTP status that goes with it.
+/// The error body for a client. `message` is the text that may be shown, `status` the HTTP status that goes with it. The
+/// protocol has no place for the field at fault: it stands before the message, as Anthropic has it.
 pub fn write_error(error: &Error, message: &str, status: u16) -> Value {
     let kind = match error.code() {
         Code::Invalid | Code::Conflict => "invalid_request_error",
@@ -53,6 +54,10 @@ pub fn write_error(error: &Error, message: &str, status: u16) -> Value {
             _ => "api_error",
         },
         Code::Internal => "api_error",
+    };
+    let message = match error.field_name() {
+        Some(field) if !message.contains(field) => format!("{field}: {message}"),
+        _ => message.to_owned(),
     };
     json!({ "type": "error", "error": { "type": kind, "message": message } })
 }

@@ -243,3 +243,13 @@ fn each_failure_has_its_type() {
         assert_eq!(body, json!({"type": "error", "error": {"type": kind, "message": "shown"}}));
     }
 }
+
+#[test]
+fn an_error_names_the_field_once() {
+    let message = |shown: &str| {
+        let error = Error::invalid("stop_sequences", shown);
+        write_error(&error, shown, 400)["error"]["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(message("cannot be sent"), "stop_sequences: cannot be sent");
+    assert_eq!(message("`stop_sequences` is too long"), "`stop_sequences` is too long");
+}

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use plasma_kernel::{ChunkId, PageRequest};
 use plasma_knowledge::{DocumentState, NewContent, NewDocument, SearchMode, parse::Format};
@@ -121,8 +121,10 @@ on_each_database! {
         assert!(events[..4].iter().all(|event| event.subject == document.id.to_string()));
         assert!(events.iter().all(|event| event.data["collection_id"] == collection.id.to_string()));
 
-        let mut told = Vec::new();
-        while let Ok(progress) = feed.try_recv() {
+        // The last is told a moment after its transaction can be seen.
+        let mut told: Vec<plasma_knowledge::IngestProgress> = Vec::new();
+        while told.last().is_none_or(|progress| progress.state != DocumentState::Ready) {
+            let progress = tokio::time::timeout(Duration::from_secs(10), feed.recv()).await.unwrap().unwrap();
             assert_eq!((progress.document, progress.tenant), (document.id, setup.ctx.tenant().unwrap()));
             told.push(progress);
         }

@@ -75,8 +75,10 @@ impl Things {
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);
         let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
-        success(server.request(Method::PUT, "/api/v1/routes/our-route").bearer_auth(KEY).json(&route).send().await.unwrap())
-            .await;
+        success(
+            server.request(Method::PUT, "/api/v1/routes/our-route").bearer_auth(KEY).json(&route).send().await.unwrap(),
+        )
+        .await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});

@@ -13,8 +13,8 @@ fn marked(content: Content, ttl: Option<&str>) -> Part {
     Part { content, cache: minute(ttl) }
 }
 
-/// Everything that the protocol can carry.
-fn full() -> Request {
+/// A conversation with everything in it that the protocol can carry.
+fn conversation() -> Vec<Message> {
     let document = Media {
         name: Some("Terms".to_owned()),
         ..media(Some("application/pdf"), MediaSource::Base64("JVBERi0=".to_owned()))
@@ -35,44 +35,49 @@ fn full() -> Request {
         is_error: true,
     };
     let message = |role, parts| Message { role, name: None, parts };
+    vec![
+        message(
+            Role::User,
+            vec![
+                Part::text("Look:"),
+                Part::new(Content::Image(media(None, MediaSource::Url("https://example.com/a.png".to_owned())))),
+                Part::new(Content::Image(media(None, MediaSource::File("file_011".to_owned())))),
+                marked(Content::Document(document), Some("5m")),
+                Part::new(Content::Document(media(Some("text/plain"), MediaSource::Text("Hello".to_owned())))),
+                Part::new(Content::Document(media(
+                    Some("application/pdf"),
+                    MediaSource::Url("https://example.com/a.pdf".to_owned()),
+                ))),
+                Part::new(Content::Document(media(None, MediaSource::File("file_012".to_owned())))),
+            ],
+        ),
+        message(
+            Role::Assistant,
+            vec![
+                thoughts("Two calls.", Some(signature(Protocol::Anthropic, "c2ln"))),
+                sealed(Protocol::Anthropic, "c2VhbGVk"),
+                Part::text("I shall look."),
+                call("toolu_1", "weather", r#"{"zebra":1,"apple":{"deep":[1,2.5,null]}}"#),
+                call("toolu_2", "weather", r#"{"city":"Ort"}"#),
+            ],
+        ),
+        message(
+            Role::User,
+            vec![
+                Part::new(Content::ToolResult(result)),
+                marked(Content::ToolResult(failed), None),
+                Part::text("And now?"),
+            ],
+        ),
+    ]
+}
+
+/// Everything that the protocol can carry.
+fn full() -> Request {
     Request {
         model: "a-model".to_owned(),
         system: vec![Part::text("Be brief."), marked(Content::Text("Be kind.".to_owned()), Some("1h"))],
-        messages: vec![
-            message(
-                Role::User,
-                vec![
-                    Part::text("Look:"),
-                    Part::new(Content::Image(media(None, MediaSource::Url("https://example.com/a.png".to_owned())))),
-                    Part::new(Content::Image(media(None, MediaSource::File("file_011".to_owned())))),
-                    marked(Content::Document(document), Some("5m")),
-                    Part::new(Content::Document(media(Some("text/plain"), MediaSource::Text("Hello".to_owned())))),
-                    Part::new(Content::Document(media(
-                        Some("application/pdf"),
-                        MediaSource::Url("https://example.com/a.pdf".to_owned()),
-                    ))),
-                    Part::new(Content::Document(media(None, MediaSource::File("file_012".to_owned())))),
-                ],
-            ),
-            message(
-                Role::Assistant,
-                vec![
-                    thoughts("Two calls.", Some(signature(Protocol::Anthropic, "c2ln"))),
-                    sealed(Protocol::Anthropic, "c2VhbGVk"),
-                    Part::text("I shall look."),
-                    call("toolu_1", "weather", r#"{"zebra":1,"apple":{"deep":[1,2.5,null]}}"#),
-                    call("toolu_2", "weather", r#"{"city":"Ort"}"#),
-                ],
-            ),
-            message(
-                Role::User,
-                vec![
-                    Part::new(Content::ToolResult(result)),
-                    marked(Content::ToolResult(failed), None),
-                    Part::text("And now?"),
-                ],
-            ),
-        ],
+        messages: conversation(),
         tools: vec![Tool {
             name: "weather".to_owned(),
             description: Some("The weather of a city".to_owned()),

@@ -54,61 +54,60 @@ fn media(media_type: Option<&str>, source: MediaSource) -> Media {
     Media { media_type: media_type.map(str::to_owned), source, name: None, detail: None }
 }
 
-/// Everything that the protocol can carry.
-fn full() -> Request {
+/// A conversation with everything in it that the protocol can carry.
+fn conversation() -> Vec<Message> {
     let bytes = MediaSource::Base64("AA==".to_owned());
     let own = Reasoning { id: Some("rs_1".to_owned()), ..thoughts("Hm.", Protocol::OpenAiResponses) };
+    vec![
+        message(
+            Role::User,
+            vec![
+                text("Look:"),
+                Content::Image(Media { detail: Some("high".to_owned()), ..media(Some("image/png"), bytes.clone()) }),
+                Content::Image(media(None, MediaSource::Url("https://e.com/a.png".to_owned()))),
+                Content::Image(media(None, MediaSource::File("file-1".to_owned()))),
+                Content::Document(Media { name: Some("a.pdf".to_owned()), ..media(Some("application/pdf"), bytes) }),
+                Content::Document(media(None, MediaSource::Url("https://e.com/a.pdf".to_owned()))),
+                Content::Document(media(None, MediaSource::File("file-2".to_owned()))),
+            ],
+        ),
+        message(
+            Role::Assistant,
+            vec![
+                Content::Reasoning(own),
+                Content::Reasoning(thoughts("", Protocol::OpenAiResponses)),
+                text("One"),
+                text("two"),
+                call("call_1"),
+                call("call_2"),
+            ],
+        ),
+        message(
+            Role::User,
+            vec![
+                result("call_1", vec![Part::text("sun")]),
+                result(
+                    "call_2",
+                    vec![
+                        Part::text("noon"),
+                        Part::new(Content::Image(media(None, MediaSource::Url("https://e.com/b.png".to_owned())))),
+                    ],
+                ),
+                text("And?"),
+            ],
+        ),
+        message(Role::System, vec![text("Be kind.")]),
+        message(Role::Assistant, vec![text("No."), Content::Refusal("I will not.".to_owned())]),
+        message(Role::User, vec![text("Why?")]),
+    ]
+}
+
+/// Everything that the protocol can carry.
+fn full() -> Request {
     Request {
         model: "gpt".to_owned(),
         system: vec![Part::text("Be short.")],
-        messages: vec![
-            message(
-                Role::User,
-                vec![
-                    text("Look:"),
-                    Content::Image(Media {
-                        detail: Some("high".to_owned()),
-                        ..media(Some("image/png"), bytes.clone())
-                    }),
-                    Content::Image(media(None, MediaSource::Url("https://e.com/a.png".to_owned()))),
-                    Content::Image(media(None, MediaSource::File("file-1".to_owned()))),
-                    Content::Document(Media {
-                        name: Some("a.pdf".to_owned()),
-                        ..media(Some("application/pdf"), bytes)
-                    }),
-                    Content::Document(media(None, MediaSource::Url("https://e.com/a.pdf".to_owned()))),
-                    Content::Document(media(None, MediaSource::File("file-2".to_owned()))),
-                ],
-            ),
-            message(
-                Role::Assistant,
-                vec![
-                    Content::Reasoning(own),
-                    Content::Reasoning(thoughts("", Protocol::OpenAiResponses)),
-                    text("One"),
-                    text("two"),
-                    call("call_1"),
-                    call("call_2"),
-                ],
-            ),
-            message(
-                Role::User,
-                vec![
-                    result("call_1", vec![Part::text("sun")]),
-                    result(
-                        "call_2",
-                        vec![
-                            Part::text("noon"),
-                            Part::new(Content::Image(media(None, MediaSource::Url("https://e.com/b.png".to_owned())))),
-                        ],
-                    ),
-                    text("And?"),
-                ],
-            ),
-            message(Role::System, vec![text("Be kind.")]),
-            message(Role::Assistant, vec![text("No."), Content::Refusal("I will not.".to_owned())]),
-            message(Role::User, vec![text("Why?")]),
-        ],
+        messages: conversation(),
         tools: vec![Tool {
             name: "f".to_owned(),
             description: Some("does".to_owned()),

@@ -105,6 +105,11 @@ impl Limits {
         self.gate(id).set_concurrency(concurrency);
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// See [`crate::Models::admit`].
     pub(super) async fn admit(self: &Arc<Self>, ctx: &Ctx, store: &Store, tokens: u64) -> Result<Admission> {
         let limits = self.limits(ctx, store).await?;

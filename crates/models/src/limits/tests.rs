@@ -46,6 +46,12 @@ async fn refused(models: &Models, ctx: &Ctx, tokens: u64) -> Error {
     error
 }
 
+async fn until_waiting(models: &Models, calls: usize) {
+    while models.inner.limits.waiting() < calls {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 on_each_database! {
     async fn rates_refuse_at_once_and_say_when_to_come_back(test: TestStore) {
         let models = open(test.store());
@@ -136,9 +142,9 @@ on_each_database! {
         for _ in 0..50 {
             tasks.push(wait(&greedy, "greedy"));
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until_waiting(&models, 50).await;
         tasks.push(wait(&modest, "modest"));
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until_waiting(&models, 51).await;
         assert!(served.try_recv().is_err(), "none has a place yet");
         drop(running);
         futures::future::join_all(tasks).await;

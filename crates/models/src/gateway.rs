@@ -5,11 +5,13 @@
 //! protocol, the text of requests and answers passes through; else it is translated by `plasma-protocols`.
 
 mod attempt;
+mod callers_words;
 mod count;
 mod exchange;
 mod health;
 mod local_source;
 mod plan;
+mod probe;
 mod rename;
 mod request;
 mod reserve;
@@ -26,6 +28,7 @@ pub(crate) use exchange::{Exchange, Step, Whole};
 pub(crate) use health::Health;
 pub(crate) use local_source::not_for_local_models;
 pub use plan::{Considered, Decision};
+pub use probe::ModelHealth;
 
 use crate::{Purpose, upstream::RawObject};
 

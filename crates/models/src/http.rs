@@ -5,6 +5,7 @@ mod budgets;
 mod calls;
 mod chat_answer;
 mod gemini;
+mod health;
 mod limits;
 mod model_price;
 mod models;
@@ -43,6 +44,7 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))
+        .routes(routes!(health::list_model_health))
         .routes(routes!(routing::list_routes))
         .routes(routes!(routing::put_route, routing::delete_route))
         .merge(model_routes())

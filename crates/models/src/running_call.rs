@@ -2,6 +2,7 @@
 
 use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, TenantId, Timestamp};
 use tokio::{sync::oneshot, time::Instant};
+use tracing::{Span, field::Empty};
 
 use crate::{
     AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
@@ -11,6 +12,8 @@ use crate::{
     limits::Admission,
 };
 
+/// Bytes of text that make a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
 /// Characters of an error that are kept in a record.
 const ERROR_CHARS_MAX: usize = 500;
 
@@ -32,12 +35,16 @@ pub(crate) struct RunningCall {
     actor: Actor,
     request: RequestId,
     created_at: Timestamp,
+    /// For a collector of traces.
+    span: Span,
     started: Instant,
     queued_ms: Option<u64>,
     first_token_ms: Option<u64>,
     usage: TokenUsage,
     /// Whether `usage` is what the engine or provider counted to the end.
     usage_known: bool,
+    /// What a provider has read and written so far, about; `None` until it writes.
+    about: Option<About>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
@@ -48,6 +55,14 @@ pub(crate) struct RunningCall {
     provider_admission: Option<Admission>,
     /// Given up when the record is sent.
     place: Option<Place>,
+}
+
+/// What is known of a provider's stream before its end, where it tells its usage.
+#[derive(Clone, Copy)]
+struct About {
+    input_tokens: u64,
+    output_tokens_max: u64,
+    output_bytes: u64,
 }
 
 /// What a caller learns of a call that succeeded.
@@ -62,6 +77,7 @@ impl RunningCall {
     pub(crate) fn start(log: &CallLog, ctx: &Ctx, start: CallStart) -> Result<Self> {
         Ok(Self {
             id: CallId::new(ctx),
+            span: span(&start),
             start,
             tenant: ctx.tenant()?,
             actor: ctx.actor().clone(),
@@ -72,6 +88,7 @@ impl RunningCall {
             first_token_ms: None,
             usage: TokenUsage::default(),
             usage_known: false,
+            about: None,
             attempts: Vec::new(),
             decision: None,
             reservation: None,
@@ -90,6 +107,7 @@ impl RunningCall {
         self.start = start;
         self.usage = TokenUsage::default();
         self.usage_known = false;
+        self.about = None;
         self.first_token_ms = None;
     }
 
@@ -149,6 +167,33 @@ impl RunningCall {
         self.usage_known = true;
     }
 
+    /// A provider streams its answer, of so many tokens at most, to a prompt of about so many.
+    pub(crate) fn streams(&mut self, input_tokens: u64, output_tokens_max: u64) {
+        self.about = Some(About { input_tokens, output_tokens_max, output_bytes: 0 });
+    }
+
+    /// The stream has brought so many bytes of text more.
+    pub(crate) fn has_text(&mut self, bytes: usize) {
+        if let Some(about) = &mut self.about {
+            about.output_bytes = about.output_bytes.saturating_add(bytes as u64);
+        }
+    }
+
+    /// A stream that ended before the provider told its usage was paid for all the same: what it wrote is reckoned by its
+    /// length.
+    fn reckon_unfinished(&mut self) {
+        let Some(About { input_tokens, output_tokens_max, output_bytes }) = self.about else { return };
+        if output_bytes == 0 {
+            return;
+        }
+        if !self.usage_known {
+            self.usage.input_tokens = input_tokens;
+        }
+        let written = output_bytes.div_ceil(BYTES_PER_TOKEN).min(output_tokens_max);
+        self.usage.output_tokens = self.usage.output_tokens.max(written);
+        self.usage_known = true;
+    }
+
     /// Ends the call well and returns when its record is durable.
     ///
     /// # Errors
@@ -199,6 +244,28 @@ impl RunningCall {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// What a collector of traces learns when the call ends.
+    fn tell_trace(&self, call: &ModelCall) {
+        if self.span.is_disabled() {
+            return;
+        }
+        self.span.record("otel.name", format!("{} {}", operation(call.kind), call.model));
+        self.span.record("gen_ai.response.model", call.model.as_str());
+        self.span.record("gen_ai.provider.name", call.model.split('/').next().unwrap_or_default());
+        self.span.record("gen_ai.usage.input_tokens", call.usage.input_tokens);
+        self.span.record("gen_ai.usage.output_tokens", call.usage.output_tokens);
+        self.span.record("plasma.call.id", tracing::field::display(call.id));
+        self.span.record("plasma.attempts", call.attempts.len());
+        if let Some(decision) = &call.decision {
+            self.span.record("plasma.route", decision.route.as_str());
+        }
+        if call.status != CallStatus::Succeeded {
+            self.span.record("otel.status_code", "ERROR");
+            let attempt = call.attempts.last().and_then(|attempt| attempt.error.as_deref());
+            self.span.record("error.type", attempt.unwrap_or(call.status.as_str()));
+        }
+    }
+
     /// Sends the record to the log, once.
     fn record(
         &mut self,
@@ -207,6 +274,9 @@ impl RunningCall {
         wait: bool,
     ) -> Option<oneshot::Receiver<Result<()>>> {
         let place = self.place.take()?;
+        if status != CallStatus::Succeeded {
+            self.reckon_unfinished();
+        }
         let (sender, receiver) = oneshot::channel();
         let call = ModelCall {
             id: self.id,
@@ -227,6 +297,7 @@ impl RunningCall {
             request: self.request,
             created_at: self.created_at,
         };
+        self.tell_trace(&call);
         for admission in [self.admission.as_mut(), self.provider_admission.as_mut()].into_iter().flatten() {
             admission.used_tokens(self.usage.input_tokens.saturating_add(self.usage.output_tokens));
         }
@@ -234,6 +305,36 @@ impl RunningCall {
         place.send_settled(Entry { tenant: self.tenant, call, written: wait.then_some(sender) }, settlement);
         (self.admission, self.provider_admission) = (None, None);
         wait.then_some(receiver)
+    }
+}
+
+/// The span of a call, by OpenTelemetry's semantic conventions for generative AI. Neither what was asked nor what was answered
+/// is in it. Only a collector listens to its target: see `telemetry` in the server.
+fn span(start: &CallStart) -> Span {
+    tracing::info_span!(
+        target: "plasma::trace",
+        "model_call",
+        otel.name = Empty,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        gen_ai.operation.name = operation(start.kind),
+        gen_ai.request.model = start.model.as_str(),
+        gen_ai.response.model = Empty,
+        gen_ai.provider.name = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        error.type = Empty,
+        plasma.call.id = Empty,
+        plasma.route = Empty,
+        plasma.attempts = Empty,
+    )
+}
+
+/// The operation's name in the conventions.
+fn operation(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Chat => "chat",
+        ModelKind::Embedding => "embeddings",
     }
 }
 

@@ -96,6 +96,25 @@ impl Losses {
         self.0.iter()
     }
 
+    /// The same losses, each field under the name that `rename` gives it.
+    #[must_use]
+    pub fn renamed(self, rename: impl Fn(&str) -> String) -> Self {
+        let mut renamed = Self::default();
+        for Loss { field, why } in self.0 {
+            renamed.note(rename(&field), why);
+        }
+        renamed
+    }
+
+    /// These losses and then `more`.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        for Loss { field, why } in more.0 {
+            self.note(field, why);
+        }
+        self
+    }
+
     /// Whether nothing has been lost.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -17,8 +17,8 @@ const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 /// Samples are folded into their histograms this often; until then each takes memory.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// Models that have series of their own; further ones are counted as `other`, for names are made by users.
-const MODELS_MAX: usize = 200;
+/// Models, and routes, that have series of their own.
+const NAMES_MAX: usize = 200;
 
 /// The process's metrics.
 #[derive(Clone)]
@@ -47,14 +47,14 @@ impl Metrics {
         let handle = self.handle.clone();
         let mut events = tail.subscribe();
         tokio::spawn(async move {
-            let mut models = HashSet::new();
+            let (mut models, mut routes) = (HashSet::new(), HashSet::new());
             let mut upkeep = tokio::time::interval(UPKEEP_INTERVAL);
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     _ = upkeep.tick() => handle.run_upkeep(),
                     event = events.recv() => match event {
-                        Ok(event) => count_event(&event, &mut models),
+                        Ok(event) => count_event(&event, &mut models, &mut routes),
                         Err(RecvError::Lagged(missed)) => counter!("plasma_events_not_counted_total").increment(missed),
                         Err(RecvError::Closed) => return,
                     },
@@ -84,6 +84,12 @@ fn describe() {
     );
     describe_counter!("plasma_model_tokens_total", "Tokens of those calls.");
     describe_histogram!("plasma_model_call_duration_seconds", Unit::Seconds, "Time of those calls.");
+    describe_histogram!("plasma_model_first_token_seconds", Unit::Seconds, "Time to the first token of those calls.");
+    describe_counter!(
+        "plasma_model_cost_micros_total",
+        "Millionths of the currency that those calls are known to have cost."
+    );
+    describe_counter!("plasma_route_calls_total", "Those of them for which a route chose the model.");
     describe_gauge!("plasma_jobs", "Background jobs of the whole installation by state.");
     describe_gauge!("plasma_live_connections", "Open WebSockets of /api/v1/live.");
     describe_gauge!("plasma_process_resident_memory_bytes", Unit::Bytes, "Memory of this process that is in RAM.");
@@ -91,19 +97,14 @@ fn describe() {
     describe_gauge!("plasma_process_uptime_seconds", Unit::Seconds, "How long this process has been running.");
 }
 
-fn count_event(event: &Arc<Event>, models: &mut HashSet<String>) {
+fn count_event(event: &Arc<Event>, models: &mut HashSet<String>, routes: &mut HashSet<String>) {
     counter!("plasma_events_total", "type" => event.kind.clone()).increment(1);
     if event.kind != plasma_models::events::CALL_COMPLETED {
         return;
     }
     let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let number = |name: &str| event.data.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let model = text("model");
-    let model = if models.contains(&model) || (models.len() < MODELS_MAX && models.insert(model.clone())) {
-        model
-    } else {
-        "other".to_owned()
-    };
+    let model = known_or_other(models, &text("model"));
     counter!(
         "plasma_model_calls_total",
         "model" => model.clone(), "kind" => text("kind"), "purpose" => text("purpose"), "status" => text("status")
@@ -113,8 +114,31 @@ fn count_event(event: &Arc<Event>, models: &mut HashSet<String>) {
         counter!("plasma_model_tokens_total", "model" => model.clone(), "direction" => direction)
             .increment(number(name));
     }
-    histogram!("plasma_model_call_duration_seconds", "model" => model)
+    histogram!("plasma_model_call_duration_seconds", "model" => model.clone())
         .record(Duration::from_millis(number("duration_ms")));
+    if let Some(milliseconds) = event.data.get("first_token_ms").and_then(Value::as_u64) {
+        histogram!("plasma_model_first_token_seconds", "model" => model.clone())
+            .record(Duration::from_millis(milliseconds));
+    }
+    if let Some(cost) = event.data.get("cost").filter(|cost| !cost.is_null()) {
+        let currency = cost.get("currency").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let micros = cost.get("amount_micros").and_then(Value::as_u64).unwrap_or(0);
+        counter!("plasma_model_cost_micros_total", "model" => model.clone(), "currency" => currency).increment(micros);
+    }
+    if let Some(route) = event.data.pointer("/decision/route").and_then(Value::as_str) {
+        let route = known_or_other(routes, route);
+        counter!("plasma_route_calls_total", "route" => route, "model" => model, "status" => text("status"))
+            .increment(1);
+    }
+}
+
+/// Names are made by users: beyond [`NAMES_MAX`] they are counted as `other`.
+fn known_or_other(known: &mut HashSet<String>, name: &str) -> String {
+    if known.contains(name) || (known.len() < NAMES_MAX && known.insert(name.to_owned())) {
+        name.to_owned()
+    } else {
+        "other".to_owned()
+    }
 }
 
 /// Everything in Prometheus's text format. What is cheap to look up is looked up now.

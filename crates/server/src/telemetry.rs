@@ -9,10 +9,14 @@ use opentelemetry_sdk::{
     Resource,
     trace::{BatchSpanProcessor, SdkTracerProvider},
 };
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::FilterFn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::config::{Config, LogFormat};
 
+/// The target of spans that are for the collector and no log line.
+const TRACE_ONLY: &str = "plasma::trace";
 /// The collector answers within this time or the batch is lost.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,6 +43,12 @@ impl Telemetry {
             None => None,
         };
         let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("plasma")));
+        // Spans that only a collector needs: without one they cost nothing.
+        let lines = lines.with_filter(FilterFn::new(|metadata| metadata.target() != TRACE_ONLY));
+        let filter = match &spans {
+            Some(_) => filter.add_directive(format!("{TRACE_ONLY}=info").parse().context("traces")?),
+            None => filter.add_directive(format!("{TRACE_ONLY}=off").parse().context("traces")?),
+        };
         tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().context("logging")?;
         // A panic is a bug, and a line of the log like any other.
         std::panic::set_hook(Box::new(|panic| {

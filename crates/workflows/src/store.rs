@@ -100,13 +100,15 @@ pub(crate) async fn claim(
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
              ORDER BY run_at, id LIMIT $5)
          RETURNING *",
-        "UPDATE jobs SET worker_lost = (state = 'running')::int, state = 'running', attempt = attempt + 1, lease_owner = $2,
-                         lease_until = $3, updated_at = $4
-         WHERE (tenant_id, id) IN (
+        // Materialized: a subquery in the condition may be run once for each row, and then takes more than the limit.
+        "WITH due AS MATERIALIZED (
              SELECT tenant_id, id FROM jobs WHERE queue = $1
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
              ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
-         RETURNING *",
+         UPDATE jobs SET worker_lost = (state = 'running')::int, state = 'running', attempt = attempt + 1, lease_owner = $2,
+                         lease_until = $3, updated_at = $4
+         FROM due WHERE jobs.tenant_id = due.tenant_id AND jobs.id = due.id
+         RETURNING jobs.*",
     );
     let now = tx.ctx().now();
     let rows = tx.fetch_all(CLAIM, [queue.into(), owner.into(), lease_until.into(), now.into(), limit.into()]).await?;
@@ -312,4 +314,42 @@ fn job_from_row(row: &Row) -> Result<Job> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use plasma_testkit::{TestStore, run, system, tenant};
+
+    use super::*;
+
+    /// The planner may look at the due jobs once for each row of the table: these settings make it do so.
+    #[test]
+    fn no_more_jobs_are_claimed_than_asked_for_whatever_the_plan() {
+        run(|| {
+            Box::pin(async {
+                let test = TestStore::postgres().await;
+                let (ctx, system) = (tenant(), system());
+                let mut tx = test.begin(&ctx).await.unwrap();
+                for _ in 0..20 {
+                    let job = NewJob {
+                        kind: "test",
+                        queue: "test",
+                        payload: "{}".to_owned(),
+                        subject: "",
+                        max_attempts: 1,
+                        run_at: 0,
+                    };
+                    insert(&mut tx, job).await.unwrap();
+                }
+                tx.commit().await.unwrap();
+                let mut tx = test.begin(&system).await.unwrap();
+                for way in ["hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"] {
+                    tx.execute(format!("SET LOCAL enable_{way} = off").as_str(), []).await.unwrap();
+                }
+                let claimed = claim(&mut tx, "test", "owner", system.now() + 1_000_000, 2).await.unwrap();
+                assert_eq!(claimed.len(), 2);
+            })
+        });
+    }
 }

@@ -667,6 +667,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the health of models
+         * @description Each process sees the calls that pass through it. Five failures in a row open a model's circuit: then routes ask it last,
+         *     until its provider answers again.
+         */
+        get: operations["list_model_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/limits": {
         parameters: {
             query?: never;
@@ -2571,6 +2592,38 @@ export interface components {
             status: components["schemas"]["CallStatus"];
             /** @description Whether the answer was sent piece by piece. */
             streamed: boolean;
+        };
+        /** @description How a model at a provider has been doing lately, as the process that answers saw it. */
+        ModelHealth: {
+            /** @description Whether routes ask it last, because it failed several times in a row. */
+            circuit_open: boolean;
+            /**
+             * Format: int32
+             * @description Failures since its last answer.
+             */
+            failures_in_a_row: number;
+            /**
+             * Format: int32
+             * @description The 95th percentile of the time to the first token, in milliseconds; null without an answer.
+             */
+            first_token_p95_ms: number | null;
+            /**
+             * @description The model's name.
+             * @example acme/large
+             */
+            model: string;
+            /**
+             * Format: int64
+             * @description How long that lasts yet, in milliseconds; 0 when the next request tries it, null when the circuit is closed.
+             */
+            open_for_ms: number | null;
+            /** @description Answers that the percentile is taken from, at most the last 128. */
+            samples: number;
+        };
+        /** @description The health of models. */
+        ModelHealthList: {
+            /** @description In the order of the models' names; models that have not been called in the last hour are absent. */
+            data: components["schemas"]["ModelHealth"][];
         };
         /**
          * @description What a model does.
@@ -5351,6 +5404,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelCall"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_model_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelHealthList"];
                 };
             };
             /** @description What went wrong */

@@ -32,12 +32,14 @@ pub(crate) async fn take_waiting(
              SELECT id FROM knowledge_documents WHERE tenant_id = $1 AND waits_for_model = 1 AND collection_id = $2
              ORDER BY id LIMIT $3)
          RETURNING id, version",
-        "UPDATE knowledge_documents
-         SET waits_for_model = 0, error_reason = NULL, error_detail = NULL, error_remedy = NULL
-         WHERE tenant_id = $1 AND id IN (
+        // Materialized: a subquery in the condition may be run once for each row, and then takes more than the limit.
+        "WITH due AS MATERIALIZED (
              SELECT id FROM knowledge_documents WHERE tenant_id = $1 AND waits_for_model = 1 AND collection_id = $2
              ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-         RETURNING id, version",
+         UPDATE knowledge_documents AS d
+         SET waits_for_model = 0, error_reason = NULL, error_detail = NULL, error_remedy = NULL
+         FROM due WHERE d.tenant_id = $1 AND d.id = due.id
+         RETURNING d.id, d.version",
     );
     let tenant = tx.tenant()?;
     let rows = tx.fetch_all(TAKE, [tenant.into(), collection.into(), limit.into()]).await?;

@@ -115,6 +115,9 @@ impl Attempt<'_> {
             }
         };
         *self.losses = prepared.losses;
+        // Within what was set aside, or an unfinished answer could cost more than its worst case.
+        let input_tokens = self.question.tokens_about()?.min(self.question.input_tokens_max()?);
+        self.call.streams(input_tokens, self.question.output_tokens_max()?);
         let mut source = Source::Remote(Box::new(RemoteSource {
             stream,
             same_protocol: prepared.same_protocol,
@@ -210,6 +213,9 @@ fn observe(call: &mut RunningCall, deltas: &[Delta]) {
     for delta in deltas {
         if is_content(delta) {
             call.has_token();
+        }
+        if let Delta::Append { text, .. } = delta {
+            call.has_text(text.len());
         }
         if let Delta::Usage(usage) = delta {
             call.counts(TokenUsage::from(*usage));

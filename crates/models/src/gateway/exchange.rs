@@ -334,7 +334,9 @@ impl Exchange {
         match outcome {
             Ok(_) => self.models.inner.health.answered(tenant, &remote.id, begun.elapsed()),
             Err(error) if matches!(error.code(), Code::Upstream | Code::Timeout | Code::RateLimited) => {
-                self.models.inner.health.failed(tenant, &remote.id, Instant::now());
+                if self.models.inner.health.failed(tenant, &remote.id, Instant::now()) {
+                    self.models.probe(tenant, remote);
+                }
             }
             Err(_) => {}
         }

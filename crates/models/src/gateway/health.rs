@@ -29,6 +29,16 @@ struct ModelHealth {
     open_for: Duration,
 }
 
+/// How a model is doing.
+pub(crate) struct Condition {
+    pub(crate) failures_in_a_row: u32,
+    /// How long the circuit stays open; zero: the next request tries it. `None`: it is closed.
+    pub(crate) open_for: Option<Duration>,
+    pub(crate) first_token_p95_ms: Option<u32>,
+    /// Calls that the percentile is taken from.
+    pub(crate) samples: usize,
+}
+
 impl Health {
     pub(crate) fn new() -> Self {
         Self(Cache::builder().max_capacity(MODELS_MAX).time_to_idle(FORGOTTEN_AFTER).build())
@@ -53,16 +63,40 @@ impl Health {
         });
     }
 
-    /// The model's provider failed.
-    pub(crate) fn failed(&self, tenant: TenantId, model: &str, now: Instant) {
+    /// The model's provider failed. Returns whether its circuit has just opened.
+    pub(crate) fn failed(&self, tenant: TenantId, model: &str, now: Instant) -> bool {
         self.with(tenant, model, |health| {
+            let was_open = health.open_until.is_some();
             health.failures_in_a_row += 1;
-            // Once open, each probe that fails keeps it open for longer.
+            // Once open, each trial that fails keeps it open for longer.
             if health.failures_in_a_row >= FAILURES_MAX {
                 health.open_for = (health.open_for * 2).clamp(OPEN_MIN, OPEN_MAX);
                 health.open_until = Some(now + health.open_for);
             }
-        });
+            health.open_until.is_some() && !was_open
+        })
+    }
+
+    /// The model's provider answers again: the next request may try it, whatever is left of the circuit's time. Returns
+    /// whether the circuit was open.
+    pub(crate) fn may_be_tried(&self, tenant: TenantId, model: &str, now: Instant) -> bool {
+        self.with(tenant, model, |health| {
+            let Some(until) = &mut health.open_until else { return false };
+            *until = now.min(*until);
+            true
+        })
+    }
+
+    /// What is known of a model; `None` when it has not been called lately.
+    pub(crate) fn look(&self, tenant: TenantId, model: &str, now: Instant) -> Option<Condition> {
+        let health = self.0.get(&(tenant, model.to_owned()))?;
+        let health = health.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Condition {
+            failures_in_a_row: health.failures_in_a_row,
+            open_for: health.open_until.map(|until| until.saturating_duration_since(now)),
+            first_token_p95_ms: health.p95_ms(),
+            samples: health.first_token_ms.len(),
+        })
     }
 
     /// Whether the circuit is open: requests should go elsewhere. After its time it lets one request through as a probe
@@ -80,11 +114,15 @@ impl Health {
 
     /// The 95th percentile of the time to the first token; `None` without a call yet.
     pub(crate) fn first_token_p95_ms(&self, tenant: TenantId, model: &str) -> Option<u32> {
-        self.with(tenant, model, |health| {
-            let mut sorted: Vec<u32> = health.first_token_ms.iter().copied().collect();
-            sorted.sort_unstable();
-            sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1)).copied()
-        })
+        self.with(tenant, model, |health| health.p95_ms())
+    }
+}
+
+impl ModelHealth {
+    fn p95_ms(&self) -> Option<u32> {
+        let mut sorted: Vec<u32> = self.first_token_ms.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1)).copied()
     }
 }
 
@@ -101,20 +139,36 @@ mod tests {
         let start = Instant::now();
         let after = |times: u32| start + OPEN_MIN * times;
         for _ in 0..4 {
-            health.failed(TENANT, "a", start);
+            assert!(!health.failed(TENANT, "a", start));
             assert!(!health.is_open(TENANT, "a", start));
         }
-        health.failed(TENANT, "a", start);
+        assert!(health.failed(TENANT, "a", start), "it opens");
         assert!(health.is_open(TENANT, "a", start));
         assert!(!health.is_open(TENANT, "b", start));
         assert!(!health.is_open(TenantId::from_bits(2), "a", start));
         assert!(!health.is_open(TENANT, "a", after(1)), "the probe passes");
         assert!(health.is_open(TENANT, "a", after(1)), "the others wait for its outcome");
-        health.failed(TENANT, "a", after(1));
+        assert!(!health.failed(TENANT, "a", after(1)), "it was open");
         assert!(health.is_open(TENANT, "a", after(2)), "a probe that fails doubles the time");
         assert!(!health.is_open(TENANT, "a", after(3)));
         health.answered(TENANT, "a", Duration::from_millis(5));
         assert!(!health.is_open(TENANT, "a", after(3)));
+    }
+
+    #[test]
+    fn a_provider_that_answers_again_is_tried_at_once() {
+        let health = Health::new();
+        let start = Instant::now();
+        assert!(health.look(TENANT, "a", start).is_none());
+        assert!(!health.may_be_tried(TENANT, "a", start), "it is not open");
+        for _ in 0..FAILURES_MAX {
+            health.failed(TENANT, "a", start);
+        }
+        assert_eq!(health.look(TENANT, "a", start).unwrap().open_for, Some(OPEN_MIN));
+        assert!(health.may_be_tried(TENANT, "a", start));
+        assert_eq!(health.look(TENANT, "a", start).unwrap().open_for, Some(Duration::ZERO));
+        assert!(!health.is_open(TENANT, "a", start), "one request passes");
+        assert!(health.is_open(TENANT, "a", start), "the others wait for its outcome");
     }
 
     #[test]

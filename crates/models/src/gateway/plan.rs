@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use plasma_kernel::{Code, Ctx, Error, Result, TenantId};
+use plasma_protocols::chat::Content;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::Question;
+use super::{Asked, Question};
 use crate::{
     Model, ModelKind, Models, Purpose, TokenUsage,
     catalog::Target,
@@ -19,6 +20,8 @@ use crate::{
 const ANSWER_TOKENS: u64 = 500;
 /// Bytes of a request for a token of its prompt, about: JSON, English.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Tokens of a picture, a recording or a document, about.
+const MEDIA_TOKENS: u64 = 1_000;
 
 /// The candidates for a question, best first.
 pub(crate) struct Plan {
@@ -217,19 +220,20 @@ impl Decision {
 impl Question {
     /// How many tokens the request has, about.
     pub(super) fn tokens_about(&self) -> Result<u64> {
-        let bytes = match &self.asked {
-            super::Asked::Client { body, .. } => body.values().map(str::len).sum::<usize>(),
-            super::Asked::Ours(request) => request
-                .system
-                .iter()
-                .chain(request.messages.iter().flat_map(|message| &message.parts))
-                .map(|part| match &part.content {
-                    plasma_protocols::chat::Content::Text(text) => text.len(),
-                    _ => 0,
-                })
-                .sum(),
-        };
-        Ok(bytes as u64 / BYTES_PER_TOKEN)
+        if let Asked::Client { body, .. } = &self.asked
+            && !self.may_have_media()
+        {
+            return Ok(body.values().map(str::len).sum::<usize>() as u64 / BYTES_PER_TOKEN);
+        }
+        let (request, _) = self.translated()?;
+        let parts = request.system.iter().chain(request.messages.iter().flat_map(|message| &message.parts));
+        Ok(parts
+            .map(|part| match &part.content {
+                Content::Text(text) => text.len() as u64 / BYTES_PER_TOKEN,
+                Content::Image(_) | Content::Audio(_) | Content::Video(_) | Content::Document(_) => MEDIA_TOKENS,
+                _ => 0,
+            })
+            .sum())
     }
 }
 

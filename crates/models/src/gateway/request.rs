@@ -3,7 +3,7 @@
 use plasma_kernel::{Error, Result};
 use plasma_protocols::{Losses, Protocol, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
-use super::{Asked, Question};
+use super::{Asked, Question, callers_words::callers_name};
 use crate::{catalog::RemoteModel, upstream::RawObject};
 
 /// A request that is ready to go out.
@@ -48,8 +48,9 @@ impl Question {
         streamed: bool,
         output_tokens_max: Option<u64>,
     ) -> Result<Prepared> {
-        let (request, mut losses) = self.translated()?;
+        let (request, losses_of_reading) = self.translated()?;
         let mut request = request.clone();
+        let mut losses = Losses::default();
         request.model.clone_from(&remote.upstream_name);
         request.stream = streamed;
         request.stream_usage = streamed;
@@ -62,8 +63,12 @@ impl Question {
             Protocol::Bedrock => bedrock::write_request(&request, &mut losses),
         }
         .map_err(|error| self.in_callers_words(error))?;
+        let losses = match self.protocol() {
+            Some(protocol) => losses.renamed(|field| callers_name(protocol, field)),
+            None => losses,
+        };
         let body = RawObject::of(&value)?;
-        Ok(Prepared { protocol, body, losses, same_protocol: false })
+        Ok(Prepared { protocol, body, losses: losses_of_reading.and(losses), same_protocol: false })
     }
 
     /// A refusal to translate, with the caller's name of the field instead of the middle form's.
@@ -85,31 +90,6 @@ fn untranslatable_reason(error: &Error) -> &'static str {
     match error.reason() {
         "invalid" => "untranslatable",
         reason => reason,
-    }
-}
-
-/// What a client of `protocol` calls a field of the middle form.
-fn callers_name(protocol: Protocol, field: &str) -> String {
-    let name = |openai: &str, responses: &str, anthropic: &str, gemini: &str| match protocol {
-        Protocol::OpenAiChat | Protocol::Bedrock => openai.to_owned(),
-        Protocol::OpenAiResponses => responses.to_owned(),
-        Protocol::Anthropic => anthropic.to_owned(),
-        Protocol::Gemini => gemini.to_owned(),
-    };
-    match field {
-        "choices" => name("n", "n", "n", "generationConfig.candidateCount"),
-        "output" => {
-            name("response_format", "text.format", "output_config.format", "generationConfig.responseJsonSchema")
-        }
-        "logprobs" => name("logprobs", "top_logprobs", "logprobs", "generationConfig.responseLogprobs"),
-        "stop" => name("stop", "stop", "stop_sequences", "generationConfig.stopSequences"),
-        "tool_choice" => name("tool_choice", "tool_choice", "tool_choice", "toolConfig.functionCallingConfig"),
-        "max_tokens" => name("max_tokens", "max_output_tokens", "max_tokens", "generationConfig.maxOutputTokens"),
-        "top_k" => name("top_k", "top_k", "top_k", "generationConfig.topK"),
-        "reasoning_effort" => name("reasoning_effort", "reasoning", "thinking", "generationConfig.thinkingConfig"),
-        other => other
-            .replace("messages[", &name("messages[", "input[", "messages[", "contents["))
-            .replace(".parts[", &name(".content[", ".content[", ".content[", ".parts[")),
     }
 }
 

@@ -42,7 +42,7 @@ impl Models {
         let price = require_price(remote)?;
         let input = question.input_tokens_max()?;
         let asked = question.output_tokens_asked()?;
-        let output = asked.unwrap_or(OUTPUT_TOKENS_MAX).saturating_mul(question.choices_asked()?);
+        let output = question.output_tokens_max()?;
         let admission = self.admit_provider(ctx, remote.provider_id, question.tokens_about()?).await?;
         // A price that is complete has a worst case.
         let reservation = match price.worst_case(input, output) {
@@ -56,15 +56,23 @@ impl Models {
 
 impl Question {
     /// More tokens than the prompt can have: a token has at least one byte, but for media.
-    fn input_tokens_max(&self) -> Result<u64> {
-        if let Asked::Client { body, .. } = &self.asked {
-            // Without media every byte of the request's own text is bound enough, and nothing has to be translated.
-            if !body.values().any(|text| text.contains("base64") || text.contains("ata\"")) {
-                return Ok(body.values().map(str::len).sum::<usize>() as u64 + STRUCTURE_TOKENS);
-            }
+    pub(super) fn input_tokens_max(&self) -> Result<u64> {
+        // Without media every byte of the request's own text is bound enough, and nothing has to be translated.
+        if let Asked::Client { body, .. } = &self.asked
+            && !self.may_have_media()
+        {
+            return Ok(body.values().map(str::len).sum::<usize>() as u64 + STRUCTURE_TOKENS);
         }
         let (request, _) = self.translated()?;
         Ok(tokens_max(request))
+    }
+
+    /// Whether a client's request may carry pictures, recordings or documents in its text.
+    pub(super) fn may_have_media(&self) -> bool {
+        match &self.asked {
+            Asked::Client { body, .. } => body.values().any(|text| text.contains("base64") || text.contains("ata\"")),
+            Asked::Ours(_) => true,
+        }
     }
 
     /// The caller's own limit of the answer. A client's own request is not translated for it: it may pass through unread.
@@ -82,6 +90,11 @@ impl Question {
             Protocol::OpenAiResponses => body.get("max_output_tokens"),
             Protocol::Anthropic | Protocol::Bedrock => body.get("max_tokens"),
         }
+    }
+
+    /// Tokens of all answers at most.
+    pub(super) fn output_tokens_max(&self) -> Result<u64> {
+        Ok(self.output_tokens_asked()?.unwrap_or(OUTPUT_TOKENS_MAX).saturating_mul(self.choices_asked()?))
     }
 
     /// How many answers are asked for.

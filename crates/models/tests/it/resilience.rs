@@ -251,3 +251,70 @@ async fn the_cheapest_model_is_asked_first() {
     assert_eq!(response.json::<Value>().await.unwrap()["choices"][0]["message"]["content"], "cheap");
     assert_eq!(backup.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn a_stream_that_stays_unfinished_counts_what_it_brought() {
+    let said = "A sentence of forty bytes is said before";
+    let broken = Answer::events([text_chunk(said)]).then(Piece::Break);
+    let Pair { setup, .. } = pair(TestStore::sqlite().await, broken, full_stream("Hello")).await;
+    let response = setup.post(CHAT, ask(true)).await;
+    let id = call_id(&response);
+    response.text().await.unwrap();
+    let call = setup.call(&id).await;
+    assert_status(&call, CallStatus::Failed);
+    assert_eq!(call.usage.output_tokens, 10, "four bytes a token");
+    assert!((5..=50).contains(&call.usage.input_tokens), "{:?}", call.usage);
+    // 2.50 and 10.00 USD a million.
+    let micros = (call.usage.input_tokens * 5).div_ceil(2) + 100;
+    let cost = call.cost.unwrap().amount_micros.unsigned_abs();
+    assert!(cost.abs_diff(micros) <= 1, "{cost} {micros}");
+
+    // The caller's own limit bounds the answer, however long its words are.
+    let response = setup.post(CHAT, ask(true).replacen('{', r#"{"max_tokens":3,"#, 1)).await;
+    let id = call_id(&response);
+    response.text().await.unwrap();
+    assert_eq!(setup.call(&id).await.usage.output_tokens, 3);
+
+    // Nothing came, so nothing is known.
+    let nothing = Answer::Stream(vec![Piece::Bytes(": hello\n\n".to_owned()), Piece::Break]);
+    let Pair { setup, .. } = pair(TestStore::sqlite().await, nothing, Answer::error(500, "oops")).await;
+    let response = setup.post(CHAT, ask(true)).await;
+    assert_eq!(response.status(), 502);
+    let call = setup.call(&call_id(&response)).await;
+    assert_eq!((call.usage.output_tokens, call.cost), (0, None));
+}
+
+#[tokio::test]
+async fn a_model_that_fails_again_and_again_is_asked_last_and_its_health_says_so() {
+    let listed = Answer::json(json!({ "data": [{ "id": "upstream-model" }] }));
+    let answers = std::iter::repeat_n(Answer::error(503, "overloaded"), 5).chain([listed]);
+    let setup = Setup::with(TestStore::sqlite().await, Upstream::start_with(answers).await).await;
+    let backup = Upstream::start(Answer::json(whole_answer("Hello", 7, 2))).await;
+    add(&setup, "backup", &backup).await;
+    setup.models.put_route(&setup.ctx, "both", route(&["acme/chat", "backup/chat"])).await.unwrap();
+    assert_eq!(setup.get("/api/v1/models/health").await.1, json!({ "data": [] }));
+    for _ in 0..5 {
+        assert_eq!(setup.post(CHAT, ask(false)).await.status(), 200);
+    }
+    let (status, health) = setup.get("/api/v1/models/health").await;
+    assert_eq!(status, 200);
+    let [failing, well] = [&health["data"][0], &health["data"][1]];
+    assert_eq!((&failing["model"], &failing["circuit_open"]), (&json!("acme/chat"), &json!(true)), "{health}");
+    assert!(failing["open_for_ms"].as_u64().unwrap() > 10_000, "{health}");
+    assert_eq!(failing["failures_in_a_row"], 5);
+    assert_eq!(
+        (&well["model"], &well["circuit_open"], &well["samples"]),
+        (&json!("backup/chat"), &json!(false), &json!(5))
+    );
+    assert_eq!(setup.post(CHAT, ask(false)).await.headers()["plasma-model"], "backup/chat");
+    let asked = setup.upstream.seen().iter().filter(|seen| seen.path.ends_with("/chat/completions")).count();
+    assert_eq!((asked, backup.seen().len()), (5, 6), "the failing one was not asked again");
+    // Its provider is asked for its models meanwhile, and answers: the next request tries it.
+    for _ in 0..100 {
+        if setup.get("/api/v1/models/health").await.1["data"][0]["open_for_ms"] == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the provider that answers again was not noticed");
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -75,6 +75,15 @@ async fn traces_reach_the_collector_under_the_callers_trace() {
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = server.owner(Method::GET, "/api/v1/collections").header("traceparent", traceparent);
     assert_eq!(request.send().await.unwrap().status(), 200);
+    // A call of a model, at a provider that is not there.
+    let provider = json!({"name": "acme", "kind": "openai", "base_url": "http://127.0.0.1:9/v1"});
+    let provider = server.post("/api/v1/providers", provider).await;
+    let model = json!({"provider": provider["id"], "name": "large", "kind": "chat", "free": true});
+    server.post("/api/v1/models", model).await;
+    let question = json!({"model": "acme/large", "messages": [{"role": "user", "content": "a secret question"}]});
+    let call = server.owner(Method::POST, "/v1/chat/completions").json(&question).send().await.unwrap();
+    assert_eq!(call.status(), 502);
+    assert!(!server.log().contains("gen_ai"), "spans for the collector are no log lines");
     // What is not sent yet when the program stops is sent then.
     let stopped = tokio::task::spawn_blocking(move || server.stop());
     let has = |body: &[u8], part: &[u8]| body.windows(part.len()).any(|window| window == part);
@@ -82,12 +91,15 @@ async fn traces_reach_the_collector_under_the_callers_trace() {
     while let Ok(Some((path, body))) = tokio::time::timeout(Duration::from_secs(20), received.recv()).await {
         assert_eq!(path, "/v1/traces");
         all.extend(body);
-        if has(&all, &trace) {
+        if has(&all, &trace) && has(&all, b"chat acme/large") {
             break;
         }
     }
     assert!(has(&all, &trace), "the caller's trace did not arrive");
     assert!(has(&all, b"GET /api/v1/collections") && has(&all, b"plasma"));
-    assert!(!has(&all, KEY.as_bytes()));
+    for part in ["chat acme/large", "gen_ai.operation.name", "gen_ai.usage.input_tokens", "provider_unreachable"] {
+        assert!(has(&all, part.as_bytes()), "{part} did not arrive");
+    }
+    assert!(!has(&all, KEY.as_bytes()) && !has(&all, b"a secret question"));
     assert!(stopped.await.unwrap().success());
 }

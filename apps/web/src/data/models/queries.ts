@@ -12,3 +12,10 @@ export const modelsQuery = queryOptions({
   // A local model goes between "idle" and "ready" without an event.
   refetchInterval: 20_000,
 });
+
+/** How models at providers have been doing, as the server that answers saw it. */
+export const modelHealthQuery = queryOptions({
+  queryKey: [...modelKeys.all, "health"],
+  queryFn: async ({ signal }) => (await unwrap(api.GET("/api/v1/models/health", { signal }))).data,
+  refetchInterval: 10_000,
+});

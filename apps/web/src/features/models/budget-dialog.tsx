@@ -11,14 +11,9 @@ import { Dialog, DialogActions } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
-export const PERIODS: Record<Budget["period"], string> = { day: "a day", month: "a month", total: "in all" };
+import { SubjectField, type SubjectKind } from "./subject-field";
 
-const SUBJECTS: Record<BudgetSubject["kind"], string> = {
-  tenant: "the whole workspace",
-  user: "a person",
-  api_key: "an API key",
-  route: "a route",
-};
+export const PERIODS: Record<Budget["period"], string> = { day: "a day", month: "a month", total: "in all" };
 
 export function BudgetDialog({ budget, onClose }: { budget: Budget | "new" | null; onClose: () => void }) {
   return (
@@ -28,20 +23,19 @@ export function BudgetDialog({ budget, onClose }: { budget: Budget | "new" | nul
   );
 }
 
-function subjectOf(kind: BudgetSubject["kind"], which: string): BudgetSubject {
+function subjectOf(kind: SubjectKind, which: string): BudgetSubject {
   switch (kind) {
-    case "tenant": return { kind };
     case "user": return { kind, id: which };
     case "api_key": return { kind, id: which };
     case "route": return { kind, name: which };
+    default: return { kind: "tenant" };
   }
 }
 
 function BudgetForm({ budget, onClose }: { budget: Budget | null; onClose: () => void }) {
   const add = useAddBudget();
   const change = useChangeBudget();
-  const [kind, setKind] = useState<BudgetSubject["kind"]>("tenant");
-  const [which, setWhich] = useState("");
+  const [subject, setSubject] = useState<{ kind: SubjectKind; which: string }>({ kind: "tenant", which: "" });
   const [period, setPeriod] = useState<Budget["period"]>("month");
   const [amount, setAmount] = useState(budget ? String(budget.limit.amount_micros / 1_000_000) : "");
   const [currency, setCurrency] = useState(budget?.limit.currency ?? "USD");
@@ -54,7 +48,7 @@ function BudgetForm({ budget, onClose }: { budget: Budget | null; onClose: () =>
     event.preventDefault();
     if (micros === null) return;
     if (budget) change.mutate({ id: budget.id, limit_micros: micros }, { onSuccess: onClose });
-    else add.mutate({ subject: subjectOf(kind, which.trim()), period, limit_micros: micros, currency }, { onSuccess: onClose });
+    else add.mutate({ subject: subjectOf(subject.kind, subject.which), period, limit_micros: micros, currency }, { onSuccess: onClose });
   };
 
   return (
@@ -62,10 +56,7 @@ function BudgetForm({ budget, onClose }: { budget: Budget | null; onClose: () =>
       {problem && !problem.field ? <ProblemNote error={error} /> : null}
       {!budget && (
         <>
-          <SelectField label="For calls of" value={kind} onChange={(event) => setKind(event.target.value as BudgetSubject["kind"])} error={kind === "tenant" ? fieldError("subject") : null}>
-            {Object.entries(SUBJECTS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
-          </SelectField>
-          {kind !== "tenant" && <TextField label={kind === "route" ? "Its name" : "Its id"} required placeholder={{ user: "usr_…", api_key: "key_…", route: "auto-cheap" }[kind]} value={which} onChange={(event) => setWhich(event.target.value)} error={fieldError("subject")} />}
+          <SubjectField kinds={["tenant", "user", "api_key", "route"]} {...subject} error={fieldError("subject")} onChange={(kind, which) => setSubject({ kind, which })} />
           <SelectField label="Period" value={period} onChange={(event) => setPeriod(event.target.value as Budget["period"])} hint="Days and months by the UTC calendar.">
             {Object.entries(PERIODS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
           </SelectField>

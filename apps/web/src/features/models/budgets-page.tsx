@@ -1,6 +1,6 @@
 "use client";
 
-import type { Budget, BudgetSubject } from "@plasma/client/types";
+import type { Budget } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
@@ -17,7 +17,9 @@ import { EmptyState, QueryView } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
 import { BudgetDialog, PERIODS } from "./budget-dialog";
+import { LimitsSection } from "./limits-section";
 import { ModelTabs } from "./model-tabs";
+import { SubjectName } from "./subject-name";
 
 export function BudgetsPage() {
   const budgets = useQuery(budgetsQuery);
@@ -30,7 +32,7 @@ export function BudgetsPage() {
   );
   return (
     <>
-      <PageHeader title="Budgets" lead="What calls of models may cost. A call sets its worst case aside before it starts; what would pass the limit is refused." actions={add} />
+      <PageHeader title="Budgets and limits" lead="What calls of models may cost, and how fast they may come. A call sets its worst case aside before it starts; what would pass a budget is refused." actions={add} />
       <ModelTabs current="/models/budgets/" />
       <QueryView query={budgets} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No budget set" action={add}>Calls may cost any amount. Local models cost nothing.</EmptyState>}>
         {(data) => (
@@ -41,11 +43,12 @@ export function BudgetsPage() {
           </ul>
         )}
       </QueryView>
+      <LimitsSection denied={denied} />
       <BudgetDialog budget={editing} onClose={() => setEditing(null)} />
       <ConfirmDialog
         open={removing !== null}
         onOpenChange={(open) => !open && setRemoving(null)}
-        title={`Remove the budget of ${removing ? subjectText(removing.subject) : ""}?`}
+        title="Remove this budget?"
         action="Remove budget"
         busy={remove.isPending}
         error={remove.error}
@@ -57,22 +60,13 @@ export function BudgetsPage() {
   );
 }
 
-function subjectText(subject: BudgetSubject): string {
-  switch (subject.kind) {
-    case "tenant": return "the workspace";
-    case "user": return `the person ${subject.id}`;
-    case "api_key": return `the key ${subject.id}`;
-    case "route": return `the route ${subject.name}`;
-  }
-}
-
 function BudgetRow({ budget, denied, onEdit, onRemove }: { budget: Budget; denied: string | null; onEdit: () => void; onRemove: () => void }) {
   const { limit, spent, reserved } = budget;
   return (
     <li className="border-b border-rule py-5">
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0 grow">
-          <p className="text-[1.0625rem] font-medium first-letter:uppercase">{subjectText(budget.subject)} <span className="font-normal text-soft">{PERIODS[budget.period]}</span></p>
+          <p className="text-[1.0625rem] font-medium first-letter:uppercase"><SubjectName subject={budget.subject} /> <span className="font-normal text-soft">{PERIODS[budget.period]}</span></p>
           <ProgressBar label={`Spent of ${formatMoney(limit)}`} done={spent.amount_micros} total={Math.max(1, limit.amount_micros)} className="mt-3 max-w-md" />
           <p className="mt-2 text-[0.875rem] text-soft tabular-nums">
             {formatMoney(spent)} of {formatMoney(limit)} spent

@@ -1,14 +1,14 @@
 "use client";
 
-import type { Model } from "@plasma/client/types";
+import type { Model, ModelHealth } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { CircleDollarSign, Plus, Trash2 } from "lucide-react";
 import { useState, type ReactNode } from "react";
 
 import { useRemoveModel } from "@/data/models/mutations";
-import { modelsQuery } from "@/data/models/queries";
+import { modelHealthQuery, modelsQuery } from "@/data/models/queries";
 import { useDenied } from "@/features/identity/session";
-import { formatBytes, formatCount } from "@/lib/format";
+import { formatBytes, formatCount, formatDuration } from "@/lib/format";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
@@ -24,6 +24,8 @@ import { PriceDialog } from "./price-dialog";
 
 export function ModelsPage() {
   const models = useQuery(modelsQuery);
+  // Only an addition to each model: without it the page is complete.
+  const health = useQuery(modelHealthQuery);
   const denied = useDenied("models:write");
   const remove = useRemoveModel();
   const [adding, setAdding] = useState(false);
@@ -45,8 +47,8 @@ export function ModelsPage() {
       >
         {(data) => (
           <>
-            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
-            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
+            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
+            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
           </>
         )}
       </QueryView>
@@ -68,6 +70,7 @@ export function ModelsPage() {
 }
 
 interface Acting {
+  health: ModelHealth[];
   denied: string | null;
   onPrice: (model: Model) => void;
   onRemove: (model: Model) => void;
@@ -88,8 +91,9 @@ function ModelGroup({ title, models, ...acting }: { title: string; models: Model
   );
 }
 
-function ModelRow({ model, denied, onPrice, onRemove }: { model: Model } & Acting) {
+function ModelRow({ model, health, denied, onPrice, onRemove }: { model: Model } & Acting) {
   const state = MODEL_STATES[model.state];
+  const lately = health.find((candidate) => candidate.model === model.id);
   return (
     <li data-model={model.id} className="border-b border-rule py-5">
       <div className="flex items-start justify-between gap-4">
@@ -98,8 +102,10 @@ function ModelRow({ model, denied, onPrice, onRemove }: { model: Model } & Actin
             <span className="figure text-[1rem] font-medium break-all">{model.id}</span>
             <Badge tone={state.tone}>{state.label}</Badge>
             {model.default && <Badge>Default</Badge>}
+            {lately?.circuit_open && <Badge tone="bad">Failing</Badge>}
           </p>
           <p className="mt-1 text-[0.875rem] text-soft">{state.meaning}</p>
+          {lately?.circuit_open && <p className="mt-1 text-[0.875rem] text-bad">Failed {formatCount(lately.failures_in_a_row)} times in a row: routes ask it last until its provider answers again.</p>}
         </div>
         {model.state === "remote" && denied === null && (
           <div className="flex shrink-0">
@@ -116,6 +122,7 @@ function ModelRow({ model, denied, onPrice, onRemove }: { model: Model } & Actin
         {model.size_bytes !== null && <Fact name="On disk">{formatBytes(model.size_bytes)}</Fact>}
         {model.memory_bytes !== null && <Fact name="In memory">{formatBytes(model.memory_bytes)}</Fact>}
         {model.license && <Fact name="License">{model.license}</Fact>}
+        {lately?.first_token_p95_ms != null && <Fact name="First token, 95 % of calls">{formatDuration(lately.first_token_p95_ms)}</Fact>}
         {model.state === "remote" && <Fact name="Price per million tokens"><ModelPriceText model={model} /></Fact>}
       </dl>
     </li>

@@ -1,0 +1,1 @@
+export const limitKeys = { all: ["limits"] as const };

@@ -344,8 +344,15 @@ mod tests {
                 }
                 tx.commit().await.unwrap();
                 let mut tx = test.begin(&system).await.unwrap();
-                for way in ["hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"] {
-                    tx.execute(format!("SET LOCAL enable_{way} = off").as_str(), []).await.unwrap();
+                for setting in [
+                    "SET LOCAL enable_hashjoin = off",
+                    "SET LOCAL enable_mergejoin = off",
+                    "SET LOCAL enable_hashagg = off",
+                    "SET LOCAL enable_sort = off",
+                    "SET LOCAL enable_material = off",
+                    "SET LOCAL enable_memoize = off",
+                ] {
+                    tx.execute(setting, []).await.unwrap();
                 }
                 let claimed = claim(&mut tx, "test", "owner", system.now() + 1_000_000, 2).await.unwrap();
                 assert_eq!(claimed.len(), 2);

@@ -11,6 +11,7 @@ use crate::{
     Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
     local::{LocalModel, LocalState},
     manifest::{self, ModelEntry},
+    near_names::near,
     prices::{self, ProviderHint},
     providers,
     store::{self, models::ListedModel},
@@ -77,10 +78,15 @@ impl From<manifest::ModelKind> for ModelKind {
     }
 }
 
-fn model_not_found(id: &str) -> Error {
+/// `near` are names that the caller may have meant.
+pub(crate) fn model_not_found(id: &str, near: &[&str]) -> Error {
     // A name comes from outside and may be long.
     let shown: String = id.chars().take(NAME_CHARS_MAX).collect();
-    Error::not_found("model_not_found", format!("there is no model `{shown}`"))
+    let mut message = format!("there is no model `{shown}`");
+    if !near.is_empty() {
+        message.push_str(&format!("; near names: `{}`", near.join("`, `")));
+    }
+    Error::not_found("model_not_found", message)
         .field("model")
         .remedy("GET /v1/models lists the names; an administrator adds models of providers")
 }
@@ -104,6 +110,11 @@ impl Models {
     /// As [`Models::models`].
     pub async fn all_models(&self, ctx: &Ctx) -> Result<Vec<Model>> {
         ctx.require(Permission::ModelsRead)?;
+        self.tenant_models(ctx).await
+    }
+
+    /// The same for whoever may call them.
+    pub(crate) async fn tenant_models(&self, ctx: &Ctx) -> Result<Vec<Model>> {
         let mut tx = self.inner.store.read(ctx).await?;
         let now = ctx.now();
         let mut models: Vec<Model> =
@@ -118,7 +129,14 @@ impl Models {
     /// # Errors
     /// `not_found` (`model_not_found`), else as [`Models::models`].
     pub async fn model(&self, ctx: &Ctx, id: &str) -> Result<Model> {
-        self.all_models(ctx).await?.into_iter().find(|model| model.id == id).ok_or_else(|| model_not_found(id))
+        let models = self.all_models(ctx).await?;
+        match models.iter().find(|model| model.id == id) {
+            Some(model) => Ok(model.clone()),
+            None => {
+                let names: Vec<String> = models.into_iter().map(|model| model.id).collect();
+                Err(model_not_found(id, &near(id, &names)))
+            }
+        }
     }
 
     /// The tenant's chat models in the order of their names. A call that a route decides reads no SQL either.
@@ -147,7 +165,11 @@ impl Models {
         match self.chat_models(ctx).await?.iter().find(|model| model.id == id) {
             Some(model) => Ok(model.clone()),
             // The right refusal of a name that is unknown, or of an embedding model.
-            None => self.resolve(ctx, Some(id), ModelKind::Chat).await.and(Err(model_not_found(id))),
+            None => Err(match self.resolve(ctx, Some(id), ModelKind::Chat).await {
+                Err(error) => error,
+                Ok(target) => Error::invalid("model", format!("`{id}` is another name of `{}`", target.id()))
+                    .remedy("name the model itself"),
+            }),
         }
     }
 
@@ -208,13 +230,23 @@ impl Models {
 
     /// The model that `name` stands for, or the default; it must be of `kind`.
     pub(crate) async fn resolve(&self, ctx: &Ctx, name: Option<&str>, kind: ModelKind) -> Result<Target> {
-        let name = match name {
+        let given = match name {
             Some(name) => name,
             None => self.default_id(kind)?,
         };
+        let aliased = self.alias_target(ctx, given).await?;
+        let name = aliased.as_deref().unwrap_or(given);
         let target = match self.inner.local_entries.iter().find(|entry| entry.id == name) {
             Some(entry) => Target::Local(entry.clone()),
-            None => Target::Remote(self.remote(ctx, name).await?),
+            None => match self.remote(ctx, name).await {
+                Ok(remote) => Target::Remote(remote),
+                Err(error) if error.reason() == "model_not_found" => {
+                    let alias = aliased.is_some().then_some(given);
+                    // Boxed: the rare refusal must not weigh on the calls.
+                    return Err(Box::pin(self.unknown_model(ctx, name, alias, kind)).await);
+                }
+                Err(error) => return Err(error),
+            },
         };
         if target.kind() == kind {
             return Ok(target);
@@ -228,7 +260,7 @@ impl Models {
 
     async fn remote(&self, ctx: &Ctx, id: &str) -> Result<Arc<RemoteModel>> {
         if id.len() > 2 * NAME_CHARS_MAX {
-            return Err(model_not_found(id));
+            return Err(model_not_found(id, &[]));
         }
         let key = (ctx.tenant()?, id.to_owned());
         if let Some(remote) = self.inner.remotes.get(&key).await {
@@ -236,7 +268,7 @@ impl Models {
         }
         // Opening a secret may make the tenant's data key, but only where one was sealed before: it only reads here.
         let mut tx = self.inner.store.read(ctx).await?;
-        let row = store::models::to_call(&mut tx, id).await?.ok_or_else(|| model_not_found(id))?;
+        let row = store::models::to_call(&mut tx, id).await?.ok_or_else(|| model_not_found(id, &[]))?;
         let api_key = match &row.api_key_sealed {
             Some(sealed) => {
                 Some(self.inner.store.open_secret(&mut tx, &providers::secret_purpose(row.provider_id), sealed).await?)
@@ -331,13 +363,13 @@ impl Models {
         }
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::models::set_price(&mut tx, id, price.as_ref()).await? {
-            return Err(model_not_found(id));
+            return Err(model_not_found(id, &[]));
         }
         tx.emit(NewEvent::new(events::MODEL_PRICED, id, json!({ "price": price.as_ref().map(price_data) }))).await?;
         let listed = store::models::all(&mut tx).await?.into_iter().find(|listed| listed.model.id == id);
         tx.commit().await?;
         self.inner.remotes.invalidate_all();
-        listed.map(|listed| with_price(listed, ctx.now())).ok_or_else(|| model_not_found(id))
+        listed.map(|listed| with_price(listed, ctx.now())).ok_or_else(|| model_not_found(id, &[]))
     }
 
     /// Removes a provider's model. The records of its calls stay.
@@ -352,7 +384,7 @@ impl Models {
         }
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::models::delete(&mut tx, id).await? {
-            return Err(model_not_found(id));
+            return Err(model_not_found(id, &[]));
         }
         tx.emit(NewEvent::new(events::MODEL_DELETED, id, json!({}))).await?;
         tx.commit().await?;

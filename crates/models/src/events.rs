@@ -12,6 +12,10 @@ pub const MODEL_CREATED: &str = "models.model.created";
 pub const MODEL_PRICED: &str = "models.model.priced";
 /// A provider's model was removed: `{}`.
 pub const MODEL_DELETED: &str = "models.model.deleted";
+/// An alias was added or changed: `{target}`.
+pub const ALIAS_CHANGED: &str = "models.alias.changed";
+/// An alias was removed: `{}`.
+pub const ALIAS_DELETED: &str = "models.alias.deleted";
 /// A budget was set: `{subject, period, limit}`.
 pub const BUDGET_CREATED: &str = "models.budget.created";
 /// A budget's limit was changed: `{subject, period, limit, previous_limit}`.

@@ -1,5 +1,6 @@
 //! The routes of models, routes, providers, calls, budgets and limits, and those of the models' protocols.
 
+mod aliases;
 mod anthropic;
 mod budgets;
 mod calls;
@@ -34,6 +35,8 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(models::list_models, models::create_model))
         .routes(routes!(models::delete_model))
         .routes(routes!(model_price::set_model_price))
+        .routes(routes!(aliases::list_model_aliases))
+        .routes(routes!(aliases::get_model_alias, aliases::put_model_alias, aliases::delete_model_alias))
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))

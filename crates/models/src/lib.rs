@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aliases;
 mod budgets;
 mod call_log;
 mod calls;
@@ -14,6 +15,7 @@ pub mod http;
 mod limits;
 pub mod local;
 pub mod manifest;
+mod near_names;
 mod prices;
 mod providers;
 mod routes;
@@ -27,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 use plasma_kernel::{Ctx, Result};
 use plasma_store::Store;
 
+pub use aliases::Alias;
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
@@ -84,6 +87,7 @@ struct Inner {
     remotes: catalog::RemoteCache,
     chat_models: catalog::ChatModelsCache,
     routes: routes::RouteCache,
+    aliases: definitions::TenantCache<aliases::Aliases>,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -103,6 +107,7 @@ impl Models {
             remotes: catalog::remote_cache(),
             chat_models: catalog::chat_models_cache(),
             routes: routes::route_cache(),
+            aliases: definitions::TenantCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

@@ -162,6 +162,11 @@ impl Models {
     /// `forbidden` without `models:read`.
     pub async fn routes(&self, ctx: &Ctx) -> Result<Vec<Route>> {
         ctx.require(Permission::ModelsRead)?;
+        self.all_routes(ctx).await
+    }
+
+    /// The same for whoever may call them.
+    pub(crate) async fn all_routes(&self, ctx: &Ctx) -> Result<Vec<Route>> {
         let mut routes = self.own_routes(ctx).await?.as_ref().clone();
         let missing = built_in().into_iter().filter(|route| !routes.iter().any(|own| own.name == route.name));
         let missing: Vec<Route> = missing.collect();
@@ -194,10 +199,14 @@ impl Models {
     /// Adds a route, or changes what the one with this name does.
     ///
     /// # Errors
-    /// `forbidden` without `models:write`, `invalid` naming the field, `too_large` beyond 200 routes.
+    /// `forbidden` without `models:write`, `invalid` naming the field, `conflict` (`alias_exists`) for an alias's name,
+    /// `too_large` beyond 200 routes.
     pub async fn put_route(&self, ctx: &Ctx, name: &str, settings: RouteSettings) -> Result<Route> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(name)?;
+        if self.alias_target(ctx, name).await?.is_some() {
+            return Err(Error::conflict("alias_exists", format!("`{name}` is an alias")).field("name"));
+        }
         self.check_settings(ctx, &settings).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
         let existing = store::routes::all(&mut tx).await?;
@@ -258,7 +267,8 @@ impl Models {
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Names of routes and aliases: without a slash, so that they are no models' names.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-_.".contains(&letter);
     if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.bytes().all(allowed) {
         return Ok(());

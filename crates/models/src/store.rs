@@ -1,5 +1,6 @@
 //! All SQL of this crate.
 
+pub(crate) mod aliases;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod calls;

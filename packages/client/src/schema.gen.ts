@@ -580,6 +580,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/aliases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List aliases */
+        get: operations["list_model_aliases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/aliases/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get an alias */
+        get: operations["get_model_alias"];
+        /**
+         * Add or change an alias
+         * @description It stands for a model or a route wherever a model is named. The records of calls name the model itself.
+         */
+        put: operations["put_model_alias"];
+        post?: never;
+        /** Remove an alias */
+        delete: operations["delete_model_alias"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/budgets": {
         parameters: {
             query?: never;
@@ -2526,6 +2565,34 @@ export interface components {
              */
             state: components["schemas"]["ModelState"];
         };
+        /** @description Another name of a model or a route. */
+        ModelAlias: {
+            /** @description When it was added, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * @description What callers name as the model.
+             * @example assistant
+             */
+            name: string;
+            /**
+             * @description The model or the route that it stands for.
+             * @example acme/large-1
+             */
+            target: string;
+        };
+        /** @description All aliases. */
+        ModelAliasList: {
+            /** @description In the order of their names. */
+            data: components["schemas"]["ModelAlias"][];
+        };
+        /** @description What an alias stands for. */
+        ModelAliasTarget: {
+            /**
+             * @description A model's or a route's name, not another alias.
+             * @example acme/large-1
+             */
+            target: string;
+        };
         /** @description The record of one call of a model. */
         ModelCall: {
             /** @description Who called. */
@@ -2907,12 +2974,12 @@ export interface components {
             id: string;
             /** @description Always `model`. */
             object: string;
-            /** @description The provider's name; `local` for models in this process. */
+            /** @description The provider's name; `local` for models in this process; `alias of …` for an alias. */
             owned_by: string;
         };
         /** @description All models, in OpenAI's format. */
         OpenAiModelList: {
-            /** @description In the order of their names. */
+            /** @description Models in the order of their names, then aliases. */
             data: components["schemas"]["OpenAiModel"][];
             /** @description Always `list`. */
             object: string;
@@ -5176,6 +5243,130 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Model"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_model_aliases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelAliasList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alias's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelAlias"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_model_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Lowercase letters, digits and `-_.`, at most 63; no route's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelAliasTarget"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelAlias"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_model_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alias's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

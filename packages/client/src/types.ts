@@ -34,6 +34,8 @@ export type ModelState = components["schemas"]["ModelState"];
 export type ModelPrice = components["schemas"]["ModelPrice"];
 export type Model = components["schemas"]["Model"];
 export type NewModel = components["schemas"]["NewModel"];
+/** Another name of a model or a route. */
+export type ModelAlias = components["schemas"]["ModelAlias"];
 /** A price of one's own for a model. */
 export type GivenPrice = components["schemas"]["GivenPrice"];
 export type Provider = components["schemas"]["Provider"];

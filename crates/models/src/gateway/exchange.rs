@@ -390,7 +390,7 @@ fn another_may_answer(error: &Error) -> bool {
 }
 
 impl Target {
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         match self {
             Self::Local(entry) => &entry.id,
             Self::Remote(remote) => &remote.id,

@@ -75,9 +75,14 @@ impl Models {
     pub(crate) async fn plan_chat(&self, ctx: &Ctx, name: Option<&str>, question: &Question) -> Result<Plan> {
         if let Some(name) = name
             && !name.contains('/')
-            && let Some(route) = self.find_route(ctx, name).await?
         {
-            return self.plan_route(ctx, route, question).await;
+            let aliased = self.alias_target(ctx, name).await?;
+            let name = aliased.as_deref().unwrap_or(name);
+            if !name.contains('/')
+                && let Some(route) = self.find_route(ctx, name).await?
+            {
+                return self.plan_route(ctx, route, question).await;
+            }
         }
         let target = self.resolve(ctx, name, ModelKind::Chat).await?;
         let policy = Policy {

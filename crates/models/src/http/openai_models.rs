@@ -4,7 +4,7 @@ use plasma_kernel::Error;
 use serde::Serialize;
 
 use super::protocol::OpenAiCaller;
-use crate::{Model, Models};
+use crate::{Alias, Model, Models};
 
 /// A model, in OpenAI's format.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -15,7 +15,7 @@ pub struct OpenAiModel {
     pub object: &'static str,
     /// When it was added, in seconds since 1970 UTC; 0 for models in this process.
     pub created: i64,
-    /// The provider's name; `local` for models in this process.
+    /// The provider's name; `local` for models in this process; `alias of …` for an alias.
     pub owned_by: String,
 }
 
@@ -25,12 +25,23 @@ impl From<Model> for OpenAiModel {
     }
 }
 
+impl From<Alias> for OpenAiModel {
+    fn from(alias: Alias) -> Self {
+        Self {
+            id: alias.name,
+            object: "model",
+            created: alias.created_at / 1_000_000,
+            owned_by: format!("alias of {}", alias.target),
+        }
+    }
+}
+
 /// All models, in OpenAI's format.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct OpenAiModelList {
     /// Always `list`.
     pub object: &'static str,
-    /// In the order of their names.
+    /// Models in the order of their names, then aliases.
     pub data: Vec<OpenAiModel>,
 }
 
@@ -47,7 +58,8 @@ pub(super) async fn list_openai_models(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
 ) -> Result<Json<OpenAiModelList>, OpenAiProblem> {
-    let data = models.all_models(&ctx).await?.into_iter().map(OpenAiModel::from).collect();
+    let mut data: Vec<OpenAiModel> = models.all_models(&ctx).await?.into_iter().map(OpenAiModel::from).collect();
+    data.extend(models.aliases(&ctx).await?.into_iter().map(OpenAiModel::from));
     Ok(Json(OpenAiModelList { object: "list", data }))
 }
 
@@ -70,5 +82,8 @@ pub(super) async fn get_openai_model(
 ) -> Result<Json<OpenAiModel>, OpenAiProblem> {
     let path = path.map_err(|_| Error::not_found("model_not_found", "the path is not UTF-8").field("model"))?;
     let id = path.iter().map(|(_, part)| part).collect::<Vec<_>>().join("/");
+    if let Ok(alias) = models.alias(&ctx, &id).await {
+        return Ok(Json(alias.into()));
+    }
     Ok(Json(models.model(&ctx, &id).await?.into()))
 }

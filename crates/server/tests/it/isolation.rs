@@ -79,6 +79,9 @@ impl Things {
             server.request(Method::PUT, "/api/v1/routes/our-route").bearer_auth(KEY).json(&route).send().await.unwrap(),
         )
         .await;
+        let alias = json!({"target": model});
+        let path = "/api/v1/models/aliases/our-alias";
+        success(server.request(Method::PUT, path).bearer_auth(KEY).json(&alias).send().await.unwrap()).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
@@ -103,6 +106,7 @@ impl Things {
             ("/api/v1/models/budgets/", "id", &budget),
             ("/api/v1/models/limits/", "id", &limit),
             ("/api/v1/routes/", "name", &"our-route".to_owned()),
+            ("/api/v1/models/aliases/", "name", &"our-alias".to_owned()),
             ("/gemini/v1beta/models/", "call", &gemini_call),
             ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
             ("/v1/models/", "id", &model.replace('/', "%2F")),

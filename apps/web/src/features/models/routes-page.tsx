@@ -14,6 +14,7 @@ import { ConfirmDialog } from "@/ui/confirm-dialog";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView } from "@/ui/query-view";
 
+import { AliasesSection } from "./aliases-section";
 import { ModelTabs } from "./model-tabs";
 import { RouteDialog } from "./route-dialog";
 import { STRATEGIES } from "./route-strategies";
@@ -40,6 +41,7 @@ export function RoutesPage() {
           </ul>
         )}
       </QueryView>
+      <AliasesSection />
       <RouteDialog route={editing} onClose={() => setEditing(null)} />
       <ConfirmDialog
         open={removing !== null}

@@ -1,0 +1,1 @@
+export const aliasKeys = { all: ["aliases"] as const };

@@ -55,8 +55,8 @@ impl Models {
     /// others within 10 s.
     ///
     /// # Errors
-    /// `forbidden` without `models:write`, `invalid` naming the field: also where the target is no model or route, or is an
-    /// alias itself; `conflict` (`route_exists`) for a route's name, `too_large` beyond 500 aliases.
+    /// `forbidden` without `models:write`, `invalid` naming the field, also where the target is an alias itself; `not_found`
+    /// (`model_not_found`) where it is no model or route; `conflict` (`route_exists`) for a route's name, `too_large` beyond 500 aliases.
     pub async fn put_alias(&self, ctx: &Ctx, name: &str, target: &str) -> Result<Alias> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(name)?;
@@ -110,7 +110,7 @@ impl Models {
         match self.model(ctx, target).await {
             Ok(_) => Ok(()),
             Err(error) if error.reason() == "model_not_found" => {
-                Err(Error::invalid("target", error.message()).remedy("name a model or a route"))
+                Err(error.field("target").remedy("name a model or a route"))
             }
             Err(error) => Err(error),
         }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use moka::future::Cache;
-use plasma_kernel::{Ctx, Error, Permission, Result, RouteId, TenantId, Timestamp};
+use plasma_kernel::{Ctx, Error, Permission, Result, RouteId, Timestamp};
 use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, catalog::CACHE_TTL, events, store};
+use crate::{Models, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -17,7 +16,6 @@ const NAME_CHARS_MAX: usize = 63;
 const ATTEMPTS_MAX: u32 = 10;
 const WEIGHT_MAX: u32 = 1_000_000;
 const FIRST_TOKEN_TIMEOUT_MAX_MS: u64 = 600_000;
-const CACHED_TENANTS_MAX: u64 = 10_000;
 
 /// How a route orders its candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -115,13 +113,6 @@ pub struct Route {
     pub created_at: Timestamp,
 }
 
-/// The routes that a tenant changed or added, in memory.
-pub(crate) type RouteCache = Cache<TenantId, Arc<Vec<Route>>>;
-
-pub(crate) fn route_cache() -> RouteCache {
-    Cache::builder().max_capacity(CACHED_TENANTS_MAX).time_to_live(CACHE_TTL).build()
-}
-
 /// The routes that exist by default. `auto` and `auto-best` prefer the dearest model, which is the best that the workspace
 /// pays for, as far as prices tell.
 fn built_in() -> Vec<Route> {
@@ -186,14 +177,12 @@ impl Models {
     }
 
     async fn own_routes(&self, ctx: &Ctx) -> Result<Arc<Vec<Route>>> {
-        let tenant = ctx.tenant()?;
-        if let Some(routes) = self.inner.routes.get(&tenant).await {
-            return Ok(routes);
-        }
-        let mut tx = self.inner.store.read(ctx).await?;
-        let routes = Arc::new(store::routes::all(&mut tx).await?);
-        self.inner.routes.insert(tenant, routes.clone()).await;
-        Ok(routes)
+        let load = async {
+            let mut tx = self.inner.store.read(ctx).await?;
+            store::routes::all(&mut tx).await
+        };
+        // Boxed: few names are routes', and the others' calls must not carry its weight.
+        Box::pin(self.inner.routes.get(ctx.tenant()?, load)).await
     }
 
     /// Adds a route, or changes what the one with this name does.
@@ -222,7 +211,7 @@ impl Models {
         let data = json!({ "name": route.name, "settings": route.settings });
         tx.emit(NewEvent::new(events::ROUTE_CHANGED, name, data)).await?;
         tx.commit().await?;
-        self.inner.routes.invalidate(&ctx.tenant()?).await;
+        self.inner.routes.changed();
         Ok(route)
     }
 
@@ -238,7 +227,7 @@ impl Models {
         }
         tx.emit(NewEvent::new(events::ROUTE_DELETED, name, json!({}))).await?;
         tx.commit().await?;
-        self.inner.routes.invalidate(&ctx.tenant()?).await;
+        self.inner.routes.changed();
         Ok(())
     }
 

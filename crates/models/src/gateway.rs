@@ -9,6 +9,7 @@ mod callers_words;
 mod count;
 mod exchange;
 mod health;
+mod kept;
 mod local_source;
 mod plan;
 mod probe;
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub(crate) use exchange::{Exchange, Step, Whole};
 pub(crate) use health::Health;
+pub(crate) use kept::KeptAnswer;
 pub(crate) use local_source::not_for_local_models;
 pub use plan::{Considered, Decision};
 pub use probe::ModelHealth;

@@ -1,6 +1,7 @@
 //! A call from its start to its record.
 
 use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, TenantId, Timestamp};
+use plasma_protocols::chat::{Answer, Delta};
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
 
@@ -9,6 +10,7 @@ use crate::{
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     cost,
+    gateway::KeptAnswer,
     limits::Admission,
 };
 
@@ -45,6 +47,8 @@ pub(crate) struct RunningCall {
     usage_known: bool,
     /// What a provider has read and written so far, about; `None` until it writes.
     about: Option<About>,
+    /// The answer so far, where somebody needs all of it after its end.
+    kept: Option<KeptAnswer>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
@@ -89,6 +93,7 @@ impl RunningCall {
             usage: TokenUsage::default(),
             usage_known: false,
             about: None,
+            kept: None,
             attempts: Vec::new(),
             decision: None,
             reservation: None,
@@ -109,6 +114,28 @@ impl RunningCall {
         self.usage_known = false;
         self.about = None;
         self.first_token_ms = None;
+        self.kept = self.kept.take().map(|_| KeptAnswer::default());
+    }
+
+    /// The answer will be wanted as a whole, by [`RunningCall::take_answer`].
+    pub(crate) fn keep_answer(&mut self) {
+        self.kept = Some(KeptAnswer::default());
+    }
+
+    /// Pieces of the answer have come.
+    pub(crate) fn has_pieces(&mut self, deltas: &[Delta]) {
+        self.kept = self.kept.take().and_then(|mut kept| kept.take(deltas).then_some(kept));
+    }
+
+    /// The answer has come whole.
+    pub(crate) fn has_whole(&mut self, answer: &Answer) {
+        self.kept = self.kept.take().map(|_| KeptAnswer::from(answer));
+    }
+
+    /// The answer, complete when the call succeeds. `None` when it is not kept, is too long, or was begun by one model and ended
+    /// by another.
+    pub(crate) fn take_answer(&mut self) -> Option<Answer> {
+        self.kept.take().map(KeptAnswer::finish)
     }
 
     /// A route chose the candidates.
@@ -140,6 +167,7 @@ impl RunningCall {
 
     /// The stream of the last attempt broke after it had begun.
     pub(crate) fn broke(&mut self, error: &str, message: String, at_ms: u64) {
+        self.kept = None;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.duration_ms = at_ms.saturating_sub(attempt.started_ms);
             attempt.error = Some(error.to_owned());

@@ -97,6 +97,7 @@ impl Attempt<'_> {
         if let Some(usage) = answer.usage {
             self.call.counts(TokenUsage::from(usage));
         }
+        self.call.has_whole(&answer);
         *self.losses = prepared.losses;
         if prepared.same_protocol {
             return Ok(Opened::Whole(Whole::Raw(rename::answer(prepared.protocol, &json, &remote.id)?)));
@@ -210,6 +211,7 @@ impl RemoteSource {
 
 /// What the call's record learns from the pieces of an answer.
 fn observe(call: &mut RunningCall, deltas: &[Delta]) {
+    call.has_pieces(deltas);
     for delta in deltas {
         if is_content(delta) {
             call.has_token();

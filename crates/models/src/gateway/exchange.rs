@@ -146,9 +146,16 @@ impl Exchange {
             outcome => {
                 // Closes the connection before the record is awaited.
                 self.source = None;
-                let call = self.call.take()?;
+                let mut call = self.call.take()?;
                 Some(match outcome {
-                    Ok(_) => call.succeed().await.map(Step::Done),
+                    Ok(_) => {
+                        let answer = call.take_answer();
+                        let done = call.succeed().await.map(Step::Done);
+                        if done.is_ok() {
+                            self.afterwards(answer);
+                        }
+                        done
+                    }
                     Err(error) => Err(call.fail(error).await),
                 })
             }
@@ -219,12 +226,14 @@ impl Exchange {
     pub(crate) async fn whole(&mut self) -> Result<Whole, CallError> {
         let call_id = self.call_id;
         let outcome = self.open().await;
-        let Some(call) = self.call.take() else {
+        let Some(mut call) = self.call.take() else {
             return Err(CallError { call_id: Some(call_id), error: Error::internal("the exchange has ended") });
         };
         match outcome {
             Ok(Opened::Whole(whole)) => {
+                let answer = call.take_answer();
                 call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
+                self.afterwards(answer);
                 Ok(whole)
             }
             Ok(Opened::Source(..)) => {
@@ -233,6 +242,9 @@ impl Exchange {
             Err(error) => Err(CallError::of(call, error).await),
         }
     }
+
+    /// What else an answer is used for, once it is complete and its call recorded. The caller does not wait for it.
+    fn afterwards(&self, _answer: Option<Answer>) {}
 
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {

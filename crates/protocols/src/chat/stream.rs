@@ -156,6 +156,13 @@ impl Collector {
     }
 }
 
+impl From<Answer> for Collector {
+    /// One that has taken all pieces of `answer`.
+    fn from(answer: Answer) -> Self {
+        Self { answer }
+    }
+}
+
 impl PartStart {
     fn into_part(self) -> Part {
         Part::new(match self {

@@ -45,6 +45,7 @@ impl Models {
         route: Option<&str>,
         worst_case: &Money,
     ) -> Result<Option<Reservation>> {
+        self.inner.calls.caught_up().await;
         // Boxed: it may lease from the database, and every call holds its future.
         Box::pin(self.inner.budgets.reserve(ctx, route, worst_case)).await
     }
@@ -100,6 +101,7 @@ impl Models {
     async fn budget_states(&self, ctx: &Ctx, which: Which<'_>) -> Result<Page<BudgetState>> {
         let tenant = ctx.tenant()?;
         let ledger = &self.inner.budgets;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.read(ctx).await?;
         let mut states = store::budgets::states(&mut tx, which, ledger.holder(), ctx.now()).await?;
         for state in &mut states.data {

@@ -20,6 +20,7 @@ impl Models {
     /// `forbidden` without `models:read`.
     pub async fn calls(&self, ctx: &Ctx, filter: &CallFilter, page: &PageRequest) -> Result<Page<ModelCall>> {
         ctx.require(Permission::ModelsRead)?;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.read(ctx).await?;
         store::calls::list(&mut tx, filter, page).await
     }
@@ -30,6 +31,7 @@ impl Models {
     /// `forbidden` without `models:read`, `not_found` (also while the call is still under way).
     pub async fn call(&self, ctx: &Ctx, id: CallId) -> Result<ModelCall> {
         ctx.require(Permission::ModelsRead)?;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.read(ctx).await?;
         store::calls::get(&mut tx, id).await
     }
@@ -43,6 +45,7 @@ impl Models {
         if !(1..=USAGE_DAYS_MAX).contains(&days) {
             return Err(Error::invalid("days", format!("must be 1 to {USAGE_DAYS_MAX}, got {days}")));
         }
+        self.inner.calls.flushed().await;
         let today = ctx.now().div_euclid(DAY_MICROS);
         let first = today - i64::from(days) + 1;
         let mut tx = self.inner.store.read(ctx).await?;

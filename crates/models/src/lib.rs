@@ -2,6 +2,7 @@
 
 mod aliases;
 mod budgets;
+mod call_journal;
 mod call_log;
 mod calls;
 mod catalog;

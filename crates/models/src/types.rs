@@ -308,7 +308,7 @@ pub struct NewModel {
 }
 
 /// How many tokens a call used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
     /// Tokens of the prompt or the embedded texts.
     pub input_tokens: u64,
@@ -323,7 +323,7 @@ pub struct TokenUsage {
 }
 
 /// The record of one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelCall {
     /// Its id; also the header `plasma-call-id` of the answer.
     pub id: CallId,

@@ -12,7 +12,9 @@ use super::{
     account::{Account, AccountKey, Moment, Taken},
 };
 use crate::{
-    CallStatus, ModelCall, events,
+    CallStatus, ModelCall,
+    call_journal::Spent,
+    events,
     store::{
         self,
         budget_spend::{Books, PeriodKey},
@@ -65,6 +67,12 @@ impl Settlement {
             (None, CallStatus::Succeeded) => self.worst_micros,
             (None, CallStatus::Failed | CallStatus::Cancelled) => 0,
         }
+    }
+
+    /// What each budget is charged for a call that ended so.
+    pub(crate) fn spent(&self, status: CallStatus) -> Vec<Spent> {
+        let micros = self.micros(status);
+        self.taken.iter().map(|taken| Spent { period: taken.account.key.period, micros }).collect()
     }
 
     /// It is in the books: [`Settling::confirm`] has released what it had taken.

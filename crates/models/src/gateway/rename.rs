@@ -1,7 +1,11 @@
 //! The model's name in answers that pass through.
 
+use std::borrow::Cow;
+
 use plasma_kernel::{Error, Result};
 use plasma_protocols::{Protocol, SseEvent};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::upstream::RawObject;
 
@@ -21,6 +25,9 @@ pub(super) fn answer(protocol: Protocol, json: &str, model: &str) -> Result<Stri
 pub(super) fn event(protocol: Protocol, event: &SseEvent, model: &str, usage_wanted: bool) -> Result<Option<String>> {
     match protocol {
         Protocol::OpenAiChat => {
+            if let Some(renamed) = ordinary_chunk(&event.data, model, usage_wanted) {
+                return Ok(Some(renamed));
+            }
             let mut chunk = parse(&event.data)?;
             if !usage_wanted {
                 if chunk.has("usage") && chunk.text("choices").is_none_or(|choices| choices.trim() == "[]") {
@@ -38,6 +45,29 @@ pub(super) fn event(protocol: Protocol, event: &SseEvent, model: &str, usage_wan
         Protocol::Gemini => answer(protocol, &event.data, model).map(Some),
         Protocol::Bedrock => Ok(Some(event.data.clone())),
     }
+}
+
+/// A chunk of a stream with its name replaced where it stands: most chunks need no more, and there are many. `None`: it needs to
+/// be taken apart.
+fn ordinary_chunk(data: &str, model: &str, usage_wanted: bool) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        model: &'a RawValue,
+    }
+
+    let mut data = Cow::Borrowed(data);
+    if !usage_wanted && data.contains(r#""usage""#) {
+        // Quotes inside of JSON's strings are escaped, so this is a field; many providers send it with every chunk.
+        data = Cow::Owned(data.replacen(r#","usage":null"#, "", 1));
+        if data.contains(r#""usage""#) {
+            return None;
+        }
+    }
+    let named: Named<'_> = serde_json::from_str(&data).ok()?;
+    let start = (named.model.get().as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+    let (before, after) = (data.get(..start)?, data.get(start + named.model.get().len()..)?);
+    Some([before, &serde_json::to_string(model).ok()?, after].concat())
 }
 
 /// The name stands in an object of some events only; the others pass untouched.
@@ -74,6 +104,23 @@ mod tests {
         let renamed = event(Protocol::OpenAiResponses, &created, "acme/a", true).unwrap().unwrap();
         assert!(renamed.contains(r#""model":"acme/a""#), "{renamed}");
         assert!(answer(Protocol::Gemini, r#"{"modelVersion":"up"}"#, "acme/a").unwrap().contains("acme/a"));
+    }
+
+    #[test]
+    fn chunks_keep_every_other_byte() {
+        let renamed = |data: &str, wanted| {
+            event(Protocol::OpenAiChat, &SseEvent { name: None, data: data.to_owned() }, "acme/a", wanted)
+                .unwrap()
+                .unwrap()
+        };
+        let chunk = r#"{"id":"c", "model": "up\u0041" ,"choices":[{"delta":{"content":"\"model\":\"x\",\"usage\":null 1.50"}}],"x":1.50}"#;
+        for wanted in [true, false] {
+            assert_eq!(renamed(chunk, wanted), chunk.replace(r#""up\u0041""#, r#""acme/a""#));
+        }
+        let with_null = r#"{"model":"up","choices":[],"usage":null,"y":2}"#;
+        assert_eq!(renamed(with_null, false), r#"{"model":"acme/a","choices":[],"y":2}"#);
+        assert_eq!(renamed(with_null, true), r#"{"model":"acme/a","choices":[],"usage":null,"y":2}"#);
+        assert_eq!(renamed(r#"{"choices":[]}"#, true), r#"{"choices":[],"model":"acme/a"}"#);
     }
 
     #[test]

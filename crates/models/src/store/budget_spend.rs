@@ -5,6 +5,7 @@
 
 use plasma_kernel::{BudgetId, Result, TenantId, Timestamp};
 use plasma_store::{Dialect, Sql, Tx, Value};
+use serde::{Deserialize, Serialize};
 
 /// SQLite has one writer, who waits for nobody.
 const LOCK: Sql = Sql::each(
@@ -15,7 +16,7 @@ const LOCK: Sql = Sql::each(
 );
 
 /// A budget in one period. 0 is the start of a period without end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct PeriodKey {
     pub(crate) budget: BudgetId,
     pub(crate) period_start_at: Timestamp,
@@ -168,6 +169,18 @@ pub(crate) async fn close(
         .await
         .map(drop)
     }
+}
+
+/// Adds what a call has cost, outside of any lease. Nothing happens when the budget was removed.
+pub(crate) async fn add(tx: &mut Tx, key: &PeriodKey, micros: i64) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE model_budget_spend SET spent_micros = spent_micros + $4
+         WHERE tenant_id = $1 AND budget_id = $2 AND period_start_at = $3",
+        key.columns(tenant).into_iter().chain([micros.into()]),
+    )
+    .await
+    .map(drop)
 }
 
 /// Locks the row and reads what was spent and the highest threshold that was told of; `None` when nothing was called yet.

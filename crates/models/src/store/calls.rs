@@ -2,7 +2,7 @@ use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Page, PageRequest, Result,
 use plasma_store::{NewEvent, Row, Store, Tx, page_key};
 use serde_json::json;
 
-use crate::{CallFilter, ModelCall, TokenUsage, budgets::Settling, events};
+use crate::{CallFilter, ModelCall, TokenUsage, budgets::Settling, call_journal::Left, events};
 
 /// Writes the calls of one tenant, their events, and what they cost of budgets, all or none.
 pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settling: &mut Settling) -> Result<()> {
@@ -14,6 +14,27 @@ pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settl
     }
     // Last, for other processes wait for the rows that it locks.
     settling.write(&mut tx).await?;
+    tx.commit().await.map(drop)
+}
+
+/// Writes calls of one tenant that an earlier process has recorded elsewhere, and what they cost of budgets. Those that are
+/// there already are passed over.
+pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) -> Result<()> {
+    let mut tx = store.begin(ctx).await?;
+    let tenant = tx.tenant()?;
+    for record in records {
+        let call = &record.call;
+        let known = "SELECT 1 AS known FROM model_calls WHERE tenant_id = $1 AND id = $2";
+        if tx.fetch_optional(known, [tenant.into(), call.id.into()]).await?.is_some() {
+            continue;
+        }
+        insert_one(&mut tx, call).await?;
+        let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
+        tx.emit(event.in_request(call.request)).await?;
+        for spent in &record.spent {
+            super::budget_spend::add(&mut tx, &spent.period, spent.micros).await?;
+        }
+    }
     tx.commit().await.map(drop)
 }
 

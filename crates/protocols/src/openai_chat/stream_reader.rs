@@ -1,7 +1,11 @@
 //! A provider's stream of `chat.completion.chunk`s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{
@@ -55,6 +59,9 @@ impl StreamReader {
                 .filter(|(_, choice)| !choice.stopped)
                 .try_for_each(|(index, choice)| choice.on(*index, deltas).stop(&Value::Null));
         }
+        if self.started && event.name.is_none() && self.text_chunk(data, deltas)? {
+            return Ok(());
+        }
         let chunk: Value = serde_json::from_str(data)
             .map_err(|error| Wrong::malformed(format!("a chunk of the stream is not JSON: {error}")))?;
         if let Some(told) = error::told(&chunk) {
@@ -73,6 +80,20 @@ impl StreamReader {
     /// servers leave `[DONE]` out.
     pub fn is_complete(&self) -> bool {
         self.done || (!self.choices.is_empty() && self.choices.values().all(|choice| choice.stopped))
+    }
+
+    /// Reads a chunk that brings only text, as most do, without taking it apart; `false` when there is more to it.
+    fn text_chunk(&mut self, data: &str, deltas: &mut Vec<Delta>) -> Result<bool, Wrong> {
+        let Ok(TextChunk { choices: [choice], .. }) = serde_json::from_str(data) else { return Ok(false) };
+        let Some(state) = self.choices.get_mut(&choice.index).filter(|_| !choice.delta.content.is_empty()) else {
+            return Ok(false);
+        };
+        if !state.stopped {
+            let mut choice_deltas = state.on(choice.index, deltas);
+            choice_deltas.append(PartStart::Text, &choice.delta.content)?;
+            choice_deltas.logprobs(&Value::Null);
+        }
+        Ok(true)
     }
 
     fn chunk(&mut self, chunk: &Value, deltas: &mut Vec<Delta>) -> Result<(), Wrong> {
@@ -115,6 +136,59 @@ impl StreamReader {
             deltas.push(Delta::Start { id, model, created: self.created });
         }
     }
+}
+
+/// A chunk that brings text and nothing else that is read. A field beyond these, or another value, makes it none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "fields that are known and not needed")]
+struct TextChunk<'a> {
+    #[serde(default)]
+    id: IgnoredAny,
+    #[serde(default)]
+    object: IgnoredAny,
+    #[serde(default)]
+    created: IgnoredAny,
+    #[serde(default)]
+    model: IgnoredAny,
+    #[serde(default)]
+    system_fingerprint: IgnoredAny,
+    #[serde(default)]
+    service_tier: IgnoredAny,
+    #[serde(borrow)]
+    choices: [TextChoice<'a>; 1],
+    /// Only null is.
+    #[serde(default)]
+    usage: (),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "fields that are known and not needed")]
+struct TextChoice<'a> {
+    index: u32,
+    #[serde(borrow)]
+    delta: TextDelta<'a>,
+    #[serde(default)]
+    finish_reason: (),
+    #[serde(default)]
+    logprobs: (),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "fields that are known and not needed")]
+struct TextDelta<'a> {
+    #[serde(default)]
+    role: IgnoredAny,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+    #[serde(default)]
+    refusal: (),
+    #[serde(default)]
+    tool_calls: (),
+    #[serde(default)]
+    function_call: (),
 }
 
 /// What is known of one choice.

@@ -32,8 +32,14 @@ pub fn event_stream(events: impl Stream<Item = Event> + Send + 'static) -> Respo
     use futures::StreamExt;
     let events = events.map(Ok::<_, Infallible>);
     let response = Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response();
-    let mut response = response
-        .map(|body| Body::from_stream(Gathered { inner: body.into_data_stream(), bytes: BytesMut::new(), turns: 0 }));
+    let mut response = response.map(|body| {
+        Body::from_stream(Gathered {
+            inner: body.into_data_stream(),
+            bytes: BytesMut::new(),
+            turns: 0,
+            has_ended: false,
+        })
+    });
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     response
 }
@@ -44,12 +50,16 @@ struct Gathered {
     inner: BodyDataStream,
     bytes: BytesMut,
     turns: u32,
+    has_ended: bool,
 }
 
 impl Stream for Gathered {
     type Item = Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
         loop {
             match Pin::new(&mut self.inner).poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
@@ -58,9 +68,11 @@ impl Stream for Gathered {
                         return self.goes_out();
                     }
                 }
-                Poll::Ready(None) if !self.bytes.is_empty() => return self.goes_out(),
                 // Events never fail; a body that did would end here.
-                Poll::Ready(end) => return Poll::Ready(end),
+                Poll::Ready(end) => {
+                    self.has_ended = true;
+                    return if self.bytes.is_empty() { Poll::Ready(end) } else { self.goes_out() };
+                }
                 Poll::Pending if self.bytes.is_empty() => return Poll::Pending,
                 Poll::Pending if self.turns < TURNS_MAX => {
                     self.turns += 1;

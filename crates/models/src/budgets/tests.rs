@@ -106,7 +106,10 @@ async fn record(
     let call = call(ctx, cost, status);
     let place = models.inner.calls.reserve()?;
     place.send_settled(Entry { tenant: ctx.tenant()?, call, written: Some(written) }, settlement);
-    is_written.await.unwrap()
+    let outcome = is_written.await.unwrap();
+    // Until then only the journal may have it.
+    models.inner.calls.flushed().await;
+    outcome
 }
 
 /// A call that has ended well.

@@ -10,7 +10,7 @@ use plasma_testkit::{TestStore, on_each_database};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Setup, add_model, assert_status, serve},
+    support::{Setup, add_model, assert_status, call_id, open, serve},
     upstream::{Answer, Piece, Upstream, finish_chunk, text_chunk, usage_chunk, whole_answer},
 };
 
@@ -80,6 +80,8 @@ on_each_database! {
         };
         join_all([send(&setup.url), send(&url), send(&url)]).await;
 
+        // Whoever reads the log waits until it is written.
+        assert_eq!(setup.get("/api/v1/models/calls").await.1["data"].as_array().unwrap().len(), 3);
         let mut tx = setup.test.read(&setup.ctx).await.unwrap();
         let filter = EventFilter { kind: Some(events::CALL_COMPLETED.to_owned()) };
         let events = tx.events_page(&filter, &PageRequest::default()).await.unwrap().data;
@@ -157,7 +159,7 @@ async fn many_calls_at_once_are_all_recorded_before_their_answers() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_recorded_does_not_go_out() {
-    let setup = Setup::new(TestStore::sqlite().await, Answer::json(whole_answer("Hello", 1, 1))).await;
+    let setup = Setup::new(TestStore::postgres().await, Answer::json(whole_answer("Hello", 1, 1))).await;
     assert_eq!(setup.post(CHAT, BODY).await.status(), 200);
     // The call reads no SQL, for the model is in memory: only its record needs the database.
     setup.test.close().await;
@@ -165,4 +167,17 @@ async fn an_answer_that_cannot_be_recorded_does_not_go_out() {
     assert_eq!(response.status(), 503);
     let error: Value = response.json().await.unwrap();
     assert_eq!(error["error"]["code"], "call_not_recorded");
+}
+
+#[tokio::test]
+async fn what_only_the_journal_has_is_recorded_at_the_next_start() {
+    let setup = Setup::new(TestStore::sqlite().await, Answer::json(whole_answer("Hello", 1, 1))).await;
+    assert_eq!(setup.post(CHAT, BODY).await.status(), 200);
+    setup.test.close().await;
+    let response = setup.post(CHAT, BODY).await;
+    assert_eq!(response.status(), 200);
+    let id = call_id(&response).parse().unwrap();
+    let next = open(setup.test.open_again().await);
+    assert_eq!(next.call(&setup.ctx, id).await.unwrap().status, CallStatus::Succeeded);
+    assert_eq!(next.calls(&setup.ctx, &CallFilter::default(), &PageRequest::default()).await.unwrap().data.len(), 2);
 }

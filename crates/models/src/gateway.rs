@@ -6,6 +6,7 @@
 
 mod attempt;
 mod callers_words;
+mod complexity;
 mod count;
 mod exchange;
 mod health;
@@ -25,6 +26,7 @@ use plasma_protocols::{Losses, Protocol, anthropic, chat, gemini, openai_chat, o
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+pub use complexity::{Complexity, Feature};
 pub(crate) use exchange::{Exchange, Step, Whole};
 pub(crate) use health::Health;
 pub(crate) use kept::KeptAnswer;

@@ -5,6 +5,7 @@ mod anthropic;
 mod budgets;
 mod calls;
 mod chat_answer;
+mod complexity;
 mod gemini;
 mod health;
 mod limits;
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(model_price::set_model_price))
         .routes(routes!(aliases::list_model_aliases))
         .routes(routes!(aliases::get_model_alias, aliases::put_model_alias, aliases::delete_model_alias))
+        .routes(routes!(complexity::measure_complexity))
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))

@@ -39,7 +39,7 @@ pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
-    AttemptRecord, CallFilter, CallStatus, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
+    AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
     ModelState, ModelUsage, NewModel, NewProvider, Price, PriceSnapshot, PriceSource, PriceTier, Provider,
     ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, Rates, TokenUsage, UsageReport,
 };

@@ -30,6 +30,9 @@ pub enum Strategy {
     /// The quickest first: the lowest 95th percentile of the time to the first token over the last 128 calls. Models
     /// that have not been measured come first, so that they get measured.
     LowestLatency,
+    /// The cheapest first where the question looks simple, the dearest first where it looks complex: see
+    /// `complexity_threshold`. Models without a known price come last.
+    Complexity,
 }
 
 /// Where a request may go.
@@ -71,7 +74,7 @@ fn one() -> u32 {
 }
 
 /// What a route does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// How candidates are ordered.
@@ -85,6 +88,10 @@ pub struct RouteSettings {
     /// Only models with at least this context (in tokens) or an unknown one.
     #[serde(default)]
     pub context_length_min: Option<u32>,
+    /// With the strategy `complexity`: from which estimated probability that a small model errs a question counts as complex,
+    /// 0 to 1. Null: the threshold that came out of training.
+    #[serde(default)]
+    pub complexity_threshold: Option<f64>,
     /// Attempts at one candidate, the first included: 1 to 10.
     #[serde(default = "two")]
     pub attempts_max: u32,
@@ -113,19 +120,20 @@ pub struct Route {
     pub created_at: Timestamp,
 }
 
-/// The routes that exist by default. `auto` and `auto-best` prefer the dearest model, which is the best that the workspace
-/// pays for, as far as prices tell.
+/// The routes that exist by default, over every chat model of the workspace.
 fn built_in() -> Vec<Route> {
     let settings = |strategy, residency| RouteSettings {
         strategy,
         candidates: Vec::new(),
         residency,
         context_length_min: None,
+        complexity_threshold: None,
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
     };
     [
+        ("auto", Strategy::Complexity, Residency::Any),
         ("auto-cheap", Strategy::LowestCost, Residency::Any),
         ("auto-fast", Strategy::LowestLatency, Residency::Any),
         ("auto-private", Strategy::LowestLatency, Residency::Private),
@@ -241,6 +249,9 @@ impl Models {
         if settings.first_token_timeout_ms.is_some_and(|limit| limit == 0 || limit > FIRST_TOKEN_TIMEOUT_MAX_MS) {
             let message = format!("must be 1 to {FIRST_TOKEN_TIMEOUT_MAX_MS}");
             return Err(Error::invalid("first_token_timeout_ms", message));
+        }
+        if settings.complexity_threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+            return Err(Error::invalid("complexity_threshold", "must be 0 to 1"));
         }
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");

@@ -3,7 +3,7 @@ use std::{str::FromStr, sync::Arc};
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use crate::gateway::{Considered, Decision, ModelHealth};
+pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
 
 /// An enum that is stored and sent as one lowercase word.

@@ -7,7 +7,7 @@ use plasma_protocols::chat::Content;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Asked, Question};
+use super::{Asked, Question, complexity::Complexity};
 use crate::{
     Model, ModelKind, Models, Purpose, TokenUsage,
     catalog::Target,
@@ -97,6 +97,11 @@ impl Models {
         let tenant = ctx.tenant()?;
         let listed = self.listed(ctx, &route.settings).await?;
         let tokens = question.tokens_about()?;
+        let complexity = match route.settings.strategy {
+            Strategy::Complexity => Some(Complexity::of(question.translated()?.0)?),
+            _ => None,
+        };
+        let rater = Rater { models: self, ctx, tenant, settings: &route.settings, tokens, complexity };
         let mut rated: Vec<(Model, Rating)> = Vec::with_capacity(listed.len());
         let mut considered = Vec::new();
         for (place, (model, weight)) in listed.into_iter().enumerate() {
@@ -104,7 +109,7 @@ impl Models {
                 considered.push(Considered { model: model.id, eligible: false, score: None, reason });
                 continue;
             }
-            let rating = self.rate(ctx, tenant, &route, &model, weight, place, tokens);
+            let rating = rater.rate(&model, weight, place);
             rated.push((model, rating));
         }
         rated.sort_by(|(_, a), (_, b)| a.is_open.cmp(&b.is_open).then(a.score.total_cmp(&b.score)));
@@ -144,39 +149,60 @@ impl Models {
         };
         Ok(settings.candidates.iter().filter_map(find).collect())
     }
+}
 
-    #[allow(clippy::too_many_arguments)] // one place calls it
-    fn rate(
-        &self,
-        ctx: &Ctx,
-        tenant: TenantId,
-        route: &Route,
-        model: &Model,
-        weight: u32,
-        place: usize,
-        tokens: u64,
-    ) -> Rating {
-        let is_open = self.inner.health.is_open(tenant, &model.id, Instant::now());
-        let (score, reason) = match route.settings.strategy {
+/// What candidates of one question are rated by.
+struct Rater<'a> {
+    models: &'a Models,
+    ctx: &'a Ctx,
+    tenant: TenantId,
+    settings: &'a RouteSettings,
+    /// Of the prompt, about.
+    tokens: u64,
+    /// Of the question, with the strategy `complexity`.
+    complexity: Option<Complexity>,
+}
+
+impl Rater<'_> {
+    fn rate(&self, model: &Model, weight: u32, place: usize) -> Rating {
+        let health = &self.models.inner.health;
+        let is_open = health.is_open(self.tenant, &model.id, Instant::now());
+        let (score, reason) = match self.settings.strategy {
             Strategy::Ordered => (place as f64, format!("number {} of the list", place + 1)),
-            Strategy::Weighted => (drawn(ctx, weight), format!("drawn with weight {weight}")),
-            Strategy::LowestCost => {
-                let usage = TokenUsage { input_tokens: tokens, output_tokens: ANSWER_TOKENS, ..TokenUsage::default() };
-                match cost::cost(model.price.as_ref(), &usage) {
-                    Some(cost) => {
-                        let micros = cost.amount_micros;
-                        (micros as f64, format!("about {micros} millionths of {} for this request", cost.currency))
-                    }
-                    None => (f64::INFINITY, "its price is unknown".to_owned()),
-                }
-            }
-            Strategy::LowestLatency => match self.inner.health.first_token_p95_ms(tenant, &model.id) {
+            Strategy::Weighted => (drawn(self.ctx, weight), format!("drawn with weight {weight}")),
+            Strategy::LowestCost => self.cost(model),
+            Strategy::Complexity => self.by_complexity(model),
+            Strategy::LowestLatency => match health.first_token_p95_ms(self.tenant, &model.id) {
                 Some(p95) => (f64::from(p95), format!("95% of its calls began to answer within {p95} ms")),
                 None => (-1.0, "not measured yet".to_owned()),
             },
         };
         let reason = if is_open { format!("{reason}; failing lately, asked last") } else { reason };
         Rating { score, reason, is_open }
+    }
+
+    /// About what the request would cost; infinite when that is unknown.
+    fn cost(&self, model: &Model) -> (f64, String) {
+        let usage = TokenUsage { input_tokens: self.tokens, output_tokens: ANSWER_TOKENS, ..TokenUsage::default() };
+        match cost::cost(model.price.as_ref(), &usage) {
+            Some(cost) => {
+                let micros = cost.amount_micros;
+                (micros as f64, format!("about {micros} millionths of {} for this request", cost.currency))
+            }
+            None => (f64::INFINITY, "its price is unknown".to_owned()),
+        }
+    }
+
+    fn by_complexity(&self, model: &Model) -> (f64, String) {
+        let (cost, told) = self.cost(model);
+        let Some(complexity) = &self.complexity else { return (cost, told) };
+        let threshold = self.settings.complexity_threshold.unwrap_or(complexity.threshold);
+        let (score, order) = if complexity.score < threshold || cost.is_infinite() {
+            (cost, "below")
+        } else {
+            (-cost, "not below")
+        };
+        (score, format!("{}, {order} {threshold:.2}; {told}", complexity.reason()))
     }
 }
 

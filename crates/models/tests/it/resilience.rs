@@ -86,7 +86,7 @@ on_each_database! {
         assert_eq!(response.status(), 200);
         let (_, list) = setup.get("/api/v1/routes").await;
         let names: Vec<&str> = list["data"].as_array().unwrap().iter().map(|route| route["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["auto-cheap", "auto-fast", "auto-private", "mine"]);
+        assert_eq!(names, ["auto", "auto-cheap", "auto-fast", "auto-private", "mine"]);
         let wrong = [
             (r#"{"strategy":"ordered","candidates":[{"model":"acme/embed"}]}"#, "candidates[0].model"),
             (r#"{"strategy":"ordered","candidates":[{"model":"acme/nothing"}]}"#, "candidates[0].model"),
@@ -101,7 +101,7 @@ on_each_database! {
         assert_eq!(setup.client.delete(&url).send().await.unwrap().status(), 404);
         // Another tenant's routes are its own.
         let stranger = tenant();
-        assert_eq!(setup.models.routes(&stranger).await.unwrap().len(), 3);
+        assert_eq!(setup.models.routes(&stranger).await.unwrap().len(), 4);
     }
 }
 
@@ -250,6 +250,22 @@ async fn the_cheapest_model_is_asked_first() {
     assert_eq!(response.status(), 200);
     assert_eq!(response.json::<Value>().await.unwrap()["choices"][0]["message"]["content"], "cheap");
     assert_eq!(backup.seen().len(), 1);
+
+    // The strategy `complexity` asks the cheap one below the threshold and the dear one from it on.
+    for (threshold, wanted) in [(1.0, "cheap"), (0.0, "dear")] {
+        let settings: plasma_models::RouteSettings =
+            serde_json::from_value(serde_json::json!({ "strategy": "complexity", "complexity_threshold": threshold })).unwrap();
+        setup.models.put_route(&setup.ctx, "auto", settings).await.unwrap();
+        let response = setup.post(CHAT, ask(false).replace("both", "auto")).await;
+        assert_eq!(response.status(), 200);
+        let id = call_id(&response);
+        assert_eq!(response.json::<Value>().await.unwrap()["choices"][0]["message"]["content"], wanted);
+        let decision = setup.call(&id).await.decision.unwrap();
+        assert!(decision.candidates[0].reason.starts_with("complexity 0."), "{decision:?}");
+    }
+    let wrong = serde_json::json!({ "strategy": "complexity", "complexity_threshold": 1.5 });
+    let error = setup.models.put_route(&setup.ctx, "auto", serde_json::from_value(wrong).unwrap()).await.unwrap_err();
+    assert_eq!(error.field_name(), Some("complexity_threshold"));
 }
 
 #[tokio::test]

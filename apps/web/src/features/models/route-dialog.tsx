@@ -41,6 +41,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
   const [isPrivate, setPrivate] = useState(route?.settings.residency === "private");
   const [goesOn, setGoesOn] = useState(route?.settings.on_broken_stream === "continue_on_next");
   const [patience, setPatience] = useState(route?.settings.first_token_timeout_ms ? String(route.settings.first_token_timeout_ms / 1000) : "");
+  const [threshold, setThreshold] = useState(String(route?.settings.complexity_threshold ?? ""));
   const problem = save.error ? asProblem(save.error) : null;
   const fieldError = (field: string) => (problem?.field?.startsWith(field) ? problem.detail : null);
   const known = (models.data ?? []).filter((model) => model.kind === "chat").map((model) => model.id);
@@ -53,6 +54,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       candidates: candidatesOf(candidates),
       residency: isPrivate ? "private" : "any",
       on_broken_stream: goesOn ? "continue_on_next" : "end_with_error",
+      complexity_threshold: strategy === "complexity" && threshold.trim() !== "" ? Number(threshold) : null,
       first_token_timeout_ms: patience.trim() === "" ? null : Math.round(Number(patience) * 1000),
     };
     save.mutate({ name: name.trim(), settings }, { onSuccess: onClose });
@@ -65,6 +67,9 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       <SelectField label="Who is asked first" value={strategy} onChange={(event) => setStrategy(event.target.value as RouteStrategy)} hint={STRATEGIES[strategy].about}>
         {Object.entries(STRATEGIES).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
       </SelectField>
+      {strategy === "complexity" ? (
+        <TextField label="Threshold" optional type="number" min={0} max={1} step={0.01} value={threshold} onChange={(event) => setThreshold(event.target.value)} error={fieldError("complexity_threshold")} hint="0 to 1: from which probability that a small model errs the dearest is asked first. Empty: the trained one." />
+      ) : null}
       <TextAreaField
         label="Candidates"
         optional

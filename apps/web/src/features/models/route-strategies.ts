@@ -4,5 +4,6 @@ export const STRATEGIES: Record<RouteStrategy, { label: string; about: string }>
   ordered: { label: "In order", about: "The first of the list that answers." },
   weighted: { label: "By weight", about: "Drawn by weight, for each request anew." },
   lowest_cost: { label: "Lowest cost", about: "The cheapest for the request’s length." },
+  complexity: { label: "By complexity", about: "The cheapest for simple questions, the dearest for complex ones." },
   lowest_latency: { label: "Lowest latency", about: "The quickest to its first token lately." },
 };

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ModelCall,
     budgets::{Settlement, Settling},
+    capture::Payload,
     store,
 };
 
@@ -34,6 +35,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct Entry {
     pub(crate) tenant: TenantId,
     pub(crate) call: ModelCall,
+    /// What is kept of its request and answer.
+    pub(crate) payload: Option<Payload>,
     /// Told when the record is durable; `None` when nobody waits.
     pub(crate) written: Option<oneshot::Sender<Result<()>>>,
 }
@@ -175,7 +178,9 @@ async fn write_once(ctx: &Ctx, store: &Store, entries: &[Queued]) -> Result<()> 
     let calls: Vec<&ModelCall> = entries.iter().map(|queued| &queued.entry.call).collect();
     let settled = entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.settlement.as_ref()?)));
     let mut settling = Settling::of(settled).await;
-    let written = store::calls::insert(ctx, store, &calls, &mut settling).await;
+    let payloads: Vec<_> =
+        entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.entry.payload.as_ref()?))).collect();
+    let written = store::calls::insert(ctx, store, &calls, &payloads, &mut settling).await;
     match &written {
         Ok(()) => settling.confirm(),
         Err(_) => settling.doubt(),

@@ -133,7 +133,7 @@ async fn record_as(id: CallId, models: &Models, ctx: &Ctx, settlement: Settlemen
     let (written, is_written) = oneshot::channel();
     let place = models.inner.calls.reserve()?;
     let call = ModelCall { id, ..call(ctx, Some(400), CallStatus::Succeeded) };
-    place.send_settled(Entry { tenant: ctx.tenant()?, call, written: Some(written) }, Some(settlement));
+    place.send_settled(Entry { tenant: ctx.tenant()?, call, payload: None, written: Some(written) }, Some(settlement));
     is_written.await.unwrap()
 }
 

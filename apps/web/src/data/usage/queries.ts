@@ -1,6 +1,6 @@
 import { unwrap } from "@plasma/client/client";
 import type { UsageTable } from "@plasma/client/types";
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { queryOptions } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
 
@@ -11,12 +11,12 @@ function parameters({ groupBy, ...filter }: UsageFilter) {
 }
 
 export const usageTableQuery = (filter: UsageFilter) =>
-  queryOptions({
+  queryOptions<UsageTable, Error, UsageTable, ReturnType<typeof usageKeys.table>>({
     queryKey: usageKeys.table(filter),
     // The same address answers with CSV where that is asked for.
     queryFn: async ({ signal }) => (await unwrap(api.GET("/api/v1/usage", { params: { query: { ...parameters(filter), format: "json" } }, signal }))) as UsageTable,
-    // A change of the range keeps the page in place until the new figures are there.
-    placeholderData: keepPreviousData,
+    // A change of the range keeps the page in place until the new figures are there; other groups are other lines.
+    placeholderData: (previous) => (previous?.group_by.join() === filter.groupBy.join() ? previous : undefined),
   });
 
 /** Where the browser downloads the same as CSV. */

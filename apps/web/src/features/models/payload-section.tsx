@@ -39,7 +39,7 @@ function Payload({ payload }: { payload: CallPayload }) {
       <Part name="Request" kept={payload.request} />
       <Part name="Answer" kept={payload.answer} />
       <div className="mt-4 flex flex-wrap items-center justify-between gap-3">
-        <p className="text-[0.875rem] text-soft">Removed <Time at={payload.expires_at} /></p>
+        <p className="text-[0.875rem] text-soft">To be removed: <Time at={payload.expires_at} /></p>
         <Button small variant="danger" onClick={() => setRemoving(true)}>Remove now</Button>
       </div>
       <ConfirmDialog

@@ -65,7 +65,7 @@ function chartOptions({ days, series, measure, currency }: UsageChartProps, elem
   const color = (name: string) => resolveColor(element, name);
   const font = getComputedStyle(element).fontFamily;
   const exact = (value: number) => (measure === "cost" ? formatMoney({ amount_micros: Math.round(value), currency }) : formatCount(value));
-  const short = (value: number) => (measure === "cost" ? formatCompact(value / 1_000_000) : formatCompact(value));
+  const short = (value: number) => (measure === "cost" ? exact(value) : formatCompact(value));
   return {
     animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     animationDuration: 400,

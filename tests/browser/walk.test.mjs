@@ -305,6 +305,31 @@ test("the models page shows states, and the calls what each one took", async () 
   await page.goto("/models/usage/");
   await page.getByRole("heading", { name: "By model" }).waitFor();
   await page.locator("canvas").first().waitFor();
+  await page.getByLabel("Told apart by").selectOption("key");
+  await page.getByRole("heading", { name: "By API key" }).waitFor();
+  const csv = await page.request.get(await page.getByRole("link", { name: "CSV" }).getAttribute("href"));
+  assert.match(await csv.text(), /^day,key,key_name,calls,/);
+});
+
+test("calls are found by filters, and what they asked is kept only when capture is on", async () => {
+  await page.goto("/models/calls/");
+  await page.locator("tr[data-call]").first().waitFor();
+  await page.getByLabel("From day").fill("2999-01-01");
+  await page.getByText("No call is like that").waitFor();
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await page.locator("tr[data-call]").first().waitFor();
+  await page.getByRole("button", { name: "Capture: off" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("What else is replaced").fill("(");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByText(/unclosed group/).waitFor();
+  await dialog.getByLabel("What else is replaced").fill("");
+  await dialog.getByLabel("Keep what chat models").check();
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Capture: on" }).click();
+  await dialog.getByLabel("Keep what chat models").uncheck();
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Capture: off" }).waitFor();
 });
 
 test("an API key is shown once, works, and stops working when it is revoked", async () => {

@@ -25,6 +25,7 @@ use crate::{
     ModelCall,
     budgets::{Settlement, Settling},
     call_journal::{self, CallJournal, Left, Record},
+    capture::Payload,
     store,
 };
 
@@ -45,6 +46,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct Entry {
     pub(crate) tenant: TenantId,
     pub(crate) call: ModelCall,
+    /// What is kept of its request and answer.
+    pub(crate) payload: Option<Payload>,
     /// Told when the record is durable; `None` when nobody waits.
     pub(crate) written: Option<oneshot::Sender<Result<()>>>,
 }
@@ -365,7 +368,9 @@ async fn write_once(ctx: &Ctx, store: &Store, entries: &[Queued]) -> Result<()> 
     let calls: Vec<&ModelCall> = entries.iter().map(|queued| &queued.entry.call).collect();
     let settled = entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.settlement.as_ref()?)));
     let mut settling = Settling::of(settled).await;
-    let written = store::calls::insert(ctx, store, &calls, &mut settling).await;
+    let payloads: Vec<_> =
+        entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.entry.payload.as_ref()?))).collect();
+    let written = store::calls::insert(ctx, store, &calls, &payloads, &mut settling).await;
     match &written {
         Ok(()) => settling.confirm(),
         Err(_) => settling.doubt(),

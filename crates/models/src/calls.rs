@@ -6,7 +6,7 @@ use plasma_kernel::{CallId, Ctx, Error, Money, Page, PageRequest, Permission, Re
 
 use crate::{
     CallFilter, DayUsage, ModelCall, ModelUsage, Models, UsageReport,
-    store::{self, calls::UsageRow},
+    store::{self, usage::UsageRow},
 };
 
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
@@ -17,12 +17,15 @@ impl Models {
     /// A page of the tenant's calls, newest first.
     ///
     /// # Errors
-    /// `forbidden` without `models:read`.
+    /// `forbidden` without `models:read`, `invalid` for a key and a person at once.
     pub async fn calls(&self, ctx: &Ctx, filter: &CallFilter, page: &PageRequest) -> Result<Page<ModelCall>> {
         ctx.require(Permission::ModelsRead)?;
+        if filter.key.is_some() && filter.user.is_some() {
+            return Err(Error::invalid("user", "a call is a key's or a person's: name one of the two"));
+        }
         self.inner.calls.flushed().await;
         let mut tx = self.inner.store.read(ctx).await?;
-        store::calls::list(&mut tx, filter, page).await
+        store::call_list::list(&mut tx, filter, page).await
     }
 
     /// One call.
@@ -49,7 +52,7 @@ impl Models {
         let today = ctx.now().div_euclid(DAY_MICROS);
         let first = today - i64::from(days) + 1;
         let mut tx = self.inner.store.read(ctx).await?;
-        let rows = store::calls::usage(&mut tx, first * DAY_MICROS).await?;
+        let rows = store::usage::by_day_and_model(&mut tx, first).await?;
         Ok(report(&rows, first, today))
     }
 }

@@ -33,6 +33,12 @@ pub const LIMIT_CHANGED: &str = "models.limit.changed";
 pub const LIMIT_DELETED: &str = "models.limit.deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
+/// What is kept of calls was changed: the settings without the patterns of redactions, which may tell secrets.
+pub const CAPTURE_CHANGED: &str = "models.capture.changed";
+/// Somebody read what a call asked and was answered: `{}`.
+pub const PAYLOAD_READ: &str = "models.payload.read";
+/// What was kept of a call was removed by hand: `{}`.
+pub const PAYLOAD_DELETED: &str = "models.payload.deleted";
 /// A route was added or changed: `{name, settings}`.
 pub const ROUTE_CHANGED: &str = "models.route.changed";
 /// A route was removed: `{}`.

@@ -4,6 +4,7 @@ mod aliases;
 mod anthropic;
 mod budgets;
 mod calls;
+mod capture;
 mod chat_answer;
 mod complexity;
 mod gemini;
@@ -18,6 +19,8 @@ mod openai_responses;
 mod protocol;
 mod providers;
 mod routing;
+mod usage;
+mod usage_csv;
 
 use axum::{
     extract::DefaultBodyLimit,
@@ -30,7 +33,7 @@ use crate::Models;
 /// Bytes of a request to a model: images in a chat fit.
 const BODY_BYTES_MAX: usize = 20 << 20;
 
-/// `/api/v1/models`, `/api/v1/providers`, and the protocols of models: `/v1`, `/anthropic`, `/gemini`.
+/// `/api/v1/models`, `/api/v1/usage`, `/api/v1/providers`, and the protocols of models: `/v1`, `/anthropic`, `/gemini`.
 pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
@@ -42,6 +45,9 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))
+        .routes(routes!(capture::get_model_call_payload, capture::delete_model_call_payload))
+        .routes(routes!(capture::get_model_capture, capture::put_model_capture))
+        .routes(routes!(usage::get_usage))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::get_budget, budgets::change_budget, budgets::delete_budget))
         .routes(routes!(limits::list_model_limits, limits::create_model_limit))

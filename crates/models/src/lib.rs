@@ -5,6 +5,7 @@ mod budgets;
 mod call_journal;
 mod call_log;
 mod calls;
+mod capture;
 mod catalog;
 mod chat;
 mod cost;
@@ -21,9 +22,11 @@ mod prices;
 mod providers;
 mod routes;
 mod running_call;
+mod steps;
 mod store;
 mod types;
 mod upstream;
+mod usage;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,6 +35,7 @@ use plasma_store::Store;
 
 pub use aliases::Alias;
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
+pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
@@ -43,6 +47,7 @@ pub use types::{
     ModelState, ModelUsage, NewModel, NewProvider, Price, PriceSnapshot, PriceSource, PriceTier, Provider,
     ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, Rates, TokenUsage, UsageReport,
 };
+pub use usage::{UsageDimension, UsageFilter, UsageGroup, UsageLine, UsageQuery, UsageSums, UsageTable};
 
 /// How long providers may take.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +94,7 @@ struct Inner {
     chat_models: catalog::ChatModelsCache,
     routes: definitions::TenantCache<Vec<Route>>,
     aliases: definitions::TenantCache<aliases::Aliases>,
+    capture: definitions::TenantCache<capture::Capture>,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -109,6 +115,7 @@ impl Models {
             chat_models: catalog::chat_models_cache(),
             routes: definitions::TenantCache::new(),
             aliases: definitions::TenantCache::new(),
+            capture: definitions::TenantCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

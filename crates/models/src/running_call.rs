@@ -9,6 +9,7 @@ use crate::{
     AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
+    capture::Payload,
     cost,
     gateway::KeptAnswer,
     limits::Admission,
@@ -49,6 +50,8 @@ pub(crate) struct RunningCall {
     about: Option<About>,
     /// The answer so far, where somebody needs all of it after its end.
     kept: Option<KeptAnswer>,
+    /// What is kept of the request and the answer, where the workspace wants it.
+    payload: Option<Payload>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
@@ -94,6 +97,7 @@ impl RunningCall {
             usage_known: false,
             about: None,
             kept: None,
+            payload: None,
             attempts: Vec::new(),
             decision: None,
             reservation: None,
@@ -122,6 +126,14 @@ impl RunningCall {
         self.kept = Some(KeptAnswer::default());
     }
 
+    /// The call's record is to have this payload, and the answer in it when it is wanted.
+    pub(crate) fn captures(&mut self, payload: Payload) {
+        if payload.wants_answer() && self.kept.is_none() {
+            self.keep_answer();
+        }
+        self.payload = Some(payload);
+    }
+
     /// Pieces of the answer have come.
     pub(crate) fn has_pieces(&mut self, deltas: &[Delta]) {
         self.kept = self.kept.take().and_then(|mut kept| kept.take(deltas).then_some(kept));
@@ -135,7 +147,11 @@ impl RunningCall {
     /// The answer, complete when the call succeeds. `None` when it is not kept, is too long, or was begun by one model and ended
     /// by another.
     pub(crate) fn take_answer(&mut self) -> Option<Answer> {
-        self.kept.take().map(KeptAnswer::finish)
+        let answer = self.kept.take().map(KeptAnswer::finish);
+        if let (Some(payload), Some(answer)) = (&mut self.payload, &answer) {
+            payload.answered(answer, &self.start.model);
+        }
+        answer
     }
 
     /// A route chose the candidates.
@@ -305,6 +321,8 @@ impl RunningCall {
         if status != CallStatus::Succeeded {
             self.reckon_unfinished();
         }
+        // Of a call that failed or was cancelled: what has come of its answer.
+        drop(self.take_answer());
         let (sender, receiver) = oneshot::channel();
         let call = ModelCall {
             id: self.id,
@@ -330,7 +348,8 @@ impl RunningCall {
             admission.used_tokens(self.usage.input_tokens.saturating_add(self.usage.output_tokens));
         }
         let settlement = self.reservation.take().map(|reservation| reservation.settle(call.cost.as_ref()));
-        place.send_settled(Entry { tenant: self.tenant, call, written: wait.then_some(sender) }, settlement);
+        let (payload, written) = (self.payload.take(), wait.then_some(sender));
+        place.send_settled(Entry { tenant: self.tenant, call, payload, written }, settlement);
         (self.admission, self.provider_admission) = (None, None);
         wait.then_some(receiver)
     }

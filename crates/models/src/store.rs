@@ -3,8 +3,12 @@
 pub(crate) mod aliases;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
+pub(crate) mod call_list;
 pub(crate) mod calls;
+pub(crate) mod capture;
 pub(crate) mod limits;
 pub(crate) mod models;
+pub(crate) mod payloads;
 pub(crate) mod providers;
 pub(crate) mod routes;
+pub(crate) mod usage;

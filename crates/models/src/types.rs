@@ -1,6 +1,8 @@
 use std::{str::FromStr, sync::Arc};
 
-use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
+use plasma_kernel::{
+    Actor, ApiKeyId, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
@@ -380,13 +382,31 @@ pub struct AttemptRecord {
     pub message: Option<String>,
 }
 
-/// Which calls a list shows.
+/// Which calls a list shows: those that fit everything that is there.
 #[derive(Clone, Debug, Default)]
 pub struct CallFilter {
+    /// Only calls that started then or later.
+    pub from: Option<Timestamp>,
+    /// Only calls that started before.
+    pub to: Option<Timestamp>,
     /// Only calls of this model.
     pub model: Option<String>,
+    /// Only calls of this provider's models; `local` for those of this process.
+    pub provider: Option<String>,
+    /// Only calls that named this route.
+    pub route: Option<String>,
     /// Only calls that ended so.
     pub status: Option<CallStatus>,
+    /// Only calls made for this.
+    pub purpose: Option<Purpose>,
+    /// Only calls with this API key.
+    pub key: Option<ApiKeyId>,
+    /// Only calls of this person; not together with `key`.
+    pub user: Option<UserId>,
+    /// Only calls that are known to have cost at least so many millionths, of whatever currency.
+    pub cost_micros_min: Option<u64>,
+    /// Only calls that took at least so long.
+    pub duration_ms_min: Option<u64>,
 }
 
 /// Calls summed up, by day and by model.

@@ -48,6 +48,8 @@ enum Verb {
         #[command(subcommand)]
         verb: ModelsVerb,
     },
+    /// Sum up what calls of models used and cost
+    Usage(client::UsageArgs),
     /// Print the API's OpenAPI specification as JSON
     Openapi,
 }
@@ -169,6 +171,7 @@ pub fn run() -> ExitCode {
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
+        Verb::Usage(arguments) => client::run(client::usage(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

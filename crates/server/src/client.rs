@@ -1,10 +1,11 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest` and `models ls`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `models ls` and `usage`.
 
 mod api;
 mod ask;
 mod ingest;
 mod models;
 mod search;
+mod usage;
 
 use std::{future::Future, process::ExitCode};
 
@@ -15,6 +16,7 @@ pub use ask::{AskArgs, ask};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use search::{SearchArgs, search};
+pub use usage::{UsageArgs, usage};
 
 /// Where the server is and who calls.
 #[derive(Debug, Clone, Args)]

@@ -118,6 +118,11 @@ pub(crate) async fn postgres(options: &PgConnectOptions) -> Result<()> {
     let _ = connection.execute("GRANT plasma_runtime TO CURRENT_USER").await;
     for migration in MIGRATIONS.iter().filter(|migration| applied.is_none_or(|number| migration.number > number)) {
         let mut transaction = connection.begin().await.map_err(database_error)?;
+        // Row-level security is forced on the owner too: a migration changes the rows of all tenants.
+        transaction
+            .execute("SELECT set_config('plasma.tenant_id', '*', true)")
+            .await
+            .map_err(|error| failed(migration, error))?;
         // The text is a file of this repository, embedded by build.rs.
         transaction
             .execute(sqlx::raw_sql(AssertSqlSafe(migration.postgres)))

@@ -706,6 +706,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/calls/{id}/payload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get what a call asked and was answered
+         * @description Redacted, and only of calls that were captured. That somebody read it is an event.
+         */
+        get: operations["get_model_call_payload"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove what is kept of a call
+         * @description The call's record stays.
+         */
+        delete: operations["delete_model_call_payload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the settings of capture
+         * @description What is kept of what models are asked and answer. Off until somebody turns it on.
+         */
+        get: operations["get_model_capture"];
+        /**
+         * Change the settings of capture
+         * @description For calls from now on (other processes follow within 10 s). A shorter retention holds for what is kept already, too.
+         *     Embeddings are never kept.
+         */
+        put: operations["put_model_capture"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/health": {
         parameters: {
             query?: never;
@@ -1015,6 +1064,27 @@ export interface paths {
         head?: never;
         /** Gives a workspace another name: your own, or any when you operate the installation. */
         patch: operations["update_tenant"];
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up usage
+         * @description Calls, tokens, cost, errors and times of a range of days, by any dimensions. A call counts on the day on which it started,
+         *     from the moment when its record is written.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/users": {
@@ -1582,12 +1652,43 @@ export interface components {
             /** @description The route's name. */
             name: string;
         };
+        /**
+         * @description What is recognized without a pattern of one's own.
+         * @enum {string}
+         */
+        BuiltInRedaction: "email" | "card_number" | "api_key";
         CallId: string;
         /**
          * @description How a call ended.
          * @enum {string}
          */
         CallStatus: "succeeded" | "failed" | "cancelled";
+        /** @description What a workspace keeps of what models are asked and answer. */
+        CaptureSettings: {
+            /** @description Whether the answer is kept. */
+            answer?: boolean;
+            /** @description What is recognized and replaced before anything is kept; all of it when absent. */
+            built_in_redactions?: components["schemas"]["BuiltInRedaction"][];
+            /** @description Whether anything is kept. */
+            enabled: boolean;
+            /**
+             * @description Regular expressions of what else is replaced, in the syntax of Rust's crate `regex`: at most 20 of 200 characters. None
+             *     may match the empty text.
+             */
+            redactions?: string[];
+            /** @description Whether the request is kept. */
+            request?: boolean;
+            /**
+             * Format: int32
+             * @description After how many days what is kept is removed: 1 to 90.
+             */
+            retention_days?: number;
+            /**
+             * Format: int32
+             * @description How many of a hundred calls are kept, drawn by chance: 1 to 100.
+             */
+            share_percent?: number;
+        };
         /** @description The old and the new password. */
         ChangePassword: {
             /**
@@ -2383,6 +2484,13 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "succeeded" | "failed";
+        /** @description A request or an answer as it is kept: at most 128 KiB of text. */
+        KeptText: {
+            /** @description JSON, but for one that was cut at its very end. */
+            text: string;
+            /** @description Whether a part was too long: `[… bytes left out]` stands there. */
+            truncated: boolean;
+        };
         /** @description A document of a collection, as its newest version. */
         KnowledgeDocument: {
             /**
@@ -2659,6 +2767,17 @@ export interface components {
             status: components["schemas"]["CallStatus"];
             /** @description Whether the answer was sent piece by piece. */
             streamed: boolean;
+        };
+        /** @description What a call asked and was answered, redacted. */
+        ModelCallPayload: {
+            answer: components["schemas"]["KeptText"] | null;
+            /** @description The call. */
+            call_id: components["schemas"]["CallId"];
+            /** @description When the call started, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description When this is removed. */
+            expires_at: components["schemas"]["Timestamp"];
+            request: components["schemas"]["KeptText"] | null;
         };
         /** @description How a model at a provider has been doing lately, as the process that answers saw it. */
         ModelHealth: {
@@ -3956,6 +4075,145 @@ export interface components {
             /** @description What to call them. */
             name?: string | null;
             role?: components["schemas"]["Role"] | null;
+        };
+        /** @description What calls used, by groups. */
+        Usage: {
+            /** @description By day, oldest first, and then most calls first. Days without calls are not there. */
+            data: components["schemas"]["UsageLine"][];
+            /**
+             * @description The first day.
+             * @example 2026-11-01
+             */
+            from: string;
+            /** @description What lines are told apart by. */
+            group_by: components["schemas"]["UsageDimension"][];
+            /** @description Whether lines beyond the limit were left off. */
+            has_more: boolean;
+            /**
+             * @description The last day, included.
+             * @example 2026-11-30
+             */
+            to: string;
+            /** @description All groups together, also those that were left off. */
+            total: components["schemas"]["UsageSums"];
+        };
+        /**
+         * @description What usage can be grouped by.
+         * @enum {string}
+         */
+        UsageDimension: "day" | "model" | "provider" | "key" | "user" | "route";
+        /**
+         * @description The usage of one group. A field of the group is null where lines are not told apart by it, or there is no such thing: a call
+         *     without a route, a person's call without a key.
+         */
+        UsageLine: components["schemas"]["UsageSums"] & {
+            /**
+             * @description The day (UTC) on which the calls started.
+             * @example 2026-11-22
+             */
+            day: string | null;
+            /** @description The id of the API key. */
+            key: string | null;
+            /** @description Its name, for those who may see keys. */
+            key_name: string | null;
+            /** @description The model's name. */
+            model: string | null;
+            /** @description The provider's name; `local` for models of this process. */
+            provider: string | null;
+            /** @description The route's name. */
+            route: string | null;
+            /** @description The id of the person who called with a login. */
+            user: string | null;
+            /** @description Their name, for those who may see people. */
+            user_name: string | null;
+        };
+        /**
+         * @description What calls used. Percentiles are read from a histogram whose steps double: they are in the right step, at most twice or half
+         *     of the true time.
+         */
+        UsageSums: {
+            /**
+             * Format: int64
+             * @description Those that a cache of Plasma answered.
+             */
+            cache_hits: number;
+            /**
+             * Format: int64
+             * @description Those of them that were written to a provider's cache.
+             */
+            cache_write_tokens: number;
+            /**
+             * Format: int64
+             * @description Those of them that a provider's cache answered.
+             */
+            cached_input_tokens: number;
+            /**
+             * Format: int64
+             * @description All calls.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Those whose caller went away before the end.
+             */
+            cancelled: number;
+            /** @description Known costs, one entry for each currency. */
+            cost: components["schemas"]["Money"][];
+            /**
+             * Format: int64
+             * @description The mean time of a call; null without calls.
+             */
+            duration_ms_mean: number | null;
+            /**
+             * Format: int64
+             * @description The median time of a call.
+             */
+            duration_ms_p50: number | null;
+            /**
+             * Format: int64
+             * @description 95 of 100 calls took at most so long.
+             */
+            duration_ms_p95: number | null;
+            /**
+             * Format: double
+             * @description Failed calls by all calls, 0 to 1; null without calls.
+             */
+            error_rate: number | null;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description The median time to the first token, of calls that were answered piece by piece; null when there are none.
+             */
+            first_token_ms_p50: number | null;
+            /**
+             * Format: int64
+             * @description 95 of 100 of them had their first token by then.
+             */
+            first_token_ms_p95: number | null;
+            /**
+             * Format: int64
+             * @description Tokens read.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens written.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Those of them that were thoughts.
+             */
+            reasoning_tokens: number;
+            /**
+             * Format: int64
+             * @description Calls whose cost is not known.
+             */
+            unpriced_calls: number;
         };
         /** @description A person in the workspace. */
         User: {
@@ -5543,10 +5801,28 @@ export interface operations {
     list_model_calls: {
         parameters: {
             query?: {
+                /** @description Only calls that started then or later: a date such as `2026-11-22` or a time such as `2026-11-22T10:30:00Z`, both UTC. */
+                from?: string;
+                /** @description Only calls that started before this time, or on this date or earlier. */
+                to?: string;
                 /** @description Only calls of the model with this name. */
                 model?: string;
+                /** @description Only calls of this provider's models, by its name; `local` for those of this process. */
+                provider?: string;
+                /** @description Only calls that named this route. */
+                route?: string;
                 /** @description Only calls that ended so. */
                 status?: components["schemas"]["CallStatus"];
+                /** @description Only calls made for this. */
+                purpose?: components["schemas"]["Purpose"];
+                /** @description Only calls with the API key of this id. */
+                key?: components["schemas"]["ApiKeyId"];
+                /** @description Only calls of the person of this id, with a login. Not together with `key`. */
+                user?: components["schemas"]["UserId"];
+                /** @description Only calls that are known to have cost at least so many millionths of their currency. */
+                min_cost_micros?: number;
+                /** @description Only calls that took at least so many milliseconds. */
+                min_duration_ms?: number;
                 /** @description Rows on the page: 1 to 200, 50 when absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -5595,6 +5871,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelCall"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_call_payload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call's id */
+                id: components["schemas"]["CallId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCallPayload"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_model_call_payload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call's id */
+                id: components["schemas"]["CallId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptureSettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_model_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaptureSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptureSettings"];
                 };
             };
             /** @description What went wrong */
@@ -6336,6 +6733,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The first day (UTC), such as `2026-11-01`; 29 days before `to` when absent.
+                 * @example 2026-11-01
+                 */
+                from?: string;
+                /**
+                 * @description The last day, included; today when absent. A range has at most 366 days.
+                 * @example 2026-11-30
+                 */
+                to?: string;
+                /**
+                 * @description What lines are told apart by: `day`, `model`, `provider`, `key`, `user`, `route`, several of them separated by commas;
+                 *     `day` when absent. `team` is refused, for there are no teams yet.
+                 * @example day,model
+                 */
+                group_by?: string;
+                /** @description Only calls of the model with this name. */
+                model?: string;
+                /** @description Only calls of this provider's models, by its name; `local` for those of this process. */
+                provider?: string;
+                /** @description Only calls with the API key of this id. */
+                key?: string;
+                /** @description Only calls of the person of this id, with a login. */
+                user?: string;
+                /** @description Refused, for there are no teams yet. */
+                team?: string;
+                /** @description Only calls that named this route. */
+                route?: string;
+                /** @description Lines at most: 1 to 10,000, 1,000 when absent. */
+                limit?: number;
+                /** @description `json` or `csv`; when absent the header `Accept` decides. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or CSV where `format` or `Accept` asks for it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                    "text/csv": string;
                 };
             };
             /** @description What went wrong */

@@ -54,9 +54,15 @@ export type BudgetSubject = components["schemas"]["BudgetSubject"];
 export type CallPurpose = components["schemas"]["Purpose"];
 export type CallStatus = components["schemas"]["CallStatus"];
 export type ModelCall = components["schemas"]["ModelCall"];
-export type Usage = components["schemas"]["ModelUsageReport"];
-export type UsageDay = components["schemas"]["DayUsage"];
-export type UsageModel = components["schemas"]["ModelUsage"];
+export type UsageDimension = components["schemas"]["UsageDimension"];
+export type UsageTable = components["schemas"]["Usage"];
+export type UsageLine = components["schemas"]["UsageLine"];
+export type UsageSums = components["schemas"]["UsageSums"];
+/** What is kept of calls. The server fills in what a request leaves out. */
+export type CaptureSettings = Required<components["schemas"]["CaptureSettings"]>;
+export type BuiltInRedaction = components["schemas"]["BuiltInRedaction"];
+export type CallPayload = components["schemas"]["ModelCallPayload"];
+export type KeptText = components["schemas"]["KeptText"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];

@@ -4,6 +4,7 @@ import type { QueryKey } from "@tanstack/react-query";
 import { apiKeyKeys } from "@/data/api-keys/keys";
 import { budgetKeys } from "@/data/budgets/keys";
 import { callKeys } from "@/data/calls/keys";
+import { captureKeys } from "@/data/capture/keys";
 import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
@@ -24,6 +25,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
     if (typeof collection === "string" && event.subject) keys.push(documentKeys.detail(collection, event.subject));
   }
   if (type.startsWith("models.call.")) keys.push(callKeys.all);
+  if (type.startsWith("models.capture.")) keys.push(captureKeys.settings);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
   // Each call may have spent something.

@@ -105,7 +105,7 @@ async fn record(
     let (written, is_written) = oneshot::channel();
     let call = call(ctx, cost, status);
     let place = models.inner.calls.reserve()?;
-    place.send_settled(Entry { tenant: ctx.tenant()?, call, written: Some(written) }, settlement);
+    place.send_settled(Entry { tenant: ctx.tenant()?, call, payload: None, written: Some(written) }, settlement);
     let outcome = is_written.await.unwrap();
     // Until then only the journal may have it.
     models.inner.calls.flushed().await;

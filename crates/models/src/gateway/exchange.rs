@@ -249,6 +249,11 @@ impl Exchange {
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {
         if self.attempts == 0 {
+            // Boxed: its future must not weigh on every call's.
+            let payload = Box::pin(self.models.payload_of(&self.ctx, &self.question)).await;
+            if let (Some(call), Some(payload)) = (self.call.as_mut(), payload) {
+                call.captures(payload);
+            }
             let admission = self.models.admit(&self.ctx, self.question.tokens_about()?).await?;
             if let Some(call) = self.call.as_mut() {
                 call.admitted(admission);

@@ -1,11 +1,11 @@
 use axum::extract::State;
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
-use plasma_kernel::{Actor, CallId, Money, Page, Timestamp};
+use plasma_kernel::{Actor, ApiKeyId, CallId, Money, Page, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose,
-    UsageReport, calls::date_text,
+    UsageReport, calls::date_text, usage::moment_of_text,
 };
 
 /// The record of one call of a model.
@@ -88,15 +88,33 @@ impl From<ModelCall> for ModelCallBody {
     }
 }
 
-/// `?model=&status=&limit=&cursor=`
+/// `?from=&to=&model=&provider=&route=&status=&purpose=&key=&user=&min_cost_micros=&min_duration_ms=&limit=&cursor=`
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CallsQuery {
+    /// Only calls that started then or later: a date such as `2026-11-22` or a time such as `2026-11-22T10:30:00Z`, both UTC.
+    from: Option<String>,
+    /// Only calls that started before this time, or on this date or earlier.
+    to: Option<String>,
     /// Only calls of the model with this name.
     model: Option<String>,
+    /// Only calls of this provider's models, by its name; `local` for those of this process.
+    provider: Option<String>,
+    /// Only calls that named this route.
+    route: Option<String>,
     /// Only calls that ended so.
     status: Option<CallStatus>,
+    /// Only calls made for this.
+    purpose: Option<Purpose>,
+    /// Only calls with the API key of this id.
+    key: Option<ApiKeyId>,
+    /// Only calls of the person of this id, with a login. Not together with `key`.
+    user: Option<UserId>,
+    /// Only calls that are known to have cost at least so many millionths of their currency.
+    min_cost_micros: Option<u64>,
+    /// Only calls that took at least so many milliseconds.
+    min_duration_ms: Option<u64>,
     /// Rows on the page: 1 to 200, 50 when absent.
     limit: Option<u32>,
     /// `next_cursor` of the page before.
@@ -194,7 +212,20 @@ pub(super) async fn list_model_calls(
     Query(query): Query<CallsQuery>,
 ) -> Result<Json<Page<ModelCallBody>>, Problem> {
     let page = PageQuery::request(query.limit, query.cursor)?;
-    let filter = CallFilter { model: query.model, status: query.status };
+    let moment = |field, text: Option<String>| text.map(|text| moment_of_text(field, &text, field == "to")).transpose();
+    let filter = CallFilter {
+        from: moment("from", query.from)?,
+        to: moment("to", query.to)?,
+        model: query.model,
+        provider: query.provider,
+        route: query.route,
+        status: query.status,
+        purpose: query.purpose,
+        key: query.key,
+        user: query.user,
+        cost_micros_min: query.min_cost_micros,
+        duration_ms_min: query.min_duration_ms,
+    };
     Ok(Json(models.calls(&ctx, &filter, &page).await?.map(ModelCallBody::from)))
 }
 

@@ -1,18 +1,28 @@
-use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Page, PageRequest, Result, Timestamp};
-use plasma_store::{NewEvent, Row, Store, Tx, page_key};
+use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Result};
+use plasma_store::{NewEvent, Row, Store, Tx};
 use serde_json::json;
 
-use crate::{CallFilter, ModelCall, TokenUsage, budgets::Settling, call_journal::Left, events};
+use crate::{ModelCall, TokenUsage, budgets::Settling, call_journal::Left, capture::Payload, events};
 
-/// Writes the calls of one tenant, their events, and what they cost of budgets, all or none.
-pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settling: &mut Settling) -> Result<()> {
+/// Writes the calls of one tenant, their events, sums and kept payloads, and what they cost of budgets, all or none.
+pub(crate) async fn insert(
+    ctx: &Ctx,
+    store: &Store,
+    calls: &[&ModelCall],
+    payloads: &[(&ModelCall, &Payload)],
+    settling: &mut Settling,
+) -> Result<()> {
     let mut tx = store.begin(ctx).await?;
     for call in calls {
         insert_one(&mut tx, call).await?;
         let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
         tx.emit(event.in_request(call.request)).await?;
     }
-    // Last, for other processes wait for the rows that it locks.
+    for (call, payload) in payloads {
+        super::payloads::insert(&mut tx, store, call, payload).await?;
+    }
+    // Last, for other processes wait for the rows that these lock.
+    super::usage::add(&mut tx, calls).await?;
     settling.write(&mut tx).await?;
     tx.commit().await.map(drop)
 }
@@ -22,6 +32,7 @@ pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settl
 pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) -> Result<()> {
     let mut tx = store.begin(ctx).await?;
     let tenant = tx.tenant()?;
+    let mut written = Vec::with_capacity(records.len());
     for record in records {
         let call = &record.call;
         let known = "SELECT 1 AS known FROM model_calls WHERE tenant_id = $1 AND id = $2";
@@ -34,7 +45,9 @@ pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) 
         for spent in &record.spent {
             super::budget_spend::add(&mut tx, &spent.period, spent.micros).await?;
         }
+        written.push(call);
     }
+    super::usage::add(&mut tx, &written).await?;
     tx.commit().await.map(drop)
 }
 
@@ -53,8 +66,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           attempts, route, decision, cache_write_tokens, reasoning_tokens)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+           attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         [
             tenant.into(),
             call.id.into(),
@@ -80,10 +93,20 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             decision.into(),
             number(call.usage.cache_write_tokens).into(),
             number(call.usage.reasoning_tokens).into(),
+            actor_id(&call.actor).into(),
         ],
     )
     .await
     .map(drop)
+}
+
+/// What the log is searched by; empty for Plasma itself.
+fn actor_id(actor: &Actor) -> String {
+    match actor {
+        Actor::User { id } => id.to_string(),
+        Actor::ApiKey { id } => id.to_string(),
+        Actor::System { .. } => String::new(),
+    }
 }
 
 fn event_data(call: &ModelCall) -> serde_json::Value {
@@ -117,7 +140,7 @@ fn money(row: &Row) -> Result<Option<Money>> {
     Ok(amount_micros.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }))
 }
 
-fn call(row: &Row) -> Result<ModelCall> {
+pub(super) fn call(row: &Row) -> Result<ModelCall> {
     let actor: String = row.get("actor")?;
     let first_token_ms: Option<i64> = row.get("first_token_ms")?;
     let attempts: Option<String> = row.get("attempts")?;
@@ -158,66 +181,4 @@ pub(crate) async fn get(tx: &mut Tx, id: CallId) -> Result<ModelCall> {
         .await?
         .ok_or_else(|| Error::not_found("call_not_found", format!("there is no model call {id}")))?;
     call(&row)
-}
-
-pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -> Result<Page<ModelCall>> {
-    let tenant = tx.tenant()?;
-    let rows = tx
-        .fetch_all(
-            "SELECT * FROM model_calls WHERE tenant_id = $1 AND id < $2
-               AND (CAST($3 AS TEXT) IS NULL OR model = $3) AND (CAST($4 AS TEXT) IS NULL OR status = $4)
-             ORDER BY id DESC LIMIT $5",
-            [
-                tenant.into(),
-                page_key(page.cursor.as_deref()).into(),
-                filter.model.as_deref().into(),
-                filter.status.map(|status| status.as_str()).into(),
-                page.fetch_limit().into(),
-            ],
-        )
-        .await?;
-    let calls = rows.iter().map(call).collect::<Result<Vec<_>>>()?;
-    Ok(Page::from_rows(calls, page.limit, |call| call.id.to_string()))
-}
-
-/// Sums over the calls of one day or model in one currency (or with unknown cost).
-pub(crate) struct UsageRow {
-    pub(crate) day: i64,
-    pub(crate) model: String,
-    pub(crate) calls: u64,
-    pub(crate) failed: u64,
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-    pub(crate) duration_ms: u64,
-    pub(crate) cost: Option<Money>,
-}
-
-/// Sums by day, model and currency since `since_at`.
-pub(crate) async fn usage(tx: &mut Tx, since_at: Timestamp) -> Result<Vec<UsageRow>> {
-    let tenant = tx.tenant()?;
-    let rows = tx
-        .fetch_all(
-            "SELECT created_at / 86400000000 AS day, model, cost_currency, COUNT(*) AS calls,
-               CAST(SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS BIGINT) AS failed,
-               CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
-               CAST(SUM(duration_ms) AS BIGINT) AS duration_ms, CAST(SUM(cost_micros) AS BIGINT) AS cost_micros
-             FROM model_calls WHERE tenant_id = $1 AND created_at >= $2
-             GROUP BY created_at / 86400000000, model, cost_currency",
-            [tenant.into(), since_at.into()],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(UsageRow {
-                day: row.get("day")?,
-                model: row.get("model")?,
-                calls: row.get("calls")?,
-                failed: row.get("failed")?,
-                input_tokens: row.get("input_tokens")?,
-                output_tokens: row.get("output_tokens")?,
-                duration_ms: row.get("duration_ms")?,
-                cost: money(row)?,
-            })
-        })
-        .collect()
 }

@@ -6,6 +6,7 @@
 mod aliases;
 mod budgets;
 mod call_log;
+mod capture;
 mod gateway;
 mod limits;
 mod local;
@@ -18,3 +19,4 @@ mod resilience;
 mod support;
 mod typed;
 mod upstream;
+mod usage;

@@ -41,12 +41,23 @@ impl Api {
 
     /// A request for the path whose segments are given; they are encoded.
     pub(super) fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder> {
+        Ok(self.http.request(method, self.url(segments)?).bearer_auth(&self.api_key))
+    }
+
+    /// A GET with a query.
+    pub(super) fn get(&self, segments: &[&str], query: &[(&str, String)]) -> Result<RequestBuilder> {
+        let mut url = self.url(segments)?;
+        url.query_pairs_mut().extend_pairs(query);
+        Ok(self.http.get(url).bearer_auth(&self.api_key))
+    }
+
+    fn url(&self, segments: &[&str]) -> Result<url::Url> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| anyhow!("--url is not a server's address"))?
             .pop_if_empty()
             .extend(segments);
-        Ok(self.http.request(method, url).bearer_auth(&self.api_key))
+        Ok(url)
     }
 
     /// Every row of a list.
@@ -54,11 +65,7 @@ impl Api {
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let mut url = self.base.clone();
-            url.path_segments_mut()
-                .map_err(|()| anyhow!("--url is not a server's address"))?
-                .pop_if_empty()
-                .extend(segments);
+            let mut url = self.url(segments)?;
             url.query_pairs_mut()
                 .append_pair("limit", "200")
                 .extend_pairs(cursor.iter().map(|cursor| ("cursor", cursor)));

@@ -144,6 +144,19 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     let (code, said, _) = plasma(&["models", "ls"]);
     assert_eq!(code, 0);
     assert!(said.contains("local/all-minilm-l6-v2"), "{said}");
+    // Ingestion and search have called a model.
+    let (code, said, failed) = plasma(&["usage", "--group-by", "model,key"]);
+    assert_eq!(code, 0, "{failed}");
+    assert!(said.starts_with("MODEL") && said.contains("local/") && said.contains("total"), "{said}");
+    let (_, said, _) = plasma(&["usage", "-g", "provider", "--json"]);
+    let usage: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(usage["data"][0]["provider"], "local", "{said}");
+    assert!(usage["total"]["calls"].as_u64().unwrap() > 0);
+    let (_, said, _) = plasma(&["usage", "--csv"]);
+    assert!(said.starts_with("day,calls,failed,"), "{said}");
+    let (code, _, failed) = plasma(&["usage", "--group-by", "team"]);
+    assert_eq!(code, 1);
+    assert!(failed.contains("teams"), "{failed}");
     // A file that cannot be read makes the command fail, and the others still arrive.
     fs::write(folder.join("broken.pdf"), "%PDF-1.7 and then nothing").unwrap();
     let (code, said, failed) = plasma(&["ingest", "-c", "animals", "broken.pdf", "docs/otters.md"]);

@@ -90,8 +90,7 @@ impl Things {
         let limit = id(server.post("/api/v1/models/limits", limit).await);
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
-        // Embedding the document was a call of a model.
-        let call = server.all("/api/v1/models/calls").await.first().map(|call| id(call.clone())).expect("a model call");
+        let call = captured_call(server, &model).await;
         let mut ids = BTreeMap::new();
         for (prefix, parameter, value) in [
             ("/api/v1/collections/", "id", &collection),
@@ -202,6 +201,17 @@ async fn call(server: &Plasma, operation: &Operation, path: &str, body: Option<&
         }
     }
     Answer { status, text }
+}
+
+/// A call of whose request something is kept. It fails, for the model has no price.
+async fn captured_call(server: &Plasma, model: &str) -> String {
+    let settings = json!({"enabled": true, "retention_days": 1});
+    let path = "/api/v1/models/capture";
+    success(server.request(Method::PUT, path).bearer_auth(KEY).json(&settings).send().await.unwrap()).await;
+    let chat = json!({"model": model, "messages": [{"role": "user", "content": "What opens? marzipan"}]});
+    let path = "/v1/chat/completions";
+    let response = server.request(Method::POST, path).bearer_auth(KEY).json(&chat).send().await.unwrap();
+    response.headers()["plasma-call-id"].to_str().unwrap().to_owned()
 }
 
 /// A second tenant's owner, with a key that may do everything there.

@@ -1,13 +1,21 @@
-import type { CallStatus } from "@plasma/client/types";
+import type { CallPurpose, CallStatus } from "@plasma/client/types";
 
 export interface CallFilter {
+  from?: string;
+  to?: string;
   model?: string;
+  provider?: string;
+  route?: string;
   status?: CallStatus;
+  purpose?: CallPurpose;
+  key?: string;
+  user?: string;
+  min_cost_micros?: number;
+  min_duration_ms?: number;
 }
 
 export const callKeys = {
   all: ["calls"] as const,
   list: (filter: CallFilter) => ["calls", "list", filter] as const,
   detail: (id: string) => ["calls", "detail", id] as const,
-  usage: (days: number) => ["calls", "usage", days] as const,
 };

@@ -16,9 +16,3 @@ export const callQuery = (id: string) =>
     queryKey: callKeys.detail(id),
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/models/calls/{id}", { params: { path: { id } }, signal })),
   });
-
-export const usageQuery = (days: number) =>
-  queryOptions({
-    queryKey: callKeys.usage(days),
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/models/usage", { params: { query: { days } }, signal })),
-  });

@@ -8,18 +8,15 @@ import { useState } from "react";
 import { useDeleteBudget } from "@/data/budgets/mutations";
 import { budgetsQuery } from "@/data/budgets/queries";
 import { useDenied } from "@/features/identity/session";
-import { formatMoney } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
 import { PageHeader } from "@/ui/page-header";
-import { ProgressBar } from "@/ui/progress-bar";
 import { EmptyState, QueryView } from "@/ui/query-view";
-import { Time } from "@/ui/time";
 
-import { BudgetDialog, PERIODS } from "./budget-dialog";
+import { BudgetBar } from "./budget-bar";
+import { BudgetDialog } from "./budget-dialog";
 import { LimitsSection } from "./limits-section";
 import { ModelTabs } from "./model-tabs";
-import { SubjectName } from "./subject-name";
 
 export function BudgetsPage() {
   const budgets = useQuery(budgetsQuery);
@@ -61,18 +58,11 @@ export function BudgetsPage() {
 }
 
 function BudgetRow({ budget, denied, onEdit, onRemove }: { budget: Budget; denied: string | null; onEdit: () => void; onRemove: () => void }) {
-  const { limit, spent, reserved } = budget;
   return (
     <li className="border-b border-rule py-5">
       <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0 grow">
-          <p className="text-[1.0625rem] font-medium first-letter:uppercase"><SubjectName subject={budget.subject} /> <span className="font-normal text-soft">{PERIODS[budget.period]}</span></p>
-          <ProgressBar label={`Spent of ${formatMoney(limit)}`} done={spent.amount_micros} total={Math.max(1, limit.amount_micros)} className="mt-3 max-w-md" />
-          <p className="mt-2 text-[0.875rem] text-soft tabular-nums">
-            {formatMoney(spent)} of {formatMoney(limit)} spent
-            {reserved.amount_micros > 0 && <>, {formatMoney(reserved)} set aside for running calls</>}
-            {budget.resets_at !== null && <>, starts anew <Time at={budget.resets_at} /></>}
-          </p>
+          <BudgetBar budget={budget} />
         </div>
         <div className="flex flex-wrap gap-2">
           <Button small reason={denied} onClick={onEdit}>Change</Button>

@@ -15,6 +15,7 @@ import { PageHeader } from "@/ui/page-header";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
+import { PayloadSection } from "./payload-section";
 import { STRATEGIES } from "./route-strategies";
 
 export function CallPage() {
@@ -56,6 +57,7 @@ function CallView({ call }: { call: ModelCall }) {
         <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
       </dl>
+      {call.kind === "chat" && <PayloadSection callId={call.id} />}
     </>
   );
 }

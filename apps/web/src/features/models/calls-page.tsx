@@ -1,47 +1,38 @@
 "use client";
 
-import type { CallStatus, ModelCall } from "@plasma/client/types";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import type { ModelCall } from "@plasma/client/types";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import Link from "next/link";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { callsQuery } from "@/data/calls/queries";
-import { modelsQuery } from "@/data/models/queries";
 import { formatCount, formatDuration, formatMoney } from "@/lib/format";
 import { Badge } from "@/ui/badge";
-import { SelectField } from "@/ui/field";
 import { LoadMore } from "@/ui/load-more";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
+import { CallFilters, filterOf, NO_CHOICE } from "./call-filters";
+import { CaptureButton } from "./capture-dialog";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { ModelTabs } from "./model-tabs";
 
 export function CallsPage() {
-  const models = useQuery(modelsQuery);
-  const [model, setModel] = useState("");
-  const [status, setStatus] = useState<CallStatus | "">("");
-  const calls = useInfiniteQuery(callsQuery({ ...(model && { model }), ...(status && { status }) }));
+  const [choice, setChoice] = useState(NO_CHOICE);
+  const filter = useMemo(() => filterOf(choice), [choice]);
+  const filtered = Object.keys(filter).length > 0;
+  const calls = useInfiniteQuery(callsQuery(filter));
   return (
     <>
-      <PageHeader title="Calls" lead="Every call of a model, with what it read, wrote, took and cost." />
+      <PageHeader title="Calls" lead="Every call of a model, with what it read, wrote, took and cost." actions={<CaptureButton />} />
       <ModelTabs current="/models/calls/" />
-      <div className="mb-5 grid max-w-2xl gap-4 sm:grid-cols-2">
-        <SelectField label="Model" value={model} onChange={(event) => setModel(event.target.value)}>
-          <option value="">All models</option>
-          {models.data?.map((option) => <option key={option.id} value={option.id}>{option.id}</option>)}
-        </SelectField>
-        <SelectField label="Status" value={status} onChange={(event) => setStatus(event.target.value as CallStatus | "")}>
-          <option value="">Any status</option>
-          {Object.entries(CALL_STATUSES).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
-        </SelectField>
-      </div>
+      <CallFilters choice={choice} onChange={setChoice} />
       <QueryView
         query={calls}
         loading={<SkeletonRows rows={8} />}
         isEmpty={(data) => data.length === 0}
-        empty={<EmptyState title={model || status ? "No call is like that" : "No model was called yet"}>{model || status ? "Choose another model or status." : "Ask a question or write a draft, and its call appears here."}</EmptyState>}
+        empty={<EmptyState title={filtered ? "No call is like that" : "No model was called yet"}>{filtered ? "Change or clear the filters." : "Ask a question or write a draft, and its call appears here."}</EmptyState>}
       >
         {(data) => (
           <>

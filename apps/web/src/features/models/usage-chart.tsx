@@ -1,29 +1,37 @@
 "use client";
 
-import type { UsageDay } from "@plasma/client/types";
 import { BarChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { init, use as register, type EChartsType } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { useEffect, useRef } from "react";
 
-import { formatCompact, formatCount } from "@/lib/format";
+import { formatCompact, formatCount, formatMoney } from "@/lib/format";
 import { useTheme } from "@/lib/theme";
+
+import type { UsageMeasure, UsageSeries } from "./usage-series";
 
 register([BarChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, CanvasRenderer]);
 
-export type UsageMeasure = "tokens" | "calls";
+interface UsageChartProps {
+  days: string[];
+  series: UsageSeries[];
+  measure: UsageMeasure;
+  /** Of the amounts, where the measure is cost. */
+  currency: string;
+}
 
-/** Days and their sums as stacked bars. The table below the chart carries the same figures for everybody who cannot see it. */
-export function UsageChart({ days, measure }: { days: UsageDay[]; measure: UsageMeasure }) {
+/** Days and their sums as stacked bars. The tables below the chart carry the same figures for everybody who cannot see it. */
+export function UsageChart(props: UsageChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const theme = useTheme();
+  const { days, series, measure, currency } = props;
 
   useEffect(() => {
     if (!element.current) return;
     const container = element.current;
     const chart = init(container);
-    const draw = () => chart.setOption(chartOptions(days, measure, container), true);
+    const draw = () => chart.setOption(chartOptions({ days, series, measure, currency }, container), true);
     draw();
     const sizes = new ResizeObserver(() => chart.resize());
     sizes.observe(container);
@@ -34,63 +42,70 @@ export function UsageChart({ days, measure }: { days: UsageDay[]; measure: Usage
       sizes.disconnect();
       chart.dispose();
     };
-  }, [days, measure, theme]);
+  }, [days, series, measure, currency, theme]);
 
-  return <div ref={element} role="img" aria-label={measure === "tokens" ? "Tokens read and written by day" : "Calls by day, with those that failed"} className="h-72 w-full" />;
+  return <div ref={element} role="img" aria-label={LABELS[measure]} className="h-72 w-full" />;
 }
+
+const LABELS: Record<UsageMeasure, string> = { cost: "Cost by day", tokens: "Tokens by day", calls: "Calls by day" };
+
+/** The tokens' three colours, then the same paler, so that six stacks differ in both themes. */
+const COLORS: { name: string; opacity: number }[] = [
+  { name: "--chart-1", opacity: 1 },
+  { name: "--chart-2", opacity: 1 },
+  { name: "--chart-3", opacity: 1 },
+  { name: "--chart-1", opacity: 0.45 },
+  { name: "--chart-2", opacity: 0.45 },
+  { name: "--ink-faint", opacity: 0.6 },
+];
 
 type ChartOptions = Parameters<EChartsType["setOption"]>[0];
 
-function chartOptions(days: UsageDay[], measure: UsageMeasure, element: HTMLElement): ChartOptions {
+function chartOptions({ days, series, measure, currency }: UsageChartProps, element: HTMLElement): ChartOptions {
   const color = (name: string) => resolveColor(element, name);
   const font = getComputedStyle(element).fontFamily;
-  const series =
-    measure === "tokens"
-      ? [
-          { name: "Read", color: color("--chart-1"), values: days.map((day) => day.input_tokens) },
-          { name: "Written", color: color("--chart-2"), values: days.map((day) => day.output_tokens) },
-        ]
-      : [
-          { name: "Succeeded", color: color("--chart-1"), values: days.map((day) => day.calls - day.failed) },
-          { name: "Failed", color: color("--chart-3"), values: days.map((day) => day.failed) },
-        ];
+  const exact = (value: number) => (measure === "cost" ? formatMoney({ amount_micros: Math.round(value), currency }) : formatCount(value));
+  const short = (value: number) => (measure === "cost" ? exact(value) : formatCompact(value));
   return {
     animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     animationDuration: 400,
     aria: { enabled: false },
     textStyle: { fontFamily: font },
     grid: { left: 0, right: 4, top: 36, bottom: 0, containLabel: true },
-    legend: { left: 0, top: 0, itemWidth: 10, itemHeight: 10, icon: "rect", textStyle: { color: color("--ink-soft"), fontSize: 13 } },
+    legend: { type: "scroll", left: 0, top: 0, pageIconColor: color("--ink-soft"), pageIconInactiveColor: color("--rule-strong"), pageTextStyle: { color: color("--ink-faint") }, itemWidth: 10, itemHeight: 10, icon: "rect", textStyle: { color: color("--ink-soft"), fontSize: 13 } },
     tooltip: {
       trigger: "axis",
       axisPointer: { type: "shadow", shadowStyle: { color: color("--rule"), opacity: 0.4 } },
       backgroundColor: color("--ink"),
       borderWidth: 0,
       textStyle: { color: color("--paper"), fontSize: 13 },
-      valueFormatter: (value: unknown) => (typeof value === "number" ? formatCount(value) : String(value)),
+      valueFormatter: (value: unknown) => (typeof value === "number" ? exact(value) : String(value)),
     },
     xAxis: {
       type: "category",
-      data: days.map((day) => day.day),
+      data: days,
       axisLine: { lineStyle: { color: color("--rule-strong") } },
       axisTick: { show: false },
       axisLabel: { color: color("--ink-faint"), hideOverlap: true, formatter: shortDay },
     },
     yAxis: {
       type: "value",
-      minInterval: 1,
+      ...(measure !== "cost" && { minInterval: 1 }),
       splitNumber: 4,
       splitLine: { lineStyle: { color: color("--rule") } },
-      axisLabel: { color: color("--ink-faint"), formatter: (value: number) => formatCompact(value) },
+      axisLabel: { color: color("--ink-faint"), formatter: short },
     },
-    series: series.map((one) => ({
-      type: "bar" as const,
-      name: one.name,
-      stack: "all",
-      data: one.values,
-      barMaxWidth: 28,
-      itemStyle: { color: one.color },
-    })),
+    series: series.map((one, index) => {
+      const { name, opacity } = COLORS[index % COLORS.length] ?? { name: "--chart-1", opacity: 1 };
+      return {
+        type: "bar" as const,
+        name: one.name,
+        stack: "all",
+        data: one.values,
+        barMaxWidth: 28,
+        itemStyle: { color: color(name), opacity },
+      };
+    }),
   };
 }
 

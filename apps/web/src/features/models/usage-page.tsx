@@ -1,137 +1,242 @@
 "use client";
 
-import type { Money, Usage } from "@plasma/client/types";
+import type { UsageDimension, UsageLine, UsageSums, UsageTable } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
+import { Download } from "lucide-react";
 import dynamic from "next/dynamic";
-import { useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 
-import { usageQuery } from "@/data/calls/queries";
-import { formatCompact, formatCount, formatDuration, formatMoneyList } from "@/lib/format";
-import { PageHeader } from "@/ui/page-header";
+import { budgetsQuery } from "@/data/budgets/queries";
+import { usageCsvHref, usageTableQuery } from "@/data/usage/queries";
+import { formatCompact, formatCount, formatDuration, formatMoneyList, plural } from "@/lib/format";
+import { buttonClass } from "@/ui/button";
+import { SelectField } from "@/ui/field";
+import { PageHeader, Section } from "@/ui/page-header";
 import { Bone, EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
+import { BudgetBar } from "./budget-bar";
 import { ModelTabs } from "./model-tabs";
-import type { UsageMeasure } from "./usage-chart";
+import { daysOf, lastDays, RangePicker, type Range } from "./usage-range";
+import { mainCurrency, memberName, usageSeries, type UsageMeasure, type UsageSplit } from "./usage-series";
 
 const UsageChart = dynamic(() => import("./usage-chart").then((module) => module.UsageChart), {
   ssr: false,
   loading: () => <div className="h-72 animate-breathe"><Bone className="h-full w-full opacity-40" /></div>,
 });
 
-type Days = "7" | "30" | "90";
-
-const DAYS: { value: Days; label: string }[] = [
-  { value: "7", label: "7 days" },
-  { value: "30", label: "30 days" },
-  { value: "90", label: "90 days" },
-];
-
 const MEASURES: { value: UsageMeasure; label: string }[] = [
   { value: "tokens", label: "Tokens" },
+  { value: "cost", label: "Cost" },
   { value: "calls", label: "Calls" },
 ];
 
+const SPLITS: Record<UsageSplit, string> = {
+  none: "nothing",
+  model: "model",
+  provider: "provider",
+  key: "API key",
+  user: "person",
+  route: "route",
+};
+
+/** Groups that a page's tables show. */
+const ROWS_MAX = 50;
+const TOP_KEYS = 5;
+/** As many as the server gives: fewer would leave days off the chart. */
+const CHART_LINES_MAX = 10_000;
+
 export function UsagePage() {
-  const [days, setDays] = useState<Days>("30");
-  const usage = useQuery(usageQuery(Number(days)));
+  const [range, setRange] = useState<Range>(() => lastDays(30, Date.now()));
+  const [split, setSplit] = useState<UsageSplit>("model");
+  const dimension: UsageDimension[] = split === "none" ? [] : [split];
+  const groups = useQuery(usageTableQuery({ ...range, groupBy: split === "none" ? ["model"] : dimension, limit: ROWS_MAX }));
+  const download = (
+    <a href={usageCsvHref({ ...range, groupBy: ["day", ...dimension], limit: CHART_LINES_MAX })} download className={buttonClass()}>
+      <Download aria-hidden className="size-4" /> CSV
+    </a>
+  );
   return (
     <>
-      <PageHeader title="Usage" lead="What the models were asked to do, and what it cost." actions={<Segmented label="Period" value={days} options={DAYS} onChange={setDays} />} />
+      <PageHeader title="Usage" lead="What the models were asked to do, what it cost, how long it took, and what failed." actions={download} />
       <ModelTabs current="/models/usage/" />
+      <div className="mb-6 flex flex-wrap items-end justify-between gap-4">
+        <RangePicker range={range} onChange={setRange} />
+        <SelectField className="w-44" label="Told apart by" value={split} onChange={(event) => setSplit(event.target.value as UsageSplit)}>
+          {Object.entries(SPLITS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+        </SelectField>
+      </div>
       <QueryView
-        query={usage}
+        query={groups}
         loading={<SkeletonRows tall />}
-        isEmpty={(data) => data.models.length === 0}
+        isEmpty={(data) => data.total.calls === 0}
         empty={<EmptyState title="No model was called in this time">Ask a question, write a draft, or call the API. Every call is counted here.</EmptyState>}
       >
-        {(data) => <UsageView usage={data} />}
+        {(data) => (
+          <>
+            <Totals sums={data.total} />
+            <ByDay range={range} split={split} />
+            <Section title={`By ${split === "none" ? "model" : SPLITS[split]}`}><GroupTable table={data} split={split === "none" ? "model" : split} /></Section>
+            {split !== "key" && <TopKeys range={range} />}
+          </>
+        )}
       </QueryView>
+      <Budgets />
     </>
   );
 }
 
-function UsageView({ usage }: { usage: Usage }) {
-  const [measure, setMeasure] = useState<UsageMeasure>("tokens");
-  const sum = (pick: (day: Usage["days"][number]) => number) => usage.days.reduce((total, day) => total + pick(day), 0);
+function percent(part: number, whole: number): string {
+  const share = whole === 0 ? 0 : (part / whole) * 100;
+  return `${share === 0 || share >= 10 ? Math.round(share) : share.toFixed(1)}%`;
+}
+
+function maybeDuration(milliseconds: number | null): string {
+  return milliseconds === null ? "—" : formatDuration(milliseconds);
+}
+
+function Totals({ sums }: { sums: UsageSums }) {
+  const unpriced = sums.unpriced_calls > 0 ? `without ${plural(sums.unpriced_calls, "call")} of unknown cost` : "of all calls";
   return (
-    <>
-      <dl className="grid grid-cols-2 border-y border-rule-strong sm:grid-cols-4 lg:divide-x lg:divide-rule">
-        <Total name="Calls" value={formatCompact(sum((day) => day.calls))} note={`${formatCount(sum((day) => day.failed))} failed`} />
-        <Total name="Tokens read" value={formatCompact(sum((day) => day.input_tokens))} />
-        <Total name="Tokens written" value={formatCompact(sum((day) => day.output_tokens))} />
-        <Total name="Cost" value={formatMoneyList(addUp(usage.days.flatMap((day) => day.cost)))} note="where a price is known" />
-      </dl>
-      <section aria-labelledby="by-day" className="mt-10">
-        <div className="mb-3 flex flex-wrap items-end justify-between gap-3">
-          <h2 id="by-day" className="font-serif text-[1.375rem] font-medium tracking-tight">By day</h2>
-          <Segmented small label="Show" value={measure} options={MEASURES} onChange={setMeasure} />
-        </div>
-        <UsageChart days={usage.days} measure={measure} />
-        <details className="mt-2">
-          <summary className="text-[0.875rem] text-soft">The same as a table</summary>
-          <DayTable usage={usage} />
-        </details>
-      </section>
-      <section aria-labelledby="by-model" className="mt-12">
-        <h2 id="by-model" className="mb-2 font-serif text-[1.375rem] font-medium tracking-tight">By model</h2>
-        <table className="ledger stack">
-          <thead>
-            <tr><th>Model</th><th className="num">Calls</th><th className="num">Read</th><th className="num">Written</th><th className="num">Mean time</th><th className="num">Cost</th></tr>
-          </thead>
-          <tbody>
-            {usage.models.map((model) => (
-              <tr key={model.model}>
-                <td className="figure font-medium break-all">{model.model}</td>
-                <td className="num" data-label="Calls">{formatCount(model.calls)}</td>
-                <td className="num" data-label="Read">{formatCount(model.input_tokens)}</td>
-                <td className="num" data-label="Written">{formatCount(model.output_tokens)}</td>
-                <td className="num" data-label="Mean time">{formatDuration(model.duration_ms_mean)}</td>
-                <td className="num" data-label="Cost">{formatMoneyList(model.cost)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </section>
-    </>
+    <dl className="grid grid-cols-2 border-y border-rule-strong sm:grid-cols-3 lg:grid-cols-6 lg:divide-x lg:divide-rule">
+      <Total name="Cost" value={formatMoneyList(sums.cost)} note={unpriced} />
+      <Total name="Calls" value={formatCompact(sums.calls)} />
+      <Total name="Failed" value={percent(sums.failed, sums.calls)} note={plural(sums.failed, "call")} />
+      <Total name="Tokens read" value={formatCompact(sums.input_tokens)} note={sums.cached_input_tokens > 0 && `${percent(sums.cached_input_tokens, sums.input_tokens)} from cache`} />
+      <Total name="Tokens written" value={formatCompact(sums.output_tokens)} />
+      <Total name="95 of 100 calls" value={maybeDuration(sums.duration_ms_p95)} note={sums.first_token_ms_p95 !== null && `first token ${formatDuration(sums.first_token_ms_p95)}`} />
+    </dl>
   );
 }
 
-function Total({ name, value, note }: { name: string; value: string; note?: string }) {
+function Total({ name, value, note }: { name: string; value: string; note?: ReactNode }) {
   return (
     <div className="py-4 lg:px-5 lg:first:pl-0">
       <dt className="eyebrow">{name}</dt>
-      <dd className="mt-0.5 font-serif text-[1.875rem] leading-tight tracking-[-0.02em] break-words tabular-nums">{value}</dd>
+      <dd className="mt-0.5 font-serif text-[1.75rem] leading-tight tracking-[-0.02em] break-words tabular-nums">{value}</dd>
       {note && <dd className="text-[0.8125rem] text-faint">{note}</dd>}
     </div>
   );
 }
 
-function DayTable({ usage }: { usage: Usage }) {
+function ByDay({ range, split }: { range: Range; split: UsageSplit }) {
+  const [measure, setMeasure] = useState<UsageMeasure>("tokens");
+  const byDay = useQuery(usageTableQuery({ ...range, groupBy: split === "none" ? ["day"] : ["day", split], limit: CHART_LINES_MAX }));
+  return (
+    <Section title="By day" actions={<Segmented small label="Show" value={measure} options={MEASURES} onChange={setMeasure} />}>
+      <QueryView query={byDay} loading={<div className="h-72 animate-breathe"><Bone className="h-full w-full opacity-40" /></div>}>
+        {(data) => <DayChart table={data} range={range} split={split} measure={measure} />}
+      </QueryView>
+    </Section>
+  );
+}
+
+function DayChart({ table, range, split, measure }: { table: UsageTable; range: Range; split: UsageSplit; measure: UsageMeasure }) {
+  const currency = mainCurrency(table.total);
+  const days = useMemo(() => daysOf(range), [range]);
+  const series = useMemo(() => usageSeries(table.data, days, split, measure, currency), [table, days, split, measure, currency]);
+  const others = table.total.cost.filter((cost) => cost.currency !== currency);
+  return (
+    <>
+      <UsageChart days={days} series={series} measure={measure} currency={currency} />
+      {measure === "cost" && others.length > 0 && <p className="mt-2 text-[0.875rem] text-soft">In {currency} only; {formatMoneyList(others)} were spent besides.</p>}
+      {table.has_more && <p className="mt-2 text-[0.875rem] text-warn">There are too many groups for the chart: the last days are not complete.</p>}
+      <details className="mt-2">
+        <summary className="text-[0.875rem] text-soft">The same as a table</summary>
+        <DayTable lines={table.data} split={split} />
+      </details>
+    </>
+  );
+}
+
+/** Rows that a page can hold without becoming slow; the CSV has them all. */
+const DAY_ROWS_MAX = 500;
+
+function DayTable({ lines, split }: { lines: UsageLine[]; split: UsageSplit }) {
   return (
     <div className="mt-2 max-h-96 overflow-auto">
       <table className="ledger">
-        <thead><tr><th>Day</th><th className="num">Calls</th><th className="num">Failed</th><th className="num">Read</th><th className="num">Written</th><th className="num">Cost</th></tr></thead>
+        <thead><tr><th>Day</th>{split !== "none" && <th className="first-letter:uppercase">{SPLITS[split]}</th>}<th className="num">Calls</th><th className="num">Failed</th><th className="num">Read</th><th className="num">Written</th><th className="num">Cost</th></tr></thead>
         <tbody>
-          {usage.days.map((day) => (
-            <tr key={day.day}>
-              <td className="whitespace-nowrap">{day.day}</td>
-              <td className="num">{formatCount(day.calls)}</td>
-              <td className="num">{formatCount(day.failed)}</td>
-              <td className="num">{formatCount(day.input_tokens)}</td>
-              <td className="num">{formatCount(day.output_tokens)}</td>
-              <td className="num">{formatMoneyList(day.cost)}</td>
+          {lines.slice(0, DAY_ROWS_MAX).map((line) => (
+            <tr key={`${line.day} ${memberId(line, split)}`}>
+              <td className="whitespace-nowrap">{line.day}</td>
+              {split !== "none" && <td className="break-all">{memberName(line, split)}</td>}
+              <td className="num">{formatCount(line.calls)}</td>
+              <td className="num">{formatCount(line.failed)}</td>
+              <td className="num">{formatCount(line.input_tokens)}</td>
+              <td className="num">{formatCount(line.output_tokens)}</td>
+              <td className="num">{formatMoneyList(line.cost)}</td>
             </tr>
           ))}
         </tbody>
       </table>
+      {lines.length > DAY_ROWS_MAX && <p className="py-2 text-[0.875rem] text-soft">The first {DAY_ROWS_MAX} of {formatCount(lines.length)} rows. The CSV has them all.</p>}
     </div>
   );
 }
 
-/** Sums within each currency, never across. */
-function addUp(costs: Money[]): Money[] {
-  const sums = new Map<string, number>();
-  for (const cost of costs) sums.set(cost.currency, (sums.get(cost.currency) ?? 0) + cost.amount_micros);
-  return [...sums].map(([currency, amount_micros]) => ({ amount_micros, currency }));
+/** What is unique of a group: names may not be. */
+function memberId(line: UsageLine, split: UsageSplit): string {
+  return (split === "none" ? null : line[split]) ?? "";
+}
+
+function GroupTable({ table, split }: { table: UsageTable; split: Exclude<UsageSplit, "none"> }) {
+  return (
+    <>
+      <table className="ledger stack">
+        <thead>
+          <tr>
+            <th className="first-letter:uppercase">{SPLITS[split]}</th>
+            <th className="num">Calls</th><th className="num">Failed</th><th className="num">Read</th><th className="num">Written</th>
+            <th className="num">Median</th><th className="num">95 of 100</th><th className="num">First token, 95 of 100</th><th className="num">Cost</th>
+          </tr>
+        </thead>
+        <tbody>
+          {table.data.map((line) => (
+            <tr key={memberId(line, split)}>
+              <td className="font-medium break-all">{memberName(line, split)}</td>
+              <td className="num" data-label="Calls">{formatCount(line.calls)}</td>
+              <td className="num" data-label="Failed">{percent(line.failed, line.calls)}</td>
+              <td className="num" data-label="Read">{formatCount(line.input_tokens)}</td>
+              <td className="num" data-label="Written">{formatCount(line.output_tokens)}</td>
+              <td className="num" data-label="Median">{maybeDuration(line.duration_ms_p50)}</td>
+              <td className="num" data-label="95 of 100">{maybeDuration(line.duration_ms_p95)}</td>
+              <td className="num" data-label="First token, 95 of 100">{maybeDuration(line.first_token_ms_p95)}</td>
+              <td className="num" data-label="Cost">{formatMoneyList(line.cost)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {table.has_more && <p className="mt-2 text-[0.875rem] text-soft">The {ROWS_MAX} with most calls. The CSV has them all.</p>}
+    </>
+  );
+}
+
+function TopKeys({ range }: { range: Range }) {
+  // One more line than keys: calls without a key are a group, too.
+  const keys = useQuery(usageTableQuery({ ...range, groupBy: ["key"], limit: TOP_KEYS + 1 }));
+  return (
+    <Section title="Keys that call most">
+      <QueryView
+        query={keys}
+        isEmpty={(data) => data.data.every((line) => line.key === null)}
+        empty={<p className="text-soft">No call was made with an API key in this time.</p>}
+      >
+        {(data) => <GroupTable table={{ ...data, has_more: false, data: data.data.filter((line) => line.key !== null).slice(0, TOP_KEYS) }} split="key" />}
+      </QueryView>
+    </Section>
+  );
+}
+
+function Budgets() {
+  const budgets = useQuery(budgetsQuery);
+  if (!budgets.data || budgets.data.length === 0) return null;
+  return (
+    <Section title="Budgets" lead="What is spent of them in their current periods.">
+      <ul className="grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
+        {budgets.data.map((budget) => <li key={budget.id} className="border-b border-rule py-5"><BudgetBar budget={budget} /></li>)}
+      </ul>
+    </Section>
+  );
 }

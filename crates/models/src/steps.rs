@@ -1,0 +1,52 @@
+//! The background step that this crate offers.
+
+use std::time::Duration;
+
+use plasma_kernel::Result;
+use plasma_store::Store;
+use plasma_workflows::{Queue, Run, Step, Workflows};
+use serde::{Deserialize, Serialize};
+
+use crate::{Models, store};
+
+/// How often kept payloads are looked for whose time is over.
+const PURGE_INTERVAL: Duration = Duration::from_secs(3600);
+/// Payloads that one transaction removes.
+const BATCH_MAX: usize = 1_000;
+
+impl Models {
+    /// Registers this crate's step and its schedule. Before [`Workflows::start`].
+    pub fn register_steps(&self, workflows: &Workflows) {
+        workflows.register::<PurgePayloads>(self.inner.store.clone());
+        workflows.every(PurgePayloads::KIND, PURGE_INTERVAL, || PurgePayloads {});
+    }
+}
+
+/// Removes what was kept of calls when its time is over, once an hour, of all tenants.
+#[derive(Serialize, Deserialize)]
+struct PurgePayloads {}
+
+impl Step for PurgePayloads {
+    type Domain = Store;
+    const KIND: &'static str = "models.purge_payloads";
+    const QUEUE: Queue = Queue { name: "maintenance", concurrency: 1 };
+
+    async fn run(self, domain: Store, run: Run) -> Result<()> {
+        loop {
+            let mut tx = domain.begin(run.ctx()).await?;
+            let removed = store::payloads::purge(&mut tx, run.ctx().now(), BATCH_MAX).await?;
+            let is_last = removed < BATCH_MAX;
+            if is_last {
+                run.complete(&mut tx).await?;
+            }
+            tx.commit().await?;
+            tracing::debug!(removed, "purged what was kept of calls");
+            if is_last {
+                return Ok(());
+            }
+            if run.cancellation().is_cancelled() {
+                return Err(Run::interrupted());
+            }
+        }
+    }
+}

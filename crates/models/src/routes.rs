@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, events, store};
+use crate::{Models, RouteCache, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -94,6 +94,9 @@ pub struct RouteSettings {
     /// What happens when a stream breaks after its first token.
     #[serde(default)]
     pub on_broken_stream: BrokenStream,
+    /// Which answers are given again.
+    #[serde(default)]
+    pub cache: RouteCache,
 }
 
 fn two() -> u32 {
@@ -124,6 +127,7 @@ fn built_in() -> Vec<Route> {
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
+        cache: RouteCache::default(),
     };
     [
         ("auto-cheap", Strategy::LowestCost, Residency::Any),
@@ -242,6 +246,7 @@ impl Models {
             let message = format!("must be 1 to {FIRST_TOKEN_TIMEOUT_MAX_MS}");
             return Err(Error::invalid("first_token_timeout_ms", message));
         }
+        settings.cache.check()?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    AttemptRecord, CacheHit, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     cost,
@@ -49,6 +49,8 @@ pub(crate) struct RunningCall {
     about: Option<About>,
     /// The answer so far, where somebody needs all of it after its end.
     kept: Option<KeptAnswer>,
+    /// Where the answer comes from, when no model gives it.
+    cached: Option<CacheHit>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
@@ -94,6 +96,7 @@ impl RunningCall {
             usage_known: false,
             about: None,
             kept: None,
+            cached: None,
             attempts: Vec::new(),
             decision: None,
             reservation: None,
@@ -136,6 +139,11 @@ impl RunningCall {
     /// by another.
     pub(crate) fn take_answer(&mut self) -> Option<Answer> {
         self.kept.take().map(KeptAnswer::finish)
+    }
+
+    /// The cache answers.
+    pub(crate) fn answered_by_cache(&mut self, hit: CacheHit) {
+        self.cached = Some(hit);
     }
 
     /// A route chose the candidates.
@@ -262,6 +270,11 @@ impl RunningCall {
     }
 
     fn cost(&self) -> Option<Money> {
+        if let Some(hit) = &self.cached {
+            let price = self.start.price.as_ref().map(|price| &price.currency);
+            let currency = hit.saved.as_ref().map(|saved| &saved.currency).or(price);
+            return Some(Money { amount_micros: 0, currency: currency.map_or("USD", String::as_str).to_owned() });
+        }
         // A model that costs nothing costs nothing, however many tokens it used.
         let free = self.start.price == Some(cost::free());
         if self.usage_known || free { cost::cost(self.start.price.as_ref(), &self.usage) } else { None }
@@ -320,6 +333,7 @@ impl RunningCall {
             first_token_ms: self.first_token_ms,
             duration_ms: self.elapsed_ms(),
             cost: self.cost(),
+            cache: self.cached.clone(),
             error,
             actor: self.actor.clone(),
             request: self.request,

@@ -3,6 +3,7 @@
 pub(crate) mod aliases;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
+pub(crate) mod caches;
 pub(crate) mod calls;
 pub(crate) mod limits;
 pub(crate) mod models;

@@ -3,6 +3,7 @@ use std::{str::FromStr, sync::Arc};
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::caches::CacheHit;
 pub use crate::gateway::{Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
 
@@ -351,6 +352,8 @@ pub struct ModelCall {
     pub duration_ms: u64,
     /// `None` when unknown.
     pub cost: Option<Money>,
+    /// Where the answer comes from, when no model gave it. Then it used no tokens and cost 0.
+    pub cache: Option<CacheHit>,
     /// Why it failed.
     pub error: Option<String>,
     /// Who called.

@@ -15,6 +15,7 @@ import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
+import { CACHE_KINDS } from "./cache-labels";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { ModelTabs } from "./model-tabs";
 
@@ -66,7 +67,7 @@ function CallRow({ call }: { call: ModelCall }) {
       <td><Link href={`/models/call/?id=${encodeURIComponent(call.id)}`} className="link"><Time at={call.created_at} /></Link></td>
       <td className="figure text-[0.875rem] break-all">{call.model}</td>
       <td data-label="Purpose">{CALL_PURPOSES[call.purpose]}</td>
-      <td data-label="Status"><Badge tone={status.tone}>{status.label}</Badge></td>
+      <td data-label="Status"><Badge tone={status.tone}>{status.label}</Badge>{call.cache && <> <Badge tone="plain">{CACHE_KINDS[call.cache.kind]}</Badge></>}</td>
       <td className="num" data-label="Read">{formatCount(call.input_tokens)}</td>
       <td className="num" data-label="Written">{formatCount(call.output_tokens)}</td>
       <td className="num" data-label="Time">{formatDuration(call.duration_ms)}</td>

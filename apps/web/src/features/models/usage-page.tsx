@@ -11,6 +11,7 @@ import { PageHeader } from "@/ui/page-header";
 import { Bone, EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
+import { CacheUsageSection } from "./cache-usage-section";
 import { ModelTabs } from "./model-tabs";
 import type { UsageMeasure } from "./usage-chart";
 
@@ -47,6 +48,7 @@ export function UsagePage() {
       >
         {(data) => <UsageView usage={data} />}
       </QueryView>
+      <CacheUsageSection days={Number(days)} />
     </>
   );
 }

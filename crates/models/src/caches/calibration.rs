@@ -1,9 +1,11 @@
 //! How similar two questions must be: measured on pairs of which a person has said whether they ask the same.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use plasma_kernel::{Code, Ctx, Error, Permission, Result};
 
 use super::{
-    key::figures,
+    key::{Words, figures},
     semantic::{cosine, normal},
 };
 use crate::{Models, Priority};
@@ -73,26 +75,35 @@ impl Models {
         let entry = self.comparing_model().ok_or_else(|| {
             Error::unavailable("no_default_model", "there is no local embedding model to compare messages with")
         })?;
-        let mut similar = Vec::with_capacity(pairs.len());
-        for some in pairs.chunks(TEXTS_AT_ONCE / 2) {
-            let texts: Vec<String> = some.iter().flat_map(|pair| [pair.a.clone(), pair.b.clone()]).collect();
-            let mut vectors = self.inner.local.embed(&entry.id, texts, Priority::Ordinary).await?.vectors.into_iter();
-            for pair in some {
-                let (Some(a), Some(b)) = (vectors.next(), vectors.next()) else {
-                    return Err(Error::internal("the embedding model answered with too few vectors"));
-                };
-                // As the cache has it: other numbers, another question.
-                let comparable = figures(&pair.a) == figures(&pair.b);
-                let similarity = normal(a).zip(normal(b)).filter(|_| comparable).map(|(a, b)| cosine(&a, &b));
-                similar.push((similarity.unwrap_or(f64::NEG_INFINITY), pair.same));
-            }
+        // A text may stand in several pairs.
+        let texts: BTreeSet<&str> = pairs.iter().flat_map(|pair| [pair.a.as_str(), pair.b.as_str()]).collect();
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let mut vectors: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+        for some in texts.chunks(TEXTS_AT_ONCE) {
+            let owned = some.iter().map(|text| (*text).to_owned()).collect();
+            let embeddings = self.inner.local.embed(&entry.id, owned, Priority::Ordinary).await?;
+            let unit = some.iter().zip(embeddings.vectors).filter_map(|(text, vector)| Some((*text, normal(vector)?)));
+            vectors.extend(unit);
         }
+        let similar: Vec<(f64, bool)> = pairs.iter().map(|pair| (similarity(pair, &vectors), pair.same)).collect();
         let rows: Vec<CalibrationRow> =
             THRESHOLDS.map(|hundredths| row(f64::from(hundredths) / 100.0, &similar)).collect();
         let within = |row: &&CalibrationRow| row.false_hit_rate_max.is_some_and(|most| most <= target_false_hit_rate);
         let threshold = rows.iter().find(within).map(|row| row.threshold);
         Ok(Calibration { model: entry.id.clone(), threshold, rows })
     }
+}
+
+/// As the cache has it: with other numbers, or the same words in another order, it is another question.
+fn similarity(pair: &TextPair, vectors: &BTreeMap<&str, Vec<f32>>) -> f64 {
+    match (vectors.get(pair.a.as_str()), vectors.get(pair.b.as_str())) {
+        (Some(a), Some(b)) if is_comparable(&pair.a, &pair.b) => cosine(a, b),
+        _ => f64::NEG_INFINITY,
+    }
+}
+
+fn is_comparable(a: &str, b: &str) -> bool {
+    figures(a) == figures(b) && !Words::of(a).are_shuffled(&Words::of(b))
 }
 
 fn check(pairs: &[TextPair], target: f64) -> Result<()> {

@@ -217,6 +217,30 @@ pub(super) fn figures(text: &str) -> Vec<&str> {
     text.split(|letter: char| !letter.is_numeric()).filter(|figure| !figure.is_empty()).collect()
 }
 
+/// The words of a text, as they stand and sorted: hashes, for they are only compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    in_order: Hash,
+    sorted: Hash,
+}
+
+impl Words {
+    pub(super) fn of(text: &str) -> Self {
+        let lower = text.to_lowercase();
+        let words = lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        let mut words: Vec<&str> = words.collect();
+        let in_order = digest(&words);
+        words.sort_unstable();
+        Self { in_order, sorted: digest(&words) }
+    }
+
+    /// Whether both are the same words in another order, as in "from A to B" and "from B to A". Embedding models hardly see
+    /// the difference.
+    pub(super) fn are_shuffled(&self, other: &Self) -> bool {
+        self.sorted == other.sorted && self.in_order != other.in_order
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -342,5 +366,9 @@ mod tests {
         assert_eq!(scope(image, ""), None);
         assert_eq!(scope(&format!(r#"{},{{"role":"assistant","content":"a"}}"#, user("q")), ""), None);
         assert_eq!(figures("a 12.5% of 7b, ٣"), ["12", "5", "7", "٣"]);
+        let shuffled = |a: &str, b: &str| Words::of(a).are_shuffled(&Words::of(b));
+        assert!(shuffled("From Paris to Rome", "from Rome to Paris?"));
+        assert!(!shuffled("From Paris to Rome", "from paris to rome?"));
+        assert!(!shuffled("From Paris to Rome", "From Paris to Rom"));
     }
 }

@@ -8,7 +8,10 @@ use std::{
 use moka::{policy::EvictionPolicy, sync::Cache};
 use plasma_kernel::{Result, TenantId};
 
-use super::{AnswerKey, key::Hash};
+use super::{
+    AnswerKey,
+    key::{Hash, Words},
+};
 use crate::{ModelKind, Models, Priority, manifest::ModelEntry};
 
 /// Questions of one scope. Beyond it the oldest goes.
@@ -19,6 +22,13 @@ const CANDIDATES_MAX: usize = 8;
 const EMBED_MAX: Duration = Duration::from_secs(2);
 /// Tokens that a model's special tokens take of its context.
 const SPECIAL_TOKENS: usize = 2;
+
+/// A last message, ready to be compared.
+pub(crate) struct Compared {
+    /// Of length 1.
+    vector: Vec<f32>,
+    words: Words,
+}
 
 /// Questions that differ in nothing but the last message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +41,7 @@ pub(crate) struct ScopeKey {
 #[derive(Default)]
 struct Scope {
     keys: Vec<AnswerKey>,
+    words: Vec<Words>,
     /// One after another, each of length 1.
     vectors: Vec<f32>,
     /// The place of the next one, when all places are taken.
@@ -56,15 +67,15 @@ impl SimilarQuestions {
     }
 
     /// The questions that are similar enough, the most similar first: at most 8.
-    pub(crate) fn find(&self, scope: &ScopeKey, vector: &[f32], similarity_min: f64) -> Vec<(AnswerKey, f64)> {
+    pub(crate) fn find(&self, scope: &ScopeKey, message: &Compared, similarity_min: f64) -> Vec<(AnswerKey, f64)> {
         let Some(scope) = self.0.get(scope) else { return Vec::new() };
-        scope.read().unwrap_or_else(PoisonError::into_inner).find(vector, similarity_min)
+        scope.read().unwrap_or_else(PoisonError::into_inner).find(message, similarity_min)
     }
 
     /// Remembers a question whose answer is kept.
-    pub(crate) fn add(&self, scope: ScopeKey, vector: &[f32], key: AnswerKey) {
+    pub(crate) fn add(&self, scope: ScopeKey, message: &Compared, key: AnswerKey) {
         let questions = self.0.get_with(scope, Arc::default);
-        let added = questions.write().unwrap_or_else(PoisonError::into_inner).add(vector, key);
+        let added = questions.write().unwrap_or_else(PoisonError::into_inner).add(message, key);
         if added {
             // It has another weight now.
             self.0.insert(scope, questions);
@@ -84,16 +95,19 @@ impl SimilarQuestions {
 
 impl Scope {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.keys.len() * size_of::<AnswerKey>() + self.vectors.len() * size_of::<f32>()
+        let row_bytes = size_of::<AnswerKey>() + size_of::<Words>();
+        size_of::<Self>() + self.keys.len() * row_bytes + self.vectors.len() * size_of::<f32>()
     }
 
-    fn find(&self, vector: &[f32], similarity_min: f64) -> Vec<(AnswerKey, f64)> {
+    fn find(&self, message: &Compared, similarity_min: f64) -> Vec<(AnswerKey, f64)> {
+        let Compared { vector, words } = message;
         if vector.is_empty() {
             return Vec::new();
         }
-        let rows = self.keys.iter().zip(self.vectors.chunks_exact(vector.len()));
+        let rows = self.keys.iter().zip(&self.words).zip(self.vectors.chunks_exact(vector.len()));
         let mut similar: Vec<(AnswerKey, f64)> = rows
-            .map(|(key, row)| (*key, cosine(vector, row)))
+            .filter(|((_, other), _)| !words.are_shuffled(other))
+            .map(|((key, _), row)| (*key, cosine(vector, row)))
             .filter(|(_, cosine)| *cosine >= similarity_min)
             .collect();
         similar.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -102,21 +116,23 @@ impl Scope {
     }
 
     /// `false` when it is there already.
-    fn add(&mut self, vector: &[f32], key: AnswerKey) -> bool {
+    fn add(&mut self, message: &Compared, key: AnswerKey) -> bool {
+        let Compared { vector, words } = message;
         let fits = self.vectors.len() == self.keys.len() * vector.len();
         if vector.is_empty() || !fits || self.keys.contains(&key) {
             return false;
         }
         if self.keys.len() < SCOPE_QUESTIONS_MAX {
             self.keys.push(key);
+            self.words.push(*words);
             self.vectors.extend_from_slice(vector);
             return true;
         }
         let place = self.next % SCOPE_QUESTIONS_MAX;
-        if let (Some(old), Some(row)) =
-            (self.keys.get_mut(place), self.vectors.chunks_exact_mut(vector.len()).nth(place))
-        {
+        let row = self.vectors.chunks_exact_mut(vector.len()).nth(place);
+        if let (Some(old), Some(old_words), Some(row)) = (self.keys.get_mut(place), self.words.get_mut(place), row) {
             *old = key;
+            *old_words = *words;
             row.copy_from_slice(vector);
         }
         self.next = place + 1;
@@ -147,10 +163,10 @@ impl Models {
 
     /// A message as a vector of length 1. It is a part of the chat's call and no call of its own. `None` where similarity
     /// cannot be told: without the weights, in good time, or for a text of which the model would read only the beginning.
-    pub(crate) async fn vector_to_compare(&self, text: &str) -> Option<Vec<f32>> {
+    pub(crate) async fn message_to_compare(&self, text: &str) -> Option<Compared> {
         let entry = self.comparing_model()?;
         match tokio::time::timeout(EMBED_MAX, self.embed_whole(entry, text)).await {
-            Ok(Ok(vector)) => vector.and_then(normal),
+            Ok(Ok(vector)) => Some(Compared { vector: normal(vector?)?, words: Words::of(text) }),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a question could not be compared with earlier ones");
                 None
@@ -192,7 +208,10 @@ mod tests {
         let similar = SimilarQuestions::new(1 << 20);
         let scope = ScopeKey { tenant: TenantId::new(&system()), hash: [1; 32] };
         let other = ScopeKey { hash: [2; 32], ..scope };
-        let at = |degrees: f32| vec![degrees.to_radians().cos(), degrees.to_radians().sin()];
+        let at = |degrees: f32| {
+            let radians = degrees.to_radians();
+            Compared { vector: vec![radians.cos(), radians.sin()], words: Words::of("from a to b") }
+        };
         for degrees in [0, 10, 20, 90] {
             similar.add(scope, &at(degrees as f32), AnswerKey { hash: [degrees; 32], ..key(0) });
         }
@@ -204,6 +223,8 @@ mod tests {
         assert_eq!(found, [10, 20, 0]);
         assert!(similar.find(&scope, &at(12.0), 0.9999).is_empty());
         assert!(similar.find(&other, &at(12.0), 0.0).is_empty());
+        let shuffled = Compared { words: Words::of("from b to a"), ..at(12.0) };
+        assert!(similar.find(&scope, &shuffled, 0.0).is_empty());
         similar.forget(scope.tenant);
         assert!(similar.find(&scope, &at(12.0), 0.0).is_empty());
     }
@@ -211,14 +232,15 @@ mod tests {
     #[test]
     fn a_scope_is_bounded_and_the_oldest_question_goes() {
         let mut scope = Scope::default();
+        let message = |vector: Vec<f32>| Compared { vector, words: Words::of("a") };
         let tenant = TenantId::new(&system());
         let key = |number: usize| AnswerKey { tenant, ..key(number) };
         for number in 0..SCOPE_QUESTIONS_MAX + 2 {
-            assert!(scope.add(&[1.0, number as f32], key(number)));
+            assert!(scope.add(&message(vec![1.0, number as f32]), key(number)));
         }
-        assert!(!scope.add(&[1.0, 0.0], key(5)));
+        assert!(!scope.add(&message(vec![1.0, 0.0]), key(5)));
         // Of another model.
-        assert!(!scope.add(&[1.0, 0.0, 0.0], key(usize::MAX)));
+        assert!(!scope.add(&message(vec![1.0, 0.0, 0.0]), key(usize::MAX)));
         assert_eq!((scope.keys.len(), scope.vectors.len()), (SCOPE_QUESTIONS_MAX, 2 * SCOPE_QUESTIONS_MAX));
         assert!(!scope.keys.contains(&key(0)) && !scope.keys.contains(&key(1)) && scope.keys.contains(&key(2)));
     }

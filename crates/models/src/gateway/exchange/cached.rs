@@ -9,7 +9,7 @@ use super::{Exchange, Whole};
 use crate::{
     CacheHit, CacheKind, CacheMode,
     caches::{
-        AnswerKey, Boarding, CachePolicy, CacheWish, CachedAnswer, Found, Lead, QuestionKey, ScopeKey,
+        AnswerKey, Boarding, CachePolicy, CacheWish, CachedAnswer, Compared, Found, Lead, QuestionKey, ScopeKey,
         is_worth_keeping, pieces,
     },
     catalog::Target,
@@ -36,7 +36,7 @@ struct Filling {
     /// Others may be waiting for it.
     lead: Option<Lead>,
     /// Where it is found by similarity, for the candidate that is asked first.
-    similar: Option<(ScopeKey, Vec<f32>)>,
+    similar: Option<(ScopeKey, Compared)>,
 }
 
 impl Exchange {
@@ -81,7 +81,7 @@ impl Exchange {
                     if let Some(found) = self.kept(&key, &policy) {
                         return Some(found);
                     }
-                    filling.similar = self.vector(&filling).await;
+                    filling.similar = self.last_message(&filling).await;
                     if let Some(found) = self.similar(&filling) {
                         lead.land(found.clone());
                         return Some(found);
@@ -133,19 +133,19 @@ impl Exchange {
         None
     }
 
-    /// The question's last message as a vector, where the route compares them.
-    async fn vector(&self, filling: &Filling) -> Option<(ScopeKey, Vec<f32>)> {
+    /// The question's last message, ready to be compared, where the route compares them.
+    async fn last_message(&self, filling: &Filling) -> Option<(ScopeKey, Compared)> {
         if filling.policy.rule.mode != CacheMode::Semantic {
             return None;
         }
         let (scope, text) = filling.question.scope(self.plan.candidates.first()?)?;
-        Some((scope, self.models.vector_to_compare(text).await?))
+        Some((scope, self.models.message_to_compare(text).await?))
     }
 
     /// The answer to the most similar question whose answer is still there.
     fn similar(&self, filling: &Filling) -> Option<Found> {
-        let (scope, vector) = filling.similar.as_ref()?;
-        let similar = self.models.inner.caches.similar.find(scope, vector, filling.policy.rule.least_similarity());
+        let (scope, message) = filling.similar.as_ref()?;
+        let similar = self.models.inner.caches.similar.find(scope, message, filling.policy.rule.least_similarity());
         similar.into_iter().find_map(|(key, similarity)| {
             let kept = self.fresh(&key, &filling.policy)?;
             Some(Found { kept, similarity: Some(similarity) })
@@ -203,8 +203,8 @@ impl Exchange {
         let key = question.to(target);
         caches.answers.put(key, kept.clone());
         // The scope belongs to the first candidate.
-        if let Some((scope, vector)) = similar.filter(|_| self.next_place == 0) {
-            caches.similar.add(scope, &vector, key);
+        if let Some((scope, message)) = similar.filter(|_| self.next_place == 0) {
+            caches.similar.add(scope, &message, key);
         }
         if let Some(lead) = lead {
             lead.land(Found { kept, similarity: None });

@@ -145,7 +145,8 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     assert_eq!(code, 0);
     assert!(said.contains("local/all-minilm-l6-v2"), "{said}");
     // One pair proves little, but enough for such a target.
-    fs::write(folder.join("pairs.jsonl"), "{\"a\": \"How do I pay?\", \"b\": \"How do I pay?\", \"same\": true}\n").unwrap();
+    fs::write(folder.join("pairs.jsonl"), "{\"a\": \"How do I pay?\", \"b\": \"How do I pay?\", \"same\": true}\n")
+        .unwrap();
     let calibrate = ["models", "cache-calibrate", "--pairs", "pairs.jsonl", "--target-false-hit-rate"];
     let (code, said, failed) = plasma(&[calibrate.as_slice(), &["0.9", "--route", "auto-cheap", "--apply"]].concat());
     assert_eq!(code, 0, "{failed}");

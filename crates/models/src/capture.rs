@@ -86,6 +86,7 @@ impl Models {
     /// `forbidden` without `models:write`, `not_found` (`payload_not_found`) when nothing was kept or its time is over.
     pub async fn call_payload(&self, ctx: &Ctx, id: CallId) -> Result<CallPayload> {
         ctx.require(Permission::ModelsWrite)?;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.begin(ctx).await?;
         let payload = store::payloads::get(&mut tx, &self.inner.store, id, ctx.now()).await?;
         let payload = payload.ok_or_else(|| payload_not_found(id))?;
@@ -100,6 +101,7 @@ impl Models {
     /// `forbidden` without `models:write`, `not_found` (`payload_not_found`).
     pub async fn delete_call_payload(&self, ctx: &Ctx, id: CallId) -> Result<()> {
         ctx.require(Permission::ModelsWrite)?;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::payloads::delete(&mut tx, id).await? {
             return Err(payload_not_found(id));

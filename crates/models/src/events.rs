@@ -31,6 +31,10 @@ pub const LIMIT_CREATED: &str = "models.limit.created";
 pub const LIMIT_CHANGED: &str = "models.limit.changed";
 /// A limit was removed: `{subject}`.
 pub const LIMIT_DELETED: &str = "models.limit.deleted";
+/// How the cache of answers works was set: `{settings}`.
+pub const CACHE_CHANGED: &str = "models.cache.changed";
+/// All kept answers were thrown away: `{}`.
+pub const CACHE_PURGED: &str = "models.cache.purged";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
 /// What is kept of calls was changed: the settings without the patterns of redactions, which may tell secrets.

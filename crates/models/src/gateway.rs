@@ -34,7 +34,7 @@ pub(crate) use local_source::not_for_local_models;
 pub use plan::{Considered, Decision};
 pub use probe::ModelHealth;
 
-use crate::{Purpose, upstream::RawObject};
+use crate::{Purpose, caches::CacheWish, upstream::RawObject};
 
 /// What is asked, and for what.
 pub(crate) struct Question {
@@ -42,6 +42,8 @@ pub(crate) struct Question {
     pub(crate) asked: Asked,
     /// Whether the answer goes to the caller piece by piece.
     pub(crate) streamed: bool,
+    /// Whether an answer may be one of the cache.
+    pub(crate) cache: CacheWish,
     /// Whether answers are translated even where caller and provider speak the same protocol.
     never_raw: bool,
     /// The question in the middle form, made when it is first needed.
@@ -65,7 +67,7 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, never_raw: false, translated: OnceLock::new() }
+        Self { purpose, asked, streamed, cache: CacheWish::default(), never_raw: false, translated: OnceLock::new() }
     }
 
     /// The protocol in which the caller wants the answer; `None` for Plasma itself.

@@ -3,6 +3,7 @@
 mod aliases;
 mod anthropic;
 mod budgets;
+mod caches;
 mod calls;
 mod capture;
 mod chat_answer;
@@ -52,6 +53,9 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(budgets::get_budget, budgets::change_budget, budgets::delete_budget))
         .routes(routes!(limits::list_model_limits, limits::create_model_limit))
         .routes(routes!(limits::change_model_limit, limits::delete_model_limit))
+        .routes(routes!(caches::get_model_cache, caches::set_model_cache, caches::purge_model_cache))
+        .routes(routes!(caches::get_model_cache_usage))
+        .routes(routes!(caches::calibrate_model_cache))
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))

@@ -3,6 +3,7 @@
 mod aliases;
 mod budgets;
 mod call_journal;
+mod caches;
 mod call_log;
 mod calls;
 mod capture;
@@ -36,6 +37,10 @@ use plasma_store::Store;
 pub use aliases::Alias;
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
+pub use caches::{
+    CALIBRATION_PAIRS_MAX, CacheHit, CacheKind, CacheMode, CacheSettings, CacheState, CacheUsage, Calibration,
+    CalibrationRow, RouteCache, TextPair,
+};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
@@ -49,7 +54,7 @@ pub use types::{
 };
 pub use usage::{UsageDimension, UsageFilter, UsageGroup, UsageLine, UsageQuery, UsageSums, UsageTable};
 
-/// How long providers may take.
+/// How long providers may take, and what may be kept in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelsConfig {
     /// To accept a connection.
@@ -62,6 +67,8 @@ pub struct ModelsConfig {
     pub test_timeout: Duration,
     /// Attempts at one model when its provider fails or limits the rate, the first included.
     pub attempts_max: u32,
+    /// Bytes of all answers that this process keeps to give them again; a quarter more may be used to find similar questions.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for ModelsConfig {
@@ -73,6 +80,7 @@ impl Default for ModelsConfig {
             total_timeout: Duration::from_secs(900),
             test_timeout: Duration::from_secs(15),
             attempts_max: 3,
+            cache_bytes_max: 256 << 20,
         }
     }
 }
@@ -99,6 +107,7 @@ struct Inner {
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
     limits: Arc<limits::Limits>,
+    caches: caches::Caches,
 }
 
 impl Models {
@@ -120,6 +129,7 @@ impl Models {
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),
             limits: limits::Limits::new(),
+            caches: caches::Caches::new(config.cache_bytes_max),
             store,
             local,
             local_entries,

@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, events, store};
+use crate::{Models, RouteCache, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -101,6 +101,9 @@ pub struct RouteSettings {
     /// What happens when a stream breaks after its first token.
     #[serde(default)]
     pub on_broken_stream: BrokenStream,
+    /// Which answers are given again.
+    #[serde(default)]
+    pub cache: RouteCache,
 }
 
 fn two() -> u32 {
@@ -131,6 +134,7 @@ fn built_in() -> Vec<Route> {
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
+        cache: RouteCache::default(),
     };
     [
         ("auto", Strategy::Complexity, Residency::Any),
@@ -253,6 +257,7 @@ impl Models {
         if settings.complexity_threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
             return Err(Error::invalid("complexity_threshold", "must be 0 to 1"));
         }
+        settings.cache.check()?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

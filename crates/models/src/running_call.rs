@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    AttemptRecord, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    AttemptRecord, CacheHit, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     capture::Payload,
@@ -52,6 +52,8 @@ pub(crate) struct RunningCall {
     kept: Option<KeptAnswer>,
     /// What is kept of the request and the answer, where the workspace wants it.
     payload: Option<Payload>,
+    /// Where the answer comes from, when no model gives it.
+    cached: Option<CacheHit>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
@@ -98,6 +100,7 @@ impl RunningCall {
             about: None,
             kept: None,
             payload: None,
+            cached: None,
             attempts: Vec::new(),
             decision: None,
             reservation: None,
@@ -152,6 +155,11 @@ impl RunningCall {
             payload.answered(answer, &self.start.model);
         }
         answer
+    }
+
+    /// The cache answers.
+    pub(crate) fn answered_by_cache(&mut self, hit: CacheHit) {
+        self.cached = Some(hit);
     }
 
     /// A route chose the candidates.
@@ -278,6 +286,11 @@ impl RunningCall {
     }
 
     fn cost(&self) -> Option<Money> {
+        if let Some(hit) = &self.cached {
+            let price = self.start.price.as_ref().map(|price| &price.currency);
+            let currency = hit.saved.as_ref().map(|saved| &saved.currency).or(price);
+            return Some(Money { amount_micros: 0, currency: currency.map_or("USD", String::as_str).to_owned() });
+        }
         // A model that costs nothing costs nothing, however many tokens it used.
         let free = self.start.price == Some(cost::free());
         if self.usage_known || free { cost::cost(self.start.price.as_ref(), &self.usage) } else { None }
@@ -338,6 +351,7 @@ impl RunningCall {
             first_token_ms: self.first_token_ms,
             duration_ms: self.elapsed_ms(),
             cost: self.cost(),
+            cache: self.cached.clone(),
             error,
             actor: self.actor.clone(),
             request: self.request,

@@ -4,6 +4,7 @@ pub(crate) mod aliases;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod call_list;
+pub(crate) mod caches;
 pub(crate) mod calls;
 pub(crate) mod capture;
 pub(crate) mod limits;

@@ -5,6 +5,7 @@ use plasma_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::caches::CacheHit;
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
 
@@ -353,6 +354,8 @@ pub struct ModelCall {
     pub duration_ms: u64,
     /// `None` when unknown.
     pub cost: Option<Money>,
+    /// Where the answer comes from, when no model gave it. Then it used no tokens and cost 0.
+    pub cache: Option<CacheHit>,
     /// Why it failed.
     pub error: Option<String>,
     /// Who called.

@@ -43,7 +43,7 @@ enum Verb {
     Ask(client::AskArgs),
     /// Upload files and folders into a collection, and wait until they can be searched
     Ingest(client::IngestArgs),
-    /// Look at the models of a running server
+    /// Look at the models of a running server, or calibrate a cache
     Models {
         #[command(subcommand)]
         verb: ModelsVerb,
@@ -67,6 +67,8 @@ enum ConfigVerb {
 enum ModelsVerb {
     /// List the models: name, kind, state, size, price
     Ls(client::ModelsArgs),
+    /// Find how similar two questions must be for a route's semantic cache
+    CacheCalibrate(client::CalibrateArgs),
 }
 
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
@@ -172,6 +174,7 @@ pub fn run() -> ExitCode {
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
         Verb::Usage(arguments) => client::run(client::usage(arguments)),
+        Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

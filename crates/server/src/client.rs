@@ -1,7 +1,8 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `models ls` and `usage`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage` and `models …`.
 
 mod api;
 mod ask;
+mod calibrate;
 mod ingest;
 mod models;
 mod search;
@@ -13,6 +14,7 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
+pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use search::{SearchArgs, search};

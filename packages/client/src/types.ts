@@ -43,6 +43,15 @@ export type ProviderTest = components["schemas"]["ProviderTest"];
 export type Route = components["schemas"]["Route"];
 export type RouteSettings = components["schemas"]["RouteSettings"];
 export type RouteStrategy = components["schemas"]["Strategy"];
+/** Which answers a route gives again. */
+export type RouteCache = components["schemas"]["RouteCache"];
+export type CacheMode = components["schemas"]["CacheMode"];
+export type CacheKind = components["schemas"]["CacheKind"];
+/** Where an answer comes from that no model gave. */
+export type CacheHit = components["schemas"]["CacheHit"];
+export type ModelCache = components["schemas"]["ModelCache"];
+export type ModelCacheSettings = components["schemas"]["CacheSettings"];
+export type ModelCacheUsage = components["schemas"]["ModelCacheUsage"];
 export type Budget = components["schemas"]["Budget"];
 export type ModelHealth = components["schemas"]["ModelHealth"];
 export type Limit = components["schemas"]["ModelLimit"];

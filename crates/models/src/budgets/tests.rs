@@ -87,6 +87,7 @@ fn call(ctx: &Ctx, cost: Option<i64>, status: CallStatus) -> ModelCall {
         first_token_ms: None,
         duration_ms: 1,
         cost: cost.map(usd),
+        cache: None,
         error: None,
         actor: ctx.actor().clone(),
         request: RequestId::new(ctx),

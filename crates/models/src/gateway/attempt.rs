@@ -33,6 +33,8 @@ pub(super) enum Opened {
 pub(super) enum Source {
     Local(LocalSource),
     Remote(Box<RemoteSource>),
+    /// The steps of an answer of the cache.
+    Cached(std::vec::IntoIter<Vec<Delta>>),
 }
 
 /// A stream of a provider.
@@ -81,7 +83,9 @@ impl Attempt<'_> {
                 deltas.into_iter().for_each(|delta| collector.push(delta));
             }
         }
-        Ok(Opened::Whole(Whole::Translated(collector.finish())))
+        let answer = collector.finish();
+        self.call.has_whole(&answer);
+        Ok(Opened::Whole(Whole::Translated(answer)))
     }
 
     async fn ask_whole(&mut self, remote: &RemoteModel) -> Result<Opened> {
@@ -182,6 +186,13 @@ impl Source {
                 }
             })),
             Self::Remote(source) => source.next(call).await,
+            Self::Cached(steps) => {
+                let step = steps.next();
+                if step.is_some() {
+                    call.has_token();
+                }
+                Ok(step.map(Step::Deltas))
+            }
         }
     }
 }

@@ -1,9 +1,12 @@
+mod cached;
+
 use std::{collections::VecDeque, time::Duration};
 
 use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 use plasma_protocols::{Losses, SseEvent, chat::Answer, chat::Delta};
 use tokio::time::Instant;
 
+use self::cached::CacheUse;
 use super::{
     Question,
     attempt::{Attempt, Opened, Source, is_content},
@@ -46,6 +49,8 @@ pub(crate) struct Exchange {
     next_place: usize,
     /// What has gone out; kept where a broken stream should go on at the next candidate.
     spoken: Option<Spoken>,
+    /// What the cache of answers has to do with it.
+    cache: CacheUse,
 }
 
 /// A piece of an answer on its way to the caller.
@@ -107,6 +112,7 @@ impl Exchange {
             output_tokens_max: None,
             next_place: 0,
             spoken,
+            cache: CacheUse::default(),
         })
     }
 
@@ -150,13 +156,18 @@ impl Exchange {
                 Some(match outcome {
                     Ok(_) => {
                         let answer = call.take_answer();
-                        let done = call.succeed().await.map(Step::Done);
-                        if done.is_ok() {
-                            self.afterwards(answer);
+                        let done = call.succeed().await;
+                        match &done {
+                            Ok(finished) => self.afterwards(answer, finished),
+                            Err(_) => self.cache = CacheUse::default(),
                         }
-                        done
+                        done.map(Step::Done)
                     }
-                    Err(error) => Err(call.fail(error).await),
+                    Err(error) => {
+                        // Others that ask the same need not wait for the record.
+                        self.cache = CacheUse::default();
+                        Err(call.fail(error).await)
+                    }
                 })
             }
         }
@@ -232,19 +243,25 @@ impl Exchange {
         match outcome {
             Ok(Opened::Whole(whole)) => {
                 let answer = call.take_answer();
-                call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-                self.afterwards(answer);
+                let finished = call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
+                self.afterwards(answer, &finished);
                 Ok(whole)
             }
             Ok(Opened::Source(..)) => {
                 Err(CallError::of(call, Error::internal("a whole answer was asked for, a stream came")).await)
             }
-            Err(error) => Err(CallError::of(call, error).await),
+            Err(error) => {
+                // Others that ask the same need not wait for the record.
+                self.cache = CacheUse::default();
+                Err(CallError::of(call, error).await)
+            }
         }
     }
 
     /// What else an answer is used for, once it is complete and its call recorded. The caller does not wait for it.
-    fn afterwards(&self, _answer: Option<Answer>) {}
+    fn afterwards(&mut self, answer: Option<Answer>, finished: &Finished) {
+        self.fill_cache(answer.as_ref(), finished);
+    }
 
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {
@@ -257,6 +274,9 @@ impl Exchange {
             let admission = self.models.admit(&self.ctx, self.question.tokens_about()?).await?;
             if let Some(call) = self.call.as_mut() {
                 call.admitted(admission);
+            }
+            if let Some(opened) = self.from_cache().await? {
+                return Ok(opened);
             }
         }
         let mut refusal = Error::internal("a plan without a candidate");

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Asked, Question, complexity::Complexity};
 use crate::{
-    Model, ModelKind, Models, Purpose, TokenUsage,
+    Model, ModelKind, Models, Purpose, RouteCache, TokenUsage,
     catalog::Target,
     cost,
     routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy},
@@ -39,6 +39,8 @@ pub(crate) struct Policy {
     /// To the first token of one attempt, when the route sets it.
     pub(crate) first_token_timeout: Option<Duration>,
     pub(crate) on_broken_stream: BrokenStream,
+    /// Which answers are given again; `None` when the caller named a model: then the workspace's settings say it.
+    pub(crate) cache: Option<RouteCache>,
 }
 
 /// How a route chose among its candidates.
@@ -89,6 +91,7 @@ impl Models {
             attempts_max: self.inner.config.attempts_max,
             first_token_timeout: None,
             on_broken_stream: BrokenStream::EndWithError,
+            cache: None,
         };
         Ok(Plan { decision: None, candidates: vec![target], policy })
     }
@@ -133,6 +136,7 @@ impl Models {
             attempts_max: route.settings.attempts_max,
             first_token_timeout: route.settings.first_token_timeout_ms.map(Duration::from_millis),
             on_broken_stream: route.settings.on_broken_stream,
+            cache: Some(route.settings.cache),
         };
         Ok(Plan { decision: Some(decision), candidates, policy })
     }

@@ -54,6 +54,26 @@ impl Models {
     }
 }
 
+impl Models {
+    /// Whether the caller's budgets would cover the question. Nothing stays set aside.
+    ///
+    /// # Errors
+    /// As [`Models::set_aside`], but for limits.
+    pub(super) async fn check_covered(
+        &self,
+        ctx: &Ctx,
+        question: &Question,
+        remote: &RemoteModel,
+        route: Option<&str>,
+    ) -> Result<()> {
+        let price = require_price(remote)?;
+        if let Some(worst_case) = price.worst_case(question.input_tokens_max()?, question.output_tokens_max()?) {
+            drop(self.reserve(ctx, route, &worst_case).await?);
+        }
+        Ok(())
+    }
+}
+
 impl Question {
     /// More tokens than the prompt can have: a token has at least one byte, but for media.
     pub(super) fn input_tokens_max(&self) -> Result<u64> {

@@ -13,7 +13,7 @@ use super::{
     chat_answer::{ClientChat, answer},
     protocol::{body, json_text, refusal},
 };
-use crate::{Models, chat::check_size, upstream::RawObject};
+use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
 
 /// What a client asks of new features by; it goes on to providers of this protocol.
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -111,7 +111,7 @@ async fn count(models: &Models, ctx: &Ctx, request: Request) -> Result<Response>
 }
 
 async fn client_chat(request: Request) -> Result<ClientChat> {
-    let header = beta(request.headers());
+    let (header, cache) = (beta(request.headers()), CacheWish::of(request.headers()));
     let body: RawObject = body(request, &()).await?;
     let messages: Vec<IgnoredAny> = body.get("messages")?.unwrap_or_default();
     check_size(messages.len(), 0)?;
@@ -121,6 +121,7 @@ async fn client_chat(request: Request) -> Result<ClientChat> {
         streamed: body.get::<bool>("stream")?.unwrap_or(false),
         body,
         header,
+        cache,
     })
 }
 

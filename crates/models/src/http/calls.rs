@@ -4,8 +4,8 @@ use plasma_kernel::{Actor, ApiKeyId, CallId, Money, Page, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose,
-    UsageReport, calls::date_text, usage::moment_of_text,
+    AttemptRecord, CacheHit, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models,
+    Purpose, UsageReport, calls::date_text, usage::moment_of_text,
 };
 
 /// The record of one call of a model.
@@ -47,6 +47,9 @@ pub struct ModelCallBody {
     /// Null when unknown.
     #[schema(required)]
     pub cost: Option<Money>,
+    /// Where the answer comes from, when no model gave it; then it used no tokens and cost 0. Null when a model was asked.
+    #[schema(required)]
+    pub cache: Option<CacheHit>,
     /// Why it failed.
     #[schema(required)]
     pub error: Option<String>,
@@ -79,6 +82,7 @@ impl From<ModelCall> for ModelCallBody {
             first_token_ms: call.first_token_ms,
             duration_ms: call.duration_ms,
             cost: call.cost,
+            cache: call.cache,
             error: call.error,
             actor: call.actor,
             request_id: call.request.to_string(),

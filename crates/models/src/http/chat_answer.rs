@@ -15,6 +15,7 @@ use plasma_protocols::{
 use super::protocol::{Origin, json_text, refusal, with_call_id};
 use crate::{
     ChatEvent, Models, Purpose,
+    caches::CacheWish,
     gateway::{Asked, Exchange, Question, Step, Whole},
     running_call::CallError,
     upstream::RawObject,
@@ -32,6 +33,8 @@ pub(super) struct ClientChat {
     pub(super) streamed: bool,
     /// A header that belongs to the protocol and goes on to a provider that speaks it.
     pub(super) header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
+    /// Whether the answer may be one of the cache.
+    pub(super) cache: CacheWish,
 }
 
 /// Answers a client's chat.
@@ -44,9 +47,10 @@ pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Resp
 }
 
 async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
-    let ClientChat { protocol, model, body, streamed, header } = chat;
+    let ClientChat { protocol, model, body, streamed, header, cache } = chat;
     ctx.require(Purpose::Api.permission())?;
-    let question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    let mut question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    question.cache = cache;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;
     let mut exchange = Exchange::start(models, ctx, question, plan)?;

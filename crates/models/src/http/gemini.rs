@@ -12,7 +12,7 @@ use super::{
     chat_answer::{ClientChat, answer},
     protocol::{body, json_text, refusal},
 };
-use crate::{Models, chat::check_size};
+use crate::{Models, caches::CacheWish, chat::check_size};
 
 /// A request in Gemini's format. A provider that speaks it gets every field as it came; for others it is translated.
 #[derive(Debug, utoipa::ToSchema)]
@@ -70,6 +70,7 @@ pub(super) async fn generate_content(
 
 async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Result<Response> {
     let (model, verb) = call.rsplit_once(':').ok_or_else(|| unknown(call))?;
+    let cache = CacheWish::of(request.headers());
     let body = body(request, &()).await?;
     let contents: Vec<IgnoredAny> = body.get("contents")?.unwrap_or_default();
     check_size(contents.len(), 0)?;
@@ -82,7 +83,8 @@ async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Re
         }
         _ => return Err(unknown(call)),
     };
-    let chat = ClientChat { protocol: Protocol::Gemini, model: Some(model.to_owned()), body, streamed, header: None };
+    let model = Some(model.to_owned());
+    let chat = ClientChat { protocol: Protocol::Gemini, model, body, streamed, header: None, cache };
     Ok(answer(models, ctx, chat).await)
 }
 

@@ -12,7 +12,7 @@ use super::{
     chat_answer::{ClientChat, answer},
     protocol::{OpenAiBody, OpenAiCaller},
 };
-use crate::{Models, chat::check_size, upstream::RawObject};
+use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
 
 /// A chat request in OpenAI's format. A provider's model gets every field as it came, also those not listed here; a local
 /// model refuses, by its name, a field that it cannot honor.
@@ -140,9 +140,10 @@ pub struct PromptTokensDetails {
 pub(super) async fn create_chat_completion(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
+    cache: CacheWish,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    let chat = match client_chat(Protocol::OpenAiChat, body) {
+    let chat = match client_chat(Protocol::OpenAiChat, body, cache) {
         Ok(chat) => chat,
         Err(error) => return OpenAiProblem(error).into_response(),
     };
@@ -150,7 +151,7 @@ pub(super) async fn create_chat_completion(
 }
 
 /// What OpenAI's two protocols say in the same fields.
-pub(super) fn client_chat(protocol: Protocol, body: RawObject) -> Result<ClientChat> {
+pub(super) fn client_chat(protocol: Protocol, body: RawObject, cache: CacheWish) -> Result<ClientChat> {
     let messages = if protocol == Protocol::OpenAiResponses { "input" } else { "messages" };
     // Responses take a text as well.
     if protocol == Protocol::OpenAiChat || body.text(messages).is_some_and(|text| text.starts_with('[')) {
@@ -163,5 +164,6 @@ pub(super) fn client_chat(protocol: Protocol, body: RawObject) -> Result<ClientC
         streamed: body.get::<bool>("stream")?.unwrap_or(false),
         body,
         header: None,
+        cache,
     })
 }

@@ -11,7 +11,7 @@ use super::{
     openai_chat::{OpenAiError, client_chat},
     protocol::{OpenAiBody, OpenAiCaller},
 };
-use crate::Models;
+use crate::{Models, caches::CacheWish};
 
 /// A request in OpenAI's Responses format. A provider that has this format gets every field as it came; for others it is
 /// translated.
@@ -57,9 +57,10 @@ pub struct ResponsesRequest {
 pub(super) async fn create_response(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
+    cache: CacheWish,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    match client_chat(Protocol::OpenAiResponses, body) {
+    match client_chat(Protocol::OpenAiResponses, body, cache) {
         Ok(chat) => answer(&models, &ctx, chat).await,
         Err(error) => OpenAiProblem(error).into_response(),
     }

@@ -19,6 +19,7 @@ use crate::{
 const CALL_ID: HeaderName = HeaderName::from_static("plasma-call-id");
 const MODEL: HeaderName = HeaderName::from_static("plasma-model");
 const ROUTE: HeaderName = HeaderName::from_static("plasma-route");
+const CACHE: HeaderName = HeaderName::from_static("plasma-cache");
 const WARNING: HeaderName = HeaderName::from_static("plasma-warning");
 const WARNING_CHARS_MAX: usize = 300;
 
@@ -99,13 +100,19 @@ pub(super) fn with_call_id(call_id: CallId, response: impl IntoResponse) -> Resp
 pub(super) struct Origin {
     model: String,
     route: Option<String>,
+    cache: Option<String>,
     /// What the translation could not carry.
     pub(super) losses: Losses,
 }
 
 impl Origin {
     pub(super) fn of(exchange: &Exchange) -> Self {
-        Self { model: exchange.model().to_owned(), route: exchange.route_line(), losses: exchange.losses().clone() }
+        Self {
+            model: exchange.model().to_owned(),
+            route: exchange.route_line(),
+            cache: exchange.cache_line().map(str::to_owned),
+            losses: exchange.losses().clone(),
+        }
     }
 
     pub(super) fn on(&self, mut response: Response) -> Response {
@@ -113,8 +120,10 @@ impl Origin {
         if let Ok(value) = HeaderValue::from_str(&self.model) {
             headers.insert(MODEL, value);
         }
-        if let Some(Ok(value)) = self.route.as_deref().map(HeaderValue::from_str) {
-            headers.insert(ROUTE, value);
+        for (name, line) in [(ROUTE, &self.route), (CACHE, &self.cache)] {
+            if let Some(Ok(value)) = line.as_deref().map(HeaderValue::from_str) {
+                headers.insert(name, value);
+            }
         }
         for loss in self.losses.iter() {
             if let Ok(value) = HeaderValue::from_str(&header_text(&format!("{}: {}", loss.field, loss.why))) {

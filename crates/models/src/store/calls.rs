@@ -63,11 +63,14 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     };
     let decision = call.decision.as_ref().map(serde_json::to_string).transpose();
     let decision = decision.map_err(|error| Error::from_source("decision", error))?;
+    let hit = call.cache.as_ref().map(serde_json::to_string).transpose();
+    let hit = hit.map_err(|error| Error::from_source("cache_hit", error))?;
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+           attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id, cache, cache_hit, saved_micros)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+           $25, $26, $27, $28)",
         [
             tenant.into(),
             call.id.into(),
@@ -94,6 +97,9 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             number(call.usage.cache_write_tokens).into(),
             number(call.usage.reasoning_tokens).into(),
             actor_id(&call.actor).into(),
+            call.cache.as_ref().map(|hit| hit.kind.as_str()).into(),
+            hit.into(),
+            call.cache.as_ref().and_then(|hit| hit.saved.as_ref()).map(|saved| saved.amount_micros).into(),
         ],
     )
     .await
@@ -127,6 +133,7 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
         "first_token_ms": call.first_token_ms,
         "duration_ms": call.duration_ms,
         "cost": call.cost,
+        "cache": call.cache,
         "error": call.error,
         "actor": call.actor,
         "request_id": call.request,
@@ -146,6 +153,8 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
     let attempts: Option<String> = row.get("attempts")?;
     let decision: Option<String> = row.get("decision")?;
     let decision = decision.map(|text| serde_json::from_str(&text));
+    let hit: Option<String> = row.get("cache_hit")?;
+    let hit = hit.map(|text| serde_json::from_str(&text)).transpose();
     let attempts = attempts.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
     Ok(ModelCall {
         id: row.get("id")?,
@@ -167,6 +176,7 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
         first_token_ms: first_token_ms.map(i64::unsigned_abs),
         duration_ms: row.get("duration_ms")?,
         cost: money(row)?,
+        cache: hit.map_err(|error| Error::from_source("column cache_hit", error))?,
         error: row.get("error")?,
         actor: serde_json::from_str::<Actor>(&actor).map_err(|error| Error::from_source("column actor", error))?,
         request: row.get("request_id")?,

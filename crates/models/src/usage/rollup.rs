@@ -52,7 +52,7 @@ impl Counters {
             calls: 1,
             failed: i64::from(call.status == CallStatus::Failed),
             cancelled: i64::from(call.status == CallStatus::Cancelled),
-            cache_hits: 0,
+            cache_hits: i64::from(call.cache.is_some()),
             input_tokens: number(call.usage.input_tokens),
             cached_input_tokens: number(call.usage.cached_input_tokens),
             cache_write_tokens: number(call.usage.cache_write_tokens),

@@ -19,6 +19,7 @@ fn route_to(model: &str) -> RouteSettings {
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
+        cache: plasma_models::RouteCache::default(),
     }
 }
 

@@ -18,7 +18,12 @@ pub struct Api {
 
 impl Api {
     pub async fn new(models: &Models, ctx: &plasma_kernel::Ctx) -> Self {
-        Self { url: serve(models, ctx).await, client: reqwest::Client::new() }
+        Self::at(&serve(models, ctx).await)
+    }
+
+    /// The same where they are served already.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), client: reqwest::Client::new() }
     }
 
     pub async fn send(&self, method: &str, path: &str, body: Value) -> (u16, Value) {

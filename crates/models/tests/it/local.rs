@@ -20,7 +20,7 @@ const EMBEDDING: &str = "local/all-minilm-l6-v2";
 const CHAT: &str = "local/qwen2.5-coder-0.5b-instruct";
 
 /// The folder of the weights, complete.
-fn models_dir() -> PathBuf {
+pub fn models_dir() -> PathBuf {
     let folder = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(default_models_dir).unwrap();
     for model in &Manifest::builtin().unwrap().models {
         if let Err(error) = model.require_files(&folder) {
@@ -34,11 +34,11 @@ fn models_dir() -> PathBuf {
 }
 
 /// One thread for each model: tests run beside each other, and threads that wait for each other would crawl then.
-fn settings() -> LocalSettings {
+pub fn settings() -> LocalSettings {
     LocalSettings { threads: 1, ..LocalSettings::default() }
 }
 
-fn local_models(settings: &LocalSettings) -> LocalModels {
+pub fn local_models(settings: &LocalSettings) -> LocalModels {
     LocalModels::new(&Manifest::builtin().unwrap(), &models_dir(), settings)
 }
 

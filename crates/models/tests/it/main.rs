@@ -5,6 +5,7 @@
 
 mod aliases;
 mod budgets;
+mod caches;
 mod call_log;
 mod capture;
 mod gateway;

@@ -27,6 +27,7 @@ fn route(candidates: &[&str]) -> RouteSettings {
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
+        cache: plasma_models::RouteCache::default(),
     }
 }
 

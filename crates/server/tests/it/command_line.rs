@@ -157,6 +157,19 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     let (code, _, failed) = plasma(&["usage", "--group-by", "team"]);
     assert_eq!(code, 1);
     assert!(failed.contains("teams"), "{failed}");
+    // One pair proves little, but enough for such a target.
+    fs::write(folder.join("pairs.jsonl"), "{\"a\": \"How do I pay?\", \"b\": \"How do I pay?\", \"same\": true}\n")
+        .unwrap();
+    let calibrate = ["models", "cache-calibrate", "--pairs", "pairs.jsonl", "--target-false-hit-rate"];
+    let (code, said, failed) = plasma(&[calibrate.as_slice(), &["0.9", "--route", "auto-cheap", "--apply"]].concat());
+    assert_eq!(code, 0, "{failed}");
+    assert!(said.contains("0.50      1      0     0.0%     73.0%   100.0%  <"), "{said}");
+    let routes = server.get("/api/v1/routes").await;
+    assert_eq!(routes["data"][1]["settings"]["cache"]["similarity_min"], 0.5, "{routes}");
+    let (code, _, failed) = plasma(&[calibrate.as_slice(), &["0.01", "--route", "auto-cheap"]].concat());
+    assert!(code == 1 && failed.contains("give more pairs"), "{failed}");
+    let (code, _, failed) = plasma(&[calibrate.as_slice(), &["0.9", "--route", "nowhere"]].concat());
+    assert!(code == 1 && failed.contains("no route `nowhere`"), "{failed}");
     // A file that cannot be read makes the command fail, and the others still arrive.
     fs::write(folder.join("broken.pdf"), "%PDF-1.7 and then nothing").unwrap();
     let (code, said, failed) = plasma(&["ingest", "-c", "animals", "broken.pdf", "docs/otters.md"]);

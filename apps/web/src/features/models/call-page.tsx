@@ -14,6 +14,7 @@ import { MissingId } from "@/ui/missing-id";
 import { PageHeader } from "@/ui/page-header";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
+import { CacheHitNote } from "./cache-hit";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { PayloadSection } from "./payload-section";
 import { STRATEGIES } from "./route-strategies";
@@ -45,6 +46,7 @@ function CallView({ call }: { call: ModelCall }) {
         lead={<p className="flex flex-wrap items-baseline gap-x-3 gap-y-1"><Badge tone={status.tone}>{status.label}</Badge><span className="figure break-all">{call.model}</span><span className="text-faint">{formatDateTime(call.created_at)}</span></p>}
       />
       {call.error && <p role="alert" className="mb-8 rounded-[5px] border-l-3 border-bad bg-bad-soft px-4 py-3"><Message text={call.error} /></p>}
+      {call.cache && <CacheHitNote hit={call.cache} />}
       <Timeline call={call} />
       <Attempts call={call} />
       <Choice call={call} />

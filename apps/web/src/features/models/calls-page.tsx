@@ -15,6 +15,7 @@ import { Time } from "@/ui/time";
 
 import { CallFilters, filterOf, NO_CHOICE } from "./call-filters";
 import { CaptureButton } from "./capture-dialog";
+import { CACHE_KINDS } from "./cache-labels";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { ModelTabs } from "./model-tabs";
 
@@ -57,7 +58,7 @@ function CallRow({ call }: { call: ModelCall }) {
       <td><Link href={`/models/call/?id=${encodeURIComponent(call.id)}`} className="link"><Time at={call.created_at} /></Link></td>
       <td className="figure text-[0.875rem] break-all">{call.model}</td>
       <td data-label="Purpose">{CALL_PURPOSES[call.purpose]}</td>
-      <td data-label="Status"><Badge tone={status.tone}>{status.label}</Badge></td>
+      <td data-label="Status"><Badge tone={status.tone}>{status.label}</Badge>{call.cache && <> <Badge tone="plain">{CACHE_KINDS[call.cache.kind]}</Badge></>}</td>
       <td className="num" data-label="Read">{formatCount(call.input_tokens)}</td>
       <td className="num" data-label="Written">{formatCount(call.output_tokens)}</td>
       <td className="num" data-label="Time">{formatDuration(call.duration_ms)}</td>

@@ -12,6 +12,7 @@ import { Dialog, DialogActions } from "@/ui/dialog";
 import { CheckField, SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
+import { NO_CACHE, RouteCacheFields } from "./route-cache-fields";
 import { STRATEGIES } from "./route-strategies";
 
 export function RouteDialog({ route, onClose }: { route: Route | "new" | null; onClose: () => void }) {
@@ -42,6 +43,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
   const [goesOn, setGoesOn] = useState(route?.settings.on_broken_stream === "continue_on_next");
   const [patience, setPatience] = useState(route?.settings.first_token_timeout_ms ? String(route.settings.first_token_timeout_ms / 1000) : "");
   const [threshold, setThreshold] = useState(String(route?.settings.complexity_threshold ?? ""));
+  const [cache, setCache] = useState(route?.settings.cache ?? NO_CACHE);
   const problem = save.error ? asProblem(save.error) : null;
   const fieldError = (field: string) => (problem?.field?.startsWith(field) ? problem.detail : null);
   const known = (models.data ?? []).filter((model) => model.kind === "chat").map((model) => model.id);
@@ -56,6 +58,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       on_broken_stream: goesOn ? "continue_on_next" : "end_with_error",
       complexity_threshold: strategy === "complexity" && threshold.trim() !== "" ? Number(threshold) : null,
       first_token_timeout_ms: patience.trim() === "" ? null : Math.round(Number(patience) * 1000),
+      cache,
     };
     save.mutate({ name: name.trim(), settings }, { onSuccess: onClose });
   };
@@ -83,6 +86,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       <TextField label="Patience" optional type="number" min={0.1} max={600} step={0.1} value={patience} onChange={(event) => setPatience(event.target.value)} error={fieldError("first_token_timeout_ms")} hint="Seconds to the first token, after which the next candidate is asked." />
       <CheckField label="Only models on this machine" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} />
       <CheckField label="Go on at the next candidate when a stream breaks" hint="Else the stream ends with an error. Only answers that are text so far go on." checked={goesOn} onChange={(event) => setGoesOn(event.target.checked)} />
+      <RouteCacheFields cache={cache} onChange={setCache} fieldError={fieldError} />
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{route ? "Save changes" : "Add route"}</Button>
         <Button variant="quiet" onClick={onClose}>Cancel</Button>

@@ -15,6 +15,9 @@ import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView } from "@/ui/query-view";
 
 import { AliasesSection } from "./aliases-section";
+import { durationText } from "./cache-duration";
+import { CACHE_MODES } from "./cache-labels";
+import { CacheSection } from "./cache-section";
 import { ModelTabs } from "./model-tabs";
 import { RouteDialog } from "./route-dialog";
 import { STRATEGIES } from "./route-strategies";
@@ -42,6 +45,7 @@ export function RoutesPage() {
         )}
       </QueryView>
       <AliasesSection />
+      <CacheSection />
       <RouteDialog route={editing} onClose={() => setEditing(null)} />
       <ConfirmDialog
         open={removing !== null}
@@ -75,6 +79,9 @@ function RouteRow({ route, denied, onEdit, onRemove }: { route: Route; denied: s
           <p className="figure mt-1 text-[0.875rem] break-words text-faint">
             {candidates.length === 0 ? "every chat model" : candidates.map((candidate) => (settings.strategy === "weighted" ? `${candidate.model} (${candidate.weight})` : candidate.model)).join(", ")}
           </p>
+          {settings.cache?.mode && settings.cache.mode !== "off" && (
+            <p className="mt-1 text-[0.875rem] text-soft">Answers are given again {CACHE_MODES[settings.cache.mode].label.toLowerCase()}, for {durationText(settings.cache.ttl_seconds ?? 3_600)}.</p>
+          )}
         </div>
         <div className="flex flex-wrap gap-2">
           <Button small reason={denied} onClick={onEdit}>Edit</Button>

@@ -16,6 +16,7 @@ import { Bone, EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
 import { BudgetBar } from "./budget-bar";
+import { CacheUsageSection } from "./cache-usage-section";
 import { ModelTabs } from "./model-tabs";
 import { daysOf, lastDays, RangePicker, type Range } from "./usage-range";
 import { mainCurrency, memberName, usageSeries, type UsageMeasure, type UsageSplit } from "./usage-series";
@@ -82,6 +83,7 @@ export function UsagePage() {
         )}
       </QueryView>
       <Budgets />
+      <CacheUsageSection days={daysOf(range).length} />
     </>
   );
 }

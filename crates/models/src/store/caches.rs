@@ -1,0 +1,76 @@
+//! The settings of caches, and what caches did.
+
+use plasma_kernel::{Error, Money, Result, Timestamp};
+use plasma_store::Tx;
+
+use crate::caches::{CacheKind, CacheSettings, CacheState};
+
+pub(crate) async fn get(tx: &mut Tx) -> Result<CacheState> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_optional("SELECT settings, purged_at FROM model_cache_settings WHERE tenant_id = $1", [tenant.into()])
+        .await?;
+    let Some(row) = row else { return Ok(CacheState::default()) };
+    let settings: Option<String> = row.get("settings")?;
+    let settings = settings.map(|text| serde_json::from_str(&text)).transpose();
+    let settings: Option<CacheSettings> = settings.map_err(|error| Error::from_source("column settings", error))?;
+    Ok(CacheState { settings: settings.unwrap_or_default(), purged_at: row.get("purged_at")? })
+}
+
+pub(crate) async fn put(tx: &mut Tx, settings: &CacheSettings, now: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let settings = serde_json::to_string(settings).map_err(|error| Error::from_source("settings", error))?;
+    tx.execute(
+        "INSERT INTO model_cache_settings (tenant_id, settings, purged_at, updated_at) VALUES ($1, $2, 0, $3)
+         ON CONFLICT (tenant_id) DO UPDATE SET settings = $2, updated_at = $3",
+        [tenant.into(), settings.into(), now.into()],
+    )
+    .await
+    .map(drop)
+}
+
+pub(crate) async fn purge(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "INSERT INTO model_cache_settings (tenant_id, settings, purged_at, updated_at) VALUES ($1, NULL, $2, $2)
+         ON CONFLICT (tenant_id) DO UPDATE SET purged_at = $2, updated_at = $2",
+        [tenant.into(), now.into()],
+    )
+    .await
+    .map(drop)
+}
+
+/// The answered chats of clients of one model that were found in one way, and in one currency (or with unknown cost).
+pub(crate) struct UsageRow {
+    pub(crate) model: String,
+    pub(crate) cache: Option<CacheKind>,
+    pub(crate) calls: u64,
+    pub(crate) saved: Option<Money>,
+}
+
+/// Sums by model, kind of hit and currency since `since_at`.
+pub(crate) async fn usage(tx: &mut Tx, since_at: Timestamp) -> Result<Vec<UsageRow>> {
+    let tenant = tx.tenant()?;
+    let rows = tx
+        .fetch_all(
+            "SELECT model, cache, cost_currency, COUNT(*) AS calls, CAST(SUM(saved_micros) AS BIGINT) AS saved_micros
+             FROM model_calls
+             WHERE tenant_id = $1 AND created_at >= $2 AND kind = 'chat' AND purpose = 'api' AND status = 'succeeded'
+             GROUP BY model, cache, cost_currency ORDER BY model",
+            [tenant.into(), since_at.into()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let cache: Option<String> = row.get("cache")?;
+            let (saved, currency): (Option<i64>, Option<String>) =
+                (row.get("saved_micros")?, row.get("cost_currency")?);
+            Ok(UsageRow {
+                model: row.get("model")?,
+                cache: cache.map(|word| word.parse()).transpose()?,
+                calls: row.get("calls")?,
+                saved: saved.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }),
+            })
+        })
+        .collect()
+}

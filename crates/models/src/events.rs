@@ -33,6 +33,12 @@ pub const LIMIT_CHANGED: &str = "models.limit.changed";
 pub const LIMIT_DELETED: &str = "models.limit.deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
+/// Somebody rated a call's answer, again or for the first time: `{model, route, task, score, previous_score, labels}`.
+pub const FEEDBACK_GIVEN: &str = "models.feedback.given";
+/// The judge scored a call's answer, or could not: `{model, route, task, score, error, judge_model, judge_call_id}`.
+pub const CALL_JUDGED: &str = "models.call.judged";
+/// The quality settings were changed: `{judge_model, judge_share, judge_limit_micros, currency, cost_weight, own_rubric}`.
+pub const QUALITY_CHANGED: &str = "models.quality.changed";
 /// A route was added or changed: `{name, settings}`.
 pub const ROUTE_CHANGED: &str = "models.route.changed";
 /// A route was removed: `{}`.

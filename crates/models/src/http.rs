@@ -16,6 +16,7 @@ mod openai_models;
 mod openai_responses;
 mod protocol;
 mod providers;
+mod quality;
 mod routing;
 
 use axum::{
@@ -40,6 +41,9 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(calls::list_model_calls))
         .routes(routes!(calls::get_model_call))
         .routes(routes!(calls::get_model_usage))
+        .routes(routes!(quality::give_call_feedback))
+        .routes(routes!(quality::get_quality_settings, quality::put_quality_settings))
+        .routes(routes!(quality::list_quality_scores))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::get_budget, budgets::change_budget, budgets::delete_budget))
         .routes(routes!(limits::list_model_limits, limits::create_model_limit))

@@ -18,6 +18,7 @@ pub mod manifest;
 mod near_names;
 mod prices;
 mod providers;
+mod quality;
 mod routes;
 mod running_call;
 mod store;
@@ -36,6 +37,9 @@ pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use quality::{
+    CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
+};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
@@ -92,6 +96,7 @@ struct Inner {
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
     limits: Arc<limits::Limits>,
+    quality: quality::Quality,
 }
 
 impl Models {
@@ -112,6 +117,7 @@ impl Models {
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),
             limits: limits::Limits::new(),
+            quality: quality::Quality::start(ctx, store.clone()),
             store,
             local,
             local_entries,
@@ -126,5 +132,6 @@ impl Models {
         self.inner.local.shutdown().await;
         self.inner.calls.shutdown().await;
         self.inner.budgets.shutdown().await;
+        self.inner.quality.shutdown().await;
     }
 }

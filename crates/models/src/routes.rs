@@ -30,6 +30,11 @@ pub enum Strategy {
     /// The quickest first: the lowest 95th percentile of the time to the first token over the last 128 calls. Models
     /// that have not been measured come first, so that they get measured.
     LowestLatency,
+    /// By the quality of earlier answers against the cost: a quality is drawn from what is known of each candidate (Thompson
+    /// sampling), and the highest utility comes first. Candidates of which little is known are tried from time to time.
+    Bandit,
+    /// The best first, by the scores of earlier answers; the dearest of those that are not measured yet.
+    HighestQuality,
 }
 
 /// Where a request may go.
@@ -126,6 +131,7 @@ fn built_in() -> Vec<Route> {
         on_broken_stream: BrokenStream::EndWithError,
     };
     [
+        ("auto-best", Strategy::HighestQuality, Residency::Any),
         ("auto-cheap", Strategy::LowestCost, Residency::Any),
         ("auto-fast", Strategy::LowestLatency, Residency::Any),
         ("auto-private", Strategy::LowestLatency, Residency::Private),

@@ -7,4 +7,5 @@ pub(crate) mod calls;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod providers;
+pub(crate) mod quality;
 pub(crate) mod routes;

@@ -7,7 +7,7 @@ use plasma_protocols::chat::Content;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Asked, Question};
+use super::{Asked, Question, by_quality::QualityRatings};
 use crate::{
     Model, ModelKind, Models, Purpose, TokenUsage,
     catalog::Target,
@@ -16,8 +16,8 @@ use crate::{
     running_call::CallStart,
 };
 
-/// Tokens of an answer that the strategy `lowest_cost` reckons with.
-const ANSWER_TOKENS: u64 = 500;
+/// Tokens of an answer that strategies which look at costs reckon with.
+pub(super) const ANSWER_TOKENS: u64 = 500;
 /// Bytes of a request for a token of its prompt, about: JSON, English.
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens of a picture, a recording or a document, about.
@@ -59,7 +59,8 @@ pub struct Considered {
     pub model: String,
     /// Whether it is asked at all.
     pub eligible: bool,
-    /// What it was ordered by, the lowest first: millionths of the currency, milliseconds, or the place in the list.
+    /// What it was ordered by, the lowest first: millionths of the currency, milliseconds, the place in the list, or 1 less
+    /// the utility or quality.
     #[schema(required)]
     pub score: Option<f64>,
     /// The score or the exclusion in words.
@@ -97,6 +98,7 @@ impl Models {
         let tenant = ctx.tenant()?;
         let listed = self.listed(ctx, &route.settings).await?;
         let tokens = question.tokens_about()?;
+        let quality = self.quality_ratings(ctx, &route, question.task(), &listed, tokens).await;
         let mut rated: Vec<(Model, Rating)> = Vec::with_capacity(listed.len());
         let mut considered = Vec::new();
         for (place, (model, weight)) in listed.into_iter().enumerate() {
@@ -104,7 +106,7 @@ impl Models {
                 considered.push(Considered { model: model.id, eligible: false, score: None, reason });
                 continue;
             }
-            let rating = self.rate(ctx, tenant, &route, &model, weight, place, tokens);
+            let rating = self.rate(ctx, tenant, &route, &model, weight, place, tokens, &quality);
             rated.push((model, rating));
         }
         rated.sort_by(|(_, a), (_, b)| a.is_open.cmp(&b.is_open).then(a.score.total_cmp(&b.score)));
@@ -155,6 +157,7 @@ impl Models {
         weight: u32,
         place: usize,
         tokens: u64,
+        quality: &QualityRatings,
     ) -> Rating {
         let is_open = self.inner.health.is_open(tenant, &model.id, Instant::now());
         let (score, reason) = match route.settings.strategy {
@@ -174,6 +177,7 @@ impl Models {
                 Some(p95) => (f64::from(p95), format!("95% of its calls began to answer within {p95} ms")),
                 None => (-1.0, "not measured yet".to_owned()),
             },
+            Strategy::Bandit | Strategy::HighestQuality => quality.of(&model.id),
         };
         let reason = if is_open { format!("{reason}; failing lately, asked last") } else { reason };
         Rating { score, reason, is_open }
@@ -197,7 +201,7 @@ fn drawn(ctx: &Ctx, weight: u32) -> f64 {
 }
 
 /// Why a model may not be asked at all.
-fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
+pub(super) fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
     if settings.residency == Residency::Private && model.provider_id.is_some() {
         return Some("requests of this route stay in this process".to_owned());
     }

@@ -30,6 +30,8 @@ pub(super) struct ClientChat {
     pub(super) model: Option<String>,
     pub(super) body: RawObject,
     pub(super) streamed: bool,
+    /// What the call is for, in the caller's words.
+    pub(super) task: Option<String>,
     /// A header that belongs to the protocol and goes on to a provider that speaks it.
     pub(super) header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
 }
@@ -44,9 +46,9 @@ pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Resp
 }
 
 async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
-    let ClientChat { protocol, model, body, streamed, header } = chat;
+    let ClientChat { protocol, model, body, streamed, task, header } = chat;
     ctx.require(Purpose::Api.permission())?;
-    let question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    let question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed).for_task(task);
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;
     let mut exchange = Exchange::start(models, ctx, question, plan)?;

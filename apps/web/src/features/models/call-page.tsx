@@ -14,6 +14,7 @@ import { MissingId } from "@/ui/missing-id";
 import { PageHeader } from "@/ui/page-header";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
+import { QualitySection } from "./call-quality";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { STRATEGIES } from "./route-strategies";
 
@@ -47,6 +48,7 @@ function CallView({ call }: { call: ModelCall }) {
       <Timeline call={call} />
       <Attempts call={call} />
       <Choice call={call} />
+      <QualitySection call={call} />
       <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
         <Fact name="Tokens read">{formatCount(call.input_tokens)}<Among parts={[[call.cached_input_tokens, "from cache"], [call.cache_write_tokens, "to cache"]]} /></Fact>
         <Fact name="Tokens written">{formatCount(call.output_tokens)}<Among parts={[[call.reasoning_tokens, "thought"]]} /></Fact>

@@ -58,8 +58,15 @@ pub(crate) struct Answered {
 
 enum Observation {
     /// The room is given back when the marks are made.
-    Answered { answered: Box<Answered>, _room: OwnedSemaphorePermit },
-    Cited { ctx: Ctx, call: CallId, mark: Mark },
+    Answered {
+        answered: Box<Answered>,
+        _room: OwnedSemaphorePermit,
+    },
+    Cited {
+        ctx: Ctx,
+        call: CallId,
+        mark: Mark,
+    },
 }
 
 impl Observation {

@@ -357,7 +357,7 @@ test("no page scrolls sideways at the width of a phone", async () => {
   await page.setViewportSize({ width: 375, height: 780 });
   const addresses = [
     "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, "/ask/", "/content/", "/content/draft/", contentUrl,
-    `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/usage/", "/models/calls/", "/settings/",
+    `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
     "/settings/users/", "/settings/api-keys/", "/settings/workspace/", "/docs/",
   ];
   for (const address of addresses) {

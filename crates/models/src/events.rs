@@ -43,6 +43,12 @@ pub const CAPTURE_CHANGED: &str = "models.capture.changed";
 pub const PAYLOAD_READ: &str = "models.payload.read";
 /// What was kept of a call was removed by hand: `{}`.
 pub const PAYLOAD_DELETED: &str = "models.payload.deleted";
+/// Somebody rated a call's answer, again or for the first time: `{model, route, task, score, previous_score, labels}`.
+pub const FEEDBACK_GIVEN: &str = "models.feedback.given";
+/// The judge scored a call's answer, or could not: `{model, route, task, score, error, judge_model, judge_call_id}`.
+pub const CALL_JUDGED: &str = "models.call.judged";
+/// The quality settings were changed: `{judge_model, judge_share, judge_limit_micros, currency, cost_weight, own_rubric}`.
+pub const QUALITY_CHANGED: &str = "models.quality.changed";
 /// A route was added or changed: `{name, settings}`.
 pub const ROUTE_CHANGED: &str = "models.route.changed";
 /// A route was removed: `{}`.

@@ -5,6 +5,7 @@
 //! protocol, the text of requests and answers passes through; else it is translated by `plasma-protocols`.
 
 mod attempt;
+mod by_quality;
 mod callers_words;
 mod complexity;
 mod count;
@@ -44,6 +45,8 @@ pub(crate) struct Question {
     pub(crate) streamed: bool,
     /// Whether an answer may be one of the cache.
     pub(crate) cache: CacheWish,
+    /// What the caller says that it is for.
+    named_task: Option<String>,
     /// Whether answers are translated even where caller and provider speak the same protocol.
     never_raw: bool,
     /// The question in the middle form, made when it is first needed.
@@ -67,7 +70,25 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, cache: CacheWish::default(), never_raw: false, translated: OnceLock::new() }
+        Self { purpose, asked, streamed, cache: CacheWish::default(), named_task: None, never_raw: false, translated: OnceLock::new() }
+    }
+
+    /// The same under the caller's name for what it is for.
+    pub(crate) fn for_task(self, task: Option<String>) -> Self {
+        Self { named_task: task, ..self }
+    }
+
+    /// Under what scores of the answer are summed up: the caller's word, or the purpose.
+    pub(crate) fn task(&self) -> &str {
+        self.named_task.as_deref().unwrap_or_else(|| self.purpose.as_str())
+    }
+
+    /// How much memory the question holds, about.
+    pub(crate) fn bytes_about(&self) -> usize {
+        match &self.asked {
+            Asked::Client { body, .. } => body.values().map(str::len).sum(),
+            Asked::Ours(request) => request.messages.iter().flat_map(|message| &message.parts).map(text_bytes).sum(),
+        }
     }
 
     /// The protocol in which the caller wants the answer; `None` for Plasma itself.
@@ -92,6 +113,13 @@ impl Question {
             Ok((request, losses)) => Ok((request, losses.clone())),
             Err(error) => Err(copy_of(error)),
         }
+    }
+}
+
+fn text_bytes(part: &chat::Part) -> usize {
+    match &part.content {
+        chat::Content::Text(text) => text.len(),
+        _ => 0,
     }
 }
 

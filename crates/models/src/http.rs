@@ -19,6 +19,7 @@ mod openai_models;
 mod openai_responses;
 mod protocol;
 mod providers;
+mod quality;
 mod routing;
 mod usage;
 mod usage_csv;
@@ -49,6 +50,9 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(capture::get_model_call_payload, capture::delete_model_call_payload))
         .routes(routes!(capture::get_model_capture, capture::put_model_capture))
         .routes(routes!(usage::get_usage))
+        .routes(routes!(quality::give_call_feedback))
+        .routes(routes!(quality::get_quality_settings, quality::put_quality_settings))
+        .routes(routes!(quality::list_quality_scores))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::get_budget, budgets::change_budget, budgets::delete_budget))
         .routes(routes!(limits::list_model_limits, limits::create_model_limit))

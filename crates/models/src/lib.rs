@@ -21,6 +21,7 @@ pub mod manifest;
 mod near_names;
 mod prices;
 mod providers;
+mod quality;
 mod routes;
 mod running_call;
 mod steps;
@@ -46,6 +47,9 @@ pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use quality::{
+    CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
+};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
@@ -108,6 +112,7 @@ struct Inner {
     budgets: Arc<budgets::BudgetLedger>,
     limits: Arc<limits::Limits>,
     caches: caches::Caches,
+    quality: quality::Quality,
 }
 
 impl Models {
@@ -130,6 +135,7 @@ impl Models {
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),
             limits: limits::Limits::new(),
             caches: caches::Caches::new(config.cache_bytes_max),
+            quality: quality::Quality::start(ctx, store.clone()),
             store,
             local,
             local_entries,
@@ -144,5 +150,6 @@ impl Models {
         self.inner.local.shutdown().await;
         self.inner.calls.shutdown().await;
         self.inner.budgets.shutdown().await;
+        self.inner.quality.shutdown().await;
     }
 }

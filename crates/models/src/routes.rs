@@ -33,6 +33,11 @@ pub enum Strategy {
     /// The cheapest first where the question looks simple, the dearest first where it looks complex: see
     /// `complexity_threshold`. Models without a known price come last.
     Complexity,
+    /// By the quality of earlier answers against the cost: a quality is drawn from what is known of each candidate (Thompson
+    /// sampling), and the highest utility comes first. Candidates of which little is known are tried from time to time.
+    Bandit,
+    /// The best first, by the scores of earlier answers; the dearest of those that are not measured yet.
+    HighestQuality,
 }
 
 /// Where a request may go.
@@ -138,6 +143,7 @@ fn built_in() -> Vec<Route> {
     };
     [
         ("auto", Strategy::Complexity, Residency::Any),
+        ("auto-best", Strategy::HighestQuality, Residency::Any),
         ("auto-cheap", Strategy::LowestCost, Residency::Any),
         ("auto-fast", Strategy::LowestLatency, Residency::Any),
         ("auto-private", Strategy::LowestLatency, Residency::Private),

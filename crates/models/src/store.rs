@@ -11,5 +11,6 @@ pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod payloads;
 pub(crate) mod providers;
+pub(crate) mod quality;
 pub(crate) mod routes;
 pub(crate) mod usage;

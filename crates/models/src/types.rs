@@ -87,6 +87,8 @@ words! {
         Ingest = "ingest",
         /// Embedding a search's query.
         Search = "search",
+        /// Scoring another call's answer. Such calls are not scored themselves.
+        Judge = "judge",
     }
     /// How a call ended.
     CallStatus, "status" {
@@ -103,7 +105,7 @@ impl Purpose {
     /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
     pub(crate) fn permission(self) -> Permission {
         match self {
-            Self::Api | Self::Ask | Self::Draft => Permission::ModelsInvoke,
+            Self::Api | Self::Ask | Self::Draft | Self::Judge => Permission::ModelsInvoke,
             Self::Ingest => Permission::CollectionsWrite,
             Self::Search => Permission::SearchQuery,
         }

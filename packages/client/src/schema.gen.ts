@@ -818,6 +818,47 @@ export interface paths {
         patch: operations["change_model_limit"];
         trace?: never;
     };
+    "/api/v1/models/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the quality settings */
+        get: operations["get_quality_settings"];
+        /**
+         * Set the quality settings
+         * @description Which model judges a sample of answers, by which rubric, and what that may cost.
+         */
+        put: operations["put_quality_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/quality/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up scores
+         * @description Scores of the rules, of the judge and of people over the last days, with the mean and its confidence interval.
+         */
+        get: operations["list_quality_scores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/usage": {
         parameters: {
             query?: never;
@@ -1651,6 +1692,27 @@ export interface components {
             kind: "route";
             /** @description The route's name. */
             name: string;
+        } | {
+            /** @enum {string} */
+            kind: "judge";
+        };
+        /** @description What somebody thinks of an answer. */
+        CallFeedback: {
+            /** @description Who rated. */
+            actor: components["schemas"]["Actor"];
+            /** @description In words. */
+            comment: string | null;
+            /** @description When the first of the actor's ratings came, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Short words such as `wrong` or `too-long`. */
+            labels: string[];
+            /**
+             * Format: double
+             * @description 0 (bad) to 1, in steps of a thousandth.
+             */
+            score: number;
+            /** @description When it was last replaced. */
+            updated_at: components["schemas"]["Timestamp"];
         };
         /**
          * @description What is recognized without a pattern of one's own.
@@ -1658,6 +1720,21 @@ export interface components {
          */
         BuiltInRedaction: "email" | "card_number" | "api_key";
         CallId: string;
+        /** @description What is known of the quality of one call's answer. */
+        CallQuality: {
+            /** @description What people and programs say, the newest first; at most 200. */
+            feedback: components["schemas"]["CallFeedback"][];
+            judge: components["schemas"]["JudgeScore"] | null;
+            /** @description What each rule says. Rules that do not apply give none. */
+            marks: components["schemas"]["Mark"][];
+            /**
+             * Format: double
+             * @description The lowest of the marks; null while the rules have not been applied.
+             */
+            rule_score: number | null;
+            /** @description Under which its scores are summed up: the header `plasma-task`, or the call's purpose. */
+            task: string | null;
+        };
         /**
          * @description How a call ended.
          * @enum {string}
@@ -1890,7 +1967,8 @@ export interface components {
             reason: string;
             /**
              * Format: double
-             * @description What it was ordered by, the lowest first: millionths of the currency, milliseconds, or the place in the list.
+             * @description What it was ordered by, the lowest first: millionths of the currency, milliseconds, the place in the list, or 1 less
+             *     the utility or quality.
              */
             score: number | null;
         };
@@ -2577,6 +2655,21 @@ export interface components {
             /** @description Who logged in. */
             user: components["schemas"]["User"];
         };
+        /** @description What one rule says of an answer. */
+        Mark: {
+            /**
+             * @description `schema`, `refusal`, `truncation`, `language` or `citations`.
+             * @example truncation
+             */
+            name: string;
+            /** @description Why, for a person. */
+            reason: string;
+            /**
+             * Format: double
+             * @description 0 (bad) to 1.
+             */
+            value: number;
+        };
         /** @description Who calls, and what they may do. */
         Me: {
             /** @description The person or the key. */
@@ -2751,6 +2844,7 @@ export interface components {
             output_tokens: number;
             /** @description What it was made for. */
             purpose: components["schemas"]["Purpose"];
+            quality: components["schemas"]["CallQuality"] | null;
             /**
              * Format: int64
              * @description How long it waited for its turn.
@@ -2959,6 +3053,25 @@ export interface components {
             /** @description Whose calls it pays for. A subject has one budget for each period. */
             subject: components["schemas"]["BudgetSubject"];
         };
+        /**
+         * @description What one thinks of a call's answer: either `score` or `thumbs`.
+         * @example {
+         *       "thumbs": "up",
+         *       "comment": "Short and right."
+         *     }
+         */
+        NewCallFeedback: {
+            /** @description In words, at most 2,000 characters. */
+            comment?: string | null;
+            /** @description Short words such as `wrong` or `too-long`: at most 10 of at most 50 characters. */
+            labels?: string[];
+            /**
+             * Format: double
+             * @description 0 (bad) to 1, kept in thousandths.
+             */
+            score?: number | null;
+            thumbs?: components["schemas"]["Thumbs"] | null;
+        };
         /** @description A collection to make. */
         NewCollection: {
             /** @description At most 2,000 characters. */
@@ -3076,6 +3189,32 @@ export interface components {
             name: string;
             /** @description What the kind may need beyond. */
             options?: components["schemas"]["ProviderOptions"];
+        };
+        /** @description The quality settings to set, as a whole: what is absent is as by default. */
+        NewQualitySettings: {
+            /**
+             * Format: double
+             * @description How much the cost counts against the quality in the strategy `bandit`: 0 to 10, 0.2 when absent.
+             */
+            cost_weight?: number | null;
+            /** @description ISO 4217 code; USD when absent. */
+            currency?: string | null;
+            /**
+             * Format: int64
+             * @description What the judge may cost in a calendar month (UTC), in millionths of the currency; needed with a judge. With 0 only a
+             *     judge that costs nothing works.
+             * @example 5000000
+             */
+            judge_limit_micros?: number | null;
+            /** @description The chat model that judges. */
+            judge_model?: string | null;
+            /**
+             * Format: double
+             * @description The part of chat calls that are judged, 0 to 1; 0 when absent.
+             */
+            judge_share?: number | null;
+            /** @description By what the judge scores: at most 8,000 characters. The default rubric when absent. */
+            rubric?: string | null;
         };
         /** @description An error in OpenAI's format. */
         OpenAiError: {
@@ -3499,6 +3638,7 @@ export interface components {
                 output_tokens: number;
                 /** @description What it was made for. */
                 purpose: components["schemas"]["Purpose"];
+                quality: components["schemas"]["CallQuality"] | null;
                 /**
                  * Format: int64
                  * @description How long it waited for its turn.
@@ -3814,7 +3954,79 @@ export interface components {
          * @description What a call is made for.
          * @enum {string}
          */
-        Purpose: "api" | "ask" | "draft" | "ingest" | "search";
+        Purpose: "api" | "ask" | "draft" | "ingest" | "search" | "judge";
+        /** @description Scores, summed up. */
+        QualityScoreList: {
+            /** @description Most scores first; at most 10,000. */
+            data: components["schemas"]["QualityScores"][];
+        };
+        /** @description The scores of one group. */
+        QualityScores: {
+            /**
+             * @description The date, when grouped by day.
+             * @example 2026-11-22
+             */
+            day: string | null;
+            /**
+             * Format: double
+             * @description Its upper end.
+             */
+            interval_high: number;
+            /**
+             * Format: double
+             * @description The lower end of the mean's 95% confidence interval (Wilson).
+             */
+            interval_low: number;
+            /**
+             * Format: double
+             * @description Their mean, 0 to 1.
+             */
+            mean: number;
+            /** @description The model that answered, when grouped by model. */
+            model: string | null;
+            /**
+             * Format: int64
+             * @description How many scores.
+             */
+            n: number;
+            /** @description The route that chose it, when grouped by route; empty for calls that named a model. */
+            route: string | null;
+            source: components["schemas"]["ScoreSource"] | null;
+            /**
+             * Format: double
+             * @description Their standard deviation; null for a single score.
+             */
+            standard_deviation: number | null;
+            /** @description What the calls were for, when grouped by task: the header `plasma-task`, or the call's purpose. */
+            task: string | null;
+        };
+        /** @description What the workspace says about quality. */
+        QualitySettings: {
+            /**
+             * Format: double
+             * @description How much the cost counts against the quality in the strategy `bandit`.
+             */
+            cost_weight: number;
+            /** @description ISO 4217 code. */
+            currency: string;
+            /**
+             * Format: int64
+             * @description What the judge may cost in a calendar month (UTC), in millionths of the currency; null: nothing is judged. It is kept
+             *     as a budget with the subject `judge`.
+             */
+            judge_limit_micros: number | null;
+            /** @description The chat model that judges; null: nothing is judged. */
+            judge_model: string | null;
+            /**
+             * Format: double
+             * @description The part of chat calls that are judged, 0 to 1.
+             */
+            judge_share: number;
+            /** @description By what the judge scores. */
+            rubric: string;
+            /** @description Whether that is the default rubric. */
+            rubric_is_default: boolean;
+        };
         /** @description Whether the program can do its work. */
         Readiness: {
             /** @description What was looked at. */
@@ -3952,6 +4164,11 @@ export interface components {
             /** @description How candidates are ordered. */
             strategy: components["schemas"]["Strategy"];
         };
+        /**
+         * @description Where a score comes from.
+         * @enum {string}
+         */
+        ScoreSource: "rules" | "judge" | "feedback";
         /** @description What a search found. */
         SearchAnswer: {
             /** @description How the results are ranked: `text` instead of `hybrid` when the embedding model does not answer (see `warnings`). */
@@ -3994,7 +4211,7 @@ export interface components {
          * @description How a route orders its candidates.
          * @enum {string}
          */
-        Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency";
+        Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency" | "bandit" | "highest_quality";
         /** @description A workspace. */
         Tenant: {
             /** @description When it was made, in microseconds since 1970 UTC. */
@@ -4020,6 +4237,11 @@ export interface components {
             /** @description The query's words that the passage, its headings or its title have. */
             terms: string[];
         };
+        /**
+         * @description A thumb.
+         * @enum {string}
+         */
+        Thumbs: "up" | "down";
         /** @description Two titles. */
         TitleDiff: {
             /** @description In `from`. */
@@ -4270,7 +4492,10 @@ export interface operations {
     create_message: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description What the call is for, such as `summaries`: scores are summed up by it */
+                "plasma-task"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6163,6 +6388,102 @@ export interface operations {
             };
         };
     };
+    get_quality_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QualitySettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_quality_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQualitySettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QualitySettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_quality_scores: {
+        parameters: {
+            query?: {
+                /**
+                 * @description What to sum up by, separated by commas: `day`, `model`, `route`, `task`, `source`. `model` when absent.
+                 * @example model,task
+                 */
+                group_by?: string;
+                /** @description How many days, today included: 1 to 366, 30 when absent. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QualityScoreList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_model_usage: {
         parameters: {
             query?: {
@@ -6977,7 +7298,10 @@ export interface operations {
     generate_content: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description What the call is for, such as `summaries`: scores are summed up by it */
+                "plasma-task"?: string | null;
+            };
             path: {
                 /**
                  * @description A model's name and what to do
@@ -7142,7 +7466,10 @@ export interface operations {
     create_chat_completion: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description What the call is for, such as `summaries`: scores are summed up by it */
+                "plasma-task"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7270,7 +7597,10 @@ export interface operations {
     create_response: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description What the call is for, such as `summaries`: scores are summed up by it */
+                "plasma-task"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };

@@ -72,6 +72,16 @@ export type CaptureSettings = Required<components["schemas"]["CaptureSettings"]>
 export type BuiltInRedaction = components["schemas"]["BuiltInRedaction"];
 export type CallPayload = components["schemas"]["ModelCallPayload"];
 export type KeptText = components["schemas"]["KeptText"];
+export type CallQuality = components["schemas"]["CallQuality"];
+export type CallFeedback = components["schemas"]["CallFeedback"];
+export type NewCallFeedback = components["schemas"]["NewCallFeedback"];
+export type QualitySettings = components["schemas"]["QualitySettings"];
+export type NewQualitySettings = components["schemas"]["NewQualitySettings"];
+export type QualityScores = components["schemas"]["QualityScores"];
+export type ScoreSource = components["schemas"]["ScoreSource"];
+export type Usage = components["schemas"]["ModelUsageReport"];
+export type UsageDay = components["schemas"]["DayUsage"];
+export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];

@@ -1,6 +1,6 @@
 //! A model's text from passages, with citations, as a stream.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use futures::StreamExt as _;
 use plasma_kernel::{Ctx, Error, Result};
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     citer::{Citer, Grown},
     prompt,
+    sentences::sentences,
     types::{AskDone, AskEvent, AskPassage, AskProgress, AskStage, AskStream, AskToken, AskUsage, GroundedRequest},
 };
 
@@ -30,6 +31,8 @@ pub(super) async fn generate(
     };
     let generation = Generation {
         chat: Some(models.chat(ctx, chat).await?),
+        models: models.clone(),
+        ctx: ctx.clone(),
         citer: Citer::new(passages, &request.input),
         ready: VecDeque::new(),
         started,
@@ -46,6 +49,8 @@ pub(super) async fn generate(
 struct Generation {
     /// `None` when nothing more will come from the model.
     chat: Option<ChatStream>,
+    models: Models,
+    ctx: Ctx,
     citer: Citer,
     ready: VecDeque<AskEvent>,
     started: Instant,
@@ -107,6 +112,8 @@ impl Generation {
         self.show(grown);
         let model = self.chat.take().map(|chat| chat.model().to_owned());
         let (answer, citations) = self.citer.take();
+        let cited: HashSet<usize> = citations.iter().map(|citation| citation.answer_start).collect();
+        self.models.note_citations(&self.ctx, done.call_id, cited.len(), sentences(&answer).len());
         self.ready.push_back(AskEvent::Done(Box::new(AskDone {
             answer,
             call_id: Some(done.call_id),

@@ -58,6 +58,18 @@ struct Setup {
 }
 
 impl Setup {
+    /// What the rules say of a call's citations, as soon as they have.
+    async fn citations_mark(&self, call: &ModelCall) -> Option<f64> {
+        for _ in 0..200 {
+            let quality = self.models.call_quality(&self.ctx, call.id).await.unwrap();
+            if let Some(mark) = quality.marks.iter().find(|mark| mark.name == "citations") {
+                return Some(mark.value);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
     /// The four documents in the collection `all`.
     async fn new(models_dir: &Path) -> Self {
         let test = TestStore::sqlite().await;
@@ -150,7 +162,10 @@ fn models_dir() -> PathBuf {
     let folder = std::env::var_os("PLASMA_MODELS_DIR").map(PathBuf::from).or_else(default_models_dir).unwrap();
     for model in &Manifest::builtin().unwrap().models {
         if let Err(error) = model.require_files(&folder) {
-            panic!("this test needs the weights of the local models in {}: run `make models` ({error})", folder.display());
+            panic!(
+                "this test needs the weights of the local models in {}: run `make models` ({error})",
+                folder.display()
+            );
         }
     }
     folder
@@ -192,12 +207,17 @@ async fn an_answer_rests_on_passages_and_says_where() {
         let told = setup.ask(question).await;
         assert!(told.error.is_none(), "{:?}", told.error);
         let done = told.done.unwrap();
-        println!("{question}\n  {}\n  {:?}, first token {:?} ms, all {} ms", done.answer, done.usage, done.first_token_ms, done.duration_ms);
+        println!(
+            "{question}\n  {}\n  {:?}, first token {:?} ms, all {} ms",
+            done.answer, done.usage, done.first_token_ms, done.duration_ms
+        );
         assert_eq!(told.text, done.answer);
         assert_eq!(told.citations, done.citations);
         assert!(done.answer.contains(word), "{}", done.answer);
         assert_eq!(told.passages[0].title, title);
-        assert!(told.passages.len() <= 3 && told.passages.iter().zip(1..).all(|(passage, number)| passage.number == number));
+        assert!(
+            told.passages.len() <= 3 && told.passages.iter().zip(1..).all(|(passage, number)| passage.number == number)
+        );
         // At least one citation, and the figure is in the words that it points at.
         let supports: Vec<String> = done
             .citations
@@ -218,7 +238,14 @@ async fn an_answer_rests_on_passages_and_says_where() {
     assert!(cached > 20, "the instructions are read once, not for every question: {cached}");
     let chats = setup.chats().await;
     assert_eq!(chats.len(), 3);
-    assert!(chats.iter().all(|call| call.purpose == Purpose::Ask && call.status == CallStatus::Succeeded && call.streamed));
+    assert!(
+        chats.iter().all(|call| call.purpose == Purpose::Ask && call.status == CallStatus::Succeeded && call.streamed)
+    );
+    // The part of the sentences that cite a passage becomes a mark of each call, a moment later.
+    for call in &chats {
+        let cited = setup.citations_mark(call).await;
+        assert!(cited.is_some_and(|cited| cited > 0.0), "{cited:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,7 +287,9 @@ async fn questions_without_an_answer_in_the_collection_reach_no_model() {
         let told = setup.ask(question).await;
         let done = told.done.unwrap_or_else(|| panic!("{question}: {:?}", told.passages));
         assert_eq!((done.call_id, done.finish_reason.as_str()), (None, "no_match"), "{question}");
-        assert!(done.answer.contains("nothing on this question") && done.citations.is_empty() && told.passages.is_empty());
+        assert!(
+            done.answer.contains("nothing on this question") && done.citations.is_empty() && told.passages.is_empty()
+        );
     }
     assert!(setup.chats().await.is_empty());
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calls::{date, date_text},
+    quality::JUDGE,
     types::words,
 };
 
@@ -74,6 +75,8 @@ pub enum BudgetSubject {
         #[schema(min_length = 1, max_length = 200)]
         name: String,
     },
+    /// Calls of the model that judges answers. The quality settings keep the monthly one of these.
+    Judge {},
 }
 
 impl BudgetSubject {
@@ -84,6 +87,7 @@ impl BudgetSubject {
             Self::User { id } => ("user", id.to_string()),
             Self::ApiKey { id } => ("api_key", id.to_string()),
             Self::Route { name } => ("route", name.clone()),
+            Self::Judge {} => ("judge", String::new()),
         }
     }
 
@@ -95,6 +99,7 @@ impl BudgetSubject {
             "user" => Ok(Self::User { id: id.parse().map_err(wrong)? }),
             "api_key" => Ok(Self::ApiKey { id: id.parse().map_err(wrong)? }),
             "route" => Ok(Self::Route { name: id.to_owned() }),
+            "judge" => Ok(Self::Judge {}),
             _ => Err(Error::internal(format!("column subject_kind holds `{kind}`"))),
         }
     }
@@ -106,6 +111,8 @@ impl BudgetSubject {
             Self::User { id } => matches!(actor, Actor::User { id: caller } if caller == id),
             Self::ApiKey { id } => matches!(actor, Actor::ApiKey { id: caller } if caller == id),
             Self::Route { name } => route == Some(name),
+            // The judge's job acts for the system under this name, and nothing else does.
+            Self::Judge {} => matches!(actor, Actor::System { reason } if reason == JUDGE),
         }
     }
 }
@@ -117,6 +124,7 @@ impl fmt::Display for BudgetSubject {
             Self::User { id } => write!(formatter, "the user {id}"),
             Self::ApiKey { id } => write!(formatter, "the API key {id}"),
             Self::Route { name } => write!(formatter, "the route `{name}`"),
+            Self::Judge {} => formatter.write_str("the judge of answers"),
         }
     }
 }
@@ -326,5 +334,7 @@ mod tests {
         assert_eq!(covered(&BudgetSubject::ApiKey { id: key }), [false, true, false]);
         assert_eq!(covered(&BudgetSubject::ApiKey { id: ApiKeyId::from_bits(2) }), [false; 3]);
         assert_eq!(covered(&BudgetSubject::Route { name: "cheap".to_owned() }), [false, true, false]);
+        assert_eq!(covered(&BudgetSubject::Judge {}), [false; 3]);
+        assert!(BudgetSubject::Judge {}.covers(&Actor::System { reason: JUDGE.to_owned() }, None));
     }
 }

@@ -1,6 +1,6 @@
 mod cached;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 use plasma_protocols::{Losses, SseEvent, chat::Answer, chat::Delta};
@@ -14,9 +14,10 @@ use super::{
     spoken::Spoken,
 };
 use crate::{
-    AttemptRecord, Models,
+    AttemptRecord, Models, Purpose,
     catalog::Target,
     chat::ChatEvent,
+    quality::Answered,
     routes::BrokenStream,
     running_call::{CallError, Finished, RunningCall},
 };
@@ -31,7 +32,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Exchange {
     models: Models,
     ctx: Ctx,
-    question: Question,
+    /// Shared only after the end.
+    question: Arc<Question>,
     plan: Plan,
     call_id: CallId,
     /// `None` when the exchange has ended.
@@ -97,10 +99,13 @@ impl Exchange {
         question.never_raw = goes_on;
         let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
         call.decided(plan.decision.clone());
+        if question.purpose != Purpose::Judge {
+            call.keep_answer();
+        }
         Ok(Self {
             models: models.clone(),
             ctx: ctx.clone(),
-            question,
+            question: Arc::new(question),
             plan,
             call_id: call.id(),
             call: Some(call),
@@ -215,7 +220,8 @@ impl Exchange {
             call.broke(error.reason(), crate::running_call::public_text(&error), started_ms);
         }
         let Some(spoken) = &mut self.spoken else { return Err(error) };
-        self.question.goes_on_after(&spoken.text)?;
+        let question = Arc::get_mut(&mut self.question).ok_or_else(|| Error::internal("a question is shared early"))?;
+        question.goes_on_after(&spoken.text)?;
         spoken.goes_on = true;
         self.next_place += 1;
         if self.next_place >= self.plan.candidates.len() {
@@ -260,7 +266,19 @@ impl Exchange {
 
     /// What else an answer is used for, once it is complete and its call recorded. The caller does not wait for it.
     fn afterwards(&mut self, answer: Option<Answer>, finished: &Finished) {
+        let is_given_again = self.is_given_again();
         self.fill_cache(answer.as_ref(), finished);
+        // What comes again has been marked the first time.
+        if let Some(answer) = answer.filter(|_| !is_given_again) {
+            self.models.inner.quality.observe(Answered {
+                ctx: self.ctx.clone(),
+                call: self.call_id,
+                model: self.model.clone(),
+                route: self.plan.decision.as_ref().map(|decision| decision.route.clone()),
+                question: self.question.clone(),
+                answer,
+            });
+        }
     }
 
     /// Puts the question to the candidates until one begins to answer.

@@ -7,7 +7,7 @@ use plasma_protocols::chat::Content;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Asked, Question, complexity::Complexity};
+use super::{Asked, Question, by_quality::QualityRatings, complexity::Complexity};
 use crate::{
     Model, ModelKind, Models, Purpose, RouteCache, TokenUsage,
     catalog::Target,
@@ -16,8 +16,8 @@ use crate::{
     running_call::CallStart,
 };
 
-/// Tokens of an answer that the strategy `lowest_cost` reckons with.
-const ANSWER_TOKENS: u64 = 500;
+/// Tokens of an answer that strategies which look at costs reckon with.
+pub(super) const ANSWER_TOKENS: u64 = 500;
 /// Bytes of a request for a token of its prompt, about: JSON, English.
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens of a picture, a recording or a document, about.
@@ -61,7 +61,8 @@ pub struct Considered {
     pub model: String,
     /// Whether it is asked at all.
     pub eligible: bool,
-    /// What it was ordered by, the lowest first: millionths of the currency, milliseconds, or the place in the list.
+    /// What it was ordered by, the lowest first: millionths of the currency, milliseconds, the place in the list, or 1 less
+    /// the utility or quality.
     #[schema(required)]
     pub score: Option<f64>,
     /// The score or the exclusion in words.
@@ -100,11 +101,12 @@ impl Models {
         let tenant = ctx.tenant()?;
         let listed = self.listed(ctx, &route.settings).await?;
         let tokens = question.tokens_about()?;
+        let quality = self.quality_ratings(ctx, &route, question.task(), &listed, tokens).await;
         let complexity = match route.settings.strategy {
             Strategy::Complexity => Some(Complexity::of(question.translated()?.0)?),
             _ => None,
         };
-        let rater = Rater { models: self, ctx, tenant, settings: &route.settings, tokens, complexity };
+        let rater = Rater { models: self, ctx, tenant, settings: &route.settings, tokens, complexity, quality };
         let mut rated: Vec<(Model, Rating)> = Vec::with_capacity(listed.len());
         let mut considered = Vec::new();
         for (place, (model, weight)) in listed.into_iter().enumerate() {
@@ -165,6 +167,8 @@ struct Rater<'a> {
     tokens: u64,
     /// Of the question, with the strategy `complexity`.
     complexity: Option<Complexity>,
+    /// With the strategies that learn.
+    quality: QualityRatings,
 }
 
 impl Rater<'_> {
@@ -180,6 +184,7 @@ impl Rater<'_> {
                 Some(p95) => (f64::from(p95), format!("95% of its calls began to answer within {p95} ms")),
                 None => (-1.0, "not measured yet".to_owned()),
             },
+            Strategy::Bandit | Strategy::HighestQuality => self.quality.of(&model.id),
         };
         let reason = if is_open { format!("{reason}; failing lately, asked last") } else { reason };
         Rating { score, reason, is_open }
@@ -227,7 +232,7 @@ fn drawn(ctx: &Ctx, weight: u32) -> f64 {
 }
 
 /// Why a model may not be asked at all.
-fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
+pub(super) fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
     if settings.residency == Residency::Private && model.provider_id.is_some() {
         return Some("requests of this route stay in this process".to_owned());
     }

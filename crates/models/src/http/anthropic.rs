@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     chat_answer::{ClientChat, answer},
-    protocol::{body, json_text, refusal},
+    protocol::{body, json_text, refusal, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
 
@@ -64,6 +64,7 @@ pub struct TokenCount {
 /// record; `plasma-warning` says what a translation to the provider's format could not carry.
 #[utoipa::path(
     post, path = "/anthropic/v1/messages", tag = "anthropic", request_body = MessagesRequest, security(("bearer" = [])),
+    params(("plasma-task" = Option<String>, Header, description = "What the call is for, such as `summaries`: scores are summed up by it")),
     extensions(("x-permission" = json!("models:invoke"))),
     responses(
         (status = 200, description = "The message, or a stream of events", content(
@@ -112,6 +113,7 @@ async fn count(models: &Models, ctx: &Ctx, request: Request) -> Result<Response>
 
 async fn client_chat(request: Request) -> Result<ClientChat> {
     let (header, cache) = (beta(request.headers()), CacheWish::of(request.headers()));
+    let task = task(request.headers())?;
     let body: RawObject = body(request, &()).await?;
     let messages: Vec<IgnoredAny> = body.get("messages")?.unwrap_or_default();
     check_size(messages.len(), 0)?;
@@ -120,6 +122,7 @@ async fn client_chat(request: Request) -> Result<ClientChat> {
         model: body.get("model")?,
         streamed: body.get::<bool>("stream")?.unwrap_or(false),
         body,
+        task,
         header,
         cache,
     })

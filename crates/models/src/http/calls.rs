@@ -4,8 +4,8 @@ use plasma_kernel::{Actor, ApiKeyId, CallId, Money, Page, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptRecord, CacheHit, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models,
-    Purpose, UsageReport, calls::date_text, usage::moment_of_text,
+    AttemptRecord, CacheHit, CallFilter, CallQuality, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage,
+    Models, Purpose, UsageReport, calls::date_text, usage::moment_of_text,
 };
 
 /// The record of one call of a model.
@@ -61,6 +61,9 @@ pub struct ModelCallBody {
     pub created_at: Timestamp,
     /// Whether the answer was sent piece by piece.
     pub streamed: bool,
+    /// How good the answer is, as far as it is known; null in lists.
+    #[schema(required)]
+    pub quality: Option<CallQuality>,
 }
 
 impl From<ModelCall> for ModelCallBody {
@@ -88,6 +91,7 @@ impl From<ModelCall> for ModelCallBody {
             request_id: call.request.to_string(),
             created_at: call.created_at,
             streamed: call.streamed,
+            quality: None,
         }
     }
 }
@@ -248,7 +252,9 @@ pub(super) async fn get_model_call(
     Caller(ctx): Caller,
     Path(id): Path<CallId>,
 ) -> Result<Json<ModelCallBody>, Problem> {
-    Ok(Json(models.call(&ctx, id).await?.into()))
+    let call = models.call(&ctx, id).await?;
+    let quality = Some(models.call_quality(&ctx, id).await?);
+    Ok(Json(ModelCallBody { quality, ..ModelCallBody::from(call) }))
 }
 
 /// Sum up model calls

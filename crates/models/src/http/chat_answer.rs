@@ -31,6 +31,8 @@ pub(super) struct ClientChat {
     pub(super) model: Option<String>,
     pub(super) body: RawObject,
     pub(super) streamed: bool,
+    /// What the call is for, in the caller's words.
+    pub(super) task: Option<String>,
     /// A header that belongs to the protocol and goes on to a provider that speaks it.
     pub(super) header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
     /// Whether the answer may be one of the cache.
@@ -47,9 +49,9 @@ pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Resp
 }
 
 async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
-    let ClientChat { protocol, model, body, streamed, header, cache } = chat;
+    let ClientChat { protocol, model, body, streamed, task, header, cache } = chat;
     ctx.require(Purpose::Api.permission())?;
-    let mut question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed);
+    let mut question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed).for_task(task);
     question.cache = cache;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;

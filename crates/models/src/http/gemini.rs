@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     chat_answer::{ClientChat, answer},
-    protocol::{body, json_text, refusal},
+    protocol::{body, json_text, refusal, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size};
 
@@ -45,8 +45,11 @@ pub struct GoogleError {
 #[utoipa::path(
     post, path = "/gemini/v1beta/models/{call}", tag = "gemini", request_body = GenerateContentRequest,
     security(("bearer" = [])), extensions(("x-permission" = json!("models:invoke"))),
-    params(("call" = String, Path, description = "A model's name and what to do",
-        example = "local%2Fqwen2.5-coder-0.5b-instruct:generateContent")),
+    params(
+        ("call" = String, Path, description = "A model's name and what to do",
+            example = "local%2Fqwen2.5-coder-0.5b-instruct:generateContent"),
+        ("plasma-task" = Option<String>, Header, description = "What the call is for, such as `summaries`: scores are summed up by it"),
+    ),
     responses(
         (status = 200, description = "The answer, or a stream of events", content(
             (Value = "application/json"),
@@ -71,6 +74,7 @@ pub(super) async fn generate_content(
 async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Result<Response> {
     let (model, verb) = call.rsplit_once(':').ok_or_else(|| unknown(call))?;
     let cache = CacheWish::of(request.headers());
+    let task = task(request.headers())?;
     let body = body(request, &()).await?;
     let contents: Vec<IgnoredAny> = body.get("contents")?.unwrap_or_default();
     check_size(contents.len(), 0)?;
@@ -84,7 +88,7 @@ async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Re
         _ => return Err(unknown(call)),
     };
     let model = Some(model.to_owned());
-    let chat = ClientChat { protocol: Protocol::Gemini, model, body, streamed, header: None, cache };
+    let chat = ClientChat { protocol: Protocol::Gemini, model, body, streamed, task, header: None, cache };
     Ok(answer(models, ctx, chat).await)
 }
 

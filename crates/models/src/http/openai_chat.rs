@@ -1,5 +1,6 @@
 use axum::{
     extract::State,
+    http::HeaderMap,
     response::{IntoResponse as _, Response},
 };
 use plasma_http::OpenAiProblem;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     chat_answer::{ClientChat, answer},
-    protocol::{OpenAiBody, OpenAiCaller},
+    protocol::{OpenAiBody, OpenAiCaller, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
 
@@ -128,6 +129,7 @@ pub struct PromptTokensDetails {
 /// middle comes as `data: {"error": …}` and ends the stream. The header `plasma-call-id` names the call's record.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "openai", request_body = ChatCompletionRequest, security(("bearer" = [])),
+    params(("plasma-task" = Option<String>, Header, description = "What the call is for, such as `summaries`: scores are summed up by it")),
     extensions(("x-permission" = json!("models:invoke"))),
     responses(
         (status = 200, description = "The answer, or a stream of chunks", content(
@@ -140,10 +142,10 @@ pub struct PromptTokensDetails {
 pub(super) async fn create_chat_completion(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
-    cache: CacheWish,
+    headers: HeaderMap,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    let chat = match client_chat(Protocol::OpenAiChat, body, cache) {
+    let chat = match client_chat(Protocol::OpenAiChat, body, &headers) {
         Ok(chat) => chat,
         Err(error) => return OpenAiProblem(error).into_response(),
     };
@@ -151,7 +153,7 @@ pub(super) async fn create_chat_completion(
 }
 
 /// What OpenAI's two protocols say in the same fields.
-pub(super) fn client_chat(protocol: Protocol, body: RawObject, cache: CacheWish) -> Result<ClientChat> {
+pub(super) fn client_chat(protocol: Protocol, body: RawObject, headers: &HeaderMap) -> Result<ClientChat> {
     let messages = if protocol == Protocol::OpenAiResponses { "input" } else { "messages" };
     // Responses take a text as well.
     if protocol == Protocol::OpenAiChat || body.text(messages).is_some_and(|text| text.starts_with('[')) {
@@ -163,7 +165,8 @@ pub(super) fn client_chat(protocol: Protocol, body: RawObject, cache: CacheWish)
         model: body.get("model")?,
         streamed: body.get::<bool>("stream")?.unwrap_or(false),
         body,
+        task: task(headers)?,
         header: None,
-        cache,
+        cache: CacheWish::of(headers),
     })
 }

@@ -1,5 +1,6 @@
 use axum::{
     extract::State,
+    http::HeaderMap,
     response::{IntoResponse as _, Response},
 };
 use plasma_http::OpenAiProblem;
@@ -45,6 +46,7 @@ pub struct ResponsesRequest {
 /// `plasma-warning` says what a translation to the provider's format could not carry.
 #[utoipa::path(
     post, path = "/v1/responses", tag = "openai", request_body = ResponsesRequest, security(("bearer" = [])),
+    params(("plasma-task" = Option<String>, Header, description = "What the call is for, such as `summaries`: scores are summed up by it")),
     extensions(("x-permission" = json!("models:invoke"))),
     responses(
         (status = 200, description = "The response, or a stream of events", content(
@@ -57,10 +59,10 @@ pub struct ResponsesRequest {
 pub(super) async fn create_response(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
-    cache: CacheWish,
+    headers: HeaderMap,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    match client_chat(Protocol::OpenAiResponses, body, cache) {
+    match client_chat(Protocol::OpenAiResponses, body, &headers) {
         Ok(chat) => answer(&models, &ctx, chat).await,
         Err(error) => OpenAiProblem(error).into_response(),
     }

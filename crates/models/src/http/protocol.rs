@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderName, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use plasma_http::{Caller, Json, OpenAiProblem, Problem, client_error, public_message};
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     gateway::Exchange,
+    quality::check_task,
     running_call::CallError,
     upstream::{RawObject, depth_allowed},
 };
@@ -20,6 +21,7 @@ const CALL_ID: HeaderName = HeaderName::from_static("plasma-call-id");
 const MODEL: HeaderName = HeaderName::from_static("plasma-model");
 const ROUTE: HeaderName = HeaderName::from_static("plasma-route");
 const CACHE: HeaderName = HeaderName::from_static("plasma-cache");
+const TASK: HeaderName = HeaderName::from_static("plasma-task");
 const WARNING: HeaderName = HeaderName::from_static("plasma-warning");
 const WARNING_CHARS_MAX: usize = 300;
 
@@ -55,6 +57,11 @@ pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
         return Ok(body);
     }
     Err(Error::invalid("body", "the JSON is nested more than 128 levels deep"))
+}
+
+/// What the caller says that the call is for.
+pub(super) fn task(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    headers.get(&TASK).map(|value| check_task(value.to_str().unwrap_or_default())).transpose()
 }
 
 /// An error's JSON in the protocol's own shape; also what a broken stream of it ends with.

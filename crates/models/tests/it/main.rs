@@ -15,6 +15,7 @@ mod openai_local;
 mod passthrough;
 mod prices;
 mod providers;
+mod quality;
 mod requests;
 mod resilience;
 mod support;

@@ -87,7 +87,7 @@ on_each_database! {
         assert_eq!(response.status(), 200);
         let (_, list) = setup.get("/api/v1/routes").await;
         let names: Vec<&str> = list["data"].as_array().unwrap().iter().map(|route| route["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["auto", "auto-cheap", "auto-fast", "auto-private", "mine"]);
+        assert_eq!(names, ["auto", "auto-best", "auto-cheap", "auto-fast", "auto-private", "mine"]);
         let wrong = [
             (r#"{"strategy":"ordered","candidates":[{"model":"acme/embed"}]}"#, "candidates[0].model"),
             (r#"{"strategy":"ordered","candidates":[{"model":"acme/nothing"}]}"#, "candidates[0].model"),
@@ -102,7 +102,7 @@ on_each_database! {
         assert_eq!(setup.client.delete(&url).send().await.unwrap().status(), 404);
         // Another tenant's routes are its own.
         let stranger = tenant();
-        assert_eq!(setup.models.routes(&stranger).await.unwrap().len(), 4);
+        assert_eq!(setup.models.routes(&stranger).await.unwrap().len(), 5);
     }
 }
 

@@ -15,6 +15,7 @@ import { PageHeader } from "@/ui/page-header";
 import { Bone, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { CacheHitNote } from "./cache-hit";
+import { QualitySection } from "./call-quality";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { PayloadSection } from "./payload-section";
 import { STRATEGIES } from "./route-strategies";
@@ -50,6 +51,7 @@ function CallView({ call }: { call: ModelCall }) {
       <Timeline call={call} />
       <Attempts call={call} />
       <Choice call={call} />
+      <QualitySection call={call} />
       <dl className="mt-10 grid gap-x-12 border-t border-rule-strong sm:grid-cols-2">
         <Fact name="Tokens read">{formatCount(call.input_tokens)}<Among parts={[[call.cached_input_tokens, "from cache"], [call.cache_write_tokens, "to cache"]]} /></Fact>
         <Fact name="Tokens written">{formatCount(call.output_tokens)}<Among parts={[[call.reasoning_tokens, "thought"]]} /></Fact>

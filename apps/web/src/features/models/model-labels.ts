@@ -1,4 +1,4 @@
-import type { CallPurpose, CallStatus, ModelState } from "@plasma/client/types";
+import type { CallPurpose, CallStatus, ModelState, ScoreSource } from "@plasma/client/types";
 
 import type { Tone } from "@/ui/badge";
 
@@ -21,4 +21,11 @@ export const CALL_PURPOSES: Record<CallPurpose, string> = {
   draft: "Draft",
   ingest: "Ingestion",
   search: "Search",
+  judge: "Judge",
+};
+
+export const SCORE_SOURCES: Record<ScoreSource, string> = {
+  rules: "Rules",
+  judge: "Judge",
+  feedback: "People",
 };

@@ -13,6 +13,7 @@ export function SubjectName({ subject }: { subject: BudgetSubject | LimitSubject
     case "user": return <ActorName actor={{ kind: "user", id: subject.id }} />;
     case "api_key": return <ActorName actor={{ kind: "api_key", id: subject.id }} />;
     case "route": return <>Route {subject.name}</>;
+    case "judge": return <>The judge of answers</>;
     case "provider": return <ProviderName id={subject.id} />;
   }
 }

@@ -32,7 +32,7 @@ pub(crate) use local_source::not_for_local_models;
 pub use plan::{Considered, Decision};
 pub use probe::ModelHealth;
 
-use crate::{Purpose, upstream::RawObject};
+use crate::{PromptUse, Purpose, upstream::RawObject};
 
 /// What is asked, and for what.
 pub(crate) struct Question {
@@ -40,6 +40,8 @@ pub(crate) struct Question {
     pub(crate) asked: Asked,
     /// Whether the answer goes to the caller piece by piece.
     pub(crate) streamed: bool,
+    /// The prompt whose messages are in it.
+    pub(crate) prompt: Option<PromptUse>,
     /// Whether answers are translated even where caller and provider speak the same protocol.
     never_raw: bool,
     /// The question in the middle form, made when it is first needed.
@@ -63,7 +65,7 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, never_raw: false, translated: OnceLock::new() }
+        Self { purpose, asked, streamed, prompt: None, never_raw: false, translated: OnceLock::new() }
     }
 
     /// The protocol in which the caller wants the answer; `None` for Plasma itself.

@@ -17,6 +17,7 @@ pub mod local;
 pub mod manifest;
 mod near_names;
 mod prices;
+mod prompts;
 mod providers;
 mod routes;
 mod running_call;
@@ -36,6 +37,12 @@ pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use prompts::{
+    Prompt, PromptAlias, PromptCall, PromptDefinition, PromptDiff, PromptDiffHunk, PromptDiffLine, PromptDiffLineKind,
+    PromptMessage, PromptParameters, PromptReference, PromptRole, PromptShare, PromptUse, PromptVariable,
+    PromptVersion, PromptVersionSummary, RenderedMessage, RenderedPrompt, RenderedVersion, VariableLimits,
+    VariableType,
+};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
@@ -88,6 +95,7 @@ struct Inner {
     chat_models: catalog::ChatModelsCache,
     routes: definitions::TenantCache<Vec<Route>>,
     aliases: definitions::TenantCache<aliases::Aliases>,
+    prompts: prompts::PromptCache,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -108,6 +116,7 @@ impl Models {
             chat_models: catalog::chat_models_cache(),
             routes: definitions::TenantCache::new(),
             aliases: definitions::TenantCache::new(),
+            prompts: prompts::PromptCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

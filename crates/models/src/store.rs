@@ -6,5 +6,6 @@ pub(crate) mod budgets;
 pub(crate) mod calls;
 pub(crate) mod limits;
 pub(crate) mod models;
+pub(crate) mod prompts;
 pub(crate) mod providers;
 pub(crate) mod routes;

@@ -3,6 +3,7 @@ use std::{str::FromStr, sync::Arc};
 use plasma_kernel::{Actor, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::PromptUse;
 pub use crate::gateway::{Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
 
@@ -333,6 +334,8 @@ pub struct ModelCall {
     pub decision: Option<Decision>,
     /// Which models were asked, in order; the last one answered, if any did.
     pub attempts: Vec<AttemptRecord>,
+    /// The prompt that it used, if any.
+    pub prompt: Option<PromptUse>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -387,6 +390,10 @@ pub struct CallFilter {
     pub model: Option<String>,
     /// Only calls that ended so.
     pub status: Option<CallStatus>,
+    /// Only calls that used the prompt with this name.
+    pub prompt: Option<String>,
+    /// Only calls that used this version of a prompt.
+    pub prompt_version: Option<u32>,
 }
 
 /// Calls summed up, by day and by model.

@@ -48,6 +48,8 @@ enum Verb {
         #[command(subcommand)]
         verb: ModelsVerb,
     },
+    /// Look at the prompts of a running server, add versions, move aliases
+    Prompts(client::PromptsArgs),
     /// Print the API's OpenAPI specification as JSON
     Openapi,
 }
@@ -169,6 +171,7 @@ pub fn run() -> ExitCode {
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
+        Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

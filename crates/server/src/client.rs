@@ -1,9 +1,10 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest` and `models ls`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `models ls` and `prompts`.
 
 mod api;
 mod ask;
 mod ingest;
 mod models;
+mod prompts;
 mod search;
 
 use std::{future::Future, process::ExitCode};
@@ -14,6 +15,7 @@ use clap::Args;
 pub use ask::{AskArgs, ask};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
+pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
 
 /// Where the server is and who calls.

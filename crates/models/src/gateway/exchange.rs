@@ -11,7 +11,7 @@ use super::{
     spoken::Spoken,
 };
 use crate::{
-    AttemptRecord, Models,
+    AttemptRecord, Models, PromptUse,
     catalog::Target,
     chat::ChatEvent,
     routes::BrokenStream,
@@ -92,6 +92,7 @@ impl Exchange {
         question.never_raw = goes_on;
         let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
         call.decided(plan.decision.clone());
+        call.uses_prompt(question.prompt.clone());
         Ok(Self {
             models: models.clone(),
             ctx: ctx.clone(),
@@ -125,6 +126,11 @@ impl Exchange {
         let strategy = serde_json::to_value(decision.strategy).ok()?;
         let strategy = strategy.as_str()?;
         Some(format!("{}; strategy={strategy}; model={}; attempt={}", decision.route, self.model, self.attempts))
+    }
+
+    /// The prompt whose messages are in the question.
+    pub(crate) fn prompt(&self) -> Option<&PromptUse> {
+        self.question.prompt.as_ref()
     }
 
     /// What the translation could not carry; complete after the first step.

@@ -4,8 +4,8 @@ use plasma_kernel::{Actor, CallId, Money, Page, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, Purpose,
-    UsageReport, calls::date_text,
+    AttemptRecord, CallFilter, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage, Models, PromptUse,
+    Purpose, UsageReport, calls::date_text,
 };
 
 /// The record of one call of a model.
@@ -21,6 +21,9 @@ pub struct ModelCallBody {
     pub decision: Option<Decision>,
     /// Which models were asked, in order. Empty when one was asked and answered.
     pub attempts: Vec<AttemptRecord>,
+    /// The prompt that it used; null when it used none.
+    #[schema(required)]
+    pub prompt: Option<PromptUse>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -67,6 +70,7 @@ impl From<ModelCall> for ModelCallBody {
             model: call.model,
             decision: call.decision,
             attempts: call.attempts,
+            prompt: call.prompt,
             kind: call.kind,
             purpose: call.purpose,
             status: call.status,
@@ -88,7 +92,7 @@ impl From<ModelCall> for ModelCallBody {
     }
 }
 
-/// `?model=&status=&limit=&cursor=`
+/// `?model=&status=&prompt=&prompt_version=&limit=&cursor=`
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -97,6 +101,10 @@ pub(super) struct CallsQuery {
     model: Option<String>,
     /// Only calls that ended so.
     status: Option<CallStatus>,
+    /// Only calls that used the prompt with this name.
+    prompt: Option<String>,
+    /// Only calls that used this version of a prompt.
+    prompt_version: Option<u32>,
     /// Rows on the page: 1 to 200, 50 when absent.
     limit: Option<u32>,
     /// `next_cursor` of the page before.
@@ -194,7 +202,8 @@ pub(super) async fn list_model_calls(
     Query(query): Query<CallsQuery>,
 ) -> Result<Json<Page<ModelCallBody>>, Problem> {
     let page = PageQuery::request(query.limit, query.cursor)?;
-    let filter = CallFilter { model: query.model, status: query.status };
+    let CallsQuery { model, status, prompt, prompt_version, .. } = query;
+    let filter = CallFilter { model, status, prompt, prompt_version };
     Ok(Json(models.calls(&ctx, &filter, &page).await?.map(ModelCallBody::from)))
 }
 

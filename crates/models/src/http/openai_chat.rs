@@ -1,5 +1,6 @@
 use axum::{
     extract::State,
+    http::HeaderMap,
     response::{IntoResponse as _, Response},
 };
 use plasma_http::OpenAiProblem;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     chat_answer::{ClientChat, answer},
+    prompt_use::PromptHeaders,
     protocol::{OpenAiBody, OpenAiCaller},
 };
 use crate::{Models, chat::check_size, upstream::RawObject};
@@ -44,6 +46,8 @@ pub struct ChatCompletionRequest {
     stream: Option<bool>,
     /// `{"include_usage": true}` for the tokens used in the last chunk.
     stream_options: Option<Value>,
+    /// A prompt of Plasma whose messages come before these: `{"name", "version" | "alias", "variables": {…}}`.
+    prompt: Option<Value>,
 }
 
 /// An error in OpenAI's format.
@@ -140,9 +144,10 @@ pub struct PromptTokensDetails {
 pub(super) async fn create_chat_completion(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
+    headers: HeaderMap,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    let chat = match client_chat(Protocol::OpenAiChat, body) {
+    let chat = match client_chat(Protocol::OpenAiChat, body, &headers) {
         Ok(chat) => chat,
         Err(error) => return OpenAiProblem(error).into_response(),
     };
@@ -150,7 +155,7 @@ pub(super) async fn create_chat_completion(
 }
 
 /// What OpenAI's two protocols say in the same fields.
-pub(super) fn client_chat(protocol: Protocol, body: RawObject) -> Result<ClientChat> {
+pub(super) fn client_chat(protocol: Protocol, body: RawObject, headers: &HeaderMap) -> Result<ClientChat> {
     let messages = if protocol == Protocol::OpenAiResponses { "input" } else { "messages" };
     // Responses take a text as well.
     if protocol == Protocol::OpenAiChat || body.text(messages).is_some_and(|text| text.starts_with('[')) {
@@ -163,5 +168,6 @@ pub(super) fn client_chat(protocol: Protocol, body: RawObject) -> Result<ClientC
         streamed: body.get::<bool>("stream")?.unwrap_or(false),
         body,
         header: None,
+        prompt: PromptHeaders::of(headers),
     })
 }

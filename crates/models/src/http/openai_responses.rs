@@ -1,5 +1,6 @@
 use axum::{
     extract::State,
+    http::HeaderMap,
     response::{IntoResponse as _, Response},
 };
 use plasma_http::OpenAiProblem;
@@ -37,6 +38,9 @@ pub struct ResponsesRequest {
     text: Option<Value>,
     /// Whether to answer with server-sent events.
     stream: Option<bool>,
+    /// A prompt of Plasma whose messages come before these: `{"id": its name, "version": a number or an alias,
+    /// "variables": {…}}`. Ids that begin with `pmpt_` are OpenAI's own and pass on.
+    prompt: Option<Value>,
 }
 
 /// Create a response (OpenAI format)
@@ -57,9 +61,10 @@ pub struct ResponsesRequest {
 pub(super) async fn create_response(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
+    headers: HeaderMap,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    match client_chat(Protocol::OpenAiResponses, body) {
+    match client_chat(Protocol::OpenAiResponses, body, &headers) {
         Ok(chat) => answer(&models, &ctx, chat).await,
         Err(error) => OpenAiProblem(error).into_response(),
     }

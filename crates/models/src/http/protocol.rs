@@ -10,6 +10,7 @@ use plasma_kernel::{CallId, Ctx, Error};
 use plasma_protocols::{Losses, Protocol, anthropic, gemini};
 use serde_json::Value;
 
+use super::prompt_use::PROMPT;
 use crate::{
     gateway::Exchange,
     running_call::CallError,
@@ -99,13 +100,25 @@ pub(super) fn with_call_id(call_id: CallId, response: impl IntoResponse) -> Resp
 pub(super) struct Origin {
     model: String,
     route: Option<String>,
+    prompt: Option<String>,
     /// What the translation could not carry.
     pub(super) losses: Losses,
 }
 
 impl Origin {
     pub(super) fn of(exchange: &Exchange) -> Self {
-        Self { model: exchange.model().to_owned(), route: exchange.route_line(), losses: exchange.losses().clone() }
+        Self {
+            model: exchange.model().to_owned(),
+            route: exchange.route_line(),
+            prompt: exchange.prompt().map(|used| format!("{}@{}", used.name, used.version)),
+            losses: exchange.losses().clone(),
+        }
+    }
+
+    /// With what else was lost, told first.
+    pub(super) fn with(mut self, losses: Losses) -> Self {
+        self.losses = losses.and(self.losses);
+        self
     }
 
     pub(super) fn on(&self, mut response: Response) -> Response {
@@ -115,6 +128,9 @@ impl Origin {
         }
         if let Some(Ok(value)) = self.route.as_deref().map(HeaderValue::from_str) {
             headers.insert(ROUTE, value);
+        }
+        if let Some(Ok(value)) = self.prompt.as_deref().map(HeaderValue::from_str) {
+            headers.insert(PROMPT, value);
         }
         for loss in self.losses.iter() {
             if let Ok(value) = HeaderValue::from_str(&header_text(&format!("{}: {}", loss.field, loss.why))) {

@@ -2,7 +2,7 @@ use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Page, PageRequest, Result,
 use plasma_store::{NewEvent, Row, Store, Tx, page_key};
 use serde_json::json;
 
-use crate::{CallFilter, ModelCall, TokenUsage, budgets::Settling, events};
+use crate::{CallFilter, ModelCall, PromptUse, TokenUsage, budgets::Settling, events};
 
 /// Writes the calls of one tenant, their events, and what they cost of budgets, all or none.
 pub(crate) async fn insert(ctx: &Ctx, store: &Store, calls: &[&ModelCall], settling: &mut Settling) -> Result<()> {
@@ -32,8 +32,10 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           attempts, route, decision, cache_write_tokens, reasoning_tokens)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+           attempts, route, decision, cache_write_tokens, reasoning_tokens,
+           prompt, prompt_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+           $25, $26)",
         [
             tenant.into(),
             call.id.into(),
@@ -59,6 +61,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             decision.into(),
             number(call.usage.cache_write_tokens).into(),
             number(call.usage.reasoning_tokens).into(),
+            call.prompt.as_ref().map(|prompt| prompt.name.as_str()).into(),
+            call.prompt.as_ref().map(|prompt| i64::from(prompt.version)).into(),
         ],
     )
     .await
@@ -70,6 +74,7 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
         "model": call.model,
         "decision": call.decision,
         "attempts": call.attempts,
+        "prompt": call.prompt,
         "kind": call.kind,
         "purpose": call.purpose,
         "status": call.status,
@@ -101,6 +106,8 @@ fn call(row: &Row) -> Result<ModelCall> {
     let first_token_ms: Option<i64> = row.get("first_token_ms")?;
     let attempts: Option<String> = row.get("attempts")?;
     let decision: Option<String> = row.get("decision")?;
+    let (prompt, version): (Option<String>, Option<i64>) = (row.get("prompt")?, row.get("prompt_version")?);
+    let version = version.and_then(|version| u32::try_from(version).ok());
     let decision = decision.map(|text| serde_json::from_str(&text));
     let attempts = attempts.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
     Ok(ModelCall {
@@ -108,6 +115,7 @@ fn call(row: &Row) -> Result<ModelCall> {
         model: row.get("model")?,
         decision: decision.transpose().map_err(|error| Error::from_source("column decision", error))?,
         attempts: attempts.map_err(|error| Error::from_source("column attempts", error))?,
+        prompt: prompt.zip(version).map(|(name, version)| PromptUse { name, version }),
         kind: row.get::<String>("kind")?.parse()?,
         purpose: row.get::<String>("purpose")?.parse()?,
         status: row.get::<String>("status")?.parse()?,
@@ -145,12 +153,15 @@ pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -
         .fetch_all(
             "SELECT * FROM model_calls WHERE tenant_id = $1 AND id < $2
                AND (CAST($3 AS TEXT) IS NULL OR model = $3) AND (CAST($4 AS TEXT) IS NULL OR status = $4)
-             ORDER BY id DESC LIMIT $5",
+               AND (CAST($5 AS TEXT) IS NULL OR prompt = $5) AND (CAST($6 AS BIGINT) IS NULL OR prompt_version = $6)
+             ORDER BY id DESC LIMIT $7",
             [
                 tenant.into(),
                 page_key(page.cursor.as_deref()).into(),
                 filter.model.as_deref().into(),
                 filter.status.map(|status| status.as_str()).into(),
+                filter.prompt.as_deref().into(),
+                filter.prompt_version.map(i64::from).into(),
                 page.fetch_limit().into(),
             ],
         )

@@ -12,6 +12,8 @@ mod local;
 mod openai_local;
 mod passthrough;
 mod prices;
+mod prompt_calls;
+mod prompts;
 mod providers;
 mod requests;
 mod resilience;

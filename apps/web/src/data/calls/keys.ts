@@ -3,6 +3,8 @@ import type { CallStatus } from "@plasma/client/types";
 export interface CallFilter {
   model?: string;
   status?: CallStatus;
+  prompt?: string;
+  prompt_version?: number;
 }
 
 export const callKeys = {

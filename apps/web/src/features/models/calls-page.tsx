@@ -8,7 +8,9 @@ import { useState } from "react";
 import { callsQuery } from "@/data/calls/queries";
 import { modelsQuery } from "@/data/models/queries";
 import { formatCount, formatDuration, formatMoney } from "@/lib/format";
+import { useParam, useSetParams } from "@/lib/use-param";
 import { Badge } from "@/ui/badge";
+import { Button } from "@/ui/button";
 import { SelectField } from "@/ui/field";
 import { LoadMore } from "@/ui/load-more";
 import { PageHeader } from "@/ui/page-header";
@@ -22,7 +24,10 @@ export function CallsPage() {
   const models = useQuery(modelsQuery);
   const [model, setModel] = useState("");
   const [status, setStatus] = useState<CallStatus | "">("");
-  const calls = useInfiniteQuery(callsQuery({ ...(model && { model }), ...(status && { status }) }));
+  const prompt = useParam("prompt");
+  const setParams = useSetParams();
+  const calls = useInfiniteQuery(callsQuery({ ...(model && { model }), ...(status && { status }), ...(prompt && { prompt }) }));
+  const filtered = Boolean(model || status || prompt);
   return (
     <>
       <PageHeader title="Calls" lead="Every call of a model, with what it read, wrote, took and cost." />
@@ -37,11 +42,17 @@ export function CallsPage() {
           {Object.entries(CALL_STATUSES).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
         </SelectField>
       </div>
+      {prompt && (
+        <p className="mb-5 flex flex-wrap items-center gap-3 text-[0.875rem] text-soft">
+          <span>Only calls with the prompt <span className="figure break-all">{prompt}</span></span>
+          <Button small variant="quiet" onClick={() => setParams({ prompt: null })}>Show all</Button>
+        </p>
+      )}
       <QueryView
         query={calls}
         loading={<SkeletonRows rows={8} />}
         isEmpty={(data) => data.length === 0}
-        empty={<EmptyState title={model || status ? "No call is like that" : "No model was called yet"}>{model || status ? "Choose another model or status." : "Ask a question or write a draft, and its call appears here."}</EmptyState>}
+        empty={<EmptyState title={filtered ? "No call is like that" : "No model was called yet"}>{filtered ? "Choose another model or status." : "Ask a question or write a draft, and its call appears here."}</EmptyState>}
       >
         {(data) => (
           <>

@@ -77,7 +77,7 @@ function Rendered({ rendered }: { rendered: RenderedPrompt }) {
         {rendered.messages.map((message, index) => (
           <li key={index} className="border-b border-rule py-3">
             <p className="eyebrow">{ROLES[message.role]}</p>
-            <p className="figure mt-1 max-h-72 overflow-y-auto text-[0.875rem] break-words whitespace-pre-wrap" tabIndex={0}>{message.content}</p>
+            <p className="figure mt-1 text-[0.875rem] break-words whitespace-pre-wrap">{message.content}</p>
           </li>
         ))}
       </ol>

@@ -143,10 +143,16 @@ fn write_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Re
     match value.kind() {
         ValueKind::None => Ok(()),
         ValueKind::String => Ok(out.write_str(value.as_str().unwrap_or(""))?),
-        ValueKind::Number | ValueKind::Bool => Ok(write!(out, "{value}")?),
+        ValueKind::Bool => Ok(out.write_str(bool_text(value))?),
+        ValueKind::Number => Ok(write!(out, "{value}")?),
         ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
         kind => Err(wrong(format!("a {kind} cannot be inserted as it is; use `join(\", \")` or `tojson`"))),
     }
+}
+
+/// As in JSON; the engine itself writes `True` as Python does.
+fn bool_text(value: &Value) -> &'static str {
+    if value.is_true() { "true" } else { "false" }
 }
 
 fn upper(state: &mut State<'_, '_>, text: Cow<'_, str>) -> Result<String, Error> {
@@ -258,7 +264,8 @@ fn join(state: &mut State<'_, '_>, value: &Value, between: Option<Cow<'_, str>>)
         match item.kind() {
             ValueKind::None => {}
             ValueKind::String => text.push_str(item.as_str().unwrap_or("")),
-            ValueKind::Number | ValueKind::Bool => text.push_str(&item.to_string()),
+            ValueKind::Bool => text.push_str(bool_text(&item)),
+            ValueKind::Number => text.push_str(&item.to_string()),
             kind => return Err(wrong(format!("`join` cannot write a {kind}; use `tojson`"))),
         }
         if text.len() > TEXT_BYTES_MAX {
@@ -285,7 +292,8 @@ fn write_json(value: &Value, depth: usize, json: &mut String) -> Result<(), Erro
     match value.kind() {
         ValueKind::None => json.push_str("null"),
         ValueKind::String => json.push_str(&serde_json::Value::from(value.as_str().unwrap_or("")).to_string()),
-        ValueKind::Number | ValueKind::Bool => json.push_str(&value.to_string()),
+        ValueKind::Bool => json.push_str(bool_text(value)),
+        ValueKind::Number => json.push_str(&value.to_string()),
         ValueKind::Seq | ValueKind::Iterable => {
             json.push('[');
             for (place, item) in value.try_iter()?.checked().enumerate() {

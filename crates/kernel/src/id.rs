@@ -146,6 +146,8 @@ define_ids! {
     RouteId = "rte";
     /// One call of a model.
     CallId = "call";
+    /// A prompt: a template of messages for models.
+    PromptId = "pmt";
     /// A budget for model calls.
     BudgetId = "bud";
     /// A limit on the rate of model calls.

@@ -13,7 +13,7 @@ pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};
 pub use id::{
     ApiKeyId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId, LimitId,
-    ParseIdError, ProviderId, RequestId, RouteId, SessionId, TenantId, UserId,
+    ParseIdError, PromptId, ProviderId, RequestId, RouteId, SessionId, TenantId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

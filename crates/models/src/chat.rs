@@ -10,7 +10,7 @@ use plasma_kernel::{CallId, Ctx, Error, Money, Result};
 use plasma_protocols::chat::{Delta, Message, Part, PartStart, Request, StopReason};
 
 use crate::{
-    ChatMessage, Models, Purpose, TokenUsage,
+    ChatMessage, Models, PromptCall, PromptRole, Purpose, RenderedPrompt, TokenUsage,
     gateway::{Asked, Exchange, Question, Step},
     local::{self, Role},
     running_call::Finished,
@@ -28,7 +28,9 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// What the call is made for; it also decides which permission is needed.
     pub purpose: Purpose,
-    /// The conversation so far: 1 to 1,024 messages of 4,000,000 characters together.
+    /// A prompt whose messages come before the conversation, and whose model and parameters count where none is named here.
+    pub prompt: Option<PromptCall>,
+    /// The conversation so far: 1 to 1,024 messages, those of the prompt included, of 4,000,000 characters together.
     pub messages: Vec<ChatMessage>,
     /// Tokens to write at most.
     pub max_tokens: Option<u32>,
@@ -52,6 +54,7 @@ impl ChatRequest {
         Self {
             model: None,
             purpose,
+            prompt: None,
             messages,
             max_tokens: None,
             temperature: None,
@@ -60,6 +63,36 @@ impl ChatRequest {
             seed: None,
             frequency_penalty: None,
             presence_penalty: None,
+        }
+    }
+
+    /// Puts the messages of a prompt before the conversation, its instructions before other instructions.
+    fn begin_with(&mut self, prompt: RenderedPrompt) {
+        let role = |role| match role {
+            PromptRole::System => Role::System,
+            PromptRole::User => Role::User,
+            PromptRole::Assistant => Role::Assistant,
+        };
+        let turns = prompt
+            .messages
+            .into_iter()
+            .map(|message| ChatMessage { role: role(message.role), content: message.content });
+        let (mut messages, turns): (Vec<ChatMessage>, Vec<ChatMessage>) =
+            turns.partition(|message| message.role == Role::System);
+        let own = std::mem::take(&mut self.messages);
+        let instructions = own.iter().take_while(|message| message.role == Role::System).count();
+        let mut own = own.into_iter();
+        messages.extend(own.by_ref().take(instructions));
+        messages.extend(turns);
+        messages.extend(own);
+        self.messages = messages;
+        let parameters = prompt.parameters;
+        self.model = self.model.take().or(prompt.model);
+        self.max_tokens = self.max_tokens.or(parameters.max_tokens);
+        self.temperature = self.temperature.or(parameters.temperature.map(|number| number as f32));
+        self.top_p = self.top_p.or(parameters.top_p.map(|number| number as f32));
+        if self.stop.is_empty() {
+            self.stop = parameters.stop;
         }
     }
 
@@ -188,12 +221,20 @@ impl Models {
     ///
     /// # Errors
     /// At once: `forbidden` without the permission of the purpose, `invalid` or `too_large` naming the field,
-    /// `not_found` (`model_not_found`), `rate_limited` (`too_many_model_calls`).
-    pub async fn chat(&self, ctx: &Ctx, request: ChatRequest) -> Result<ChatStream> {
+    /// `not_found` (`model_not_found`, `prompt_not_found`, …), `rate_limited` (`too_many_model_calls`).
+    pub async fn chat(&self, ctx: &Ctx, mut request: ChatRequest) -> Result<ChatStream> {
         ctx.require(request.purpose.permission())?;
+        let mut used = None;
+        if let Some(call) = request.prompt.take() {
+            // Boxed: most calls name no prompt, and must not carry its weight.
+            let prompt = Box::pin(self.use_prompt(ctx, call)).await?;
+            used.clone_from(&prompt.used);
+            request.begin_with(prompt);
+        }
         request.check()?;
         let (purpose, model) = (request.purpose, request.model.clone());
-        let question = Question::new(purpose, Asked::Ours(Box::new(request.into_request())), true);
+        let mut question = Question::new(purpose, Asked::Ours(Box::new(request.into_request())), true);
+        question.prompt = used;
         let plan = self.plan_chat(ctx, model.as_deref(), &question).await?;
         let exchange = Exchange::start(self, ctx, question, plan)?;
         let (call_id, model) = (exchange.call_id(), exchange.model().to_owned());

@@ -35,6 +35,16 @@ pub const LIMIT_DELETED: &str = "models.limit.deleted";
 pub const CACHE_CHANGED: &str = "models.cache.changed";
 /// All kept answers were thrown away: `{}`.
 pub const CACHE_PURGED: &str = "models.cache.purged";
+/// A prompt was added: `{description}`.
+pub const PROMPT_CREATED: &str = "models.prompt.created";
+/// A prompt was removed, and its versions and aliases with it: `{versions}`.
+pub const PROMPT_DELETED: &str = "models.prompt.deleted";
+/// A prompt has a new version: `{version, note}`.
+pub const PROMPT_VERSION_CREATED: &str = "models.prompt.version_created";
+/// A prompt's alias was added or changed: `{alias, split, previous_split}`.
+pub const PROMPT_ALIAS_CHANGED: &str = "models.prompt.alias_changed";
+/// A prompt's alias was removed: `{alias}`.
+pub const PROMPT_ALIAS_DELETED: &str = "models.prompt.alias_deleted";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
 /// What is kept of calls was changed: the settings without the patterns of redactions, which may tell secrets.

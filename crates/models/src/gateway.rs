@@ -35,7 +35,7 @@ pub(crate) use local_source::not_for_local_models;
 pub use plan::{Considered, Decision};
 pub use probe::ModelHealth;
 
-use crate::{Purpose, caches::CacheWish, upstream::RawObject};
+use crate::{PromptUse, Purpose, caches::CacheWish, upstream::RawObject};
 
 /// What is asked, and for what.
 pub(crate) struct Question {
@@ -47,6 +47,8 @@ pub(crate) struct Question {
     pub(crate) cache: CacheWish,
     /// What the caller says that it is for.
     named_task: Option<String>,
+    /// The prompt whose messages are in it.
+    pub(crate) prompt: Option<PromptUse>,
     /// Whether answers are translated even where caller and provider speak the same protocol.
     never_raw: bool,
     /// The question in the middle form, made when it is first needed.
@@ -70,7 +72,7 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, cache: CacheWish::default(), named_task: None, never_raw: false, translated: OnceLock::new() }
+        Self { purpose, asked, streamed, prompt: None, cache: CacheWish::default(), named_task: None, never_raw: false, translated: OnceLock::new() }
     }
 
     /// The same under the caller's name for what it is for.

@@ -17,6 +17,9 @@ mod openai_chat;
 mod openai_embeddings;
 mod openai_models;
 mod openai_responses;
+mod prompt_use;
+mod prompt_versions;
+mod prompts;
 mod protocol;
 mod providers;
 mod quality;
@@ -35,7 +38,8 @@ use crate::Models;
 /// Bytes of a request to a model: images in a chat fit.
 const BODY_BYTES_MAX: usize = 20 << 20;
 
-/// `/api/v1/models`, `/api/v1/usage`, `/api/v1/providers`, and the protocols of models: `/v1`, `/anthropic`, `/gemini`.
+/// `/api/v1/models`, `/api/v1/prompts`, `/api/v1/usage`, `/api/v1/providers`, and the protocols of models: `/v1`, `/anthropic`,
+/// `/gemini`.
 pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
@@ -66,6 +70,13 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(health::list_model_health))
         .routes(routes!(routing::list_routes))
         .routes(routes!(routing::put_route, routing::delete_route))
+        .routes(routes!(prompts::list_prompts, prompts::create_prompt))
+        .routes(routes!(prompts::get_prompt, prompts::delete_prompt))
+        .routes(routes!(prompts::render_prompt))
+        .routes(routes!(prompts::put_prompt_alias, prompts::delete_prompt_alias))
+        .routes(routes!(prompt_versions::list_prompt_versions, prompt_versions::create_prompt_version))
+        .routes(routes!(prompt_versions::get_prompt_version))
+        .routes(routes!(prompt_versions::diff_prompt_versions))
         .merge(model_routes())
 }
 

@@ -20,6 +20,7 @@ pub mod local;
 pub mod manifest;
 mod near_names;
 mod prices;
+mod prompts;
 mod providers;
 mod quality;
 mod routes;
@@ -49,6 +50,12 @@ pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
 pub use quality::{
     CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
+};
+pub use prompts::{
+    Prompt, PromptAlias, PromptCall, PromptDefinition, PromptDiff, PromptDiffHunk, PromptDiffLine, PromptDiffLineKind,
+    PromptMessage, PromptParameters, PromptReference, PromptRole, PromptShare, PromptUse, PromptVariable,
+    PromptVersion, PromptVersionSummary, RenderedMessage, RenderedPrompt, RenderedVersion, VariableLimits,
+    VariableType,
 };
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
@@ -107,6 +114,7 @@ struct Inner {
     routes: definitions::TenantCache<Vec<Route>>,
     aliases: definitions::TenantCache<aliases::Aliases>,
     capture: definitions::TenantCache<capture::Capture>,
+    prompts: prompts::PromptCache,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -130,6 +138,7 @@ impl Models {
             routes: definitions::TenantCache::new(),
             aliases: definitions::TenantCache::new(),
             capture: definitions::TenantCache::new(),
+            prompts: prompts::PromptCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    AttemptRecord, CacheHit, CallStatus, Decision, ModelCall, ModelKind, Price, Purpose, TokenUsage,
+    AttemptRecord, CacheHit, CallStatus, Decision, ModelCall, ModelKind, Price, PromptUse, Purpose, TokenUsage,
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     capture::Payload,
@@ -57,6 +57,7 @@ pub(crate) struct RunningCall {
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
     decision: Option<Decision>,
+    prompt: Option<PromptUse>,
     /// What is set aside of budgets for the model that is asked.
     reservation: Option<Reservation>,
     /// Places within limits: of the caller, and of the provider that is asked.
@@ -103,6 +104,7 @@ impl RunningCall {
             cached: None,
             attempts: Vec::new(),
             decision: None,
+            prompt: None,
             reservation: None,
             admission: None,
             provider_admission: None,
@@ -165,6 +167,11 @@ impl RunningCall {
     /// A route chose the candidates.
     pub(crate) fn decided(&mut self, decision: Option<Decision>) {
         self.decision = decision;
+    }
+
+    /// The messages come from a prompt.
+    pub(crate) fn uses_prompt(&mut self, prompt: Option<PromptUse>) {
+        self.prompt = prompt;
     }
 
     /// The caller has been let through its limits.
@@ -342,6 +349,7 @@ impl RunningCall {
             model: self.start.model.clone(),
             decision: self.decision.take(),
             attempts: std::mem::take(&mut self.attempts),
+            prompt: self.prompt.take(),
             kind: self.start.kind,
             purpose: self.start.purpose,
             status,

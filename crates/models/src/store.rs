@@ -10,6 +10,7 @@ pub(crate) mod capture;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod payloads;
+pub(crate) mod prompts;
 pub(crate) mod providers;
 pub(crate) mod quality;
 pub(crate) mod routes;

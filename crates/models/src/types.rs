@@ -5,8 +5,8 @@ use plasma_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::caches::CacheHit;
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
+use crate::{PromptUse, caches::CacheHit};
 pub use crate::upstream::ProviderOptions;
 
 /// An enum that is stored and sent as one lowercase word.
@@ -338,6 +338,8 @@ pub struct ModelCall {
     pub decision: Option<Decision>,
     /// Which models were asked, in order; the last one answered, if any did.
     pub attempts: Vec<AttemptRecord>,
+    /// The prompt that it used, if any.
+    pub prompt: Option<PromptUse>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -412,6 +414,10 @@ pub struct CallFilter {
     pub cost_micros_min: Option<u64>,
     /// Only calls that took at least so long.
     pub duration_ms_min: Option<u64>,
+    /// Only calls that used the prompt with this name.
+    pub prompt: Option<String>,
+    /// Only calls that used this version of a prompt.
+    pub prompt_version: Option<u32>,
 }
 
 /// Calls summed up, by day and by model.

@@ -50,6 +50,8 @@ enum Verb {
     },
     /// Sum up what calls of models used and cost
     Usage(client::UsageArgs),
+    /// Look at the prompts of a running server, add versions, move aliases
+    Prompts(client::PromptsArgs),
     /// Print the API's OpenAPI specification as JSON
     Openapi,
 }
@@ -175,6 +177,7 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
         Verb::Usage(arguments) => client::run(client::usage(arguments)),
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
+        Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

@@ -1,10 +1,11 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage` and `models …`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage`, `prompts` and `models …`.
 
 mod api;
 mod ask;
 mod calibrate;
 mod ingest;
 mod models;
+mod prompts;
 mod search;
 mod usage;
 
@@ -17,6 +18,7 @@ pub use ask::{AskArgs, ask};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
+pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
 pub use usage::{UsageArgs, usage};
 

@@ -16,6 +16,7 @@ const TAGS: &[(&str, &str)] = &[
     ("search", "Find passages by meaning and by words, and ask questions that are answered from them, with citations."),
     ("content", "Documents that people and models write: drafts with citations, revisions, differences."),
     ("models", "Models, the providers that offer them, every call with its tokens, time and cost."),
+    ("prompts", "Messages for models under a name, in numbered versions with variables."),
     ("openai", "The same models by OpenAI's protocol: existing clients work by changing the base URL."),
     ("anthropic", "The same models by Anthropic's Messages protocol."),
     ("gemini", "The same models by Gemini's protocol."),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use plasma_kernel::{
     ApiKeyId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, JobId, KnowledgeDocumentId, LimitId,
-    ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
+    PromptId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -241,6 +241,7 @@ ids!(
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PromptId,
     ProviderId,
     RouteId,
     RequestId,

@@ -9,6 +9,7 @@ import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
 import { modelKeys } from "@/data/models/keys";
+import { promptKeys } from "@/data/prompts/keys";
 import { providerKeys } from "@/data/providers/keys";
 import { routeKeys } from "@/data/routes/keys";
 import { systemKeys } from "@/data/system/keys";
@@ -28,6 +29,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   if (type.startsWith("models.capture.")) keys.push(captureKeys.settings);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
+  if (type.startsWith("models.prompt.")) keys.push(promptKeys.all);
   // Each call may have spent something.
   if (type.startsWith("models.budget.") || type.startsWith("models.call.")) keys.push(budgetKeys.all);
   if (type.startsWith("content.")) {

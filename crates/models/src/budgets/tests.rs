@@ -75,6 +75,7 @@ async fn reserve(models: &Models, ctx: &Ctx, micros: i64) -> Result<Reservation>
 fn call(ctx: &Ctx, cost: Option<i64>, status: CallStatus) -> ModelCall {
     ModelCall {
         decision: None,
+        prompt: None,
         attempts: Vec::new(),
         id: CallId::new(ctx),
         model: "acme/chat".to_owned(),

@@ -14,7 +14,7 @@ use super::{
     spoken::Spoken,
 };
 use crate::{
-    AttemptRecord, Models, Purpose,
+    AttemptRecord, Models, PromptUse, Purpose,
     catalog::Target,
     chat::ChatEvent,
     quality::Answered,
@@ -102,6 +102,7 @@ impl Exchange {
         if question.purpose != Purpose::Judge {
             call.keep_answer();
         }
+        call.uses_prompt(question.prompt.clone());
         Ok(Self {
             models: models.clone(),
             ctx: ctx.clone(),
@@ -136,6 +137,11 @@ impl Exchange {
         let strategy = serde_json::to_value(decision.strategy).ok()?;
         let strategy = strategy.as_str()?;
         Some(format!("{}; strategy={strategy}; model={}; attempt={}", decision.route, self.model, self.attempts))
+    }
+
+    /// The prompt whose messages are in the question.
+    pub(crate) fn prompt(&self) -> Option<&PromptUse> {
+        self.question.prompt.as_ref()
     }
 
     /// What the translation could not carry; complete after the first step.

@@ -4,13 +4,14 @@ use axum::{
     response::Response,
 };
 use plasma_http::Caller;
-use plasma_kernel::{Ctx, Error, Result};
+use plasma_kernel::{Ctx, Error, Permission, Result};
 use plasma_protocols::Protocol;
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
     chat_answer::{ClientChat, answer},
+    prompt_use::{self, PromptHeaders},
     protocol::{body, json_text, refusal, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
@@ -104,8 +105,10 @@ pub(super) async fn count_message_tokens(
 }
 
 async fn count(models: &Models, ctx: &Ctx, request: Request) -> Result<Response> {
-    let chat = client_chat(request).await?;
-    let input_tokens = models.count_chat_tokens(ctx, chat.protocol, chat.model.as_deref(), chat.body).await?;
+    ctx.require(Permission::ModelsInvoke)?;
+    let ClientChat { protocol, model, mut body, prompt, .. } = client_chat(request).await?;
+    let prompted = prompt_use::apply(models, ctx, protocol, model, &mut body, &prompt).await?;
+    let input_tokens = models.count_chat_tokens(ctx, protocol, prompted.model.as_deref(), body).await?;
     let json = serde_json::to_string(&TokenCount { input_tokens })
         .map_err(|error| Error::from_source("a count could not be written", error))?;
     Ok(axum::response::IntoResponse::into_response(json_text(json)))
@@ -114,6 +117,7 @@ async fn count(models: &Models, ctx: &Ctx, request: Request) -> Result<Response>
 async fn client_chat(request: Request) -> Result<ClientChat> {
     let (header, cache) = (beta(request.headers()), CacheWish::of(request.headers()));
     let task = task(request.headers())?;
+    let prompt = PromptHeaders::of(request.headers());
     let body: RawObject = body(request, &()).await?;
     let messages: Vec<IgnoredAny> = body.get("messages")?.unwrap_or_default();
     check_size(messages.len(), 0)?;
@@ -125,6 +129,7 @@ async fn client_chat(request: Request) -> Result<ClientChat> {
         task,
         header,
         cache,
+        prompt,
     })
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AttemptRecord, CacheHit, CallFilter, CallQuality, CallStatus, DayUsage, Decision, ModelCall, ModelKind, ModelUsage,
-    Models, Purpose, UsageReport, calls::date_text, usage::moment_of_text,
+    Models, PromptUse, Purpose, UsageReport, calls::date_text, usage::moment_of_text,
 };
 
 /// The record of one call of a model.
@@ -21,6 +21,9 @@ pub struct ModelCallBody {
     pub decision: Option<Decision>,
     /// Which models were asked, in order. Empty when one was asked and answered.
     pub attempts: Vec<AttemptRecord>,
+    /// The prompt that it used; null when it used none.
+    #[schema(required)]
+    pub prompt: Option<PromptUse>,
     /// Chat or embedding.
     pub kind: ModelKind,
     /// What it was made for.
@@ -73,6 +76,7 @@ impl From<ModelCall> for ModelCallBody {
             model: call.model,
             decision: call.decision,
             attempts: call.attempts,
+            prompt: call.prompt,
             kind: call.kind,
             purpose: call.purpose,
             status: call.status,
@@ -96,7 +100,8 @@ impl From<ModelCall> for ModelCallBody {
     }
 }
 
-/// `?from=&to=&model=&provider=&route=&status=&purpose=&key=&user=&min_cost_micros=&min_duration_ms=&limit=&cursor=`
+/// `?from=&to=&model=&provider=&route=&status=&purpose=&key=&user=&min_cost_micros=&min_duration_ms=&prompt=&prompt_version=
+/// &limit=&cursor=`
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -123,6 +128,10 @@ pub(super) struct CallsQuery {
     min_cost_micros: Option<u64>,
     /// Only calls that took at least so many milliseconds.
     min_duration_ms: Option<u64>,
+    /// Only calls that used the prompt with this name.
+    prompt: Option<String>,
+    /// Only calls that used this version of a prompt.
+    prompt_version: Option<u32>,
     /// Rows on the page: 1 to 200, 50 when absent.
     limit: Option<u32>,
     /// `next_cursor` of the page before.

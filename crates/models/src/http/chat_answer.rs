@@ -12,7 +12,10 @@ use plasma_protocols::{
     gemini, openai_chat, openai_responses,
 };
 
-use super::protocol::{Origin, json_text, refusal, with_call_id};
+use super::{
+    prompt_use::{self, PromptHeaders, Prompted},
+    protocol::{Origin, json_text, refusal, with_call_id},
+};
 use crate::{
     ChatEvent, Models, Purpose,
     caches::CacheWish,
@@ -37,6 +40,8 @@ pub(super) struct ClientChat {
     pub(super) header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
     /// Whether the answer may be one of the cache.
     pub(super) cache: CacheWish,
+    /// What headers say of prompts.
+    pub(super) prompt: PromptHeaders,
 }
 
 /// Answers a client's chat.
@@ -49,10 +54,14 @@ pub(super) async fn answer(models: &Models, ctx: &Ctx, chat: ClientChat) -> Resp
 }
 
 async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Response, CallError> {
-    let ClientChat { protocol, model, body, streamed, task, header, cache } = chat;
+    let ClientChat { protocol, model, mut body, streamed, task, header, cache, prompt } = chat;
     ctx.require(Purpose::Api.permission())?;
+    // Boxed: most calls name no prompt, and must not carry its weight.
+    let prompted = Box::pin(prompt_use::apply(models, ctx, protocol, model, &mut body, &prompt)).await?;
+    let Prompted { model, used, losses } = prompted;
     let mut question = Question::new(Purpose::Api, Asked::Client { protocol, body, header }, streamed).for_task(task);
     question.cache = cache;
+    question.prompt = used;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;
     let mut exchange = Exchange::start(models, ctx, question, plan)?;
@@ -60,12 +69,12 @@ async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Respon
     let names = Names { protocol, call_id, now: ctx.now() };
     if streamed {
         let first = first_news(&mut exchange).await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-        let origin = Origin::of(&exchange);
+        let origin = Origin::of(&exchange).with(losses);
         let response = event_stream(events(exchange, first, names, usage_wanted));
         return Ok(with_call_id(call_id, origin.on(response)));
     }
     let whole = exchange.whole().await?;
-    let mut origin = Origin::of(&exchange);
+    let mut origin = Origin::of(&exchange).with(losses);
     let json = match whole {
         Whole::Raw(json) => json,
         Whole::Translated(answer) => names.write_answer(answer, &mut origin.losses),

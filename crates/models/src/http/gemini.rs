@@ -3,13 +3,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use plasma_http::Caller;
-use plasma_kernel::{Ctx, Error, Result};
+use plasma_kernel::{Ctx, Error, Permission, Result};
 use plasma_protocols::Protocol;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{
     chat_answer::{ClientChat, answer},
+    prompt_use::{self, PromptHeaders},
     protocol::{body, json_text, refusal, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size};
@@ -75,20 +76,24 @@ async fn respond(models: &Models, ctx: &Ctx, call: &str, request: Request) -> Re
     let (model, verb) = call.rsplit_once(':').ok_or_else(|| unknown(call))?;
     let cache = CacheWish::of(request.headers());
     let task = task(request.headers())?;
-    let body = body(request, &()).await?;
+    let prompt = PromptHeaders::of(request.headers());
+    let mut body = body(request, &()).await?;
     let contents: Vec<IgnoredAny> = body.get("contents")?.unwrap_or_default();
     check_size(contents.len(), 0)?;
     let streamed = match verb {
         "generateContent" => false,
         "streamGenerateContent" => true,
         "countTokens" => {
-            let count = models.count_chat_tokens(ctx, Protocol::Gemini, Some(model), body).await?;
+            ctx.require(Permission::ModelsInvoke)?;
+            let model = Some(model.to_owned());
+            let prompted = prompt_use::apply(models, ctx, Protocol::Gemini, model, &mut body, &prompt).await?;
+            let count = models.count_chat_tokens(ctx, Protocol::Gemini, prompted.model.as_deref(), body).await?;
             return Ok(json_text(json!({ "totalTokens": count }).to_string()).into_response());
         }
         _ => return Err(unknown(call)),
     };
     let model = Some(model.to_owned());
-    let chat = ClientChat { protocol: Protocol::Gemini, model, body, streamed, task, header: None, cache };
+    let chat = ClientChat { protocol: Protocol::Gemini, model, body, streamed, task, header: None, cache, prompt };
     Ok(answer(models, ctx, chat).await)
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     chat_answer::{ClientChat, answer},
+    prompt_use::PromptHeaders,
     protocol::{OpenAiBody, OpenAiCaller, task},
 };
 use crate::{Models, caches::CacheWish, chat::check_size, upstream::RawObject};
@@ -45,6 +46,8 @@ pub struct ChatCompletionRequest {
     stream: Option<bool>,
     /// `{"include_usage": true}` for the tokens used in the last chunk.
     stream_options: Option<Value>,
+    /// A prompt of Plasma whose messages come before these: `{"name", "version" | "alias", "variables": {…}}`.
+    prompt: Option<Value>,
 }
 
 /// An error in OpenAI's format.
@@ -168,5 +171,6 @@ pub(super) fn client_chat(protocol: Protocol, body: RawObject, headers: &HeaderM
         task: task(headers)?,
         header: None,
         cache: CacheWish::of(headers),
+        prompt: PromptHeaders::of(headers),
     })
 }

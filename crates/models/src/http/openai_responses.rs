@@ -38,6 +38,9 @@ pub struct ResponsesRequest {
     text: Option<Value>,
     /// Whether to answer with server-sent events.
     stream: Option<bool>,
+    /// A prompt of Plasma whose messages come before these: `{"id": its name, "version": a number or an alias,
+    /// "variables": {…}}`. Ids that begin with `pmpt_` are OpenAI's own and pass on.
+    prompt: Option<Value>,
 }
 
 /// Create a response (OpenAI format)

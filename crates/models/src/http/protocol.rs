@@ -10,6 +10,7 @@ use plasma_kernel::{CallId, Ctx, Error};
 use plasma_protocols::{Losses, Protocol, anthropic, gemini};
 use serde_json::Value;
 
+use super::prompt_use::PROMPT;
 use crate::{
     gateway::Exchange,
     quality::check_task,
@@ -108,6 +109,7 @@ pub(super) struct Origin {
     model: String,
     route: Option<String>,
     cache: Option<String>,
+    prompt: Option<String>,
     /// What the translation could not carry.
     pub(super) losses: Losses,
 }
@@ -118,8 +120,15 @@ impl Origin {
             model: exchange.model().to_owned(),
             route: exchange.route_line(),
             cache: exchange.cache_line().map(str::to_owned),
+            prompt: exchange.prompt().map(|used| format!("{}@{}", used.name, used.version)),
             losses: exchange.losses().clone(),
         }
+    }
+
+    /// With what else was lost, told first.
+    pub(super) fn with(mut self, losses: Losses) -> Self {
+        self.losses = losses.and(self.losses);
+        self
     }
 
     pub(super) fn on(&self, mut response: Response) -> Response {
@@ -131,6 +140,9 @@ impl Origin {
             if let Some(Ok(value)) = line.as_deref().map(HeaderValue::from_str) {
                 headers.insert(name, value);
             }
+        }
+        if let Some(Ok(value)) = self.prompt.as_deref().map(HeaderValue::from_str) {
+            headers.insert(PROMPT, value);
         }
         for loss in self.losses.iter() {
             if let Ok(value) = HeaderValue::from_str(&header_text(&format!("{}: {}", loss.field, loss.why))) {

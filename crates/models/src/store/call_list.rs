@@ -23,7 +23,9 @@ macro_rules! list_by {
                AND (CAST($10 AS TEXT) IS NULL OR purpose = $10) AND (CAST($11 AS TEXT) IS NULL OR actor_id = $11)
                AND (CAST($12 AS BIGINT) IS NULL OR cost_micros >= $12)
                AND (CAST($13 AS BIGINT) IS NULL OR duration_ms >= $13)
-             ORDER BY id DESC LIMIT $14"
+               AND (CAST($14 AS TEXT) IS NULL OR prompt = $14)
+               AND (CAST($15 AS BIGINT) IS NULL OR prompt_version = $15)
+             ORDER BY id DESC LIMIT $16"
         )
     };
 }
@@ -73,6 +75,8 @@ pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -
                 key.or_else(|| filter.user.map(|id| id.to_string())).into(),
                 amount(filter.cost_micros_min).into(),
                 amount(filter.duration_ms_min).into(),
+                filter.prompt.as_deref().into(),
+                filter.prompt_version.map(i64::from).into(),
                 page.fetch_limit().into(),
             ],
         )

@@ -2,7 +2,7 @@ use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Result};
 use plasma_store::{NewEvent, Row, Store, Tx};
 use serde_json::json;
 
-use crate::{ModelCall, TokenUsage, budgets::Settling, call_journal::Left, capture::Payload, events};
+use crate::{ModelCall, PromptUse, TokenUsage, budgets::Settling, call_journal::Left, capture::Payload, events};
 
 /// Writes the calls of one tenant, their events, sums and kept payloads, and what they cost of budgets, all or none.
 pub(crate) async fn insert(
@@ -68,9 +68,10 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
-           attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id, cache, cache_hit, saved_micros)
+           attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id, cache, cache_hit, saved_micros,
+           prompt, prompt_version)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-           $25, $26, $27, $28)",
+           $25, $26, $27, $28, $29, $30)",
         [
             tenant.into(),
             call.id.into(),
@@ -100,6 +101,8 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             call.cache.as_ref().map(|hit| hit.kind.as_str()).into(),
             hit.into(),
             call.cache.as_ref().and_then(|hit| hit.saved.as_ref()).map(|saved| saved.amount_micros).into(),
+            call.prompt.as_ref().map(|prompt| prompt.name.as_str()).into(),
+            call.prompt.as_ref().map(|prompt| i64::from(prompt.version)).into(),
         ],
     )
     .await
@@ -120,6 +123,7 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
         "model": call.model,
         "decision": call.decision,
         "attempts": call.attempts,
+        "prompt": call.prompt,
         "kind": call.kind,
         "purpose": call.purpose,
         "status": call.status,
@@ -152,6 +156,8 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
     let first_token_ms: Option<i64> = row.get("first_token_ms")?;
     let attempts: Option<String> = row.get("attempts")?;
     let decision: Option<String> = row.get("decision")?;
+    let (prompt, version): (Option<String>, Option<i64>) = (row.get("prompt")?, row.get("prompt_version")?);
+    let version = version.and_then(|version| u32::try_from(version).ok());
     let decision = decision.map(|text| serde_json::from_str(&text));
     let hit: Option<String> = row.get("cache_hit")?;
     let hit = hit.map(|text| serde_json::from_str(&text)).transpose();
@@ -161,6 +167,7 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
         model: row.get("model")?,
         decision: decision.transpose().map_err(|error| Error::from_source("column decision", error))?,
         attempts: attempts.map_err(|error| Error::from_source("column attempts", error))?,
+        prompt: prompt.zip(version).map(|(name, version)| PromptUse { name, version }),
         kind: row.get::<String>("kind")?.parse()?,
         purpose: row.get::<String>("purpose")?.parse()?,
         status: row.get::<String>("status")?.parse()?,

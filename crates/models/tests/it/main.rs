@@ -14,6 +14,8 @@ mod local;
 mod openai_local;
 mod passthrough;
 mod prices;
+mod prompt_calls;
+mod prompts;
 mod providers;
 mod quality;
 mod requests;

@@ -180,6 +180,50 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     assert!(failed.contains("nowhere"), "{failed}");
 }
 
+#[tokio::test]
+async fn prompts_are_pushed_shown_and_moved_from_the_command_line() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let folder = place.folder.path().to_owned();
+    let plasma = |arguments: &[&str]| {
+        let settings = [("PLASMA_URL", server.url.as_str()), ("PLASMA_API_KEY", KEY)];
+        let output = run(&folder, arguments, &settings);
+        (output.status.code().unwrap(), printed(&output), errors(&output))
+    };
+    let file = |text: &str| {
+        let prompt = serde_json::json!({
+            "name": "greeting", "description": "says hello",
+            "messages": [{"role": "system", "content": text}],
+            "variables": [{"name": "language", "type": "string"}],
+        });
+        fs::write(folder.join("greeting.json"), prompt.to_string()).unwrap();
+    };
+    file("Greet in {{ language }}.");
+    let (code, said, failed) = plasma(&["prompts", "push", "greeting.json"]);
+    assert_eq!((code, said.trim()), (0, "greeting@1 was added"), "{failed}");
+    let (code, said, _) = plasma(&["prompts", "push", "greeting.json"]);
+    assert_eq!((code, said.trim()), (0, "greeting says the same already"));
+    file("Greet kindly in {{ language }}.");
+    assert_eq!(plasma(&["prompts", "push", "greeting.json"]).1.trim(), "greeting@2 was added");
+    // What is shown can be pushed again.
+    let (code, shown, _) = plasma(&["prompts", "show", "greeting", "--version", "1"]);
+    assert_eq!(code, 0);
+    fs::write(folder.join("shown.json"), shown).unwrap();
+    assert_eq!(plasma(&["prompts", "push", "shown.json"]).1.trim(), "greeting@3 was added");
+    let (code, said, failed) = plasma(&["prompts", "alias", "greeting", "production", "2=9", "3=1"]);
+    assert_eq!((code, said.trim()), (0, "greeting@production is 2 (9) + 3 (1)"), "{failed}");
+    let (_, said, _) = plasma(&["prompts", "ls"]);
+    assert_eq!(said.trim(), "greeting  3 versions  production=2 (9) + 3 (1)");
+    let (_, said, _) = plasma(&["prompts", "ls", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()[0]["newest_version"], 3);
+    file("{{ lnguage }}");
+    let (code, _, failed) = plasma(&["prompts", "push", "greeting.json"]);
+    assert_eq!(code, 1);
+    assert!(failed.contains("messages[0].content") && failed.contains("did you mean `language`"), "{failed}");
+    assert_eq!(plasma(&["prompts", "alias", "greeting", "production", "9"]).0, 1);
+    assert_eq!(plasma(&["prompts", "show", "nothing"]).0, 1);
+}
+
 #[test]
 fn a_client_without_server_or_key_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -82,6 +82,12 @@ impl Things {
         let alias = json!({"target": model});
         let path = "/api/v1/models/aliases/our-alias";
         success(server.request(Method::PUT, path).bearer_auth(KEY).json(&alias).send().await.unwrap()).await;
+        server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
+        let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
+        server.post("/api/v1/prompts/our-prompt/versions", version).await;
+        let path = "/api/v1/prompts/our-prompt/aliases/production";
+        let alias = json!({"split": [{"version": 1}]});
+        success(server.request(Method::PUT, path).bearer_auth(KEY).json(&alias).send().await.unwrap()).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
@@ -106,6 +112,9 @@ impl Things {
             ("/api/v1/models/limits/", "id", &limit),
             ("/api/v1/routes/", "name", &"our-route".to_owned()),
             ("/api/v1/models/aliases/", "name", &"our-alias".to_owned()),
+            ("/api/v1/prompts/", "name", &"our-prompt".to_owned()),
+            ("/api/v1/prompts/", "version", &"1".to_owned()),
+            ("/api/v1/prompts/", "alias", &"production".to_owned()),
             ("/gemini/v1beta/models/", "call", &gemini_call),
             ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
             ("/v1/models/", "id", &model.replace('/', "%2F")),

@@ -12,6 +12,8 @@ export interface CallFilter {
   user?: string;
   min_cost_micros?: number;
   min_duration_ms?: number;
+  prompt?: string;
+  prompt_version?: number;
 }
 
 export const callKeys = {

@@ -2,6 +2,7 @@
 
 import type { ModelCall } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
+import Link from "next/link";
 import type { ReactNode } from "react";
 
 import { callQuery } from "@/data/calls/queries";
@@ -18,6 +19,7 @@ import { CacheHitNote } from "./cache-hit";
 import { QualitySection } from "./call-quality";
 import { CALL_PURPOSES, CALL_STATUSES } from "./model-labels";
 import { PayloadSection } from "./payload-section";
+import { promptHref } from "./prompt-text";
 import { STRATEGIES } from "./route-strategies";
 
 export function CallPage() {
@@ -57,6 +59,7 @@ function CallView({ call }: { call: ModelCall }) {
         <Fact name="Tokens written">{formatCount(call.output_tokens)}<Among parts={[[call.reasoning_tokens, "thought"]]} /></Fact>
         <Fact name="Cost">{call.cost ? formatMoney(call.cost) : "no price is known for this model"}</Fact>
         <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
+        {call.prompt && <Fact name="Prompt"><Link className="link figure text-[0.875rem] break-all" href={`${promptHref(call.prompt.name)}&version=${call.prompt.version}`}>{call.prompt.name}@{call.prompt.version}</Link></Fact>}
         <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
         <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>

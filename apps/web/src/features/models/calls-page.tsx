@@ -7,7 +7,9 @@ import { useMemo, useState } from "react";
 
 import { callsQuery } from "@/data/calls/queries";
 import { formatCount, formatDuration, formatMoney } from "@/lib/format";
+import { useParam, useSetParams } from "@/lib/use-param";
 import { Badge } from "@/ui/badge";
+import { Button } from "@/ui/button";
 import { LoadMore } from "@/ui/load-more";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
@@ -21,7 +23,9 @@ import { ModelTabs } from "./model-tabs";
 
 export function CallsPage() {
   const [choice, setChoice] = useState(NO_CHOICE);
-  const filter = useMemo(() => filterOf(choice), [choice]);
+  const prompt = useParam("prompt");
+  const setParams = useSetParams();
+  const filter = useMemo(() => ({ ...filterOf(choice), ...(prompt && { prompt }) }), [choice, prompt]);
   const filtered = Object.keys(filter).length > 0;
   const calls = useInfiniteQuery(callsQuery(filter));
   return (
@@ -29,6 +33,12 @@ export function CallsPage() {
       <PageHeader title="Calls" lead="Every call of a model, with what it read, wrote, took and cost." actions={<CaptureButton />} />
       <ModelTabs current="/models/calls/" />
       <CallFilters choice={choice} onChange={setChoice} />
+      {prompt && (
+        <p className="mb-5 flex flex-wrap items-center gap-3 text-[0.875rem] text-soft">
+          <span>Only calls with the prompt <span className="figure break-all">{prompt}</span></span>
+          <Button small variant="quiet" onClick={() => setParams({ prompt: null })}>Show all</Button>
+        </p>
+      )}
       <QueryView
         query={calls}
         loading={<SkeletonRows rows={8} />}

@@ -4,6 +4,7 @@ const ITEMS = [
   { href: "/models/", label: "Models" },
   { href: "/models/providers/", label: "Providers" },
   { href: "/models/routes/", label: "Routes" },
+  { href: "/models/prompts/", label: "Prompts" },
   { href: "/models/budgets/", label: "Budgets" },
   { href: "/models/quality/", label: "Quality" },
   { href: "/models/usage/", label: "Usage" },

@@ -1,4 +1,5 @@
 import type { Metadata } from "next";
+import { Suspense } from "react";
 
 import { RequirePermission } from "@/features/identity/require-permission";
 import { CallsPage } from "@/features/models/calls-page";
@@ -8,7 +9,9 @@ export const metadata: Metadata = { title: "Model calls" };
 export default function Calls() {
   return (
     <RequirePermission permission="models:read">
-      <CallsPage />
+      <Suspense>
+        <CallsPage />
+      </Suspense>
     </RequirePermission>
   );
 }

@@ -72,6 +72,7 @@ async function pages(page) {
     ["providers", go("/models/providers/")],
     ["routes", go("/models/routes/")],
     ["budgets", go("/models/budgets/")],
+    ["batches", go("/models/batches/")],
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],

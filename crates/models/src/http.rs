@@ -2,9 +2,11 @@
 
 mod aliases;
 mod anthropic;
+mod batches;
 mod budgets;
 mod calls;
 mod chat_answer;
+mod files;
 mod gemini;
 mod health;
 mod limits;
@@ -22,7 +24,13 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
+
+pub(crate) use chat_answer::whole_chat_answer;
+pub(crate) use openai_embeddings::embedding_answer;
 
 use crate::Models;
 
@@ -50,7 +58,20 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(health::list_model_health))
         .routes(routes!(routing::list_routes))
         .routes(routes!(routing::put_route, routing::delete_route))
+        .merge(batch_routes())
         .merge(model_routes())
+}
+
+fn batch_routes() -> OpenApiRouter<Models> {
+    // The file is read piece by piece and has a limit of its own.
+    let upload = routes!(files::list_files, files::create_file).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new()
+        .routes(upload)
+        .routes(routes!(files::get_file, files::delete_file))
+        .routes(routes!(files::get_file_content))
+        .routes(routes!(batches::list_batches, batches::create_batch))
+        .routes(routes!(batches::get_batch))
+        .routes(routes!(batches::cancel_batch))
 }
 
 fn model_routes() -> OpenApiRouter<Models> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aliases;
+mod batches;
 mod budgets;
 mod call_log;
 mod calls;
@@ -10,6 +11,7 @@ mod cost;
 mod definitions;
 mod embed;
 pub mod events;
+mod files;
 mod gateway;
 pub mod http;
 mod limits;
@@ -20,6 +22,7 @@ mod prices;
 mod providers;
 mod routes;
 mod running_call;
+mod steps;
 mod store;
 mod types;
 mod upstream;
@@ -30,9 +33,11 @@ use plasma_kernel::{Ctx, Result};
 use plasma_store::Store;
 
 pub use aliases::Alias;
+pub use batches::{Batch, BatchEndpoint, BatchError, BatchStatus, NewBatch};
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
+pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
@@ -56,6 +61,10 @@ pub struct ModelsConfig {
     pub test_timeout: Duration,
     /// Attempts at one model when its provider fails or limits the rate, the first included.
     pub attempts_max: u32,
+    /// That a line of a batch waits in all when it is refused for its rate; at most 5 s of it for a budget.
+    pub batch_wait_max: Duration,
+    /// Between two questions how far a provider's own batch is.
+    pub batch_poll_interval: Duration,
 }
 
 impl Default for ModelsConfig {
@@ -67,6 +76,8 @@ impl Default for ModelsConfig {
             total_timeout: Duration::from_secs(900),
             test_timeout: Duration::from_secs(15),
             attempts_max: 3,
+            batch_wait_max: Duration::from_secs(60),
+            batch_poll_interval: Duration::from_secs(30),
         }
     }
 }

@@ -48,6 +48,11 @@ enum Verb {
         #[command(subcommand)]
         verb: ModelsVerb,
     },
+    /// Call models for every line of a file
+    Batches {
+        #[command(subcommand)]
+        verb: BatchesVerb,
+    },
     /// Print the API's OpenAPI specification as JSON
     Openapi,
 }
@@ -65,6 +70,12 @@ enum ConfigVerb {
 enum ModelsVerb {
     /// List the models: name, kind, state, size, price
     Ls(client::ModelsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BatchesVerb {
+    /// Upload a file of requests and answer them in the background
+    Run(client::RunBatchArgs),
 }
 
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
@@ -169,6 +180,7 @@ pub fn run() -> ExitCode {
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
+        Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

@@ -1,7 +1,8 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest` and `models ls`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `models ls` and `batches run`.
 
 mod api;
 mod ask;
+mod batches;
 mod ingest;
 mod models;
 mod search;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
+pub use batches::{RunBatchArgs, run_batch};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use search::{SearchArgs, search};

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod aliases;
+mod batches;
 mod budgets;
 mod call_log;
 mod gateway;
@@ -12,6 +13,7 @@ mod local;
 mod openai_local;
 mod passthrough;
 mod prices;
+mod provider_batches;
 mod providers;
 mod requests;
 mod resilience;

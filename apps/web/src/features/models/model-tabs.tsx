@@ -5,6 +5,7 @@ const ITEMS = [
   { href: "/models/providers/", label: "Providers" },
   { href: "/models/routes/", label: "Routes" },
   { href: "/models/budgets/", label: "Budgets" },
+  { href: "/models/batches/", label: "Batches" },
   { href: "/models/usage/", label: "Usage" },
   { href: "/models/calls/", label: "Calls" },
 ];

@@ -64,3 +64,6 @@ CREATE TABLE model_batch_results (
     result TEXT NOT NULL,
     PRIMARY KEY (tenant_id, batch_id, line)
 );
+
+-- What an administrator says that a thousand calls cost, besides their tokens. NULL: nothing for models of tokens, unknown for others.
+ALTER TABLE models ADD COLUMN call_price_micros BIGINT;

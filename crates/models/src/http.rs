@@ -14,6 +14,7 @@ mod model_price;
 mod models;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_media;
 mod openai_models;
 mod openai_responses;
 mod protocol;
@@ -83,6 +84,9 @@ fn model_routes() -> OpenApiRouter<Models> {
         .routes(routes!(gemini::generate_content))
         .route("/gemini/v1beta/models/{provider}/{*call}", post(gemini::generate_content))
         .routes(routes!(openai_embeddings::create_embedding))
+        .routes(routes!(openai_media::create_image))
+        .routes(routes!(openai_media::create_speech))
+        .routes(routes!(openai_media::create_transcription))
         .routes(routes!(openai_models::list_openai_models))
         .routes(routes!(openai_models::get_openai_model))
         // The same for clients that do not encode the slashes in a model's name.

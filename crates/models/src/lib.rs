@@ -17,6 +17,7 @@ pub mod http;
 mod limits;
 pub mod local;
 pub mod manifest;
+mod media;
 mod near_names;
 mod prices;
 mod providers;

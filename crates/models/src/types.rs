@@ -45,6 +45,12 @@ words! {
         Chat = "chat",
         /// Turns texts into vectors.
         Embedding = "embedding",
+        /// Makes pictures.
+        Image = "image",
+        /// Writes recordings down.
+        Transcription = "transcription",
+        /// Speaks texts.
+        Speech = "speech",
     }
     /// How a provider is reached.
     ProviderKind, "kind" {
@@ -216,7 +222,7 @@ pub struct Price {
     pub output_micros_per_million: Option<i64>,
     /// For those of them that were thoughts; `None`: they cost as much as other tokens written. From the snapshot only.
     pub reasoning_micros_per_million: Option<i64>,
-    /// For the calls themselves, in millionths for a thousand calls. From the snapshot only.
+    /// For the calls themselves, in millionths for a thousand calls.
     pub call_micros_per_thousand: Option<i64>,
     /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
     pub tiers: Vec<PriceTier>,
@@ -335,7 +341,7 @@ pub struct ModelCall {
     pub decision: Option<Decision>,
     /// Which models were asked, in order; the last one answered, if any did.
     pub attempts: Vec<AttemptRecord>,
-    /// Chat or embedding.
+    /// What the model does.
     pub kind: ModelKind,
     /// What it was made for.
     pub purpose: Purpose,

@@ -4,6 +4,7 @@ mod batch_api;
 mod client;
 mod endpoint;
 mod errors;
+mod media;
 mod raw;
 mod stream;
 
@@ -11,5 +12,6 @@ pub(crate) use batch_api::ProviderBatch;
 pub(crate) use client::{Outgoing, UpstreamClient};
 pub use endpoint::ProviderOptions;
 pub(crate) use endpoint::{Endpoint, Operation};
+pub(crate) use media::MediaAnswer;
 pub(crate) use raw::{RawObject, depth_allowed, embeddings_answer, embeddings_usage, usage_of};
 pub(crate) use stream::UpstreamStream;

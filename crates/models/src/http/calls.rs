@@ -21,7 +21,7 @@ pub struct ModelCallBody {
     pub decision: Option<Decision>,
     /// Which models were asked, in order. Empty when one was asked and answered.
     pub attempts: Vec<AttemptRecord>,
-    /// Chat or embedding.
+    /// What the model does.
     pub kind: ModelKind,
     /// What it was made for.
     pub purpose: Purpose,

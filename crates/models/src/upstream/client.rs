@@ -60,7 +60,7 @@ impl UpstreamClient {
         Ok(Self { http, config, clock })
     }
 
-    fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
+    pub(super) fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
         let endpoint = outgoing.endpoint;
         let url = endpoint.url(outgoing.operation, outgoing.model)?;
         let mut request = self.http.post(&url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -10,6 +10,7 @@ mod call_log;
 mod gateway;
 mod limits;
 mod local;
+mod media;
 mod openai_local;
 mod passthrough;
 mod prices;

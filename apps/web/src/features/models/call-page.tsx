@@ -53,7 +53,7 @@ function CallView({ call }: { call: ModelCall }) {
         <Fact name="Cost">{call.cost ? formatMoney(call.cost) : "no price is known for this model"}</Fact>
         <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
         <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
-        <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.streamed ? "streamed" : "in one piece"}</Fact>
+        <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.kind === "image" ? "pictures" : call.kind === "speech" ? "a recording" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
       </dl>
     </>

@@ -90,12 +90,7 @@ impl Models {
     ///
     /// # Errors
     /// As [`Models::make_images`].
-    pub(crate) async fn transcribe(
-        &self,
-        ctx: &Ctx,
-        name: Option<&str>,
-        form: Form,
-    ) -> Result<MediaBytes, CallError> {
+    pub(crate) async fn transcribe(&self, ctx: &Ctx, name: Option<&str>, form: Form) -> Result<MediaBytes, CallError> {
         let (remote, call) = self.begin_media(ctx, name, ModelKind::Transcription).await?;
         let form = form.text("model", remote.upstream_name.clone());
         let operation = Operation::OpenAi("/audio/transcriptions");

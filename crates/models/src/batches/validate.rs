@@ -81,7 +81,7 @@ async fn check(models: &Models, batch: &Batch, file: &File, run: &Run) -> Result
         if errors.len() >= ERRORS_MAX {
             break;
         }
-        if total % YIELD_LINES == 0 {
+        if total.is_multiple_of(YIELD_LINES) {
             // A long file must not keep a thread from other work.
             tokio::task::yield_now().await;
         }

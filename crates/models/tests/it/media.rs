@@ -82,8 +82,9 @@ on_each_database! {
         add(&setup, "writer", ModelKind::Transcription, by_the_call()).await;
         let response = transcribe(&setup, recording("acme/writer")).await;
         assert_eq!(response.status(), 200);
-        let call = setup.call(&call_id(&response)).await;
+        let id = call_id(&response);
         assert_eq!(response.json::<Value>().await.unwrap(), json!({"text": "hello"}));
+        let call = setup.call(&id).await;
         assert_eq!((call.kind, call.cost.unwrap().amount_micros), (ModelKind::Transcription, 40_000));
         let seen = setup.upstream.only();
         assert_eq!(seen.path, "/v1/audio/transcriptions");

@@ -24,7 +24,7 @@ use plasma_workflows::Workflows;
 use serde_json::{Value, json};
 
 use crate::{
-    batches::{CHAT, Caller, chat, chats, counts},
+    batch_support::{CHAT, Caller, chat, chats, counts},
     support::{add_model, add_provider_of, config, open_with},
     upstream::{listen, whole_answer},
 };

@@ -73,6 +73,7 @@ async function pages(page) {
     ["routes", go("/models/routes/")],
     ["budgets", go("/models/budgets/")],
     ["quality", go("/models/quality/")],
+    ["batches", go("/models/batches/")],
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import sys
+import time
 import traceback
 import urllib.request
 
@@ -175,6 +176,76 @@ def token_ids_are_a_bad_request():
     )
 
 
+def lines_for_a_batch(count, body):
+    lines = [
+        {"custom_id": f"line-{number}", "method": "POST", "url": "/v1/embeddings", "body": body(number)}
+        for number in range(count)
+    ]
+    return "\n".join(json.dumps(line) for line in lines).encode()
+
+
+def ended(batch):
+    deadline = time.monotonic() + 120
+    while batch.status not in ("completed", "failed", "expired", "cancelled"):
+        check(time.monotonic() < deadline, f"the batch is still {batch.status}: {batch.request_counts}")
+        time.sleep(0.2)
+        batch = client.batches.retrieve(batch.id)
+    return batch
+
+
+def keeps_files():
+    content = lines_for_a_batch(3, lambda number: {"model": EMBEDDING_MODEL, "input": f"text {number}"})
+    file = client.files.create(file=("lines.jsonl", content), purpose="batch")
+    check(file.bytes == len(content) and file.filename == "lines.jsonl", f"the file is {file}")
+    check(client.files.retrieve(file.id) == file, "the file is another when it is retrieved")
+    check(client.files.content(file.id).read() == content, "the content is another")
+    check(file.id in [one.id for one in client.files.list(purpose="batch")], "the file is not listed")
+    check(client.files.delete(file.id).deleted, "the file was not deleted")
+    return expect(openai.NotFoundError, lambda: client.files.retrieve(file.id), status_code=404, code="file_not_found")
+
+
+def runs_a_batch():
+    def body(number):
+        return {"model": EMBEDDING_MODEL if number else "nobody/nothing", "input": f"text {number}"}
+
+    file = client.files.create(file=("lines.jsonl", lines_for_a_batch(20, body)), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h", metadata={"job": "nightly"}
+    )
+    check(batch.status == "validating" and batch.metadata == {"job": "nightly"}, f"the batch is {batch}")
+    batch = ended(batch)
+    counts = batch.request_counts
+    check(batch.status == "completed" and batch.completed_at is not None, f"the batch is {batch}")
+    check((counts.total, counts.completed, counts.failed) == (20, 19, 1), f"the counts are {counts}")
+    answers = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+    check(sorted(answer["custom_id"] for answer in answers) == sorted(f"line-{n}" for n in range(1, 20)), "ids differ")
+    check(all(len(answer["response"]["body"]["data"]) == 1 for answer in answers), "an answer has no vector")
+    (error,) = [json.loads(line) for line in client.files.content(batch.error_file_id).text.splitlines()]
+    check(error["response"]["body"]["error"]["code"] == "model_not_found", f"the error is {error}")
+    check(batch.id in [one.id for one in client.batches.list(limit=5)], "the batch is not listed")
+    return f"{counts.completed} answers"
+
+
+def a_batch_tells_the_lines_of_mistakes():
+    file = client.files.create(file=("lines.jsonl", b'{"custom_id": "a"}\nnonsense\n'), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
+    batch = ended(batch)
+    check(batch.status == "failed", f"the batch is {batch}")
+    check([error.line for error in batch.errors.data] == [1, 2], f"the errors are {batch.errors}")
+    return batch.errors.data[0].message
+
+
+def a_batch_can_be_cancelled():
+    content = lines_for_a_batch(5000, lambda number: {"model": EMBEDDING_MODEL, "input": f"text {number} " * 50})
+    file = client.files.create(file=("lines.jsonl", content), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
+    batch = client.batches.cancel(batch.id)
+    check(batch.status == "cancelling", f"the batch is {batch}")
+    batch = ended(batch)
+    check(batch.status == "cancelled", f"the batch is {batch}")
+    return f"{batch.request_counts.completed} of {batch.request_counts.total} lines were answered before"
+
+
 CHECKS = [
     lists_models,
     embeds_texts,
@@ -186,6 +257,10 @@ CHECKS = [
     an_unknown_model_is_not_found_when_retrieved,
     what_a_local_model_cannot_do_is_a_bad_request,
     token_ids_are_a_bad_request,
+    keeps_files,
+    runs_a_batch,
+    a_batch_tells_the_lines_of_mistakes,
+    a_batch_can_be_cancelled,
 ]
 
 

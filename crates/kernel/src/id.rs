@@ -152,6 +152,10 @@ define_ids! {
     BudgetId = "bud";
     /// A limit on the rate of model calls.
     LimitId = "lim";
+    /// A file of the models' API.
+    FileId = "file";
+    /// A batch of model calls.
+    BatchId = "batch";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

@@ -78,6 +78,17 @@ impl From<manifest::ModelKind> for ModelKind {
     }
 }
 
+/// What a model of a kind is, and what it does.
+fn words_of(kind: ModelKind) -> (&'static str, &'static str) {
+    match kind {
+        ModelKind::Chat => ("a chat model", "chat"),
+        ModelKind::Embedding => ("an embedding model", "embed"),
+        ModelKind::Image => ("an image model", "make pictures"),
+        ModelKind::Transcription => ("a transcription model", "write recordings down"),
+        ModelKind::Speech => ("a speech model", "speak"),
+    }
+}
+
 /// `near` are names that the caller may have meant.
 pub(crate) fn model_not_found(id: &str, near: &[&str]) -> Error {
     // A name comes from outside and may be long.
@@ -251,10 +262,7 @@ impl Models {
         if target.kind() == kind {
             return Ok(target);
         }
-        let (is, does) = match kind {
-            ModelKind::Chat => ("an embedding model", "chat"),
-            ModelKind::Embedding => ("a chat model", "embed"),
-        };
+        let ((is, _), (_, does)) = (words_of(target.kind()), words_of(kind));
         Err(Error::invalid("model", format!("`{name}` is {is} and cannot {does}")))
     }
 
@@ -416,7 +424,7 @@ fn check_new_model(new: &NewModel) -> Result<()> {
     };
     within("context_length", new.context_length, CONTEXT_LENGTH_MAX)?;
     within("dimensions", new.dimensions, DIMENSIONS_MAX)?;
-    if new.kind == ModelKind::Chat && new.dimensions.is_some() {
+    if new.kind != ModelKind::Embedding && new.dimensions.is_some() {
         return Err(Error::invalid("dimensions", "is for embedding models only"));
     }
     new.price.as_ref().map_or(Ok(()), check_price)
@@ -443,6 +451,7 @@ fn price_data(price: &Price) -> serde_json::Value {
         "cached_input_micros_per_million": price.cached_input_micros_per_million,
         "cache_write_micros_per_million": price.cache_write_micros_per_million,
         "output_micros_per_million": price.output_micros_per_million,
+        "call_micros_per_thousand": price.call_micros_per_thousand,
         "currency": price.currency,
     })
 }
@@ -456,19 +465,17 @@ fn check_price(price: &Price) -> Result<()> {
     };
     if price.free {
         let rates = price.base_rates();
-        let given = [rates.input, rates.cached_input, rates.cache_write, rates.output];
+        let given = [rates.input, rates.cached_input, rates.cache_write, rates.output, price.call_micros_per_thousand];
         return if given.iter().flatten().all(|micros| *micros == 0) { Ok(()) } else { Err(free_and_priced()) };
     }
     within("input_price_micros_per_million", price.input_micros_per_million)?;
     within("cached_input_price_micros_per_million", price.cached_input_micros_per_million)?;
     within("cache_write_price_micros_per_million", price.cache_write_micros_per_million)?;
     within("output_price_micros_per_million", price.output_micros_per_million)?;
+    within("call_price_micros_per_thousand", price.call_micros_per_thousand)?;
     // Only the snapshot has these, and there are no columns for them.
-    if !price.tiers.is_empty()
-        || price.reasoning_micros_per_million.is_some()
-        || price.call_micros_per_thousand.is_some()
-    {
-        return Err(Error::invalid("price", "tiers and prices of thoughts or of calls cannot be set"));
+    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() {
+        return Err(Error::invalid("price", "tiers and prices of thoughts cannot be set"));
     }
     if price.currency.len() == 3 && price.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Ok(());

@@ -72,7 +72,15 @@ impl Price {
     /// Whether every call of a model of this kind has a cost.
     pub(crate) fn is_complete(&self, kind: ModelKind) -> bool {
         let complete = |rates: Rates| rates.input.is_some() && (kind == ModelKind::Embedding || rates.output.is_some());
-        self.free || (complete(self.base_rates()) && self.tiers.iter().all(|tier| complete(tier.rates)))
+        match kind {
+            ModelKind::Chat | ModelKind::Embedding => {
+                self.free || (complete(self.base_rates()) && self.tiers.iter().all(|tier| complete(tier.rates)))
+            }
+            // Their pictures, minutes and characters are not counted: such a call has a price for itself.
+            ModelKind::Image | ModelKind::Transcription | ModelKind::Speech => {
+                self.free || self.call_micros_per_thousand.is_some()
+            }
+        }
     }
 
     /// The prices of a call that reads so many tokens: those of the highest tier that it is above.

@@ -30,8 +30,8 @@ const BYTES_PER_TOKEN_ABOUT: u64 = 4;
 pub struct EmbedRequest {
     /// A model's name; `None` for the default embedding model.
     pub model: Option<String>,
-    /// At most 2,048, none empty, 8 MiB together. A local model reads a long one's beginning; with [`Purpose::Api`] a text
-    /// that it would cut is refused.
+    /// At most 2,048, none empty, 8 MiB together. A local model reads a long one's beginning; with [`Purpose::Api`] or
+    /// [`Purpose::Batch`] a text that it would cut is refused.
     pub inputs: Vec<String>,
     /// What the call is made for; it also decides which permission is needed.
     pub purpose: Purpose,
@@ -153,7 +153,7 @@ impl Models {
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
         let call_id = call.id();
         let work = async {
-            if request.purpose == Purpose::Api {
+            if matches!(request.purpose, Purpose::Api | Purpose::Batch) {
                 self.refuse_long_inputs(entry, &request.inputs).await?;
             }
             self.inner.local.embed(&entry.id, request.inputs, request.priority).await
@@ -282,9 +282,10 @@ impl Models {
         &self,
         ctx: &Ctx,
         remote: &RemoteModel,
+        purpose: Purpose,
         body: RawObject,
     ) -> Result<(CallId, String), CallError> {
-        let (call, mut answer) = self.post_embeddings(ctx, remote, Purpose::Api, body).await?;
+        let (call, mut answer) = self.post_embeddings(ctx, remote, purpose, body).await?;
         let call_id = call.id();
         answer.set("model", &remote.id)?;
         let json = answer.to_json()?;

@@ -45,6 +45,16 @@ pub const PROMPT_VERSION_CREATED: &str = "models.prompt.version_created";
 pub const PROMPT_ALIAS_CHANGED: &str = "models.prompt.alias_changed";
 /// A prompt's alias was removed: `{alias}`.
 pub const PROMPT_ALIAS_DELETED: &str = "models.prompt.alias_deleted";
+/// A file was brought, or written by a batch: `{filename, purpose, size_bytes}`.
+pub const FILE_CREATED: &str = "models.file.created";
+/// A file was deleted: `{filename}`.
+pub const FILE_DELETED: &str = "models.file.deleted";
+/// A batch was created: `{endpoint, input_file_id}`.
+pub const BATCH_CREATED: &str = "models.batch.created";
+/// A batch has another status or has answered some lines: `{status, total, completed, failed}`.
+pub const BATCH_CHANGED: &str = "models.batch.changed";
+/// A batch has its last status: the same fields.
+pub const BATCH_ENDED: &str = "models.batch.ended";
 /// A call ended, well or not: the fields of the call's record, with the one who called as `actor` and its `request_id`.
 pub const CALL_COMPLETED: &str = "models.call.completed";
 /// What is kept of calls was changed: the settings without the patterns of redactions, which may tell secrets.

@@ -2,12 +2,14 @@
 
 mod aliases;
 mod anthropic;
+mod batches;
 mod budgets;
 mod caches;
 mod calls;
 mod capture;
 mod chat_answer;
 mod complexity;
+mod files;
 mod gemini;
 mod health;
 mod limits;
@@ -15,6 +17,7 @@ mod model_price;
 mod models;
 mod openai_chat;
 mod openai_embeddings;
+mod openai_media;
 mod openai_models;
 mod openai_responses;
 mod prompt_use;
@@ -31,7 +34,13 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
+
+pub(crate) use chat_answer::whole_chat_answer;
+pub(crate) use openai_embeddings::embedding_answer;
 
 use crate::Models;
 
@@ -77,7 +86,20 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(prompt_versions::list_prompt_versions, prompt_versions::create_prompt_version))
         .routes(routes!(prompt_versions::get_prompt_version))
         .routes(routes!(prompt_versions::diff_prompt_versions))
+        .merge(batch_routes())
         .merge(model_routes())
+}
+
+fn batch_routes() -> OpenApiRouter<Models> {
+    // The file is read piece by piece and has a limit of its own.
+    let upload = routes!(files::list_files, files::create_file).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new()
+        .routes(upload)
+        .routes(routes!(files::get_file, files::delete_file))
+        .routes(routes!(files::get_file_content))
+        .routes(routes!(batches::list_batches, batches::create_batch))
+        .routes(routes!(batches::get_batch))
+        .routes(routes!(batches::cancel_batch))
 }
 
 fn model_routes() -> OpenApiRouter<Models> {
@@ -89,6 +111,9 @@ fn model_routes() -> OpenApiRouter<Models> {
         .routes(routes!(gemini::generate_content))
         .route("/gemini/v1beta/models/{provider}/{*call}", post(gemini::generate_content))
         .routes(routes!(openai_embeddings::create_embedding))
+        .routes(routes!(openai_media::create_image))
+        .routes(routes!(openai_media::create_speech))
+        .routes(routes!(openai_media::create_transcription))
         .routes(routes!(openai_models::list_openai_models))
         .routes(routes!(openai_models::get_openai_model))
         // The same for clients that do not encode the slashes in a model's name.

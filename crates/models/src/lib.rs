@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aliases;
+mod batches;
 mod budgets;
 mod call_journal;
 mod caches;
@@ -13,11 +14,13 @@ mod cost;
 mod definitions;
 mod embed;
 pub mod events;
+mod files;
 mod gateway;
 pub mod http;
 mod limits;
 pub mod local;
 pub mod manifest;
+mod media;
 mod near_names;
 mod prices;
 mod prompts;
@@ -37,6 +40,7 @@ use plasma_kernel::{Ctx, Result};
 use plasma_store::Store;
 
 pub use aliases::Alias;
+pub use batches::{Batch, BatchEndpoint, BatchError, BatchStatus, NewBatch};
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
 pub use caches::{
@@ -45,6 +49,7 @@ pub use caches::{
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
+pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
@@ -80,6 +85,10 @@ pub struct ModelsConfig {
     pub attempts_max: u32,
     /// Bytes of all answers that this process keeps to give them again; a quarter more may be used to find similar questions.
     pub cache_bytes_max: u64,
+    /// That a line of a batch waits in all when it is refused for its rate; at most 5 s of it for a budget.
+    pub batch_wait_max: Duration,
+    /// Between two questions how far a provider's own batch is.
+    pub batch_poll_interval: Duration,
 }
 
 impl Default for ModelsConfig {
@@ -92,6 +101,8 @@ impl Default for ModelsConfig {
             test_timeout: Duration::from_secs(15),
             attempts_max: 3,
             cache_bytes_max: 256 << 20,
+            batch_wait_max: Duration::from_secs(60),
+            batch_poll_interval: Duration::from_secs(30),
         }
     }
 }

@@ -404,6 +404,9 @@ fn operation(kind: ModelKind) -> &'static str {
     match kind {
         ModelKind::Chat => "chat",
         ModelKind::Embedding => "embeddings",
+        ModelKind::Image => "image_generation",
+        ModelKind::Transcription => "transcription",
+        ModelKind::Speech => "speech",
     }
 }
 

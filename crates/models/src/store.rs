@@ -1,12 +1,14 @@
 //! All SQL of this crate.
 
 pub(crate) mod aliases;
+pub(crate) mod batches;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod call_list;
 pub(crate) mod caches;
 pub(crate) mod calls;
 pub(crate) mod capture;
+pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod payloads;

@@ -48,6 +48,12 @@ words! {
         Chat = "chat",
         /// Turns texts into vectors.
         Embedding = "embedding",
+        /// Makes pictures.
+        Image = "image",
+        /// Writes recordings down.
+        Transcription = "transcription",
+        /// Speaks texts.
+        Speech = "speech",
     }
     /// How a provider is reached.
     ProviderKind, "kind" {
@@ -89,6 +95,8 @@ words! {
         Search = "search",
         /// Scoring another call's answer. Such calls are not scored themselves.
         Judge = "judge",
+        /// A line of a batch.
+        Batch = "batch",
     }
     /// How a call ended.
     CallStatus, "status" {
@@ -105,7 +113,7 @@ impl Purpose {
     /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
     pub(crate) fn permission(self) -> Permission {
         match self {
-            Self::Api | Self::Ask | Self::Draft | Self::Judge => Permission::ModelsInvoke,
+            Self::Api | Self::Ask | Self::Draft | Self::Judge | Self::Batch => Permission::ModelsInvoke,
             Self::Ingest => Permission::CollectionsWrite,
             Self::Search => Permission::SearchQuery,
         }
@@ -219,7 +227,7 @@ pub struct Price {
     pub output_micros_per_million: Option<i64>,
     /// For those of them that were thoughts; `None`: they cost as much as other tokens written. From the snapshot only.
     pub reasoning_micros_per_million: Option<i64>,
-    /// For the calls themselves, in millionths for a thousand calls. From the snapshot only.
+    /// For the calls themselves, in millionths for a thousand calls.
     pub call_micros_per_thousand: Option<i64>,
     /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
     pub tiers: Vec<PriceTier>,
@@ -340,7 +348,7 @@ pub struct ModelCall {
     pub attempts: Vec<AttemptRecord>,
     /// The prompt that it used, if any.
     pub prompt: Option<PromptUse>,
-    /// Chat or embedding.
+    /// What the model does.
     pub kind: ModelKind,
     /// What it was made for.
     pub purpose: Purpose,

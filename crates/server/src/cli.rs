@@ -52,6 +52,11 @@ enum Verb {
     Usage(client::UsageArgs),
     /// Look at the prompts of a running server, add versions, move aliases
     Prompts(client::PromptsArgs),
+    /// Call models for every line of a file
+    Batches {
+        #[command(subcommand)]
+        verb: BatchesVerb,
+    },
     /// Print the API's OpenAPI specification as JSON
     Openapi,
 }
@@ -71,6 +76,12 @@ enum ModelsVerb {
     Ls(client::ModelsArgs),
     /// Find how similar two questions must be for a route's semantic cache
     CacheCalibrate(client::CalibrateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BatchesVerb {
+    /// Upload a file of requests and answer them in the background
+    Run(client::RunBatchArgs),
 }
 
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
@@ -178,6 +189,7 @@ pub fn run() -> ExitCode {
         Verb::Usage(arguments) => client::run(client::usage(arguments)),
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
+        Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

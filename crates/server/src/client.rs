@@ -1,7 +1,8 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage`, `prompts` and `models …`.
+//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage`, `prompts`, `batches run` and `models …`.
 
 mod api;
 mod ask;
+mod batches;
 mod calibrate;
 mod ingest;
 mod models;
@@ -16,6 +17,7 @@ use clap::Args;
 
 pub use ask::{AskArgs, ask};
 pub use calibrate::{CalibrateArgs, calibrate};
+pub use batches::{RunBatchArgs, run_batch};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};

@@ -38,6 +38,9 @@ pub(crate) use access::is_model_protocol;
 pub(crate) use answer::{method_not_allowed, refusal};
 pub(crate) use caller::{Token, check_websocket_origin};
 
+/// A batch's file in its form.
+const BATCH_FILE_BODY_BYTES_MAX: usize = 201_000_000;
+
 /// What the edge needs for every request.
 pub struct Edge {
     identity: Identity,
@@ -91,6 +94,8 @@ impl Edge {
         match work {
             Work::Ordinary => (self.limits.json_body_bytes, self.limits.ordinary),
             Work::Upload => (self.limits.upload_body_bytes, self.limits.upload),
+            // The route itself stops at 200 MB of file; the form's own bytes come on top.
+            Work::BatchFile => (BATCH_FILE_BODY_BYTES_MAX, self.limits.model),
             Work::Answer => (self.limits.json_body_bytes, self.limits.model),
             Work::Model => (self.limits.model_body_bytes, self.limits.model),
         }

@@ -1,8 +1,14 @@
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path as Key};
+use futures::{StreamExt as _, stream::BoxStream};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path as Key,
+};
 use plasma_kernel::{Ctx, Error, Result};
+
+/// Parts of some MiB that one [`BlobWriter`] has under way.
+const WRITES_MAX: usize = 2;
 
 /// Files and other large bytes, under the context's tenant.
 #[derive(Clone)]
@@ -45,6 +51,27 @@ impl Blobs {
         answer.bytes().await.map_err(storage_error)
     }
 
+    /// Writes under `name` piece by piece, for what is too large to be held in memory. What was there stays until
+    /// [`BlobWriter::finish`].
+    ///
+    /// # Errors
+    /// `unavailable` when the storage fails.
+    pub async fn writer(&self, ctx: &Ctx, name: &str) -> Result<BlobWriter> {
+        let upload = self.objects.put_multipart(&Self::key(ctx, name)?).await.map_err(storage_error)?;
+        Ok(BlobWriter { upload: WriteMultipart::new(upload) })
+    }
+
+    /// The bytes under `name` from the byte `from` on, piece by piece. `from` lies before the end.
+    ///
+    /// # Errors
+    /// `not_found` when there are none, `unavailable` when the storage fails; each piece too.
+    pub async fn stream(&self, ctx: &Ctx, name: &str, from: u64) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let range = (from > 0).then_some(GetRange::Offset(from));
+        let options = GetOptions { range, ..GetOptions::default() };
+        let answer = self.objects.get_opts(&Self::key(ctx, name)?, options).await.map_err(storage_error)?;
+        Ok(answer.into_stream().map(|piece| piece.map_err(storage_error)).boxed())
+    }
+
     /// Removes the bytes under `name`; already absent is fine.
     ///
     /// # Errors
@@ -54,6 +81,31 @@ impl Blobs {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(storage_error(error)),
         }
+    }
+}
+
+/// Bytes on their way into the storage. Dropped before its end, it leaves nothing.
+pub struct BlobWriter {
+    upload: WriteMultipart,
+}
+
+impl BlobWriter {
+    /// Adds bytes; waits while the storage is slower than they come.
+    ///
+    /// # Errors
+    /// `unavailable` when the storage fails.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.upload.wait_for_capacity(WRITES_MAX).await.map_err(storage_error)?;
+        self.upload.put(bytes);
+        Ok(())
+    }
+
+    /// Makes what was written readable under its name: all of it.
+    ///
+    /// # Errors
+    /// `unavailable` when the storage fails.
+    pub async fn finish(self) -> Result<()> {
+        self.upload.finish().await.map(drop).map_err(storage_error)
     }
 }
 

@@ -10,7 +10,7 @@ mod store;
 mod tx;
 mod value;
 
-pub use blobs::Blobs;
+pub use blobs::{BlobWriter, Blobs};
 pub use consumer::Consumer;
 pub use events::{Event, EventFilter, EventPosition, NewEvent};
 pub use store::{Dialect, Store, StoreConfig};

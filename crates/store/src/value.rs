@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use plasma_kernel::{
-    ApiKeyId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, JobId, KnowledgeDocumentId, LimitId,
-    PromptId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
+    ApiKeyId, BatchId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
+    KnowledgeDocumentId, LimitId, PromptId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -232,12 +232,14 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    BatchId,
     BudgetId,
     CallId,
     ChunkId,
     CollectionId,
     DocumentId,
     EventId,
+    FileId,
     JobId,
     KnowledgeDocumentId,
     LimitId,

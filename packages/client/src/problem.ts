@@ -32,9 +32,18 @@ function isProblem(value: unknown): value is Problem {
   return typeof value === "object" && value !== null && "title" in value && "status" in value;
 }
 
+/** The text in an error of OpenAI's format, which `/v1/*` speaks. */
+function openAiMessage(value: unknown): string | null {
+  if (typeof value !== "object" || value === null || !("error" in value)) return null;
+  const { error } = value;
+  return typeof error === "object" && error !== null && "message" in error && typeof error.message === "string" ? error.message : null;
+}
+
 /** Turns whatever body came with a failed response into a problem; proxies and `/v1/*` do not speak problem+json. */
 export function problemFrom(status: number, body: unknown): Problem {
   if (isProblem(body)) return body;
+  const message = openAiMessage(body);
+  if (message !== null) return { type: "about:blank", title: "Request failed", status, code: "unknown", reason: "unknown", detail: message };
   const detail = typeof body === "string" && body.length > 0 && body.length < 400 && !body.startsWith("<")
     ? body
     : `The server answered with status ${status} and no explanation.`;

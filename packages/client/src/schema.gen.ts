@@ -1268,6 +1268,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audio/speech": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Speak a text (OpenAI format)
+         * @description Passed on to a provider of the kind `openai` or `azure`; the recording comes while the provider sends it. The header
+         *     `plasma-call-id` names the call's record.
+         */
+        post: operations["create_speech"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audio/transcriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write down a recording (OpenAI format)
+         * @description Passed on to a provider of the kind `openai` or `azure`. The header `plasma-call-id` names the call's record.
+         */
+        post: operations["create_transcription"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List batches (OpenAI format)
+         * @description Newest first: the caller's own; with `models:write` all of the workspace.
+         */
+        get: operations["list_batches"];
+        put?: never;
+        /**
+         * Create a batch (OpenAI format)
+         * @description Its lines are answered in the background, in the caller's name: by the same models, routes, limits and budgets as any other
+         *     call. The file is checked first; a batch whose file has mistakes is `failed` and names their lines in `errors`.
+         */
+        post: operations["create_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a batch (OpenAI format) */
+        get: operations["get_batch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{batch_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a batch (OpenAI format)
+         * @description No further line begins, those under way have some seconds to end, and what is there is written to the batch's files. Refused
+         *     with 409 when the batch is about to end or has ended.
+         */
+        post: operations["cancel_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/chat/completions": {
         parameters: {
             query?: never;
@@ -1303,6 +1407,89 @@ export interface paths {
          * @description The header `plasma-call-id` names the call's record.
          */
         post: operations["create_embedding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List files (OpenAI format)
+         * @description Newest first: the caller's own; with `models:write` all of the workspace.
+         */
+        get: operations["list_files"];
+        put?: never;
+        /**
+         * Upload a file (OpenAI format)
+         * @description For batches: JSON lines, at most 200 MB. It is seen by its creator, the person or the key that brought it, and by those who
+         *     hold `models:write`. It stays until it is deleted.
+         */
+        post: operations["create_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a file (OpenAI format) */
+        get: operations["get_file"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a file (OpenAI format)
+         * @description Refused with 409 while a batch reads it.
+         */
+        delete: operations["delete_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a file's content (OpenAI format) */
+        get: operations["get_file_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/images/generations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make pictures (OpenAI format)
+         * @description Passed on to a provider of the kind `openai` or `azure`. Streams are refused. The header `plasma-call-id` names the call's record.
+         */
+        post: operations["create_image"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1634,6 +1821,56 @@ export interface components {
             [key: string]: string | number | boolean;
         };
         /**
+         * @description What the lines of a batch ask for.
+         * @enum {string}
+         */
+        BatchEndpoint: "/v1/chat/completions" | "/v1/responses" | "/v1/embeddings";
+        /** @description A mistake for which a batch failed. */
+        BatchError: {
+            /** @description The stable reason. */
+            code: string;
+            /**
+             * Format: int64
+             * @description The line of the file, from 1; null when it is about the whole.
+             */
+            line: number | null;
+            /** @description What is wrong, for a person. */
+            message: string;
+            /** @description The field at fault. */
+            param: string | null;
+        };
+        /** @description Why a batch failed. */
+        BatchErrorList: {
+            /** @description The first 100 mistakes. */
+            data: components["schemas"]["BatchError"][];
+            /** @description Always `list`. */
+            object: string;
+        };
+        BatchId: string;
+        /** @description How far a batch is. */
+        BatchRequestCounts: {
+            /**
+             * Format: int64
+             * @description Lines with an answer.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description Lines with an error.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Lines in all; 0 until they are counted.
+             */
+            total: number;
+        };
+        /**
+         * @description Where a batch is.
+         * @enum {string}
+         */
+        BatchStatus: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
+        /**
          * @description What happens when a stream breaks after the first token has gone out.
          * @enum {string}
          */
@@ -1957,6 +2194,11 @@ export interface components {
              */
             total_tokens: number;
         };
+        /**
+         * @description Within what time a batch ends.
+         * @enum {string}
+         */
+        CompletionWindow: "24h";
         /** @description What a route thought of one candidate. */
         Considered: {
             /** @description Whether it is asked at all. */
@@ -2398,6 +2640,12 @@ export interface components {
             type: string;
         };
         EventId: string;
+        FileId: string;
+        /**
+         * @description What a file is for.
+         * @enum {string}
+         */
+        FilePurpose: "batch" | "batch_output";
         /** @description How a score comes about. */
         Fusion: {
             /** @description With the numbers filled in. */
@@ -2431,6 +2679,12 @@ export interface components {
              * @description The same for those of them that a cache answered; when absent they cost as much as other tokens read.
              */
             cached_input_price_micros_per_million?: number | null;
+            /**
+             * Format: int64
+             * @description Millionths of the currency for a thousand calls, besides their tokens. Calls that make pictures, write recordings down or
+             *     speak have no other price.
+             */
+            call_price_micros_per_thousand?: number | null;
             /** @description ISO 4217 code; USD when absent. */
             currency?: string | null;
             /** @description Whether it costs nothing; then no price is given. */
@@ -2506,6 +2760,23 @@ export interface components {
             title: string;
             /** @description Why it stands here. */
             why: components["schemas"]["Why"];
+        };
+        /** @description Pictures to make, in OpenAI's format. The provider gets every field as it came, also those not listed here. */
+        ImageRequest: {
+            /**
+             * @description The name of a provider's model of the kind `image`.
+             * @example acme/painter
+             */
+            model: string;
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            n?: number | null;
+            /** @description What to show. */
+            prompt: string;
+            /** @description Such as `1024x1024`. */
+            size?: string | null;
         };
         /** @description A background job. */
         Job: {
@@ -2833,7 +3104,7 @@ export interface components {
              * @description Tokens read; 0 when the provider did not say.
              */
             input_tokens: number;
-            /** @description Chat or embedding. */
+            /** @description What the model does. */
             kind: components["schemas"]["ModelKind"];
             /** @description The name of the model that answered, or was asked last. */
             model: string;
@@ -2909,7 +3180,7 @@ export interface components {
          * @description What a model does.
          * @enum {string}
          */
-        ModelKind: "chat" | "embedding";
+        ModelKind: "chat" | "embedding" | "image" | "transcription" | "speech";
         /** @description How fast calls of models may come. */
         ModelLimit: {
             /**
@@ -3038,6 +3309,22 @@ export interface components {
              */
             currency: string;
         };
+        /** @description A batch to create. */
+        NewBatch: {
+            /** @description Always `24h`. */
+            completion_window: components["schemas"]["CompletionWindow"];
+            /** @description What every line asks for. */
+            endpoint: components["schemas"]["BatchEndpoint"];
+            /**
+             * @description A file with the purpose `batch`: at most 50,000 lines of at most 1 MiB,
+             *     `{"custom_id": "…", "method": "POST", "url": the endpoint, "body": a request}`.
+             */
+            input_file_id: components["schemas"]["FileId"];
+            /** @description Your own notes: at most 16 texts of at most 512 characters, under names of at most 64. */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+        };
         /** @description A budget to set. */
         NewBudget: {
             /** @description ISO 4217 code; USD when absent. Calls of models with a price in another currency are refused. */
@@ -3097,6 +3384,16 @@ export interface components {
             /** @description The title; the model finds one when absent. */
             title?: string | null;
         };
+        /** @description A file to bring. */
+        NewFileForm: {
+            /**
+             * Format: binary
+             * @description At most 200 MB.
+             */
+            file: string;
+            /** @description Always `batch`. */
+            purpose: string;
+        };
         /** @description A provider's model to add. */
         NewModel: {
             /**
@@ -3109,6 +3406,12 @@ export interface components {
              * @description The same for those of them that a cache answered; when absent they cost as much as other tokens read.
              */
             cached_input_price_micros_per_million?: number | null;
+            /**
+             * Format: int64
+             * @description Millionths of the currency for a thousand calls, besides their tokens. Calls that make pictures, write recordings down or
+             *     speak have no other price.
+             */
+            call_price_micros_per_thousand?: number | null;
             /**
              * Format: int32
              * @description Tokens of prompt and answer together at most.
@@ -3220,6 +3523,54 @@ export interface components {
         OpenAiError: {
             /** @description `{"message", "type", "param", "code"}`. */
             error: unknown;
+        };
+        /** @description A file, in OpenAI's format. */
+        OpenAiFile: {
+            /**
+             * Format: int64
+             * @description Its length.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description In seconds since 1970 UTC.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Always null: files stay until they are deleted.
+             */
+            expires_at: number | null;
+            /** @description The name that it was given. */
+            filename: string;
+            /** @description Its id. */
+            id: components["schemas"]["FileId"];
+            /** @description Always `file`. */
+            object: string;
+            /** @description What it is for. */
+            purpose: components["schemas"]["FilePurpose"];
+            /** @description Always `processed`. */
+            status: string;
+        };
+        /** @description A file that was deleted, in OpenAI's format. */
+        OpenAiFileDeleted: {
+            /** @description Always true. */
+            deleted: boolean;
+            /** @description Its id. */
+            id: components["schemas"]["FileId"];
+            /** @description Always `file`. */
+            object: string;
+        };
+        /** @description Files, in OpenAI's format. */
+        OpenAiFileList: {
+            /** @description Newest first. */
+            data: components["schemas"]["OpenAiFile"][];
+            first_id: components["schemas"]["FileId"] | null;
+            /** @description Whether more follow. */
+            has_more: boolean;
+            last_id: components["schemas"]["FileId"] | null;
+            /** @description Always `list`. */
+            object: string;
         };
         /** @description A model, in OpenAI's format. */
         OpenAiModel: {
@@ -3627,7 +3978,7 @@ export interface components {
                  * @description Tokens read; 0 when the provider did not say.
                  */
                 input_tokens: number;
-                /** @description Chat or embedding. */
+                /** @description What the model does. */
                 kind: components["schemas"]["ModelKind"];
                 /** @description The name of the model that answered, or was asked last. */
                 model: string;
@@ -3924,6 +4275,12 @@ export interface components {
              */
             api_version: string | null;
             /**
+             * @description `openai`: the server also has `/files` and `/batches`. A batch whose lines all name one model of the provider is then
+             *     answered by the provider's own batch API, unless a budget applies.
+             * @default false
+             */
+            batch: boolean;
+            /**
              * @description `bedrock`: the region, when the address does not name it as in `bedrock-runtime.us-east-1.amazonaws.com`.
              * @default null
              * @example us-east-1
@@ -4207,6 +4564,20 @@ export interface components {
             /** @description What is looked for, in plain words; "quoted words" count more where they stand together. At most 8,000 characters. */
             query: string;
         };
+        /** @description A text to speak, in OpenAI's format. The provider gets every field as it came, also those not listed here. */
+        SpeechRequest: {
+            /** @description The text. */
+            input: string;
+            /**
+             * @description The name of a provider's model of the kind `speech`.
+             * @example acme/reader
+             */
+            model: string;
+            /** @description Such as `mp3`. */
+            response_format?: string | null;
+            /** @description The provider's name of a voice. */
+            voice: unknown;
+        };
         /**
          * @description How a route orders its candidates.
          * @enum {string}
@@ -4279,6 +4650,20 @@ export interface components {
              * @description Comparing meanings.
              */
             vector: number;
+        };
+        /** @description A recording to write down. The provider gets every field as it came, also those not listed here. */
+        TranscriptionForm: {
+            /**
+             * Format: binary
+             * @description At most 25 MiB, or less where the server is set so.
+             */
+            file: string;
+            /** @description Its language, such as `en`. */
+            language?: string | null;
+            /** @description The name of a provider's model of the kind `transcription`. */
+            model: string;
+            /** @description Such as `json`, `text` or `srt`. */
+            response_format?: string | null;
         };
         /** @description What to change of oneself. */
         UpdateMe: {
@@ -7463,6 +7848,200 @@ export interface operations {
             };
         };
     };
+    create_speech: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpeechRequest"];
+            };
+        };
+        responses: {
+            /** @description The recording */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_transcription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["TranscriptionForm"];
+            };
+        };
+        responses: {
+            /** @description The text, in the form that was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    list_batches: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `last_id` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiBatchList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiBatch"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    get_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch's id */
+                batch_id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiBatch"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    cancel_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch's id */
+                batch_id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiBatch"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
     create_chat_completion: {
         parameters: {
             query?: never;
@@ -7519,6 +8098,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EmbeddingList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    list_files: {
+        parameters: {
+            query?: {
+                /** @description Only files for this. */
+                purpose?: components["schemas"]["FilePurpose"];
+                /** @description 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `last_id` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiFileList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["NewFileForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiFile"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    get_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                file_id: components["schemas"]["FileId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiFile"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    delete_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                file_id: components["schemas"]["FileId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiFileDeleted"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    get_file_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                file_id: components["schemas"]["FileId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImageRequest"];
+            };
+        };
+        responses: {
+            /** @description The provider's answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description What went wrong */

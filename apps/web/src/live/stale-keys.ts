@@ -2,6 +2,7 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
+import { batchKeys } from "@/data/batches/keys";
 import { budgetKeys } from "@/data/budgets/keys";
 import { callKeys } from "@/data/calls/keys";
 import { captureKeys } from "@/data/capture/keys";
@@ -27,6 +28,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   }
   if (type.startsWith("models.call.")) keys.push(callKeys.all);
   if (type.startsWith("models.capture.")) keys.push(captureKeys.settings);
+  if (type.startsWith("models.batch.")) keys.push(batchKeys.all);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
   if (type.startsWith("models.prompt.")) keys.push(promptKeys.all);

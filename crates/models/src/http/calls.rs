@@ -24,7 +24,7 @@ pub struct ModelCallBody {
     /// The prompt that it used; null when it used none.
     #[schema(required)]
     pub prompt: Option<PromptUse>,
-    /// Chat or embedding.
+    /// What the model does.
     pub kind: ModelKind,
     /// What it was made for.
     pub purpose: Purpose,

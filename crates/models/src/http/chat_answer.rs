@@ -13,6 +13,7 @@ use plasma_protocols::{
 };
 
 use super::{
+    openai_chat::client_chat,
     prompt_use::{self, PromptHeaders, Prompted},
     protocol::{Origin, json_text, refusal, with_call_id},
 };
@@ -80,6 +81,28 @@ async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Respon
         Whole::Translated(answer) => names.write_answer(answer, &mut origin.losses),
     };
     Ok(with_call_id(call_id, origin.on(json_text(json).into_response())))
+}
+
+/// The id of the call's record, and the whole answer's JSON in the caller's protocol, for callers that are not at the other end
+/// of a connection.
+pub(crate) async fn whole_chat_answer(
+    models: &Models,
+    ctx: &Ctx,
+    protocol: Protocol,
+    body: RawObject,
+    purpose: Purpose,
+) -> Result<(CallId, String), CallError> {
+    ctx.require(purpose.permission())?;
+    let ClientChat { model, body, header, .. } = client_chat(protocol, body)?;
+    let question = Question::new(purpose, Asked::Client { protocol, body, header }, false);
+    let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
+    let mut exchange = Exchange::start(models, ctx, question, plan)?;
+    let names = Names { protocol, call_id: exchange.call_id(), now: ctx.now() };
+    let json = match exchange.whole().await? {
+        Whole::Raw(json) => json,
+        Whole::Translated(answer) => names.write_answer(answer, &mut Losses::default()),
+    };
+    Ok((names.call_id, json))
 }
 
 /// The first step that is something of the answer, or says that a local model is at work; `None` when none came in time.

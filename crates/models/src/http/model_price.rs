@@ -155,6 +155,10 @@ pub struct GivenPrice {
     /// Millionths of the currency for a million tokens written.
     #[schema(minimum = 0)]
     pub(super) output_price_micros_per_million: Option<i64>,
+    /// Millionths of the currency for a thousand calls, besides their tokens. Calls that make pictures, write recordings down or
+    /// speak have no other price.
+    #[schema(minimum = 0)]
+    pub(super) call_price_micros_per_thousand: Option<i64>,
     /// ISO 4217 code; USD when absent.
     pub(super) currency: Option<String>,
     /// Whether it costs nothing; then no price is given.
@@ -171,6 +175,7 @@ impl GivenPrice {
             cached_input_micros_per_million: self.cached_input_price_micros_per_million,
             cache_write_micros_per_million: self.cache_write_price_micros_per_million,
             output_micros_per_million: self.output_price_micros_per_million,
+            call_micros_per_thousand: self.call_price_micros_per_thousand,
             ..Price::default()
         };
         let is_priced = price != Price::default();

@@ -120,6 +120,10 @@ pub struct NewModelBody {
     /// Millionths of the currency for a million tokens written.
     #[schema(minimum = 0)]
     output_price_micros_per_million: Option<i64>,
+    /// Millionths of the currency for a thousand calls, besides their tokens. Calls that make pictures, write recordings down or
+    /// speak have no other price.
+    #[schema(minimum = 0)]
+    call_price_micros_per_thousand: Option<i64>,
     /// ISO 4217 code; USD when absent.
     currency: Option<String>,
     /// Whether it costs nothing; then no price is given.
@@ -134,6 +138,7 @@ impl NewModelBody {
             cached_input_price_micros_per_million: self.cached_input_price_micros_per_million,
             cache_write_price_micros_per_million: self.cache_write_price_micros_per_million,
             output_price_micros_per_million: self.output_price_micros_per_million,
+            call_price_micros_per_thousand: self.call_price_micros_per_thousand,
             currency: self.currency,
             free: self.free,
         };

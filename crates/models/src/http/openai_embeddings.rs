@@ -3,8 +3,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use plasma_http::Json;
-use plasma_kernel::{Ctx, Error, Permission, Result};
+use plasma_kernel::{CallId, Ctx, Error, Result};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
@@ -105,21 +104,29 @@ pub(super) async fn create_embedding(
     OpenAiCaller(ctx): OpenAiCaller,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    embed(&models, &ctx, body).await.unwrap_or_else(IntoResponse::into_response)
+    match embedding_answer(&models, &ctx, body, Purpose::Api).await {
+        Ok((call_id, json)) => with_call_id(call_id, json_text(json)),
+        Err(error) => error.into_response(),
+    }
 }
 
-async fn embed(models: &Models, ctx: &Ctx, body: RawObject) -> Result<Response, CallError> {
-    ctx.require(Permission::ModelsInvoke)?;
+/// The id of the call's record, and the answer's JSON.
+pub(crate) async fn embedding_answer(
+    models: &Models,
+    ctx: &Ctx,
+    body: RawObject,
+    purpose: Purpose,
+) -> Result<(CallId, String), CallError> {
+    ctx.require(purpose.permission())?;
     let model: Option<String> = body.get("model")?;
     match models.resolve(ctx, model.as_deref(), ModelKind::Embedding).await? {
         Target::Remote(remote) => {
             check_count(&body)?;
-            let (call_id, json) = models.pass_embeddings(ctx, &remote, body).await?;
-            Ok(with_call_id(call_id, json_text(json)))
+            models.pass_embeddings(ctx, &remote, purpose, body).await
         }
         Target::Local(entry) => {
             let format = body.get::<EncodingFormat>("encoding_format")?.unwrap_or_default();
-            let request = for_local_model(&body, &entry)?;
+            let request = EmbedRequest { purpose, ..for_local_model(&body, &entry)? };
             let embeddings = models.embed_with(ctx, Target::Local(entry), request).await?;
             let item = |(index, vector): (usize, Vec<f32>)| EmbeddingItem {
                 object: "embedding",
@@ -136,7 +143,9 @@ async fn embed(models: &Models, ctx: &Ctx, body: RawObject) -> Result<Response, 
                 model: embeddings.model,
                 usage: EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens },
             };
-            Ok(with_call_id(embeddings.call_id, Json(list)))
+            let json = serde_json::to_string(&list)
+                .map_err(|error| Error::from_source("vectors could not be written", error))?;
+            Ok((embeddings.call_id, json))
         }
     }
 }

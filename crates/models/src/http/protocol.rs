@@ -8,6 +8,7 @@ use axum::{
 use plasma_http::{Caller, Json, OpenAiProblem, Problem, client_error, public_message};
 use plasma_kernel::{CallId, Ctx, Error};
 use plasma_protocols::{Losses, Protocol, anthropic, gemini};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::prompt_use::PROMPT;
@@ -48,6 +49,31 @@ impl<S: Send + Sync> FromRequest<S> for OpenAiBody {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, OpenAiProblem> {
         body(request, state).await.map(Self).map_err(OpenAiProblem)
+    }
+}
+
+/// One of the platform's extractors of a request's head, refused in OpenAI's shape.
+pub(super) struct OpenAi<E>(pub(super) E);
+
+impl<S: Send + Sync, E: FromRequestParts<S, Rejection = Problem>> FromRequestParts<S> for OpenAi<E> {
+    type Rejection = OpenAiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, OpenAiProblem> {
+        E::from_request_parts(parts, state).await.map(Self).map_err(|Problem(error)| OpenAiProblem(error))
+    }
+}
+
+/// JSON with known fields, refused in OpenAI's shape.
+pub(super) struct OpenAiJson<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OpenAiJson<T> {
+    type Rejection = OpenAiProblem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, OpenAiProblem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(Problem(error)) => Err(OpenAiProblem(error)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use plasma_kernel::{Error, Result};
 
-use crate::{Price, catalog::RemoteModel};
+use crate::{ModelKind, Price, catalog::RemoteModel};
 
 /// The price of a model that may be called: one by which every call of it has a cost.
 ///
@@ -11,11 +11,19 @@ use crate::{Price, catalog::RemoteModel};
 pub(crate) fn require_price(remote: &RemoteModel) -> Result<&Price> {
     match &remote.price {
         Some(price) if price.is_complete(remote.kind) => Ok(price),
-        _ => Err(price_unknown(&remote.id)),
+        _ => Err(price_unknown(&remote.id, remote.kind)),
     }
 }
 
-fn price_unknown(id: &str) -> Error {
+fn price_unknown(id: &str, kind: ModelKind) -> Error {
+    if matches!(kind, ModelKind::Image | ModelKind::Transcription | ModelKind::Speech) {
+        let message = format!("what a call of `{id}` costs is not known");
+        return Error::conflict("price_unknown", message).field("model").remedy(
+            "an administrator sets what a thousand calls cost (`call_price_micros_per_thousand`) or marks it as free with PUT \
+             /api/v1/models/{id}/price, or in the dashboard under Models; there are no prices by the picture, the minute or \
+             the character",
+        );
+    }
     Error::conflict("price_unknown", format!("what `{id}` costs is not known")).field("model").remedy(
         "an administrator sets its price or marks it as free with PUT /api/v1/models/{id}/price, or in the dashboard under Models",
     )
@@ -27,7 +35,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ModelKind, ProviderKind, ProviderOptions,
+        ProviderKind, ProviderOptions,
         prices::{self, ProviderHint},
         upstream::Endpoint,
     };

@@ -166,13 +166,6 @@ impl Step for JudgeCall {
     }
 }
 
-impl Models {
-    /// Makes this process able to judge. Before [`Workflows::start`].
-    pub fn register_steps(&self, workflows: &Workflows) {
-        workflows.register::<JudgeCall>(self.clone());
-    }
-}
-
 fn unscored(model: Option<&str>, error: impl Into<String>) -> JudgeScore {
     let model = model.map(str::to_owned);
     JudgeScore { score: None, reason: None, error: Some(error.into()), model, call_id: None }

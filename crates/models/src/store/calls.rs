@@ -51,6 +51,14 @@ pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) 
     tx.commit().await.map(drop)
 }
 
+/// Writes a call that has no budget, and its event.
+pub(crate) async fn insert_with_event(tx: &mut Tx, call: &ModelCall) -> Result<()> {
+    insert_one(tx, call).await?;
+    super::usage::add(tx, &[call]).await?;
+    let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
+    tx.emit(event.in_request(call.request)).await.map(drop)
+}
+
 async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     let tenant = tx.tenant()?;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

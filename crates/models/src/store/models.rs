@@ -46,19 +46,21 @@ fn price(row: &Row) -> Result<Option<Price>> {
         cached_input_micros_per_million: row.get("cached_input_price_micros")?,
         cache_write_micros_per_million: row.get("cache_write_price_micros")?,
         output_micros_per_million: row.get("output_price_micros")?,
+        call_micros_per_thousand: row.get("call_price_micros")?,
         currency,
         ..Price::default()
     }))
 }
 
 /// What a price is stored as. A free one is the word alone.
-fn price_values(price: Option<&Price>) -> [Value; 6] {
+fn price_values(price: Option<&Price>) -> [Value; 7] {
     let paid = price.filter(|price| !price.free);
     [
         paid.and_then(|price| price.input_micros_per_million).into(),
         paid.and_then(|price| price.cached_input_micros_per_million).into(),
         paid.and_then(|price| price.cache_write_micros_per_million).into(),
         paid.and_then(|price| price.output_micros_per_million).into(),
+        paid.and_then(|price| price.call_micros_per_thousand).into(),
         paid.map(|price| price.currency.as_str()).into(),
         price.filter(|price| price.free).map(|_| 1_i64).into(),
     ]
@@ -95,11 +97,12 @@ fn model(row: &Row) -> Result<Model> {
 
 pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
-    let [input, cached_input, cache_write, output, currency, free] = price_values(new.price.as_ref());
+    let [input, cached_input, cache_write, output, call, currency, free] = price_values(new.price.as_ref());
     tx.execute(
         "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions, created_at,
-           input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, currency, free)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+           input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, call_price_micros,
+           currency, free)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         [
             tenant.into(),
             id.into(),
@@ -113,6 +116,7 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             cached_input,
             cache_write,
             output,
+            call,
             currency,
             free,
         ],
@@ -124,13 +128,13 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
 /// Replaces the administrator's price; `false` when there is no such model.
 pub(crate) async fn set_price(tx: &mut Tx, id: &str, price: Option<&Price>) -> Result<bool> {
     let tenant = tx.tenant()?;
-    let [input, cached_input, cache_write, output, currency, free] = price_values(price);
+    let [input, cached_input, cache_write, output, call, currency, free] = price_values(price);
     let changed = tx
         .execute(
             "UPDATE models SET input_price_micros = $3, cached_input_price_micros = $4, cache_write_price_micros = $5,
-               output_price_micros = $6, currency = $7, free = $8
+               output_price_micros = $6, call_price_micros = $7, currency = $8, free = $9
              WHERE tenant_id = $1 AND id = $2",
-            [tenant.into(), id.into(), input, cached_input, cache_write, output, currency, free],
+            [tenant.into(), id.into(), input, cached_input, cache_write, output, call, currency, free],
         )
         .await?;
     Ok(changed > 0)
@@ -161,7 +165,8 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<ListedModel>> {
     let tenant = tx.tenant()?;
     tx.fetch_all(
         "SELECT m.id, m.kind, m.provider_id, m.upstream_name, m.context_length, m.dimensions, m.input_price_micros,
-           m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.currency, m.free, m.created_at,
+           m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
+           m.created_at,
            p.name AS provider_name, p.kind AS provider_kind, p.base_url
          FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
          WHERE m.tenant_id = $1",
@@ -184,7 +189,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
     let row = tx
         .fetch_optional(
             "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.cached_input_price_micros,
-               m.cache_write_price_micros, m.output_price_micros, m.currency, m.free, m.provider_id,
+               m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free, m.provider_id,
                p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",

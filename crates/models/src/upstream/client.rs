@@ -41,8 +41,8 @@ pub(crate) struct Outgoing<'a> {
 /// Calls providers over pooled connections.
 #[derive(Clone)]
 pub(crate) struct UpstreamClient {
-    http: reqwest::Client,
-    config: ModelsConfig,
+    pub(super) http: reqwest::Client,
+    pub(super) config: ModelsConfig,
     clock: Clock,
 }
 
@@ -60,7 +60,7 @@ impl UpstreamClient {
         Ok(Self { http, config, clock })
     }
 
-    fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
+    pub(super) fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
         let endpoint = outgoing.endpoint;
         let url = endpoint.url(outgoing.operation, outgoing.model)?;
         let mut request = self.http.post(&url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -76,7 +76,12 @@ impl UpstreamClient {
         Ok(request.body(outgoing.body))
     }
 
-    fn authorized(&self, endpoint: &Endpoint, mut request: RequestBuilder, operation: Operation) -> RequestBuilder {
+    pub(super) fn authorized(
+        &self,
+        endpoint: &Endpoint,
+        mut request: RequestBuilder,
+        operation: Operation,
+    ) -> RequestBuilder {
         for (name, value) in endpoint.headers() {
             request = request.header(*name, *value);
         }
@@ -198,14 +203,18 @@ fn protocol_of(operation: Operation) -> Protocol {
     }
 }
 
-async fn within<T>(timeout: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn within<T>(
+    timeout: Duration,
+    endpoint: &Endpoint,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     tokio::time::timeout(timeout, work)
         .await
         .unwrap_or_else(|_| Err(endpoint.timeout(&format!("did not answer within {} s", timeout.as_secs_f32()))))
 }
 
 /// Sends the request; a status that is not a success is an error.
-async fn accepted(endpoint: &Endpoint, protocol: Protocol, request: RequestBuilder) -> Result<Response> {
+pub(super) async fn accepted(endpoint: &Endpoint, protocol: Protocol, request: RequestBuilder) -> Result<Response> {
     let response = request.send().await.map_err(|error| endpoint.broken(error))?;
     let status = response.status();
     if status.is_success() {
@@ -218,7 +227,7 @@ async fn accepted(endpoint: &Endpoint, protocol: Protocol, request: RequestBuild
 }
 
 /// Reads a body that may be longer than it claims.
-async fn read_limited(endpoint: &Endpoint, mut response: Response, bytes_max: usize) -> Result<Bytes> {
+pub(super) async fn read_limited(endpoint: &Endpoint, mut response: Response, bytes_max: usize) -> Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(|error| endpoint.broken(error))? {
         if body.len() + piece.len() > bytes_max {
@@ -229,7 +238,7 @@ async fn read_limited(endpoint: &Endpoint, mut response: Response, bytes_max: us
     Ok(body.freeze())
 }
 
-fn object(endpoint: &Endpoint, answer: &str) -> Result<RawObject> {
+pub(super) fn object(endpoint: &Endpoint, answer: &str) -> Result<RawObject> {
     let object = RawObject::parse(answer).map_err(|_| endpoint.malformed("it is not a JSON object"))?;
     if let Some(error) = object.get::<Box<RawValue>>("error")? {
         return Err(endpoint.told(&raw::told(&error)));

@@ -18,6 +18,9 @@ pub struct ProviderOptions {
     /// `openai` and `azure`: the server also has `/responses`. Requests of the Responses format then pass through, and
     /// those of other formats than OpenAI's are translated to it, which keeps sealed thoughts.
     pub responses: bool,
+    /// `openai`: the server also has `/files` and `/batches`. A batch whose lines all name one model of the provider is then
+    /// answered by the provider's own batch API, unless a budget applies.
+    pub batch: bool,
     /// `azure`: the dated API's version; `2024-10-21` when absent.
     #[schema(max_length = 40, example = "2024-10-21")]
     pub api_version: Option<String>,
@@ -110,6 +113,11 @@ impl Endpoint {
                 secrets
             }
         }
+    }
+
+    /// Whether the provider has a batch API in OpenAI's format.
+    pub(crate) fn has_batches(&self) -> bool {
+        self.options.batch
     }
 
     /// The protocol in which a request that came in `inbound` goes to this provider: the same where it speaks it.
@@ -231,7 +239,7 @@ fn region_of(base_url: &str) -> Option<String> {
 }
 
 /// A text as one segment of a path (RFC 3986: all but the unreserved characters is encoded).
-fn path_segment(text: &str) -> String {
+pub(super) fn path_segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -216,6 +216,11 @@ pub(crate) fn embeddings_usage(answer: &RawObject) -> Result<Option<TokenUsage>>
     Ok(answer.get::<WireUsage>("usage").map_err(invalid_answer)?.map(TokenUsage::from))
 }
 
+/// What an answer of Chat Completions or embeddings used; `None` when it does not say.
+pub(crate) fn usage_of(answer: &RawObject) -> Option<TokenUsage> {
+    answer.get::<WireUsage>("usage").ok().flatten().map(TokenUsage::from)
+}
+
 #[derive(Deserialize)]
 struct WireEmbedding {
     index: Option<usize>,

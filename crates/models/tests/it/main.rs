@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod aliases;
+mod batch_support;
+mod batches;
 mod budgets;
 mod caches;
 mod call_log;
@@ -11,11 +13,13 @@ mod capture;
 mod gateway;
 mod limits;
 mod local;
+mod media;
 mod openai_local;
 mod passthrough;
 mod prices;
 mod prompt_calls;
 mod prompts;
+mod provider_batches;
 mod providers;
 mod quality;
 mod requests;

@@ -133,7 +133,7 @@ on_each_database! {
         for price in [
             Price { tiers: vec![tier], ..Price::default() },
             Price { reasoning_micros_per_million: Some(1), ..Price::default() },
-            Price { call_micros_per_thousand: Some(1), ..Price::default() },
+            Price { call_micros_per_thousand: Some(-1), ..Price::default() },
         ] {
             let error = setup.models.set_price(&setup.ctx, "acme/chat", Some(price)).await.unwrap_err();
             assert_eq!(error.code(), Code::Invalid);

@@ -238,7 +238,7 @@ async fn wrong_models_are_refused_by_field() {
         (json!({ "input_price_micros_per_million": -1 }), 400, "input_price_micros_per_million"),
         (json!({ "input_price_micros_per_million": 1, "currency": "usd" }), 400, "currency"),
         (json!({ "currency": "USD" }), 400, "currency"),
-        (json!({ "kind": "image" }), 400, "kind"),
+        (json!({ "kind": "video" }), 400, "kind"),
     ] {
         let (actual, problem) = send(&setup, "POST", "/api/v1/models", new(extra.clone())).await;
         assert_eq!((actual, &problem["field"]), (status, &json!(field)), "{extra}: {problem}");

@@ -29,6 +29,8 @@ pub(super) enum Work {
     Ordinary,
     /// A file in.
     Upload,
+    /// A batch's lines in.
+    BatchFile,
     /// Small JSON in, a model's answer out.
     Answer,
     /// A model called as at OpenAI.
@@ -146,7 +148,9 @@ pub(crate) fn is_model_protocol(path: &str) -> bool {
 }
 
 fn work_of(path: &str, method: &Method) -> Work {
-    if is_model_protocol(path) {
+    if path == "/v1/files" && method == Method::POST {
+        Work::BatchFile
+    } else if is_model_protocol(path) {
         Work::Model
     } else if path.starts_with("/api/v1/collections/") && path.ends_with("/documents") && method == Method::POST {
         Work::Upload

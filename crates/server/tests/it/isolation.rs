@@ -40,7 +40,7 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 8] = [
+const NAMING: [&str; 9] = [
     "search",
     "ask",
     "draft_content",
@@ -49,6 +49,7 @@ const NAMING: [&str; 8] = [
     "create_response",
     "create_message",
     "count_message_tokens",
+    "create_batch",
 ];
 
 /// What a tenant has: something behind every parameter of every path.
@@ -57,6 +58,7 @@ struct Things {
     ids: BTreeMap<(&'static str, &'static str), String>,
     collection: String,
     model: String,
+    file: String,
 }
 
 impl Things {
@@ -94,6 +96,7 @@ impl Things {
         let budget = id(server.post("/api/v1/models/budgets", budget).await);
         let limit = json!({"subject": key_of("provider", &provider), "requests_per_minute": 1_000});
         let limit = id(server.post("/api/v1/models/limits", limit).await);
+        let (file, batch) = a_batch(server).await;
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
         let call = captured_call(server, &model).await;
@@ -115,6 +118,8 @@ impl Things {
             ("/api/v1/prompts/", "name", &"our-prompt".to_owned()),
             ("/api/v1/prompts/", "version", &"1".to_owned()),
             ("/api/v1/prompts/", "alias", &"production".to_owned()),
+            ("/v1/files/", "file_id", &file),
+            ("/v1/batches/", "batch_id", &batch),
             ("/gemini/v1beta/models/", "call", &gemini_call),
             ("/api/v1/models/{", "id", &model.replace('/', "%2F")),
             ("/v1/models/", "id", &model.replace('/', "%2F")),
@@ -122,7 +127,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model }
+        Self { ids, collection, model, file }
     }
 
     /// The path with this tenant's ids in it.
@@ -169,6 +174,9 @@ impl Things {
             "create_chat_completion" | "create_message" | "count_message_tokens" => {
                 json!({"model": self.model, "messages": [{"role": "user", "content": "hello"}]})
             }
+            "create_batch" => {
+                json!({"input_file_id": self.file, "endpoint": "/v1/embeddings", "completion_window": "24h"})
+            }
             "create_embedding" => json!({"model": self.model, "input": "hello"}),
             "restore_content" => json!({"revision": 1}),
             "edit_content" => json!({"title": "Stolen", "body": "Stolen.", "expected_revision": 1}),
@@ -181,6 +189,22 @@ impl Things {
         let ids = self.ids.values().filter(|value| value.len() > 10).cloned();
         ids.chain(["marzipan", "The vault", "Secret plan", "ada@example.com"].map(str::to_owned)).collect()
     }
+}
+
+/// A batch and the file that it reads.
+async fn a_batch(server: &Plasma) -> (String, String) {
+    let line = json!({"custom_id": "one", "method": "POST", "url": "/v1/embeddings", "body": {"input": "marzipan"}});
+    let form = format!(
+        "--part\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--part\r\nContent-Disposition: \
+         form-data; name=\"file\"; filename=\"lines.jsonl\"\r\n\r\n{line}\r\n--part--\r\n"
+    );
+    let request = server.request(Method::POST, "/v1/files").bearer_auth(KEY);
+    let request = request.header("content-type", "multipart/form-data; boundary=part").body(form);
+    let file = success(request.send().await.unwrap()).await;
+    let file = file["id"].as_str().unwrap().to_owned();
+    let batch = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
+    let batch = server.post("/v1/batches", batch).await;
+    (file, batch["id"].as_str().unwrap().to_owned())
 }
 
 struct Answer {

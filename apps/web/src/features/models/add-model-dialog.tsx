@@ -21,7 +21,16 @@ import { PriceFields } from "./price-fields";
 const KINDS: { value: ModelKind; label: string }[] = [
   { value: "chat", label: "Chat" },
   { value: "embedding", label: "Embedding" },
+  { value: "image", label: "Image" },
+  { value: "transcription", label: "Transcription" },
+  { value: "speech", label: "Speech" },
 ];
+
+/** Kinds whose models have a size: tokens of context, or numbers in a vector. */
+const SIZES: Partial<Record<ModelKind, { label: string; hint: string | undefined }>> = {
+  chat: { label: "Context length", hint: "In tokens." },
+  embedding: { label: "Dimensions", hint: undefined },
+};
 
 export function AddModelDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
   return (
@@ -54,7 +63,8 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
         name: name.trim(),
         kind,
         ...(upstreamName.trim() && { upstream_name: upstreamName.trim() }),
-        ...(count > 0 && (kind === "chat" ? { context_length: count } : { dimensions: count })),
+        ...(count > 0 && kind === "chat" && { context_length: count }),
+        ...(count > 0 && kind === "embedding" && { dimensions: count }),
         ...givenPrice(price, kind),
       },
       { onSuccess: onClose },
@@ -78,16 +88,18 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
             </SelectField>
             <TextField label="Name" required value={name} onChange={(event) => setName(event.target.value)} error={fieldError("name")} hint={`Called as ${data.find((option) => option.id === provider)?.name ?? "provider"}/${name.trim() || "name"}`} />
             <TextField label="Name at the provider" optional value={upstreamName} onChange={(event) => setUpstreamName(event.target.value)} error={fieldError("upstream_name")} hint="When it differs." />
-            <TextField
-              label={kind === "chat" ? "Context length" : "Dimensions"}
-              optional
-              inputMode="numeric"
-              pattern="[0-9]*"
-              value={size}
-              onChange={(event) => setSize(event.target.value)}
-              error={fieldError("context_length", "dimensions")}
-              hint={kind === "chat" ? "In tokens." : undefined}
-            />
+            {SIZES[kind] && (
+              <TextField
+                label={SIZES[kind].label}
+                optional
+                inputMode="numeric"
+                pattern="[0-9]*"
+                value={size}
+                onChange={(event) => setSize(event.target.value)}
+                error={fieldError("context_length", "dimensions")}
+                hint={SIZES[kind].hint}
+              />
+            )}
           </div>
           <PriceFields price={price} kind={kind} onChange={setPrice} fieldError={fieldError} />
           <DialogActions>

@@ -21,6 +21,7 @@ export const CALL_PURPOSES: Record<CallPurpose, string> = {
   draft: "Draft",
   ingest: "Ingestion",
   search: "Search",
+  batch: "Batch",
   judge: "Judge",
 };
 

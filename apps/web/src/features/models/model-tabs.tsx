@@ -7,6 +7,7 @@ const ITEMS = [
   { href: "/models/prompts/", label: "Prompts" },
   { href: "/models/budgets/", label: "Budgets" },
   { href: "/models/quality/", label: "Quality" },
+  { href: "/models/batches/", label: "Batches" },
   { href: "/models/usage/", label: "Usage" },
   { href: "/models/calls/", label: "Calls" },
 ];

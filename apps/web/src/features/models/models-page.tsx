@@ -1,6 +1,6 @@
 "use client";
 
-import type { Model, ModelHealth } from "@plasma/client/types";
+import type { Model, ModelHealth, ModelKind } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { CircleDollarSign, Plus, Trash2 } from "lucide-react";
 import { useState, type ReactNode } from "react";
@@ -21,6 +21,15 @@ import { MODEL_STATES } from "./model-labels";
 import { ModelPriceText } from "./model-price";
 import { ModelTabs } from "./model-tabs";
 import { PriceDialog } from "./price-dialog";
+
+/** Kinds in the order in which they are shown; some only when there is one. */
+const GROUPS: { kind: ModelKind; title: string; always: boolean }[] = [
+  { kind: "chat", title: "Chat", always: true },
+  { kind: "embedding", title: "Embedding", always: true },
+  { kind: "image", title: "Images", always: false },
+  { kind: "transcription", title: "Transcription", always: false },
+  { kind: "speech", title: "Speech", always: false },
+];
 
 export function ModelsPage() {
   const models = useQuery(modelsQuery);
@@ -47,8 +56,10 @@ export function ModelsPage() {
       >
         {(data) => (
           <>
-            <ModelGroup title="Chat" models={data.filter((model) => model.kind === "chat")} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
-            <ModelGroup title="Embedding" models={data.filter((model) => model.kind === "embedding")} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />
+            {GROUPS.map(({ kind, title, always }) => {
+              const models = data.filter((model) => model.kind === kind);
+              return (always || models.length > 0) && <ModelGroup key={kind} title={title} models={models} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />;
+            })}
           </>
         )}
       </QueryView>

@@ -45,6 +45,8 @@ test("what is sent has only the amounts that are written", () => {
   });
   // What an embedding model does not have is not sent, though it was written before the kind was changed.
   expect(givenPrice({ ...EMPTY_PRICE, output: "10" }, "embedding")).toEqual({});
+  // Pictures have a price for the calls, and none for tokens.
+  expect(givenPrice({ ...EMPTY_PRICE, input: "1", calls: "40" }, "image")).toEqual({ call_price_micros_per_thousand: 40_000_000, currency: "USD" });
 });
 
 test("a wrong amount is noticed where it counts", () => {
@@ -57,7 +59,7 @@ test("a wrong amount is noticed where it counts", () => {
 test("a price is written back as it was given, and a public one is not taken for one's own", () => {
   const price = { input_per_million: usd(2_500_000), cached_input_per_million: usd(1), cache_write_per_million: usd(0), output_per_million: usd(12_000_000) };
   const draft = draftOf(model(price, "administrator"));
-  expect(draft).toEqual({ free: false, input: "2.5", cachedInput: "0.000001", cacheWrite: "0", output: "12", currency: "USD" });
+  expect(draft).toEqual({ free: false, input: "2.5", cachedInput: "0.000001", cacheWrite: "0", output: "12", calls: "", currency: "USD" });
   expect(givenPrice(draft, "chat")).toMatchObject({ input_price_micros_per_million: 2_500_000, cached_input_price_micros_per_million: 1, cache_write_price_micros_per_million: 0 });
   expect(draftOf(model(price, "snapshot"))).toEqual(EMPTY_PRICE);
   expect(draftOf(model(null, null))).toEqual(EMPTY_PRICE);

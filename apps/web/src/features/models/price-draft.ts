@@ -9,21 +9,27 @@ export interface PriceDraft {
   cachedInput: string;
   cacheWrite: string;
   output: string;
+  calls: string;
   currency: string;
 }
 
-/** The amounts of a draft: where each stands in a request, and whether embedding models have it too. */
-export const AMOUNTS = [
-  { part: "input", field: "input_price_micros_per_million", label: "Tokens read", example: "2.50", embedding: true },
-  { part: "cachedInput", field: "cached_input_price_micros_per_million", label: "Read from cache", example: "0.25", embedding: false },
-  { part: "cacheWrite", field: "cache_write_price_micros_per_million", label: "Written to cache", example: "3.125", embedding: false },
-  { part: "output", field: "output_price_micros_per_million", label: "Tokens written", example: "10.00", embedding: false },
-] as const satisfies readonly { part: keyof PriceDraft; field: keyof GivenPrice; label: string; example: string; embedding: boolean }[];
+const TOKENS: readonly ModelKind[] = ["chat", "embedding"];
+const CHAT: readonly ModelKind[] = ["chat"];
+const CALLS: readonly ModelKind[] = ["image", "transcription", "speech"];
 
-export const EMPTY_PRICE: PriceDraft = { free: false, input: "", cachedInput: "", cacheWrite: "", output: "", currency: "USD" };
+/** The amounts of a draft: where each stands in a request, and which kinds of models have it. */
+export const AMOUNTS = [
+  { part: "input", field: "input_price_micros_per_million", label: "Tokens read", example: "2.50", kinds: TOKENS },
+  { part: "cachedInput", field: "cached_input_price_micros_per_million", label: "Read from cache", example: "0.25", kinds: CHAT },
+  { part: "cacheWrite", field: "cache_write_price_micros_per_million", label: "Written to cache", example: "3.125", kinds: CHAT },
+  { part: "output", field: "output_price_micros_per_million", label: "Tokens written", example: "10.00", kinds: CHAT },
+  { part: "calls", field: "call_price_micros_per_thousand", label: "A thousand calls", example: "40.00", kinds: CALLS },
+] as const satisfies readonly { part: keyof PriceDraft; field: keyof GivenPrice; label: string; example: string; kinds: readonly ModelKind[] }[];
+
+export const EMPTY_PRICE: PriceDraft = { free: false, input: "", cachedInput: "", cacheWrite: "", output: "", calls: "", currency: "USD" };
 
 export function amountsOf(kind: ModelKind) {
-  return AMOUNTS.filter((amount) => kind === "chat" || amount.embedding);
+  return AMOUNTS.filter((amount) => amount.kinds.includes(kind));
 }
 
 export function amountError(text: string): string | null {
@@ -49,14 +55,15 @@ export function draftOf(model: Model): PriceDraft {
   const { price } = model;
   if (price === null || model.price_source !== "administrator") return EMPTY_PRICE;
   if (price.free) return { ...EMPTY_PRICE, free: true };
-  const amounts = [price.input_per_million, price.cached_input_per_million, price.cache_write_per_million, price.output_per_million];
-  const [input, cachedInput, cacheWrite, output] = amounts.map(amountText);
+  const amounts = [price.input_per_million, price.cached_input_per_million, price.cache_write_per_million, price.output_per_million, price.per_thousand_calls];
+  const [input, cachedInput, cacheWrite, output, calls] = amounts.map(amountText);
   return {
     free: false,
     input: input ?? "",
     cachedInput: cachedInput ?? "",
     cacheWrite: cacheWrite ?? "",
     output: output ?? "",
+    calls: calls ?? "",
     currency: amounts.find((amount) => amount !== null)?.currency ?? EMPTY_PRICE.currency,
   };
 }

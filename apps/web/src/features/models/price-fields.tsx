@@ -15,10 +15,11 @@ interface PriceFieldsProps {
 
 /** A price of one's own. */
 export function PriceFields({ price, kind, onChange, fieldError }: PriceFieldsProps) {
+  const hasTokens = kind === "chat" || kind === "embedding";
   return (
     <fieldset className="flex flex-col gap-4 border-t border-rule pt-4">
       <legend className="sr-only">Prices</legend>
-      <p className="text-[0.875rem] text-soft">Prices per million tokens. Leave them empty to use the public price, where one is known.</p>
+      <p className="text-[0.875rem] text-soft">{hasTokens ? "Prices per million tokens. Leave them empty to use the public price, where one is known." : "Such a model is called only with a price for its calls, or when it is free. There are no prices by the picture, the minute or the character."}</p>
       <CheckField label="Free" hint="Its calls cost nothing, as with a server of your own." checked={price.free} onChange={(event) => onChange({ ...price, free: event.target.checked })} />
       <div className="grid gap-4 sm:grid-cols-2 md:grid-cols-3">
         {amountsOf(kind).map(({ part, field, label, example }) => (

@@ -27,6 +27,7 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
   const [kind, setKind] = useState<RemoteKind>(provider && provider.kind !== "local" ? provider.kind : "openai");
   const [apiKey, setApiKey] = useState("");
   const [responses, setResponses] = useState(provider?.options.responses ?? false);
+  const [batch, setBatch] = useState(provider?.options.batch ?? false);
   const [apiVersion, setApiVersion] = useState(provider?.options.api_version ?? "");
   const [region, setRegion] = useState(provider?.options.region ?? "");
   const about = PROVIDER_KINDS[kind];
@@ -43,6 +44,7 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
         base_url: baseUrl.trim(),
         options: {
           responses: about.mayHaveResponses && responses,
+          batch: kind === "openai" && batch,
           api_version: kind === "azure" && apiVersion.trim() !== "" ? apiVersion.trim() : null,
           region: kind === "bedrock" && region.trim() !== "" ? region.trim() : null,
         },
@@ -82,6 +84,9 @@ function ProviderForm({ provider, onClose }: { provider: Provider | null; onClos
       />
       {about.mayHaveResponses && (
         <CheckField label="It also has /responses" hint="Requests of OpenAI’s Responses format then pass through." checked={responses} onChange={(event) => setResponses(event.target.checked)} />
+      )}
+      {kind === "openai" && (
+        <CheckField label="It also has /batches" hint="A batch whose lines all name one of its models is then answered there, unless a budget applies." checked={batch} onChange={(event) => setBatch(event.target.checked)} />
       )}
       {kind === "azure" && <TextField label="API version" optional placeholder="2024-10-21" value={apiVersion} onChange={(event) => setApiVersion(event.target.value)} error={fieldError("options.api_version")} />}
       {kind === "bedrock" && <TextField label="Region" optional placeholder="us-east-1" value={region} onChange={(event) => setRegion(event.target.value)} error={fieldError("options.region") ?? fieldError("region")} hint="Where the address does not name it." />}

@@ -1,0 +1,1 @@
+export const batchKeys = { all: ["batches"] as const };

@@ -150,6 +150,8 @@ define_ids! {
     BudgetId = "bud";
     /// A limit on the rate of model calls.
     LimitId = "lim";
+    /// A run of a benchmark of models.
+    BenchmarkId = "bench";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

@@ -12,8 +12,8 @@ pub use clock::{Clock, Random, Timestamp};
 pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};
 pub use id::{
-    ApiKeyId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId, LimitId,
-    ParseIdError, ProviderId, RequestId, RouteId, SessionId, TenantId, UserId,
+    ApiKeyId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, JobId, KnowledgeDocumentId,
+    LimitId, ParseIdError, ProviderId, RequestId, RouteId, SessionId, TenantId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

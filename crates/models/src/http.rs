@@ -2,6 +2,7 @@
 
 mod aliases;
 mod anthropic;
+mod benchmarks;
 mod budgets;
 mod calls;
 mod chat_answer;
@@ -50,7 +51,17 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(health::list_model_health))
         .routes(routes!(routing::list_routes))
         .routes(routes!(routing::put_route, routing::delete_route))
+        .merge(benchmark_routes())
         .merge(model_routes())
+}
+
+fn benchmark_routes() -> OpenApiRouter<Models> {
+    OpenApiRouter::new()
+        .routes(routes!(benchmarks::list_model_benchmarks, benchmarks::create_model_benchmark))
+        .routes(routes!(benchmarks::compare_model_benchmarks))
+        .routes(routes!(benchmarks::get_model_benchmark, benchmarks::delete_model_benchmark))
+        .routes(routes!(benchmarks::list_model_benchmark_results))
+        .routes(routes!(benchmarks::cancel_model_benchmark))
 }
 
 fn model_routes() -> OpenApiRouter<Models> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aliases;
+pub mod benchmarks;
 mod budgets;
 mod call_log;
 mod calls;
@@ -23,6 +24,7 @@ mod running_call;
 mod store;
 mod types;
 mod upstream;
+pub mod weights;
 
 use std::{sync::Arc, time::Duration};
 

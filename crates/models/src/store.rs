@@ -1,6 +1,7 @@
 //! All SQL of this crate.
 
 pub(crate) mod aliases;
+pub(crate) mod benchmarks;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod calls;

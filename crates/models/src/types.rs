@@ -84,6 +84,8 @@ words! {
         Ingest = "ingest",
         /// Embedding a search's query.
         Search = "search",
+        /// A case of a benchmark.
+        Benchmark = "benchmark",
     }
     /// How a call ended.
     CallStatus, "status" {
@@ -100,7 +102,7 @@ impl Purpose {
     /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
     pub(crate) fn permission(self) -> Permission {
         match self {
-            Self::Api | Self::Ask | Self::Draft => Permission::ModelsInvoke,
+            Self::Api | Self::Ask | Self::Draft | Self::Benchmark => Permission::ModelsInvoke,
             Self::Ingest => Permission::CollectionsWrite,
             Self::Search => Permission::SearchQuery,
         }

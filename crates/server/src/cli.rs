@@ -43,7 +43,7 @@ enum Verb {
     Ask(client::AskArgs),
     /// Upload files and folders into a collection, and wait until they can be searched
     Ingest(client::IngestArgs),
-    /// Look at the models of a running server
+    /// Look at models, measure and try them, and fetch or remove weights
     Models {
         #[command(subcommand)]
         verb: ModelsVerb,
@@ -65,6 +65,14 @@ enum ConfigVerb {
 enum ModelsVerb {
     /// List the models: name, kind, state, size, price
     Ls(client::ModelsArgs),
+    /// Fetch the weights of a model of the manifest, or of a repository of Hugging Face; what was interrupted goes on
+    Pull(client::PullArgs),
+    /// Remove the weights of a model from this machine
+    Rm(client::RemoveArgs),
+    /// Ask a model once: the answer as it comes, then timings and cost
+    Try(client::TryArgs),
+    /// Put the cases of a suite to several models: quality, speed and cost with confidence intervals
+    Bench(client::BenchArgs),
 }
 
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
@@ -169,6 +177,10 @@ pub fn run() -> ExitCode {
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
         Verb::Models { verb: ModelsVerb::Ls(arguments) } => client::run(client::models(arguments)),
+        Verb::Models { verb: ModelsVerb::Bench(arguments) } => client::run(client::bench(arguments)),
+        Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
+        Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
+        Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

@@ -1,10 +1,13 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest` and `models ls`.
+//! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest` and `models`.
 
 mod api;
 mod ask;
+mod bench;
 mod ingest;
 mod models;
 mod search;
+mod try_model;
+mod weights;
 
 use std::{future::Future, process::ExitCode};
 
@@ -12,9 +15,12 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
+pub use bench::{BenchArgs, bench};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use search::{SearchArgs, search};
+pub use try_model::{TryArgs, try_model};
+pub use weights::{PullArgs, RemoveArgs, pull, remove};
 
 /// Where the server is and who calls.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +61,21 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter })
         .collect()
+}
+
+/// Rows of cells as lines with aligned columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut lines = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().enumerate().map(|(column, cell)| format!("{cell:width$}", width = width(column))).collect();
+        lines.push_str(cells.join("  ").trim_end());
+        lines.push('\n');
+    }
+    lines
 }
 
 #[cfg(test)]

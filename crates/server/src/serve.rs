@@ -127,6 +127,7 @@ async fn assemble(
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
+    models.register_steps(workflows);
     let knowledge = Knowledge::new(store.clone(), models.clone(), workflows, ctx.clone());
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use plasma_kernel::{
-    ApiKeyId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, JobId, KnowledgeDocumentId, LimitId,
-    ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
+    ApiKeyId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, JobId,
+    KnowledgeDocumentId, LimitId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -232,6 +232,7 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    BenchmarkId,
     BudgetId,
     CallId,
     ChunkId,

@@ -2,6 +2,7 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
+import { benchmarkKeys } from "@/data/benchmarks/keys";
 import { budgetKeys } from "@/data/budgets/keys";
 import { callKeys } from "@/data/calls/keys";
 import { collectionKeys } from "@/data/collections/keys";
@@ -25,6 +26,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   }
   if (type.startsWith("models.call.")) keys.push(callKeys.all);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
+  if (type.startsWith("models.benchmark.")) keys.push(benchmarkKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
   // Each call may have spent something.
   if (type.startsWith("models.budget.") || type.startsWith("models.call.")) keys.push(budgetKeys.all);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod aliases;
+mod benchmarks;
 mod budgets;
 mod call_log;
 mod gateway;
@@ -18,3 +19,4 @@ mod resilience;
 mod support;
 mod typed;
 mod upstream;
+mod weights;

@@ -21,4 +21,5 @@ export const CALL_PURPOSES: Record<CallPurpose, string> = {
   draft: "Draft",
   ingest: "Ingestion",
   search: "Search",
+  benchmark: "Benchmark",
 };

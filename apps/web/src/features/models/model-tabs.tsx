@@ -5,6 +5,7 @@ const ITEMS = [
   { href: "/models/providers/", label: "Providers" },
   { href: "/models/routes/", label: "Routes" },
   { href: "/models/budgets/", label: "Budgets" },
+  { href: "/models/benchmarks/", label: "Benchmarks" },
   { href: "/models/usage/", label: "Usage" },
   { href: "/models/calls/", label: "Calls" },
 ];

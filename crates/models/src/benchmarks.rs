@@ -312,8 +312,8 @@ impl Models {
     ) -> Result<Page<CaseResult>> {
         ctx.require(Permission::ModelsRead)?;
         let mut tx = self.inner.store.read(ctx).await?;
-        store::benchmarks::get(&mut tx, id).await?;
-        store::benchmarks::results(&mut tx, id, filter, page).await
+        let benchmark = store::benchmarks::get(&mut tx, id).await?;
+        store::benchmarks::results(&mut tx, &benchmark, filter, page).await
     }
 
     /// Stops a run within a second; running calls are broken off. Results so far stay. Nothing happens to one that has ended.

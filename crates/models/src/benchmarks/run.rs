@@ -3,9 +3,12 @@
 //! Models are asked one after another, so that what one does never slows another. A run that is taken up again after a crash
 //! asks only what has no result yet.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
-use futures::{FutureExt as _, StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use plasma_kernel::{BenchmarkId, Code, Ctx, Error, Permission, Permissions, Result};
 use plasma_store::{NewEvent, Tx};
 use plasma_workflows::{Queue, Run, Step};
@@ -108,6 +111,9 @@ fn caller(ctx: &Ctx, benchmark: &Benchmark) -> Result<Ctx> {
     Ok(caller.with_request(ctx.request()))
 }
 
+/// A case that is being asked.
+type Asking<'a> = BoxFuture<'a, (&'a Case, Result<CaseResult>)>;
+
 struct Work<'a> {
     models: &'a Models,
     run: &'a Run,
@@ -136,16 +142,33 @@ impl Work<'_> {
         let mut done = known.len() as u64;
         for model in &self.benchmark.models {
             let concurrency = self.concurrency(model).await;
-            let mut answers = Vec::new();
+            let mut waiting = VecDeque::new();
             for case in &self.suite.cases {
                 if !known.contains(&(model.clone(), case.id.clone())) {
-                    answers.push(self.ask(model, case).boxed());
+                    waiting.push_back(case);
                 }
             }
-            let mut results = stream::iter(answers).buffer_unordered(concurrency);
-            while let Some(result) = results.next().await {
+            let mut running: FuturesUnordered<Asking<'_>> = FuturesUnordered::new();
+            // Running calls hold their worst case of a budget: what does not fit beside them may fit after them.
+            let mut held = false;
+            loop {
+                while !held && running.len() < concurrency {
+                    let Some(case) = waiting.pop_front() else { break };
+                    running.push(async move { (case, self.ask(model, case).await) }.boxed());
+                }
+                let result = match running.next().await {
+                    Some((_, Ok(result))) => result,
+                    Some((case, Err(error))) if error.code() == Code::OverBudget && !running.is_empty() => {
+                        waiting.push_front(case);
+                        held = true;
+                        continue;
+                    }
+                    Some((_, Err(error))) => return Err(error),
+                    None => break,
+                };
+                held = false;
                 let mut tx = self.models.inner.store.begin(self.run.ctx()).await?;
-                store::benchmarks::insert_result(&mut tx, self.benchmark.id, &result?, self.run.ctx().now()).await?;
+                store::benchmarks::insert_result(&mut tx, self.benchmark.id, &result, self.run.ctx().now()).await?;
                 tx.commit().await?;
                 done += 1;
                 self.run.progress(done, total).await?;

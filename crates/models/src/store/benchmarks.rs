@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::benchmarks::{Benchmark, BenchmarkState, CaseResult, ResultFilter, Suite};
 
-/// Between the parts of a cursor: neither a case's id nor a model's name has it.
-const SEPARATOR: char = '\u{1f}';
+/// Between the parts of a cursor: no case's id has it.
+const SEPARATOR: char = '/';
 
 fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T> {
     serde_json::from_str(&row.get::<String>(name)?).map_err(|error| Error::from_source(format!("column {name}"), error))
@@ -246,12 +246,14 @@ pub(crate) async fn all_results(tx: &mut Tx, id: BenchmarkId) -> Result<Vec<Case
 
 pub(crate) async fn results(
     tx: &mut Tx,
-    id: BenchmarkId,
+    benchmark: &Benchmark,
     filter: &ResultFilter,
     page: &PageRequest,
 ) -> Result<Page<CaseResult>> {
     let tenant = tx.tenant()?;
-    let (case, model) = page.cursor.as_deref().and_then(|cursor| cursor.split_once(SEPARATOR)).unwrap_or_default();
+    // A cursor is a case and the place of a model in the run's list: names may be long.
+    let (case, place) = page.cursor.as_deref().and_then(|cursor| cursor.split_once(SEPARATOR)).unwrap_or_default();
+    let model = place.parse().ok().and_then(|place: usize| benchmark.models.get(place)).map_or("", String::as_str);
     let rows = tx
         .fetch_all(
             "SELECT model, case_id, score, reason, answer, error, call_id, first_token_ms, duration_ms, input_tokens,
@@ -262,7 +264,7 @@ pub(crate) async fn results(
              ORDER BY case_id, model LIMIT $7",
             [
                 tenant.into(),
-                id.into(),
+                benchmark.id.into(),
                 case.into(),
                 model.into(),
                 filter.case.as_deref().into(),
@@ -272,5 +274,6 @@ pub(crate) async fn results(
         )
         .await?;
     let results = rows.iter().map(result).collect::<Result<Vec<_>>>()?;
-    Ok(Page::from_rows(results, page.limit, |result| format!("{}{SEPARATOR}{}", result.case, result.model)))
+    let place = |model: &String| benchmark.models.iter().position(|own| own == model).unwrap_or(0);
+    Ok(Page::from_rows(results, page.limit, |result| format!("{}{SEPARATOR}{}", result.case, place(&result.model))))
 }

@@ -232,7 +232,9 @@ on_each_database! {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(setup.provider.asked.lock().unwrap().len(), asked, "calls go on after the benchmark was cancelled");
         let after = setup.models.benchmark(&setup.ctx, benchmark.id).await.unwrap();
-        assert_eq!((after.state, after.done), (BenchmarkState::Cancelled, cancelled.done));
+        assert_eq!(after.state, BenchmarkState::Cancelled);
+        // Results that were being written then may be there.
+        assert!(after.done <= cancelled.done + 3 && asked as u64 <= after.done + 3, "{asked} asked: {after:?}");
         // Once more changes nothing.
         assert_eq!(setup.models.cancel_benchmark(&setup.ctx, benchmark.id).await.unwrap().ended_at, after.ended_at);
         setup.models.delete_benchmark(&setup.ctx, benchmark.id).await.unwrap();

@@ -6,6 +6,7 @@ mod benchmarks;
 mod budgets;
 mod calls;
 mod chat_answer;
+mod custom_models;
 mod gemini;
 mod health;
 mod limits;
@@ -35,6 +36,7 @@ pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
         .routes(routes!(models::delete_model))
+        .routes(routes!(custom_models::create_custom_model))
         .routes(routes!(model_price::set_model_price))
         .routes(routes!(aliases::list_model_aliases))
         .routes(routes!(aliases::get_model_alias, aliases::put_model_alias, aliases::delete_model_alias))

@@ -8,6 +8,7 @@ mod calls;
 mod catalog;
 mod chat;
 mod cost;
+mod custom;
 mod definitions;
 mod embed;
 pub mod events;
@@ -34,6 +35,7 @@ use plasma_store::Store;
 pub use aliases::Alias;
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
+pub use custom::NewCustomModel;
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
@@ -90,6 +92,7 @@ struct Inner {
     chat_models: catalog::ChatModelsCache,
     routes: definitions::TenantCache<Vec<Route>>,
     aliases: definitions::TenantCache<aliases::Aliases>,
+    custom: definitions::TenantCache<Vec<custom::CustomModel>>,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -110,6 +113,7 @@ impl Models {
             chat_models: catalog::chat_models_cache(),
             routes: definitions::TenantCache::new(),
             aliases: definitions::TenantCache::new(),
+            custom: definitions::TenantCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

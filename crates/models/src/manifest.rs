@@ -38,7 +38,7 @@ pub enum ModelKind {
 }
 
 /// How the vectors of a text's tokens become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// The mean over all tokens.
@@ -46,7 +46,7 @@ pub enum Pooling {
 }
 
 /// One model and its files.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelEntry {
     /// The name to call it by, such as `local/all-minilm-l6-v2`.
     pub id: String,
@@ -72,6 +72,9 @@ pub struct ModelEntry {
     pub memory_bytes: u64,
     /// The weights.
     pub files: Vec<WeightFile>,
+    /// Where they are; `None` for the folder that the model's name has in the models directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// One file of a model.
@@ -149,7 +152,21 @@ pub fn default_models_dir() -> Option<PathBuf> {
 impl ModelEntry {
     /// The model's folder inside the models directory.
     pub fn directory(&self, models_dir: &Path) -> PathBuf {
-        models_dir.join(self.id.replace('/', "--"))
+        match &self.folder {
+            Some(folder) => folder.clone(),
+            None => models_dir.join(self.id.replace('/', "--")),
+        }
+    }
+
+    /// By what the engines tell models apart: two workspaces may give different weights the same name.
+    pub(crate) fn key(&self) -> String {
+        match (&self.folder, self.files.first()) {
+            // The content too: what was replaced and added again is another model. So are other lengths.
+            (Some(folder), Some(file)) => {
+                format!("{}\u{1f}{}\u{1f}{}\u{1f}{}", folder.display(), file.path, file.sha256, self.context_length)
+            }
+            _ => self.id.clone(),
+        }
     }
 
     /// Size of all files together.
@@ -218,6 +235,9 @@ impl ModelEntry {
     }
 
     fn fetch_remedy(&self) -> String {
+        if self.folder.is_some() {
+            return "put the files back as they were, or remove the model and add it again".to_owned();
+        }
         format!(
             "run `make models` or `plasma models pull {}` on the server (it fetches {} MB), or set PLASMA_MODELS_DIR to the folder that holds the weights",
             self.id,

@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, events, store};
+use crate::{Models, custom::check_domain, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -85,6 +85,10 @@ pub struct RouteSettings {
     /// Only models with at least this context (in tokens) or an unknown one.
     #[serde(default)]
     pub context_length_min: Option<u32>,
+    /// Only models of this domain, such as `legal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40)]
+    pub requires_domain: Option<String>,
     /// Attempts at one candidate, the first included: 1 to 10.
     #[serde(default = "two")]
     pub attempts_max: u32,
@@ -121,6 +125,7 @@ fn built_in() -> Vec<Route> {
         candidates: Vec::new(),
         residency,
         context_length_min: None,
+        requires_domain: None,
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -242,6 +247,7 @@ impl Models {
             let message = format!("must be 1 to {FIRST_TOKEN_TIMEOUT_MAX_MS}");
             return Err(Error::invalid("first_token_timeout_ms", message));
         }
+        settings.requires_domain.as_deref().map_or(Ok(()), |domain| check_domain("requires_domain", domain))?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

@@ -5,6 +5,7 @@ pub(crate) mod benchmarks;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod calls;
+pub(crate) mod custom_models;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod providers;

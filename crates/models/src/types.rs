@@ -199,7 +199,11 @@ pub struct Model {
     pub price_source: Option<PriceSource>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
-    /// When it was added; 0 for models in this process.
+    /// What it is made for, such as `legal`, where somebody said so.
+    pub domain: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// When it was added; 0 for models of the manifest.
     pub created_at: Timestamp,
 }
 
@@ -307,6 +311,10 @@ pub struct NewModel {
     pub dimensions: Option<u32>,
     /// What it costs; when absent the snapshot of public prices is asked. It takes the place of a public price as a whole.
     pub price: Option<Price>,
+    /// What it is made for, such as `legal`: at most 40 lowercase letters, digits and hyphens.
+    pub domain: Option<String>,
+    /// For people, at most 500 characters.
+    pub description: Option<String>,
 }
 
 /// How many tokens a call used.

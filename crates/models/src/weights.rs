@@ -5,6 +5,7 @@
 //! hub or the manifest names one, were right. What was interrupted goes on where it stopped.
 
 mod download;
+pub(crate) mod gguf;
 mod hub;
 mod pull;
 

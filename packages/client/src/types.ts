@@ -43,6 +43,7 @@ export type ProviderTest = components["schemas"]["ProviderTest"];
 export type Route = components["schemas"]["Route"];
 export type RouteSettings = components["schemas"]["RouteSettings"];
 export type RouteStrategy = components["schemas"]["Strategy"];
+export type NewCustomModel = components["schemas"]["NewCustomModel"];
 export type Benchmark = components["schemas"]["Benchmark"];
 export type BenchmarkModelReport = components["schemas"]["BenchmarkModelReport"];
 export type BenchmarkReport = components["schemas"]["BenchmarkReport"];

@@ -102,6 +102,8 @@ impl Setup {
                     output_micros_per_million: Some(2_000_000),
                     ..Price::default()
                 }),
+                domain: None,
+                description: None,
             };
             models.create_model(&ctx, new).await.unwrap();
         }

@@ -7,6 +7,7 @@ mod aliases;
 mod benchmarks;
 mod budgets;
 mod call_log;
+mod custom;
 mod gateway;
 mod limits;
 mod local;

@@ -48,3 +48,20 @@ CREATE TABLE model_benchmark_results (
     PRIMARY KEY (tenant_id, benchmark_id, case_id, model),
     FOREIGN KEY (tenant_id, benchmark_id) REFERENCES model_benchmarks (tenant_id, id) ON DELETE CASCADE
 );
+
+-- Weights on this machine as models of a workspace.
+CREATE TABLE custom_models (
+    tenant_id TEXT NOT NULL,
+    -- The name to use, `local/…`; never one of the manifest.
+    id TEXT NOT NULL,
+    -- Folder, files with sizes and hashes, kind and lengths, as JSON in the manifest's format.
+    entry TEXT NOT NULL,
+    domain TEXT,
+    description TEXT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+-- What a provider's model is made for, and a text for people.
+ALTER TABLE models ADD COLUMN domain TEXT;
+ALTER TABLE models ADD COLUMN description TEXT;

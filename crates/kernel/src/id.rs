@@ -156,6 +156,8 @@ define_ids! {
     FileId = "file";
     /// A batch of model calls.
     BatchId = "batch";
+    /// A run of a benchmark of models.
+    BenchmarkId = "bench";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

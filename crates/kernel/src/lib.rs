@@ -12,7 +12,7 @@ pub use clock::{Clock, Random, Timestamp};
 pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};
 pub use id::{
-    ApiKeyId, BatchId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, FileId, JobId,
+    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, FileId, JobId,
     KnowledgeDocumentId, LimitId, ParseIdError, PromptId, ProviderId, RequestId, RouteId, SessionId, TenantId, UserId,
 };
 pub use money::Money;

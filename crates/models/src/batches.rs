@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use plasma_kernel::{BatchId, Ctx, Error, Page, PageRequest, Result};
 use plasma_store::{NewEvent, Tx};
-use plasma_workflows::{Workflows, enqueue};
+use plasma_workflows::enqueue;
 use serde_json::json;
 
 pub(crate) use line::LineResult;

@@ -8,7 +8,7 @@ use plasma_store::NewEvent;
 use serde_json::json;
 
 use crate::{
-    Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, events,
+    Model, ModelKind, ModelState, Models, NewModel, Price, ProviderKind, cost, custom, events,
     local::{LocalModel, LocalState},
     manifest::{self, ModelEntry},
     near_names::near,
@@ -108,7 +108,19 @@ impl Models {
     /// # Errors
     /// `forbidden` without `models:read`; `unavailable` or `internal` from the database.
     pub async fn models(&self, ctx: &Ctx, page: &PageRequest) -> Result<Page<Model>> {
+        self.models_of(ctx, None, page).await
+    }
+
+    /// The same, only those of a domain.
+    ///
+    /// # Errors
+    /// As [`Models::models`], and `invalid` (`domain`).
+    pub async fn models_of(&self, ctx: &Ctx, domain: Option<&str>, page: &PageRequest) -> Result<Page<Model>> {
         let mut models = self.all_models(ctx).await?;
+        if let Some(domain) = domain {
+            custom::check_domain("domain", domain)?;
+            models.retain(|model| model.domain.as_deref() == Some(domain));
+        }
         if let Some(cursor) = &page.cursor {
             models.retain(|model| model.id > *cursor);
         }
@@ -126,11 +138,13 @@ impl Models {
 
     /// The same for whoever may call them.
     pub(crate) async fn tenant_models(&self, ctx: &Ctx) -> Result<Vec<Model>> {
+        let custom = self.custom_models(ctx).await?;
         let mut tx = self.inner.store.read(ctx).await?;
         let now = ctx.now();
         let mut models: Vec<Model> =
             store::models::all(&mut tx).await?.into_iter().map(|listed| with_price(listed, now)).collect();
         models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
+        models.extend(custom.iter().map(|model| self.custom_as_model(model)));
         models.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(models)
     }
@@ -156,11 +170,13 @@ impl Models {
         if let Some(models) = self.inner.chat_models.get(&tenant).await {
             return Ok(models);
         }
+        let custom = self.custom_models(ctx).await?;
         let mut tx = self.inner.store.read(ctx).await?;
         let now = ctx.now();
         let mut models: Vec<Model> =
             store::models::all(&mut tx).await?.into_iter().map(|listed| with_price(listed, now)).collect();
         models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
+        models.extend(custom.iter().map(|model| self.custom_as_model(model)));
         models.retain(|model| model.kind == ModelKind::Chat);
         models.sort_by(|a, b| a.id.cmp(&b.id));
         let models = Arc::new(models);
@@ -184,7 +200,7 @@ impl Models {
         }
     }
 
-    fn local_model(&self, model: LocalModel) -> Model {
+    pub(crate) fn local_model(&self, model: LocalModel) -> Model {
         let LocalModel { entry, state, remedy } = model;
         let narrow = |number: usize| u32::try_from(number).ok();
         let kind = entry.kind.into();
@@ -207,6 +223,8 @@ impl Models {
             price: Some(cost::free()),
             price_source: None,
             created_at: 0,
+            domain: None,
+            description: None,
             license: Some(entry.license),
             id: entry.id,
         }
@@ -249,8 +267,8 @@ impl Models {
         let name = aliased.as_deref().unwrap_or(given);
         let target = match self.inner.local_entries.iter().find(|entry| entry.id == name) {
             Some(entry) => Target::Local(entry.clone()),
-            None => match self.remote(ctx, name).await {
-                Ok(remote) => Target::Remote(remote),
+            None => match self.custom_or_remote(ctx, name).await {
+                Ok(target) => target,
                 Err(error) if error.reason() == "model_not_found" => {
                     let alias = aliased.is_some().then_some(given);
                     // Boxed: the rare refusal must not weigh on the calls.
@@ -264,6 +282,13 @@ impl Models {
         }
         let ((is, _), (_, does)) = (words_of(target.kind()), words_of(kind));
         Err(Error::invalid("model", format!("`{name}` is {is} and cannot {does}")))
+    }
+
+    async fn custom_or_remote(&self, ctx: &Ctx, id: &str) -> Result<Target> {
+        match self.custom_entry(ctx, id).await? {
+            Some(entry) => Ok(Target::Local(entry)),
+            None => self.remote(ctx, id).await.map(Target::Remote),
+        }
     }
 
     async fn remote(&self, ctx: &Ctx, id: &str) -> Result<Arc<RemoteModel>> {
@@ -351,6 +376,8 @@ impl Models {
             price: new.price,
             price_source: None,
             default: false,
+            domain: new.domain,
+            description: new.description,
             created_at: now,
         };
         let upstream_name = new.upstream_name.unwrap_or(new.name);
@@ -368,6 +395,10 @@ impl Models {
         if self.inner.local_entries.iter().any(|entry| entry.id == id) {
             return Err(Error::conflict("model_is_local", format!("`{id}` is part of this program"))
                 .remedy("models in this process cost nothing; set prices of providers' models"));
+        }
+        if self.custom_models(ctx).await?.iter().any(|custom| custom.entry.id == id) {
+            return Err(Error::conflict("model_is_local", format!("`{id}` runs in this process and costs nothing"))
+                .remedy("set prices of providers' models"));
         }
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::models::set_price(&mut tx, id, price.as_ref()).await? {
@@ -389,6 +420,9 @@ impl Models {
         if self.inner.local_entries.iter().any(|entry| entry.id == id) {
             return Err(Error::conflict("model_is_local", format!("`{id}` is part of this program"))
                 .remedy("to free its disk space, delete its folder in the models directory"));
+        }
+        if id.starts_with("local/") && self.delete_custom_model(ctx, id).await? {
+            return Ok(());
         }
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::models::delete(&mut tx, id).await? {
@@ -427,6 +461,7 @@ fn check_new_model(new: &NewModel) -> Result<()> {
     if new.kind != ModelKind::Embedding && new.dimensions.is_some() {
         return Err(Error::invalid("dimensions", "is for embedding models only"));
     }
+    custom::check_labels(new.domain.as_deref(), new.description.as_deref())?;
     new.price.as_ref().map_or(Ok(()), check_price)
 }
 

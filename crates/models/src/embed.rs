@@ -156,7 +156,7 @@ impl Models {
             if matches!(request.purpose, Purpose::Api | Purpose::Batch) {
                 self.refuse_long_inputs(entry, &request.inputs).await?;
             }
-            self.inner.local.embed(&entry.id, request.inputs, request.priority).await
+            self.inner.local.embed(&entry.key(), request.inputs, request.priority).await
         };
         let embeddings = match work.await {
             Ok(embeddings) => embeddings,
@@ -174,7 +174,7 @@ impl Models {
 
     /// A client that is not told would compare texts by their beginnings.
     async fn refuse_long_inputs(&self, entry: &ModelEntry, inputs: &[String]) -> Result<()> {
-        let counter = self.inner.local.token_counter(&entry.id).await?;
+        let counter = self.inner.local.token_counter(&entry.key()).await?;
         let tokens_max = entry.context_length.saturating_sub(SPECIAL_TOKENS);
         // No text of so few bytes has more tokens.
         let suspects: Vec<(usize, String)> =
@@ -311,7 +311,7 @@ impl Models {
     /// `not_found` (`model_not_found`), `invalid` for a chat model, `unavailable` when a local model's files are missing.
     pub async fn token_counter(&self, ctx: &Ctx, model: &str) -> Result<TokenCounter> {
         Ok(match self.resolve(ctx, Some(model), ModelKind::Embedding).await? {
-            Target::Local(entry) => TokenCounter::Exact(self.inner.local.token_counter(&entry.id).await?),
+            Target::Local(entry) => TokenCounter::Exact(self.inner.local.token_counter(&entry.key()).await?),
             Target::Remote(_) => TokenCounter::Estimated,
         })
     }

@@ -16,6 +16,12 @@ pub const MODEL_DELETED: &str = "models.model.deleted";
 pub const ALIAS_CHANGED: &str = "models.alias.changed";
 /// An alias was removed: `{}`.
 pub const ALIAS_DELETED: &str = "models.alias.deleted";
+/// A benchmark was begun: `{name, suite, models, cases}`.
+pub const BENCHMARK_CREATED: &str = "models.benchmark.created";
+/// A benchmark ended: `{name, state, error}` with the state `succeeded`, `failed` or `cancelled`.
+pub const BENCHMARK_ENDED: &str = "models.benchmark.ended";
+/// A benchmark was removed with its results: `{name}`.
+pub const BENCHMARK_DELETED: &str = "models.benchmark.deleted";
 /// A budget was set: `{subject, period, limit}`.
 pub const BUDGET_CREATED: &str = "models.budget.created";
 /// A budget's limit was changed: `{subject, period, limit, previous_limit}`.

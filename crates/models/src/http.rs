@@ -3,6 +3,7 @@
 mod aliases;
 mod anthropic;
 mod batches;
+mod benchmarks;
 mod budgets;
 mod caches;
 mod calls;
@@ -10,6 +11,7 @@ mod capture;
 mod chat_answer;
 mod complexity;
 mod files;
+mod custom_models;
 mod gemini;
 mod health;
 mod limits;
@@ -53,6 +55,7 @@ pub fn routes() -> OpenApiRouter<Models> {
     OpenApiRouter::new()
         .routes(routes!(models::list_models, models::create_model))
         .routes(routes!(models::delete_model))
+        .routes(routes!(custom_models::create_custom_model))
         .routes(routes!(model_price::set_model_price))
         .routes(routes!(aliases::list_model_aliases))
         .routes(routes!(aliases::get_model_alias, aliases::put_model_alias, aliases::delete_model_alias))
@@ -87,6 +90,7 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(prompt_versions::get_prompt_version))
         .routes(routes!(prompt_versions::diff_prompt_versions))
         .merge(batch_routes())
+        .merge(benchmark_routes())
         .merge(model_routes())
 }
 
@@ -100,6 +104,15 @@ fn batch_routes() -> OpenApiRouter<Models> {
         .routes(routes!(batches::list_batches, batches::create_batch))
         .routes(routes!(batches::get_batch))
         .routes(routes!(batches::cancel_batch))
+}
+
+fn benchmark_routes() -> OpenApiRouter<Models> {
+    OpenApiRouter::new()
+        .routes(routes!(benchmarks::list_model_benchmarks, benchmarks::create_model_benchmark))
+        .routes(routes!(benchmarks::compare_model_benchmarks))
+        .routes(routes!(benchmarks::get_model_benchmark, benchmarks::delete_model_benchmark))
+        .routes(routes!(benchmarks::list_model_benchmark_results))
+        .routes(routes!(benchmarks::cancel_model_benchmark))
 }
 
 fn model_routes() -> OpenApiRouter<Models> {

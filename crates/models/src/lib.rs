@@ -2,6 +2,7 @@
 
 mod aliases;
 mod batches;
+pub mod benchmarks;
 mod budgets;
 mod call_journal;
 mod caches;
@@ -11,6 +12,7 @@ mod capture;
 mod catalog;
 mod chat;
 mod cost;
+mod custom;
 mod definitions;
 mod embed;
 pub mod events;
@@ -33,6 +35,7 @@ mod store;
 mod types;
 mod upstream;
 mod usage;
+pub mod weights;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,6 +51,7 @@ pub use caches::{
     CalibrationRow, RouteCache, TextPair,
 };
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
+pub use custom::NewCustomModel;
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
 pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
@@ -126,6 +130,7 @@ struct Inner {
     aliases: definitions::TenantCache<aliases::Aliases>,
     capture: definitions::TenantCache<capture::Capture>,
     prompts: prompts::PromptCache,
+    custom: definitions::TenantCache<Vec<custom::CustomModel>>,
     health: gateway::Health,
     calls: call_log::CallLog,
     budgets: Arc<budgets::BudgetLedger>,
@@ -150,6 +155,7 @@ impl Models {
             aliases: definitions::TenantCache::new(),
             capture: definitions::TenantCache::new(),
             prompts: prompts::PromptCache::new(),
+            custom: definitions::TenantCache::new(),
             health: gateway::Health::new(),
             calls: call_log::CallLog::start(ctx, store.clone()),
             budgets: budgets::BudgetLedger::start(ctx, store.clone()),

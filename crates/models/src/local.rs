@@ -18,8 +18,9 @@ mod threads;
 mod turns;
 
 use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
+    collections::HashMap,
+    path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -46,11 +47,18 @@ pub struct LocalSettings {
     pub chat_queue_limit: usize,
     /// Cores that a chat model, or passages that are embedded, may keep busy. A chat model uses fewer while others need them.
     pub threads: usize,
+    /// Folders beside the models directory whose files may become custom models.
+    pub custom_dirs: Vec<PathBuf>,
 }
 
 impl Default for LocalSettings {
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(300), chat_queue_limit: 16, threads: physical_cores() }
+        Self {
+            idle_timeout: Duration::from_secs(300),
+            chat_queue_limit: 16,
+            threads: physical_cores(),
+            custom_dirs: Vec::new(),
+        }
     }
 }
 
@@ -80,28 +88,65 @@ pub struct LocalModel {
 pub struct LocalModels {
     models_dir: PathBuf,
     engines: Vec<(ModelEntry, Arc<Engine>)>,
+    /// Those of custom models, by [`ModelEntry::key`].
+    custom: Mutex<HashMap<String, Arc<Engine>>>,
+    settings: LocalSettings,
+    turns: Arc<Turns>,
 }
+
+/// Custom models that one process runs.
+const CUSTOM_ENGINES_MAX: usize = 200;
+/// Bytes of a path.
+const PATH_BYTES_MAX: usize = 1_000;
 
 enum Engine {
     Chat(ChatModel),
     Embedding(Embedder),
 }
 
+impl Engine {
+    fn new(entry: &ModelEntry, models_dir: &Path, settings: &LocalSettings, turns: &Arc<Turns>) -> Self {
+        let (entry, models_dir, turns) = (entry.clone(), models_dir.to_owned(), turns.clone());
+        match entry.kind {
+            ModelKind::Chat => Self::Chat(ChatModel::new(entry, models_dir, settings.clone(), turns)),
+            ModelKind::Embedding => Self::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout, turns)),
+        }
+    }
+
+    fn is_loaded(&self) -> bool {
+        match self {
+            Self::Chat(model) => model.is_loaded(),
+            Self::Embedding(embedder) => embedder.is_loaded(),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Chat(model) => model.close(),
+            Self::Embedding(embedder) => embedder.close(),
+        }
+    }
+}
+
+/// Whether the embedding engine can load the model in a folder. Blocks, and takes its memory for the time.
+pub(crate) fn check_embedding_model(folder: &Path) -> Result<()> {
+    bert::Bert::load(folder)?;
+    tokenizers::Tokenizer::from_file(folder.join("tokenizer.json"))
+        .map(drop)
+        .map_err(|_| Error::internal("tokenizer.json is not a tokenizer's description"))
+}
+
 impl LocalModels {
     /// The manifest's models with their weights in `models_dir`, which need not exist. Loads nothing and starts no thread.
     pub fn new(manifest: &Manifest, models_dir: &Path, settings: &LocalSettings) -> Self {
         let turns = Arc::new(Turns::new(settings.threads.max(1)));
-        let engine = |entry: &ModelEntry| {
-            let (entry, models_dir, turns) = (entry.clone(), models_dir.to_owned(), turns.clone());
-            match entry.kind {
-                ModelKind::Chat => Engine::Chat(ChatModel::new(entry, models_dir, settings.clone(), turns)),
-                ModelKind::Embedding => {
-                    Engine::Embedding(Embedder::new(entry, models_dir, settings.idle_timeout, turns))
-                }
-            }
-        };
-        let engines = manifest.models.iter().map(|entry| (entry.clone(), Arc::new(engine(entry)))).collect();
-        Self { models_dir: models_dir.to_owned(), engines }
+        let engines = manifest
+            .models
+            .iter()
+            .map(|entry| (entry.clone(), Arc::new(Engine::new(entry, models_dir, settings, &turns))))
+            .collect();
+        let (models_dir, settings) = (models_dir.to_owned(), settings.clone());
+        Self { models_dir, engines, custom: Mutex::default(), settings, turns }
     }
 
     /// All models, in the manifest's order. Looks at the files each time, so that weights fetched meanwhile are seen.
@@ -114,11 +159,76 @@ impl LocalModels {
         self.engines.iter().find(|(entry, _)| entry.id == id).map(|(entry, engine)| self.describe(entry, engine))
     }
 
-    fn describe(&self, entry: &ModelEntry, engine: &Engine) -> LocalModel {
-        let loaded = match engine {
-            Engine::Chat(model) => model.is_loaded(),
-            Engine::Embedding(embedder) => embedder.is_loaded(),
+    /// A custom model, whose engine need not exist yet.
+    pub(crate) fn describe_entry(&self, entry: &ModelEntry) -> LocalModel {
+        let engine = self.lock().get(&entry.key()).cloned();
+        match engine {
+            Some(engine) => self.describe(entry, &engine),
+            None => match entry.require_files(&self.models_dir) {
+                Ok(()) => LocalModel { entry: entry.clone(), state: LocalState::Idle, remedy: None },
+                Err(error) => {
+                    let remedy = error.remedy_text().map(str::to_owned);
+                    LocalModel { entry: entry.clone(), state: LocalState::Missing, remedy }
+                }
+            },
+        }
+    }
+
+    /// Makes an engine for a custom model, if it has none. Loads nothing and starts no thread.
+    ///
+    /// # Errors
+    /// `too_large` beyond 200 custom models in a process.
+    pub(crate) fn adopt(&self, entry: &ModelEntry) -> Result<()> {
+        let mut custom = self.lock();
+        let key = entry.key();
+        if custom.contains_key(&key) {
+            return Ok(());
+        }
+        if custom.len() >= CUSTOM_ENGINES_MAX {
+            // Those that nobody uses now are made anew when they are called.
+            custom.retain(|_, engine| engine.is_loaded());
+        }
+        if custom.len() >= CUSTOM_ENGINES_MAX {
+            let message = format!("{CUSTOM_ENGINES_MAX} custom models are in use in this process");
+            return Err(Error::too_large("model", message));
+        }
+        custom.insert(key, Arc::new(Engine::new(entry, &self.models_dir, &self.settings, &self.turns)));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Engine>>> {
+        self.custom.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file or folder that `given` names, without links: below the models directory or one that the configuration
+    /// allows. Relative paths begin at the models directory.
+    ///
+    /// # Errors
+    /// `invalid` (`path`), the same for what does not exist and for what is outside.
+    pub(crate) fn locate(&self, given: &str) -> Result<PathBuf> {
+        let refused = || {
+            Error::invalid(
+                "path",
+                "there are no such weights below the models directory or a folder that the configuration allows",
+            )
+            .remedy("fetch them with `plasma models pull`, or name their folder in custom_models_dirs")
         };
+        let path = Path::new(given);
+        let upwards = path.components().any(|component| component == Component::ParentDir);
+        if given.is_empty() || given.len() > PATH_BYTES_MAX || given.chars().any(char::is_control) || upwards {
+            return Err(refused());
+        }
+        let found = self.models_dir.join(path).canonicalize().map_err(|_| refused())?;
+        let mut allowed = std::iter::once(&self.models_dir).chain(&self.settings.custom_dirs);
+        if allowed.any(|folder| folder.canonicalize().is_ok_and(|folder| found.starts_with(&folder) && found != folder))
+        {
+            return Ok(found);
+        }
+        Err(refused())
+    }
+
+    fn describe(&self, entry: &ModelEntry, engine: &Engine) -> LocalModel {
+        let loaded = engine.is_loaded();
         let (state, remedy) = match entry.require_files(&self.models_dir) {
             _ if loaded => (LocalState::Ready, None),
             Ok(()) => (LocalState::Idle, None),
@@ -174,7 +284,8 @@ impl LocalModels {
     /// some tenths of a second.
     pub async fn shutdown(&self) {
         self.close();
-        let engines: Vec<Arc<Engine>> = self.engines.iter().map(|(_, engine)| engine.clone()).collect();
+        let mut engines: Vec<Arc<Engine>> = self.engines.iter().map(|(_, engine)| engine.clone()).collect();
+        engines.extend(self.lock().values().cloned());
         let join = move || {
             for engine in engines {
                 match &*engine {
@@ -190,10 +301,10 @@ impl LocalModels {
 
     fn close(&self) {
         for (_, engine) in &self.engines {
-            match &**engine {
-                Engine::Chat(model) => model.close(),
-                Engine::Embedding(embedder) => embedder.close(),
-            }
+            engine.close();
+        }
+        for engine in self.lock().values() {
+            engine.close();
         }
     }
 
@@ -201,6 +312,7 @@ impl LocalModels {
         let found = self.engines.iter().find(|(entry, _)| entry.id == id);
         found
             .map(|(_, engine)| engine.clone())
+            .or_else(|| self.lock().get(id).cloned())
             .ok_or_else(|| Error::not_found("model_not_found", format!("there is no local model {id}")).field("model"))
     }
 }

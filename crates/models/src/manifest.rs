@@ -1,6 +1,7 @@
 //! Which models Plasma can run in its own process, and whether their weights are on this machine.
 //!
-//! `models/manifest.json` is embedded into the binary; `scripts/fetch_models.py` reads the same file. Whether a file is
+//! `models/manifest.json` is embedded into the binary; `scripts/fetch_models.py` reads the same file, and [`crate::weights`]
+//! fetches by it too. Whether a file is
 //! there is decided by its size; its content is checked when it is fetched, and again by [`ModelEntry::verify`] where no
 //! marker says that this very file was checked. Both programs write and read the marker, so no start has to read half a
 //! gigabyte.
@@ -37,7 +38,7 @@ pub enum ModelKind {
 }
 
 /// How the vectors of a text's tokens become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// The mean over all tokens.
@@ -45,7 +46,7 @@ pub enum Pooling {
 }
 
 /// One model and its files.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelEntry {
     /// The name to call it by, such as `local/all-minilm-l6-v2`.
     pub id: String,
@@ -69,12 +70,15 @@ pub struct ModelEntry {
     pub normalize: bool,
     /// Resident memory while it is loaded, in bytes, as measured.
     pub memory_bytes: u64,
-    /// The weights. Where they come from is read by `scripts/fetch_models.py` only.
+    /// The weights.
     pub files: Vec<WeightFile>,
+    /// Where they are; `None` for the folder that the model's name has in the models directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// One file of a model.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightFile {
     /// Name in the model's folder.
     pub path: String,
@@ -82,6 +86,27 @@ pub struct WeightFile {
     pub size_bytes: u64,
     /// SHA-256 of the content in lower-case hexadecimal.
     pub sha256: String,
+    /// Where it can be fetched, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<WeightSource>,
+}
+
+/// A place where a file can be fetched. Those that only `scripts/fetch_models.py` knows have no `huggingface`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightSource {
+    /// A file of a hub with Hugging Face's layout.
+    pub huggingface: Option<HubFile>,
+}
+
+/// A file of a hub's repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HubFile {
+    /// `ORG/REPO`.
+    pub repo: String,
+    /// The commit.
+    pub revision: String,
+    /// Its path in the repository.
+    pub file: String,
 }
 
 /// What stands at a file's place.
@@ -127,7 +152,21 @@ pub fn default_models_dir() -> Option<PathBuf> {
 impl ModelEntry {
     /// The model's folder inside the models directory.
     pub fn directory(&self, models_dir: &Path) -> PathBuf {
-        models_dir.join(self.id.replace('/', "--"))
+        match &self.folder {
+            Some(folder) => folder.clone(),
+            None => models_dir.join(self.id.replace('/', "--")),
+        }
+    }
+
+    /// By what the engines tell models apart: two workspaces may give different weights the same name.
+    pub(crate) fn key(&self) -> String {
+        match (&self.folder, self.files.first()) {
+            // The content too: what was replaced and added again is another model. So are other lengths.
+            (Some(folder), Some(file)) => {
+                format!("{}\u{1f}{}\u{1f}{}\u{1f}{}", folder.display(), file.path, file.sha256, self.context_length)
+            }
+            _ => self.id.clone(),
+        }
     }
 
     /// Size of all files together.
@@ -196,8 +235,12 @@ impl ModelEntry {
     }
 
     fn fetch_remedy(&self) -> String {
+        if self.folder.is_some() {
+            return "put the files back as they were, or remove the model and add it again".to_owned();
+        }
         format!(
-            "run `make models` on the server (it fetches {} MB), or set PLASMA_MODELS_DIR to the folder that holds the weights",
+            "run `make models` or `plasma models pull {}` on the server (it fetches {} MB), or set PLASMA_MODELS_DIR to the folder that holds the weights",
+            self.id,
             self.size_bytes().div_ceil(1_000_000)
         )
     }

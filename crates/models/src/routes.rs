@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, RouteCache, events, store};
+use crate::{Models, RouteCache, custom::check_domain, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -97,6 +97,10 @@ pub struct RouteSettings {
     /// 0 to 1. Null: the threshold that came out of training.
     #[serde(default)]
     pub complexity_threshold: Option<f64>,
+    /// Only models of this domain, such as `legal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40)]
+    pub requires_domain: Option<String>,
     /// Attempts at one candidate, the first included: 1 to 10.
     #[serde(default = "two")]
     pub attempts_max: u32,
@@ -136,6 +140,7 @@ fn built_in() -> Vec<Route> {
         residency,
         context_length_min: None,
         complexity_threshold: None,
+        requires_domain: None,
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -264,6 +269,7 @@ impl Models {
             return Err(Error::invalid("complexity_threshold", "must be 0 to 1"));
         }
         settings.cache.check()?;
+        settings.requires_domain.as_deref().map_or(Ok(()), |domain| check_domain("requires_domain", domain))?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

@@ -2,6 +2,7 @@
 
 pub(crate) mod aliases;
 pub(crate) mod batches;
+pub(crate) mod benchmarks;
 pub(crate) mod budget_spend;
 pub(crate) mod budgets;
 pub(crate) mod call_list;
@@ -9,6 +10,7 @@ pub(crate) mod caches;
 pub(crate) mod calls;
 pub(crate) mod capture;
 pub(crate) mod files;
+pub(crate) mod custom_models;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod payloads;

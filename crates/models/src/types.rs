@@ -97,6 +97,8 @@ words! {
         Judge = "judge",
         /// A line of a batch.
         Batch = "batch",
+        /// A case of a benchmark.
+        Benchmark = "benchmark",
     }
     /// How a call ended.
     CallStatus, "status" {
@@ -113,7 +115,7 @@ impl Purpose {
     /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
     pub(crate) fn permission(self) -> Permission {
         match self {
-            Self::Api | Self::Ask | Self::Draft | Self::Judge | Self::Batch => Permission::ModelsInvoke,
+            Self::Api | Self::Ask | Self::Draft | Self::Judge | Self::Batch | Self::Benchmark => Permission::ModelsInvoke,
             Self::Ingest => Permission::CollectionsWrite,
             Self::Search => Permission::SearchQuery,
         }
@@ -210,7 +212,11 @@ pub struct Model {
     pub price_source: Option<PriceSource>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
-    /// When it was added; 0 for models in this process.
+    /// What it is made for, such as `legal`, where somebody said so.
+    pub domain: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// When it was added; 0 for models of the manifest.
     pub created_at: Timestamp,
 }
 
@@ -318,6 +324,10 @@ pub struct NewModel {
     pub dimensions: Option<u32>,
     /// What it costs; when absent the snapshot of public prices is asked. It takes the place of a public price as a whole.
     pub price: Option<Price>,
+    /// What it is made for, such as `legal`: at most 40 lowercase letters, digits and hyphens.
+    pub domain: Option<String>,
+    /// For people, at most 500 characters.
+    pub description: Option<String>,
 }
 
 /// How many tokens a call used.

@@ -43,7 +43,7 @@ enum Verb {
     Ask(client::AskArgs),
     /// Upload files and folders into a collection, and wait until they can be searched
     Ingest(client::IngestArgs),
-    /// Look at the models of a running server, or calibrate a cache
+    /// Look at models, measure and try them, fetch or remove weights, calibrate a cache
     Models {
         #[command(subcommand)]
         verb: ModelsVerb,
@@ -76,6 +76,14 @@ enum ModelsVerb {
     Ls(client::ModelsArgs),
     /// Find how similar two questions must be for a route's semantic cache
     CacheCalibrate(client::CalibrateArgs),
+    /// Fetch the weights of a model of the manifest, or of a repository of Hugging Face; what was interrupted goes on
+    Pull(client::PullArgs),
+    /// Remove the weights of a model from this machine
+    Rm(client::RemoveArgs),
+    /// Ask a model once: the answer as it comes, then timings and cost
+    Try(client::TryArgs),
+    /// Put the cases of a suite to several models: quality, speed and cost with confidence intervals
+    Bench(client::BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -190,6 +198,10 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
         Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
+        Verb::Models { verb: ModelsVerb::Bench(arguments) } => client::run(client::bench(arguments)),
+        Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
+        Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
+        Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

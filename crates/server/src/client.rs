@@ -1,14 +1,18 @@
-//! The commands that talk to a running server: `plasma search`, `ask`, `ingest`, `usage`, `prompts`, `batches run` and `models …`.
+//! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
+//! `batches run` and `models …`.
 
 mod api;
 mod ask;
 mod batches;
+mod bench;
 mod calibrate;
 mod ingest;
 mod models;
 mod prompts;
 mod search;
 mod usage;
+mod try_model;
+mod weights;
 
 use std::{future::Future, process::ExitCode};
 
@@ -18,11 +22,14 @@ use clap::Args;
 pub use ask::{AskArgs, ask};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use batches::{RunBatchArgs, run_batch};
+pub use bench::{BenchArgs, bench};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
 pub use usage::{UsageArgs, usage};
+pub use try_model::{TryArgs, try_model};
+pub use weights::{PullArgs, RemoveArgs, pull, remove};
 
 /// Where the server is and who calls.
 #[derive(Debug, Clone, Args)]
@@ -63,6 +70,21 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter })
         .collect()
+}
+
+/// Rows of cells as lines with aligned columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut lines = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().enumerate().map(|(column, cell)| format!("{cell:width$}", width = width(column))).collect();
+        lines.push_str(cells.join("  ").trim_end());
+        lines.push('\n');
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -122,8 +122,11 @@ async fn assemble(
         ctx.random().clone(),
         IdentityConfig { secure_cookies: config.secure_cookies },
     );
-    let settings =
-        LocalSettings { idle_timeout: Duration::from_secs(config.model_idle_seconds), ..LocalSettings::default() };
+    let settings = LocalSettings {
+        idle_timeout: Duration::from_secs(config.model_idle_seconds),
+        custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),
+        ..LocalSettings::default()
+    };
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;

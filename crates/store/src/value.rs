@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
+    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
     KnowledgeDocumentId, LimitId, PromptId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -233,6 +233,7 @@ macro_rules! ids {
 ids!(
     ApiKeyId,
     BatchId,
+    BenchmarkId,
     BudgetId,
     CallId,
     ChunkId,

@@ -3,6 +3,7 @@ import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
 import { batchKeys } from "@/data/batches/keys";
+import { benchmarkKeys } from "@/data/benchmarks/keys";
 import { budgetKeys } from "@/data/budgets/keys";
 import { callKeys } from "@/data/calls/keys";
 import { captureKeys } from "@/data/capture/keys";
@@ -30,6 +31,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   if (type.startsWith("models.capture.")) keys.push(captureKeys.settings);
   if (type.startsWith("models.batch.")) keys.push(batchKeys.all);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
+  if (type.startsWith("models.benchmark.")) keys.push(benchmarkKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
   if (type.startsWith("models.prompt.")) keys.push(promptKeys.all);
   // Each call may have spent something.

@@ -94,6 +94,8 @@ impl Setup {
             context_length: None,
             dimensions: None,
             price: Some(Price { free: true, ..Price::default() }),
+            domain: None,
+            description: None,
         };
         self.models.create_model(&self.ctx, model).await.unwrap();
         self

@@ -35,7 +35,7 @@ impl Models {
             Target::Local(entry) => {
                 let (request, losses) = question.translated()?;
                 let request = into_local_request(request, &losses, &entry)?;
-                self.count_locally(&entry.id, request).await
+                self.count_locally(&entry.key(), request).await
             }
             Target::Remote(remote) => self.count_remotely(&question, &remote).await,
         }

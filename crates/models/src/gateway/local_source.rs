@@ -153,7 +153,7 @@ impl LocalSource {
     /// # Errors
     /// As [`crate::LocalModels::chat`].
     pub(super) fn start(models: &Models, entry: &ModelEntry, request: local::ChatRequest) -> Result<Self> {
-        let events = models.inner.local.chat(&entry.id, request, CancellationToken::new())?;
+        let events = models.inner.local.chat(&entry.key(), request, CancellationToken::new())?;
         Ok(Self { events, model: entry.id.clone(), has_begun: false, usage: TokenUsage::default(), is_over: false })
     }
 

@@ -236,6 +236,9 @@ pub(super) fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> 
     if settings.residency == Residency::Private && model.provider_id.is_some() {
         return Some("requests of this route stay in this process".to_owned());
     }
+    if let Some(domain) = settings.requires_domain.as_ref().filter(|domain| model.domain.as_ref() != Some(*domain)) {
+        return Some(format!("it is not for the domain `{domain}`, which this route requires"));
+    }
     if model.state == crate::ModelState::Missing {
         return Some("its weights are missing".to_owned());
     }

@@ -52,6 +52,14 @@ pub struct ModelBody {
     /// Where in the snapshot the price stands; null when it is not from there.
     #[schema(required)]
     pub price_snapshot: Option<PriceSnapshotBody>,
+    /// What it is made for, such as `legal`, where somebody said so.
+    #[schema(required)]
+    pub domain: Option<String>,
+    /// For people.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// Whether an administrator added it from weights on the server's machine.
+    pub custom: bool,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
 }
@@ -70,7 +78,10 @@ pub struct ModelProvider {
 
 impl From<Model> for ModelBody {
     fn from(model: Model) -> Self {
+        // Models of the manifest were never added.
+        let custom = model.provider_id.is_none() && model.created_at > 0;
         Self {
+            custom,
             id: model.id,
             kind: model.kind,
             provider: ModelProvider { id: model.provider_id, name: model.provider_name, kind: model.provider_kind },
@@ -84,6 +95,8 @@ impl From<Model> for ModelBody {
             price: model.price.as_ref().map(PriceBody::from),
             price_source: model.price_source.as_ref().map(PriceSourceWord::from),
             price_snapshot: model.price_source.and_then(PriceSnapshotBody::of),
+            domain: model.domain,
+            description: model.description,
             default: model.default,
         }
     }
@@ -129,6 +142,25 @@ pub struct NewModelBody {
     /// Whether it costs nothing; then no price is given.
     #[serde(default)]
     free: bool,
+    /// What it is made for, such as `legal`: lowercase letters, digits and hyphens.
+    #[schema(max_length = 40)]
+    domain: Option<String>,
+    /// For people.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+}
+
+/// `?domain=&limit=&cursor=`
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ModelsQuery {
+    /// Only models of this domain.
+    domain: Option<String>,
+    /// Rows on the page: 1 to 200, 50 when absent.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 impl NewModelBody {
@@ -150,6 +182,8 @@ impl NewModelBody {
             context_length: self.context_length,
             dimensions: self.dimensions,
             price: price.into_price()?,
+            domain: self.domain,
+            description: self.description,
         })
     }
 }
@@ -158,7 +192,7 @@ impl NewModelBody {
 ///
 /// All models that can be called, in the order of their names: those in this process and those of providers.
 #[utoipa::path(
-    get, path = "/api/v1/models", tag = "models", params(PageQuery), security(("bearer" = [])),
+    get, path = "/api/v1/models", tag = "models", params(ModelsQuery), security(("bearer" = [])),
     extensions(("x-permission" = json!("models:read"))),
     responses(
         (status = 200, body = Page<ModelBody>),
@@ -168,9 +202,10 @@ impl NewModelBody {
 pub(super) async fn list_models(
     State(models): State<Models>,
     Caller(ctx): Caller,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<ModelsQuery>,
 ) -> Result<Json<Page<ModelBody>>, Problem> {
-    let page = models.models(&ctx, &page.into_request()?).await?;
+    let page = PageQuery::request(query.limit, query.cursor)?;
+    let page = models.models_of(&ctx, query.domain.as_deref(), &page).await?;
     Ok(Json(page.map(ModelBody::from)))
 }
 
@@ -195,9 +230,9 @@ pub(super) async fn create_model(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ModelBody::from(model))))
 }
 
-/// Remove a provider's model
+/// Remove a provider's or a custom model
 ///
-/// The records of its calls stay. Slashes in the id are encoded as `%2F`.
+/// The records of its calls stay, and so do a custom model's files. Slashes in the id are encoded as `%2F`.
 #[utoipa::path(
     delete, path = "/api/v1/models/{id}", tag = "models", security(("bearer" = [])),
     params(("id" = String, Path, description = "The model's name, with slashes as `%2F`", example = "acme%2Flarge-1")),

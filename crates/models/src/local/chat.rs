@@ -21,7 +21,7 @@ use super::{
     threads::{Workers, shutting_down, start_worker},
     turns::Turns,
 };
-use crate::manifest::ModelEntry;
+use crate::{manifest::ModelEntry, weights};
 
 /// Messages in one request.
 pub const MESSAGES_MAX: usize = 1_024;
@@ -313,6 +313,7 @@ impl Inner {
             Ok(session) => session,
             Err(error) => return job.send(ChatEvent::Error(error)),
         };
+        let _in_use = weights::in_use(&self.entry.directory(&self.models_dir));
         let _loaded = Raised::new(&self.loaded);
         tracing::info!(model = self.entry.id, load_ms = started.elapsed().as_millis() as u64, "loaded a model");
         drop(busy);

@@ -1,6 +1,7 @@
 //! Texts to vectors: loading on first use, two priorities, unloading when idle.
 
 use std::{
+    fs::File,
     ops::Range,
     path::PathBuf,
     sync::{
@@ -20,7 +21,7 @@ use super::{
     threads::{Workers, shutting_down, start_worker},
     turns::Turns,
 };
-use crate::manifest::ModelEntry;
+use crate::{manifest::ModelEntry, weights};
 
 /// Texts in one call.
 pub const TEXTS_MAX: usize = 2_048;
@@ -95,6 +96,8 @@ struct Loaded {
     tokenizer: Option<Arc<Tokenizer>>,
     bert: Option<Arc<Bert>>,
     last_used: Instant,
+    /// Held while there are weights, so that nobody removes them meanwhile.
+    in_use: Option<File>,
 }
 
 /// Token ids of some texts.
@@ -110,7 +113,7 @@ struct Unit {
 
 impl Embedder {
     pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, turns: Arc<Turns>) -> Self {
-        let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now() });
+        let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now(), in_use: None });
         let (ready, queue) = (AtomicBool::new(false), Queue::new(QUEUE_LIMIT));
         let inner = Inner { entry, models_dir, idle_timeout, loaded, ready, queue, turns };
         Self { inner: Arc::new(inner), workers: Workers::default() }
@@ -254,6 +257,7 @@ impl Inner {
         if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.bert.is_some() || loaded.tokenizer.is_some()) {
             loaded.bert = None;
             loaded.tokenizer = None;
+            loaded.in_use = None;
             self.ready.store(false, Ordering::Relaxed);
             tracing::info!(model = self.entry.id, "unloaded an idle model");
         }
@@ -286,6 +290,7 @@ impl Loaded {
         if inner.entry.dimensions.is_some_and(|dimensions| dimensions != bert.dimensions()) {
             return Err(Error::internal(format!("{} does not have the dimensions of its manifest", inner.entry.id)));
         }
+        self.in_use = weights::in_use(&inner.entry.directory(&inner.models_dir));
         let load_ms = started.elapsed().as_millis() as u64;
         tracing::info!(model = inner.entry.id, load_ms, "loaded a model");
         self.last_used = Instant::now();

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use plasma_kernel::{CallId, Ctx, Error, Result};
 use plasma_protocols::chat::{Answer, Request, Role};
 use plasma_store::{NewEvent, Store, Tx};
-use plasma_workflows::{Queue, Run, Step, Workflows};
+use plasma_workflows::{Queue, Run, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -119,7 +119,7 @@ fn read_verdict(text: &str) -> Option<(Score, String)> {
 
 /// Judges one call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct JudgeCall {
+pub(crate) struct JudgeCall {
     call: CallId,
 }
 

@@ -91,6 +91,8 @@ fn model(row: &Row) -> Result<Model> {
         price: price(row)?,
         price_source: None,
         default: false,
+        domain: row.get("domain")?,
+        description: row.get("description")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -101,8 +103,8 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
     tx.execute(
         "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions, created_at,
            input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, call_price_micros,
-           currency, free)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+           currency, free, domain, description)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         [
             tenant.into(),
             id.into(),
@@ -119,6 +121,8 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             call,
             currency,
             free,
+            new.domain.as_deref().into(),
+            new.description.as_deref().into(),
         ],
     )
     .await
@@ -166,7 +170,7 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<ListedModel>> {
     tx.fetch_all(
         "SELECT m.id, m.kind, m.provider_id, m.upstream_name, m.context_length, m.dimensions, m.input_price_micros,
            m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
-           m.created_at,
+           m.created_at, m.domain, m.description,
            p.name AS provider_name, p.kind AS provider_kind, p.base_url
          FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
          WHERE m.tenant_id = $1",

@@ -348,6 +348,8 @@ async fn a_model_without_a_price_is_refused_until_it_is_priced_or_free() {
         context_length: None,
         dimensions: None,
         price: None,
+        domain: None,
+        description: None,
     };
     setup.models.create_model(&setup.ctx, new).await.unwrap();
     let response = setup.post("/v1/chat/completions", question("").replace("acme/chat", "acme/unpriced")).await;

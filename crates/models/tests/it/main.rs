@@ -6,10 +6,12 @@
 mod aliases;
 mod batch_support;
 mod batches;
+mod benchmarks;
 mod budgets;
 mod caches;
 mod call_log;
 mod capture;
+mod custom;
 mod gateway;
 mod limits;
 mod local;
@@ -28,3 +30,4 @@ mod support;
 mod typed;
 mod upstream;
 mod usage;
+mod weights;

@@ -190,6 +190,8 @@ on_each_database! {
             context_length: None,
             dimensions: None,
             price: Some(Price { free: true, ..Price::default() }),
+            domain: None,
+            description: None,
         };
         let model = setup.models.create_model(&setup.ctx, new).await.unwrap();
         assert!(model.price.as_ref().is_some_and(|price| price.free));

@@ -24,6 +24,7 @@ fn route(candidates: &[&str]) -> RouteSettings {
         candidates: candidates.iter().map(|model| RouteCandidate { model: (*model).to_owned(), weight: 1 }).collect(),
         residency: Residency::Any,
         context_length_min: None,
+        requires_domain: None,
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -245,6 +246,8 @@ async fn the_cheapest_model_is_asked_first() {
         context_length: None,
         dimensions: None,
         price: Some(price),
+        domain: None,
+        description: None,
     };
     setup.models.create_model(&setup.ctx, new).await.unwrap();
     let response = setup.post(CHAT, ask(false).replace("both", "auto-cheap")).await;

@@ -71,6 +71,8 @@ pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &
         context_length: None,
         dimensions: None,
         price: Some(price),
+        domain: None,
+        description: None,
     };
     models.create_model(ctx, new).await.unwrap()
 }

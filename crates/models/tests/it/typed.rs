@@ -132,6 +132,8 @@ async fn vectors_that_do_not_fit_are_refused() {
         context_length: None,
         dimensions: Some(3),
         price: Some(plasma_models::Price { free: true, ..plasma_models::Price::default() }),
+        domain: None,
+        description: None,
     };
     setup.models.create_model(&setup.ctx, new).await.unwrap();
     assert_eq!(setup.models.embedding_dimensions(&setup.ctx, "acme/wide").await.unwrap(), Some(3));

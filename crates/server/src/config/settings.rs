@@ -122,6 +122,12 @@ pub const SETTINGS: &[Setting] = &[
         "Folder of the local models' weights; the default is plasma/models in the user's cache directory (XDG_CACHE_HOME)",
     ),
     Setting::new(
+        "custom_models_dirs",
+        Kind::Text,
+        None,
+        "Folders beside models_dir whose weights administrators may add as custom models, separated by colons",
+    ),
+    Setting::new(
         "model_idle_seconds",
         whole(5, 86_400, "seconds"),
         Some("300"),

@@ -97,6 +97,9 @@ impl Things {
         let limit = json!({"subject": key_of("provider", &provider), "requests_per_minute": 1_000});
         let limit = id(server.post("/api/v1/models/limits", limit).await);
         let (file, batch) = a_batch(server).await;
+        let case = json!({"id": "one", "prompt": "Secret plan?", "check": {"kind": "exact", "expected": "marzipan"}});
+        let benchmark = json!({"models": [model], "suite": {"name": "Secret plan", "cases": [case]}});
+        let benchmark = id(server.post("/api/v1/models/benchmarks", benchmark).await);
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
         let call = captured_call(server, &model).await;
@@ -111,6 +114,7 @@ impl Things {
             ("/api/v1/api-keys/", "id", &key),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
+            ("/api/v1/models/benchmarks/", "id", &benchmark),
             ("/api/v1/models/budgets/", "id", &budget),
             ("/api/v1/models/limits/", "id", &limit),
             ("/api/v1/routes/", "name", &"our-route".to_owned()),

@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { GivenPrice, NewModel } from "@plasma/client/types";
+import type { GivenPrice, NewCustomModel, NewModel } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -10,6 +10,14 @@ export function useAddModel() {
   const queryClient = useQueryClient();
   return useMutation({
     mutationFn: (body: NewModel) => unwrap(api.POST("/api/v1/models", { body })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
+  });
+}
+
+export function useAddCustomModel() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (body: NewCustomModel) => unwrap(api.POST("/api/v1/models/custom", { body })),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
   });
 }

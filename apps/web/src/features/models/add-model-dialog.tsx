@@ -48,6 +48,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [upstreamName, setUpstreamName] = useState("");
   const [size, setSize] = useState("");
+  const [domain, setDomain] = useState("");
   const [price, setPrice] = useState(EMPTY_PRICE);
   const problem = add.error ? asProblem(add.error) : null;
   const fieldError = (...fields: string[]) => (problem?.field && fields.includes(problem.field) ? problem.detail : null);
@@ -62,6 +63,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
         provider,
         name: name.trim(),
         kind,
+        ...(domain.trim() && { domain: domain.trim() }),
         ...(upstreamName.trim() && { upstream_name: upstreamName.trim() }),
         ...(count > 0 && kind === "chat" && { context_length: count }),
         ...(count > 0 && kind === "embedding" && { dimensions: count }),
@@ -100,6 +102,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
                 hint={SIZES[kind].hint}
               />
             )}
+            <TextField label="Domain" optional maxLength={40} pattern="[a-z0-9\-]+" value={domain} onChange={(event) => setDomain(event.target.value)} error={fieldError("domain")} hint="What it is made for, such as legal. Routes can require it." />
           </div>
           <PriceFields price={price} kind={kind} onChange={setPrice} fieldError={fieldError} />
           <DialogActions>

@@ -21,6 +21,7 @@ export const CALL_PURPOSES: Record<CallPurpose, string> = {
   draft: "Draft",
   ingest: "Ingestion",
   search: "Search",
+  benchmark: "Benchmark",
   batch: "Batch",
   judge: "Judge",
 };

@@ -8,6 +8,7 @@ const ITEMS = [
   { href: "/models/budgets/", label: "Budgets" },
   { href: "/models/quality/", label: "Quality" },
   { href: "/models/batches/", label: "Batches" },
+  { href: "/models/benchmarks/", label: "Benchmarks" },
   { href: "/models/usage/", label: "Usage" },
   { href: "/models/calls/", label: "Calls" },
 ];

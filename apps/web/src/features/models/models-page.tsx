@@ -12,11 +12,13 @@ import { formatBytes, formatCount, formatDuration } from "@/lib/format";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { ConfirmDialog } from "@/ui/confirm-dialog";
+import { SelectField } from "@/ui/field";
 import { Message } from "@/ui/message";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { AddModelDialog } from "./add-model-dialog";
+import { CustomModelDialog } from "./custom-model-dialog";
 import { MODEL_STATES } from "./model-labels";
 import { ModelPriceText } from "./model-price";
 import { ModelTabs } from "./model-tabs";
@@ -38,6 +40,9 @@ export function ModelsPage() {
   const denied = useDenied("models:write");
   const remove = useRemoveModel();
   const [adding, setAdding] = useState(false);
+  const [addingCustom, setAddingCustom] = useState(false);
+  const [domain, setDomain] = useState("");
+  const domains = [...new Set((models.data ?? []).flatMap((model) => model.domain ?? []))].sort();
   const [removing, setRemoving] = useState<Model | null>(null);
   const [pricing, setPricing] = useState<Model | null>(null);
   return (
@@ -45,7 +50,12 @@ export function ModelsPage() {
       <PageHeader
         title="Models"
         lead="Those that run on this machine, and those of connected providers. Each is called by its name, here and over the API."
-        actions={<Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setAdding(true)}>Add a remote model</Button>}
+        actions={
+          <>
+            <Button reason={denied} onClick={() => setAddingCustom(true)}>Add a custom model</Button>
+            <Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setAdding(true)}>Add a remote model</Button>
+          </>
+        }
       />
       <ModelTabs current="/models/" />
       <QueryView
@@ -56,13 +66,20 @@ export function ModelsPage() {
       >
         {(data) => (
           <>
+            {domains.length > 0 && (
+              <SelectField label="Domain" className="mb-6 max-w-60" value={domain} onChange={(event) => setDomain(event.target.value)}>
+                <option value="">Every domain</option>
+                {domains.map((option) => <option key={option} value={option}>{option}</option>)}
+              </SelectField>
+            )}
             {GROUPS.map(({ kind, title, always }) => {
-              const models = data.filter((model) => model.kind === kind);
+              const models = data.filter((model) => model.kind === kind && (domain === "" || model.domain === domain));
               return (always || models.length > 0) && <ModelGroup key={kind} title={title} models={models} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />;
             })}
           </>
         )}
       </QueryView>
+      <CustomModelDialog open={addingCustom} onOpenChange={setAddingCustom} />
       <AddModelDialog open={adding} onOpenChange={setAdding} />
       <PriceDialog model={pricing} onClose={() => setPricing(null)} />
       <ConfirmDialog
@@ -74,7 +91,7 @@ export function ModelsPage() {
         error={remove.error}
         onConfirm={() => removing && remove.mutate(removing.id, { onSuccess: () => setRemoving(null) })}
       >
-        Requests that name it are refused from then on. Its calls stay in the records.
+        Requests that name it are refused from then on. Its calls stay in the records, and files on this machine stay where they are.
       </ConfirmDialog>
     </>
   );
@@ -113,14 +130,16 @@ function ModelRow({ model, health, denied, onPrice, onRemove }: { model: Model }
             <span className="figure text-[1rem] font-medium break-all">{model.id}</span>
             <Badge tone={state.tone}>{state.label}</Badge>
             {model.default && <Badge>Default</Badge>}
+            {model.domain && <Badge tone="accent">{model.domain}</Badge>}
             {lately?.circuit_open && <Badge tone="bad">Failing</Badge>}
           </p>
+          {model.description && <p className="mt-1 max-w-[64ch]">{model.description}</p>}
           <p className="mt-1 text-[0.875rem] text-soft">{state.meaning}</p>
           {lately?.circuit_open && <p className="mt-1 text-[0.875rem] text-bad">Failed {formatCount(lately.failures_in_a_row)} times in a row: routes ask it last until its provider answers again.</p>}
         </div>
-        {model.state === "remote" && denied === null && (
+        {(model.state === "remote" || model.custom) && denied === null && (
           <div className="flex shrink-0">
-            <IconButton label={`Price of ${model.id}`} onClick={() => onPrice(model)}><CircleDollarSign aria-hidden className="size-[1.125rem]" /></IconButton>
+            {!model.custom && <IconButton label={`Price of ${model.id}`} onClick={() => onPrice(model)}><CircleDollarSign aria-hidden className="size-[1.125rem]" /></IconButton>}
             <IconButton label={`Remove ${model.id}`} onClick={() => onRemove(model)}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
           </div>
         )}

@@ -44,6 +44,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
   const [patience, setPatience] = useState(route?.settings.first_token_timeout_ms ? String(route.settings.first_token_timeout_ms / 1000) : "");
   const [threshold, setThreshold] = useState(String(route?.settings.complexity_threshold ?? ""));
   const [cache, setCache] = useState(route?.settings.cache ?? NO_CACHE);
+  const [domain, setDomain] = useState(route?.settings.requires_domain ?? "");
   const problem = save.error ? asProblem(save.error) : null;
   const fieldError = (field: string) => (problem?.field?.startsWith(field) ? problem.detail : null);
   const known = (models.data ?? []).filter((model) => model.kind === "chat").map((model) => model.id);
@@ -54,6 +55,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       ...route?.settings,
       strategy,
       candidates: candidatesOf(candidates),
+      requires_domain: domain.trim() === "" ? null : domain.trim(),
       residency: isPrivate ? "private" : "any",
       on_broken_stream: goesOn ? "continue_on_next" : "end_with_error",
       complexity_threshold: strategy === "complexity" && threshold.trim() !== "" ? Number(threshold) : null,
@@ -84,6 +86,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
         hint={`One model a line${strategy === "weighted" ? ", with its weight after the name" : ""}; none: every chat model. ${known.length > 0 ? `There are ${known.slice(0, 8).join(", ")}${known.length > 8 ? " …" : ""}.` : ""}`}
       />
       <TextField label="Patience" optional type="number" min={0.1} max={600} step={0.1} value={patience} onChange={(event) => setPatience(event.target.value)} error={fieldError("first_token_timeout_ms")} hint="Seconds to the first token, after which the next candidate is asked." />
+      <TextField label="Required domain" optional maxLength={40} pattern="[a-z0-9\-]+" value={domain} onChange={(event) => setDomain(event.target.value)} error={fieldError("requires_domain")} hint="Only models of this domain are asked, such as legal." />
       <CheckField label="Only models on this machine" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} />
       <CheckField label="Go on at the next candidate when a stream breaks" hint="Else the stream ends with an error. Only answers that are text so far go on." checked={goesOn} onChange={(event) => setGoesOn(event.target.checked)} />
       <RouteCacheFields cache={cache} onChange={setCache} fieldError={fieldError} />

@@ -220,6 +220,8 @@ mod tests {
             duration_ms: 5,
             cost: None,
             error: None,
+            cache: None,
+            prompt: None,
             actor: ctx.actor().clone(),
             request: RequestId::new(ctx),
             created_at: ctx.now(),

@@ -27,7 +27,7 @@ use plasma_protocols::{Losses, Protocol, anthropic, chat, gemini, openai_chat, o
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-pub use complexity::{Complexity, Feature};
+pub use complexity::Complexity;
 pub(crate) use exchange::{Exchange, Step, Whole};
 pub(crate) use health::Health;
 pub(crate) use kept::KeptAnswer;
@@ -72,7 +72,16 @@ pub(crate) enum Asked {
 
 impl Question {
     pub(crate) fn new(purpose: Purpose, asked: Asked, streamed: bool) -> Self {
-        Self { purpose, asked, streamed, prompt: None, cache: CacheWish::default(), named_task: None, never_raw: false, translated: OnceLock::new() }
+        Self {
+            purpose,
+            asked,
+            streamed,
+            prompt: None,
+            cache: CacheWish::default(),
+            named_task: None,
+            never_raw: false,
+            translated: OnceLock::new(),
+        }
     }
 
     /// The same under the caller's name for what it is for.

@@ -4,8 +4,8 @@ mod aliases;
 mod batches;
 pub mod benchmarks;
 mod budgets;
-mod call_journal;
 mod caches;
+mod call_journal;
 mod call_log;
 mod calls;
 mod capture;
@@ -45,11 +45,11 @@ use plasma_store::Store;
 pub use aliases::Alias;
 pub use batches::{Batch, BatchEndpoint, BatchError, BatchStatus, NewBatch};
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
-pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
 pub use caches::{
     CALIBRATION_PAIRS_MAX, CacheHit, CacheKind, CacheMode, CacheSettings, CacheState, CacheUsage, Calibration,
     CalibrationRow, RouteCache, TextPair,
 };
+pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use custom::NewCustomModel;
 pub use embed::{EmbedRequest, Embeddings, TokenCounter};
@@ -57,19 +57,19 @@ pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
-pub use quality::{
-    CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
-};
 pub use prompts::{
     Prompt, PromptAlias, PromptCall, PromptDefinition, PromptDiff, PromptDiffHunk, PromptDiffLine, PromptDiffLineKind,
     PromptMessage, PromptParameters, PromptReference, PromptRole, PromptShare, PromptUse, PromptVariable,
     PromptVersion, PromptVersionSummary, RenderedMessage, RenderedPrompt, RenderedVersion, VariableLimits,
     VariableType,
 };
+pub use quality::{
+    CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
+};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
-    AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth, ModelKind,
-    ModelState, ModelUsage, NewModel, NewProvider, Price, PriceSnapshot, PriceSource, PriceTier, Provider,
+    AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth,
+    ModelKind, ModelState, ModelUsage, NewModel, NewProvider, Price, PriceSnapshot, PriceSource, PriceTier, Provider,
     ProviderChange, ProviderKind, ProviderOptions, ProviderTest, Purpose, Rates, TokenUsage, UsageReport,
 };
 pub use usage::{UsageDimension, UsageFilter, UsageGroup, UsageLine, UsageQuery, UsageSums, UsageTable};

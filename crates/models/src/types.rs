@@ -6,8 +6,8 @@ use plasma_kernel::{
 use serde::{Deserialize, Serialize};
 
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
-use crate::{PromptUse, caches::CacheHit};
 pub use crate::upstream::ProviderOptions;
+use crate::{PromptUse, caches::CacheHit};
 
 /// An enum that is stored and sent as one lowercase word.
 macro_rules! words {
@@ -115,7 +115,9 @@ impl Purpose {
     /// What the actor must hold for a call of this purpose: a viewer may search, which embeds the query, but not chat.
     pub(crate) fn permission(self) -> Permission {
         match self {
-            Self::Api | Self::Ask | Self::Draft | Self::Judge | Self::Batch | Self::Benchmark => Permission::ModelsInvoke,
+            Self::Api | Self::Ask | Self::Draft | Self::Judge | Self::Batch | Self::Benchmark => {
+                Permission::ModelsInvoke
+            }
             Self::Ingest => Permission::CollectionsWrite,
             Self::Search => Permission::SearchQuery,
         }

@@ -10,8 +10,8 @@ mod ingest;
 mod models;
 mod prompts;
 mod search;
-mod usage;
 mod try_model;
+mod usage;
 mod weights;
 
 use std::{future::Future, process::ExitCode};
@@ -20,15 +20,15 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
-pub use calibrate::{CalibrateArgs, calibrate};
 pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};
+pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
-pub use usage::{UsageArgs, usage};
 pub use try_model::{TryArgs, try_model};
+pub use usage::{UsageArgs, usage};
 pub use weights::{PullArgs, RemoveArgs, pull, remove};
 
 /// Where the server is and who calls.

@@ -13,18 +13,54 @@ use serde::{Deserialize, Serialize};
 const CHARACTERS_MAX: usize = 20_000;
 /// Words that ask for more than a fact.
 const REASONING_WORDS: [&str; 16] = [
-    "why", "explain", "prove", "compare", "derive", "analyse", "analyze", "step", "steps", "because", "evaluate", "design",
-    "plan", "difference", "justify", "consider",
+    "why",
+    "explain",
+    "prove",
+    "compare",
+    "derive",
+    "analyse",
+    "analyze",
+    "step",
+    "steps",
+    "because",
+    "evaluate",
+    "design",
+    "plan",
+    "difference",
+    "justify",
+    "consider",
 ];
 /// Verbs that open an instruction.
 const INSTRUCTION_WORDS: [&str; 24] = [
-    "write", "list", "give", "answer", "reply", "translate", "summarise", "summarize", "name", "count", "sort", "choose", "find",
-    "use", "do", "return", "make", "include", "avoid", "start", "end", "rewrite", "extract", "classify",
+    "write",
+    "list",
+    "give",
+    "answer",
+    "reply",
+    "translate",
+    "summarise",
+    "summarize",
+    "name",
+    "count",
+    "sort",
+    "choose",
+    "find",
+    "use",
+    "do",
+    "return",
+    "make",
+    "include",
+    "avoid",
+    "start",
+    "end",
+    "rewrite",
+    "extract",
+    "classify",
 ];
 /// The commonest words of English: few of them in a long text mean another language, a table, or code.
 const ENGLISH_WORDS: [&str; 20] = [
-    "the", "of", "and", "a", "to", "in", "is", "it", "that", "for", "on", "with", "as", "are", "this", "what", "which", "you", "be",
-    "or",
+    "the", "of", "and", "a", "to", "in", "is", "it", "that", "for", "on", "with", "as", "are", "this", "what", "which",
+    "you", "be", "or",
 ];
 
 /// What is measured, in the order of [`features`].

@@ -206,11 +206,8 @@ impl Rater<'_> {
         let (cost, told) = self.cost(model);
         let Some(complexity) = &self.complexity else { return (cost, told) };
         let threshold = self.settings.complexity_threshold.unwrap_or(complexity.threshold);
-        let (score, order) = if complexity.score < threshold || cost.is_infinite() {
-            (cost, "below")
-        } else {
-            (-cost, "not below")
-        };
+        let (score, order) =
+            if complexity.score < threshold || cost.is_infinite() { (cost, "below") } else { (-cost, "not below") };
         (score, format!("{}, {order} {threshold:.2}; {told}", complexity.reason()))
     }
 }

@@ -242,6 +242,8 @@ pub(super) async fn list_model_calls(
         user: query.user,
         cost_micros_min: query.min_cost_micros,
         duration_ms_min: query.min_duration_ms,
+        prompt: query.prompt,
+        prompt_version: query.prompt_version,
     };
     Ok(Json(models.calls(&ctx, &filter, &page).await?.map(ModelCallBody::from)))
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use axum::response::{IntoResponse as _, Response, sse::Event};
+use axum::{
+    http::HeaderMap,
+    response::{IntoResponse as _, Response, sse::Event},
+};
 use futures::{Stream, StreamExt as _, stream};
 use plasma_http::event_stream;
 use plasma_kernel::{CallId, Ctx, Error, Result, Timestamp};
@@ -93,8 +96,11 @@ pub(crate) async fn whole_chat_answer(
     purpose: Purpose,
 ) -> Result<(CallId, String), CallError> {
     ctx.require(purpose.permission())?;
-    let ClientChat { model, body, header, .. } = client_chat(protocol, body)?;
-    let question = Question::new(purpose, Asked::Client { protocol, body, header }, false);
+    let ClientChat { model, mut body, header, prompt, .. } = client_chat(protocol, body, &HeaderMap::new())?;
+    let prompted = Box::pin(prompt_use::apply(models, ctx, protocol, model, &mut body, &prompt)).await?;
+    let Prompted { model, used, .. } = prompted;
+    let mut question = Question::new(purpose, Asked::Client { protocol, body, header }, false);
+    question.prompt = used;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let mut exchange = Exchange::start(models, ctx, question, plan)?;
     let names = Names { protocol, call_id: exchange.call_id(), now: ctx.now() };

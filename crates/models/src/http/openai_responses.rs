@@ -12,7 +12,7 @@ use super::{
     openai_chat::{OpenAiError, client_chat},
     protocol::{OpenAiBody, OpenAiCaller},
 };
-use crate::{Models, caches::CacheWish};
+use crate::Models;
 
 /// A request in OpenAI's Responses format. A provider that has this format gets every field as it came; for others it is
 /// translated.

@@ -53,6 +53,8 @@ fn call(ctx: &Ctx, day: i64, model: &str, actor: Actor, route: Option<&str>) -> 
         duration_ms: 7,
         cost: None,
         error: None,
+        cache: None,
+        prompt: None,
         actor,
         request: RequestId::new(ctx),
         created_at: day * DAY_MICROS + 5,

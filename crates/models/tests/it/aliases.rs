@@ -16,6 +16,7 @@ fn route_to(model: &str) -> RouteSettings {
         candidates: vec![RouteCandidate { model: model.to_owned(), weight: 1 }],
         residency: Residency::Any,
         context_length_min: None,
+        complexity_threshold: None,
         requires_domain: None,
         attempts_max: 1,
         first_token_timeout_ms: None,

@@ -96,7 +96,7 @@ on_each_database! {
         let call = setup.models.call(&setup.ctx, call.parse().unwrap()).await.unwrap();
         assert_eq!((call.purpose, call.status, &call.actor), (Purpose::Batch, CallStatus::Succeeded, setup.ctx.actor()));
         assert_eq!(call.cost.unwrap().amount_micros, 30);
-        let calls = setup.models.calls(&setup.ctx, &CallFilter { model: None, status: Some(CallStatus::Succeeded) }, &page).await.unwrap();
+        let calls = setup.models.calls(&setup.ctx, &CallFilter { status: Some(CallStatus::Succeeded), ..CallFilter::default() }, &page).await.unwrap();
         assert!(calls.data.iter().all(|call| call.purpose == Purpose::Batch) && calls.has_more);
 
         // The results stand in the files only, and the files are like others.

@@ -13,7 +13,7 @@ use plasma_models::{
     manifest::default_models_dir,
 };
 use plasma_store::Store;
-use plasma_testkit::{TestStore, on_each_database, system, tenant, with_permissions};
+use plasma_testkit::{on_each_database, system, tenant, with_permissions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -250,7 +250,9 @@ on_each_database! {
             candidates: vec![candidate("acme/chat"), candidate("acme/ft-contracts")],
             residency: Residency::Any,
             context_length_min: None,
+            complexity_threshold: None,
             requires_domain: Some("legal".to_owned()),
+            cache: plasma_models::RouteCache::default(),
             attempts_max: 1,
             first_token_timeout_ms: None,
             on_broken_stream: BrokenStream::EndWithError,

@@ -23,6 +23,8 @@ async fn add(setup: &Setup, name: &str, kind: ModelKind, price: Option<Price>) {
         context_length: None,
         dimensions: None,
         price,
+        domain: None,
+        description: None,
     };
     setup.models.create_model(&setup.ctx, new).await.unwrap();
 }

@@ -24,6 +24,7 @@ fn route(candidates: &[&str]) -> RouteSettings {
         candidates: candidates.iter().map(|model| RouteCandidate { model: (*model).to_owned(), weight: 1 }).collect(),
         residency: Residency::Any,
         context_length_min: None,
+        complexity_threshold: None,
         requires_domain: None,
         attempts_max: 1,
         first_token_timeout_ms: None,
@@ -258,7 +259,8 @@ async fn the_cheapest_model_is_asked_first() {
     // The strategy `complexity` asks the cheap one below the threshold and the dear one from it on.
     for (threshold, wanted) in [(1.0, "cheap"), (0.0, "dear")] {
         let settings: plasma_models::RouteSettings =
-            serde_json::from_value(serde_json::json!({ "strategy": "complexity", "complexity_threshold": threshold })).unwrap();
+            serde_json::from_value(serde_json::json!({ "strategy": "complexity", "complexity_threshold": threshold }))
+                .unwrap();
         setup.models.put_route(&setup.ctx, "auto", settings).await.unwrap();
         let response = setup.post(CHAT, ask(false).replace("both", "auto")).await;
         assert_eq!(response.status(), 200);

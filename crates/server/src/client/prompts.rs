@@ -186,10 +186,9 @@ async fn push(api: &Api, given: &Map<String, Value>, as_json: bool) -> Result<()
         Some(_) => {
             let newest = pushable(api, name, None).await?;
             // The server names everything that a file may leave out.
-            let says = |field: &&str| {
-                newest.get(**field).map(meaning) == given.get(**field).or(Some(&Value::Null)).map(meaning)
-            };
-            if DEFINITION.iter().all(|field| says(&field)) {
+            let says =
+                |field: &str| newest.get(field).map(meaning) == given.get(field).or(Some(&Value::Null)).map(meaning);
+            if DEFINITION.iter().all(|field| says(field)) {
                 println!("{} says the same already", printable(name));
                 return Ok(());
             }

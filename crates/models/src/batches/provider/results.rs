@@ -167,6 +167,8 @@ impl Written<'_> {
             duration_ms: 0,
             cost: usage.and_then(|usage| cost::cost(self.remote.price.as_ref(), &usage)),
             error,
+            cache: None,
+            prompt: None,
             actor: self.batch.creator.clone(),
             request: ctx.request(),
             created_at: ctx.now(),

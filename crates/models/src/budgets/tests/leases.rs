@@ -133,7 +133,10 @@ async fn record_as(id: CallId, models: &Models, ctx: &Ctx, settlement: Settlemen
     let (written, is_written) = oneshot::channel();
     let place = models.inner.calls.reserve().unwrap();
     let call = ModelCall { id, ..call(ctx, Some(400), CallStatus::Succeeded) };
-    place.send_settled(Entry { tenant: ctx.tenant().unwrap(), call, payload: None, written: Some(written) }, Some(settlement));
+    place.send_settled(
+        Entry { tenant: ctx.tenant().unwrap(), call, payload: None, written: Some(written) },
+        Some(settlement),
+    );
     let has_journal = models.inner.store.dialect() == plasma_store::Dialect::Sqlite;
     assert_eq!(is_written.await.unwrap().is_ok(), has_journal);
     models.inner.calls.flushed().await;

@@ -619,6 +619,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/benchmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List benchmarks
+         * @description Newest first.
+         */
+        get: operations["list_model_benchmarks"];
+        put?: never;
+        /**
+         * Begin a benchmark
+         * @description Puts every case of a suite to every model, in the background. The calls are priced and count in the budgets of whoever
+         *     begins it; when a budget is spent the run ends as `failed`.
+         */
+        post: operations["create_model_benchmark"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/benchmarks/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare benchmarks
+         * @description The models of several runs side by side, and each two of them on the cases that both have answered. Cases are the same
+         *     when they have the same id, question and check.
+         */
+        get: operations["compare_model_benchmarks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/benchmarks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a benchmark
+         * @description With quality, speed and cost of each model, and the score of each case.
+         */
+        get: operations["get_model_benchmark"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a benchmark
+         * @description With its results; one that runs is stopped. The records of its calls stay.
+         */
+        delete: operations["delete_model_benchmark"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/benchmarks/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a benchmark
+         * @description Running calls are broken off; results so far stay. One that has ended stays as it is.
+         */
+        post: operations["cancel_model_benchmark"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/benchmarks/{id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List results of a benchmark
+         * @description What each model answered to each case, in the order of cases and models.
+         */
+        get: operations["list_model_benchmark_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/budgets": {
         parameters: {
             query?: never;
@@ -669,6 +779,76 @@ export interface paths {
         patch: operations["change_budget"];
         trace?: never;
     };
+    "/api/v1/models/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the cache's settings
+         * @description Routes have settings of their own.
+         */
+        get: operations["get_model_cache"];
+        /**
+         * Change the cache's settings
+         * @description The exact cache gives an answer again where the same question is asked of the same model. A shorter time holds also for
+         *     answers that are kept already.
+         */
+        put: operations["set_model_cache"];
+        post?: never;
+        /**
+         * Purge the cache
+         * @description Throws all kept answers of the workspace away, those of routes too.
+         */
+        delete: operations["purge_model_cache"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/cache/calibrate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Calibrate the semantic cache
+         * @description Finds the smallest similarity at which the share of false hits among the given pairs is surely within the target. Changes
+         *     nothing: write the threshold into a route's settings.
+         */
+        post: operations["calibrate_model_cache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/cache/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up the cache's hits
+         * @description Of the last days, by model.
+         */
+        get: operations["get_model_cache_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/calls": {
         parameters: {
             query?: never;
@@ -700,6 +880,26 @@ export interface paths {
         get: operations["get_model_call"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/calls/{id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rate a call's answer
+         * @description A second rating by the same user or key takes the place of the first.
+         */
+        post: operations["give_call_feedback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -749,6 +949,47 @@ export interface paths {
          */
         put: operations["put_model_capture"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/complexity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Measure a question's complexity
+         * @description What the strategy `complexity` would think of it: no model is called, nothing is kept.
+         */
+        post: operations["measure_complexity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/custom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a custom model
+         * @description Weights on the server's machine become a model of the workspace. They are read once and their SHA-256 is kept: a file that
+         *     changes later is refused. Copy or pull them into the models directory first.
+         */
+        post: operations["create_custom_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -890,8 +1131,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove a provider's model
-         * @description The records of its calls stay. Slashes in the id are encoded as `%2F`.
+         * Remove a provider's or a custom model
+         * @description The records of its calls stay, and so do a custom model's files. Slashes in the id are encoded as `%2F`.
          */
         delete: operations["delete_model"];
         options?: never;
@@ -933,6 +1174,153 @@ export interface paths {
          * @description Needs `collections:read`, `content:read`, `models:read` and `jobs:read`, which every role has.
          */
         get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List prompts
+         * @description In the order of their names.
+         */
+        get: operations["list_prompts"];
+        put?: never;
+        /**
+         * Add a prompt
+         * @description Without a version; the next step adds one.
+         */
+        post: operations["create_prompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a prompt */
+        get: operations["get_prompt"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a prompt
+         * @description With its versions and aliases. Calls that name it are refused from now on; the records of calls keep its name.
+         */
+        delete: operations["delete_prompt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/aliases/{alias}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Add or change a prompt's alias
+         * @description It stands for one version, or for several by weight. Calls of one subject get the same version as long as the weights stay.
+         */
+        put: operations["put_prompt_alias"];
+        post?: never;
+        /** Remove a prompt's alias */
+        delete: operations["delete_prompt_alias"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare two versions of a prompt
+         * @description Line by line: each message under its role, then the variables, the model and the parameters.
+         */
+        get: operations["diff_prompt_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Render a prompt
+         * @description A dry run: the messages that a call would send. Missing and wrong variables are refused by their names.
+         */
+        post: operations["render_prompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a prompt's versions
+         * @description Newest first, without what they say.
+         */
+        get: operations["list_prompt_versions"];
+        put?: never;
+        /**
+         * Add a version of a prompt
+         * @description It gets the next number and never changes. Templates are a part of Jinja: insertions with filters, `if` and `for`.
+         */
+        post: operations["create_prompt_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a version of a prompt */
+        get: operations["get_prompt_version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1870,6 +2258,277 @@ export interface components {
          * @enum {string}
          */
         BatchStatus: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
+        /** @description A run of a benchmark. */
+        Benchmark: {
+            /** @description Who began it. Its calls count as theirs. */
+            actor: components["schemas"]["Actor"];
+            /**
+             * Format: int64
+             * @description Cases of the suite.
+             */
+            case_count: number;
+            /**
+             * Format: int32
+             * @description Cases that one model is asked at the same time. Models of this process are asked one at a time.
+             */
+            concurrency: number;
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Results so far, of `case_count` for each model.
+             */
+            done: number;
+            ended_at: components["schemas"]["Timestamp"] | null;
+            /** @description Why it failed. */
+            error: string | null;
+            /** @description Whether temperature 0 is asked for. */
+            greedy: boolean;
+            /** @description Its id. */
+            id: components["schemas"]["BenchmarkId"];
+            /** @description The models, routes or aliases that are asked. */
+            models: string[];
+            /** @description Its name. */
+            name: string;
+            started_at: components["schemas"]["Timestamp"] | null;
+            /** @description Where it is. */
+            state: components["schemas"]["BenchmarkState"];
+            /** @description The name of the suite. */
+            suite: string;
+        };
+        /** @description A question with the check of its answer. */
+        BenchmarkCase: {
+            /** @description A word by which results are summed up, such as `arithmetic`; at most 100 characters. */
+            category?: string | null;
+            /** @description What a right answer is. */
+            check: components["schemas"]["BenchmarkCheck"];
+            /** @description Letters, digits and `._-`, at most 100. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Tokens of the answer at most; the suite's when absent.
+             */
+            max_tokens?: number | null;
+            /** @description The user's message: 1 to 20,000 characters. */
+            prompt: string;
+            /** @description A right answer. A suite whose own reference does not pass its check is refused. */
+            reference?: string | null;
+            /** @description The system's message, at most 20,000 characters. */
+            system?: string | null;
+        };
+        /** @description A case and how each model did. */
+        BenchmarkCaseScores: {
+            /** @description Its category. */
+            category: string | null;
+            /** @description The case. */
+            id: string;
+            /** @description The scores in the order of `models`; null where it was not asked or the call failed. */
+            scores: (number | null)[];
+        };
+        /** @description A model's mean score in a category. */
+        BenchmarkCategoryScore: {
+            /** @description The category. */
+            category: string;
+            /** @description The mean score of its answered cases. */
+            quality: components["schemas"]["Estimate"];
+        };
+        /**
+         * @description What a right answer is.
+         *
+         *     `exact` and `one_of` compare without regard to case, spacing, and quotes, asterisks, backticks or a full stop around the
+         *     answer.
+         */
+        BenchmarkCheck: {
+            /** @description The text. */
+            expected: string;
+            /** @enum {string} */
+            kind: "exact";
+        } | {
+            /** @description 1 to 50 texts. */
+            expected: string[];
+            /** @enum {string} */
+            kind: "one_of";
+        } | {
+            /**
+             * Format: double
+             * @description The number.
+             */
+            expected: number;
+            /** @enum {string} */
+            kind: "number";
+            /**
+             * Format: double
+             * @description How far it may be away; 0 when absent.
+             */
+            tolerance?: number;
+        } | {
+            /** @description 1 to 50 texts. */
+            expected: string[];
+            /** @enum {string} */
+            kind: "contains_all";
+        } | {
+            /** @description 1 to 50 texts. */
+            forbidden: string[];
+            /** @enum {string} */
+            kind: "contains_none";
+        } | {
+            /** @enum {string} */
+            kind: "regex";
+            /** @description At most 1,000 characters. `^` and `$` bind it to the whole answer. */
+            pattern: string;
+        } | {
+            /** @description The value. */
+            expected: unknown;
+            /** @enum {string} */
+            kind: "json_equal";
+        } | {
+            /** @enum {string} */
+            kind: "json_schema";
+            /** @description JSON Schema with the keywords that `docs/benchmarks.md` lists. */
+            schema: unknown;
+        } | {
+            /** @enum {string} */
+            kind: "count";
+            /**
+             * Format: int32
+             * @description At most.
+             */
+            max?: number | null;
+            /**
+             * Format: int32
+             * @description At least.
+             */
+            min?: number | null;
+            /** @description What is counted. */
+            of: components["schemas"]["Counted"];
+        } | {
+            /** @description 1 to 50 checks of other kinds. */
+            checks: components["schemas"]["BenchmarkCheck"][];
+            /** @enum {string} */
+            kind: "all";
+        };
+        /** @description Two models on the cases that both have answered. */
+        BenchmarkComparison: {
+            /** @description The mean of the score of the one minus that of the other, by a paired bootstrap. */
+            difference: components["schemas"]["Estimate"];
+            /** @description The place of one in `models`. */
+            one: number;
+            /** @description Cases that only the one passed (with the score 1). */
+            only_one: number;
+            /** @description Cases that only the other passed. */
+            only_other: number;
+            /** @description The place of the other. */
+            other: number;
+            /**
+             * Format: double
+             * @description McNemar's exact test: how likely equally good models differ at least so much. Below 0.05 is usually called a
+             *     difference; with many pairs some are below it by chance.
+             */
+            p_value: number;
+        };
+        BenchmarkId: string;
+        /** @description How a model did in a run. */
+        BenchmarkModelReport: {
+            /** @description Cases that were answered. */
+            answered: number;
+            /** @description The run. */
+            benchmark: components["schemas"]["BenchmarkId"];
+            /** @description Its name. */
+            benchmark_name: string;
+            /** @description The mean score by category, in the order of their names. */
+            categories: components["schemas"]["BenchmarkCategoryScore"][];
+            cost: components["schemas"]["Money"] | null;
+            /**
+             * Format: double
+             * @description The mean cost of a case in millionths of the currency.
+             */
+            cost_micros_per_case: number | null;
+            duration_ms: components["schemas"]["Estimate"] | null;
+            /** @description Cases whose call failed. They count in nothing else here. */
+            failed: number;
+            first_token_ms: components["schemas"]["Estimate"] | null;
+            /** @description The model, route or alias that was asked. */
+            model: string;
+            quality: components["schemas"]["Estimate"] | null;
+            tokens_per_second: components["schemas"]["Estimate"] | null;
+        };
+        /** @description The results of one run or several, summed up. */
+        BenchmarkReport: {
+            /** @description Every case, in the suites' order. */
+            cases: components["schemas"]["BenchmarkCaseScores"][];
+            /** @description Each two of them that have cases in common. */
+            comparisons: components["schemas"]["BenchmarkComparison"][];
+            /** @description The models of each run, in the runs' order. */
+            models: components["schemas"]["BenchmarkModelReport"][];
+        };
+        /** @description How a model did in a case. */
+        BenchmarkResult: {
+            /** @description The first 2,000 characters of the answer. */
+            answer: string | null;
+            call_id: components["schemas"]["CallId"] | null;
+            /** @description The case. */
+            case: string;
+            cost: components["schemas"]["Money"] | null;
+            /**
+             * Format: int64
+             * @description From the start to the end.
+             */
+            duration_ms: number;
+            /** @description Why the call failed. */
+            error: string | null;
+            /**
+             * Format: int64
+             * @description From the start to the first piece of the answer.
+             */
+            first_token_ms: number | null;
+            /**
+             * Format: int64
+             * @description Tokens read.
+             */
+            input_tokens: number;
+            /** @description The model. */
+            model: string;
+            /**
+             * Format: int64
+             * @description Tokens written.
+             */
+            output_tokens: number;
+            /** @description Why it is less than 1. */
+            reason: string | null;
+            /**
+             * Format: double
+             * @description 0 to 1; null when the call failed.
+             */
+            score: number | null;
+        };
+        /**
+         * @description Where a run is.
+         * @enum {string}
+         */
+        BenchmarkState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /** @description Questions to models with a check for each answer. `docs/benchmarks.md` describes the format. */
+        BenchmarkSuite: {
+            /** @description 1 to 500, each with another id. */
+            cases: components["schemas"]["BenchmarkCase"][];
+            /** @description What it measures, at most 2,000 characters. */
+            description?: string | null;
+            /** @description SPDX name of the cases' license. */
+            license?: string | null;
+            /**
+             * Format: int32
+             * @description Tokens of an answer at most: 1 to 8,192, 256 when absent. Models that think need more.
+             */
+            max_tokens?: number | null;
+            /** @description Its name, at most 200 characters. */
+            name: string;
+            /** @description Where its cases come from. */
+            source?: string | null;
+        };
+        /** @description A run with its results summed up. */
+        BenchmarkWithReport: components["schemas"]["Benchmark"] & {
+            /** @description Its results so far. */
+            report: components["schemas"]["BenchmarkReport"];
+        };
         /**
          * @description What happens when a stream breaks after the first token has gone out.
          * @enum {string}
@@ -1933,6 +2592,130 @@ export interface components {
             /** @enum {string} */
             kind: "judge";
         };
+        /**
+         * @description What is recognized without a pattern of one's own.
+         * @enum {string}
+         */
+        BuiltInRedaction: "email" | "card_number" | "api_key";
+        /** @description What thresholds of the semantic cache would do. */
+        CacheCalibration: {
+            /** @description The embedding model. */
+            model: string;
+            /** @description Every threshold that was tried, ascending. */
+            rows: components["schemas"]["CacheCalibrationRow"][];
+            /**
+             * Format: double
+             * @description The smallest threshold that keeps within the target; null when none does, or the pairs are too few to show it.
+             */
+            threshold: number | null;
+        };
+        /** @description Pairs of messages of which a person has said whether they ask the same. */
+        CacheCalibrationRequest: {
+            /** @description 1 to 2,000. A share of false hits of 1% cannot be shown with fewer than 268 hits. */
+            pairs: components["schemas"]["CacheTextPair"][];
+            /**
+             * Format: double
+             * @description The share of hits that may be false: above 0, below 1.
+             * @example 0.01
+             */
+            target_false_hit_rate: number;
+        };
+        /** @description What one threshold would do. */
+        CacheCalibrationRow: {
+            /**
+             * Format: double
+             * @description Their share of the hits; null without hits.
+             */
+            false_hit_rate: number | null;
+            /**
+             * Format: double
+             * @description The upper bound of that share (Wilson's, 95%).
+             */
+            false_hit_rate_max: number | null;
+            /**
+             * Format: int64
+             * @description Those of them that do not ask the same.
+             */
+            false_hits: number;
+            /**
+             * Format: double
+             * @description The share of the pairs that ask the same and would be hits; null without such pairs.
+             */
+            found: number | null;
+            /**
+             * Format: int64
+             * @description Pairs that would be hits.
+             */
+            hits: number;
+            /**
+             * Format: double
+             * @description The least similarity of a hit.
+             */
+            threshold: number;
+        };
+        /** @description Where an answer that no model gave comes from. */
+        CacheHit: {
+            /**
+             * Format: int64
+             * @description Since the first call began.
+             */
+            age_seconds: number;
+            /** @description The call that a model answered. */
+            call_id: components["schemas"]["CallId"];
+            /** @description How it was found. */
+            kind: components["schemas"]["CacheKind"];
+            saved: components["schemas"]["Money"] | null;
+            /**
+             * Format: double
+             * @description Cosine similarity of the two last messages, for `semantic`.
+             */
+            similarity: number | null;
+        };
+        /**
+         * @description How an answer was found again.
+         * @enum {string}
+         */
+        CacheKind: "exact" | "semantic";
+        /**
+         * @description Which answers are given again.
+         * @enum {string}
+         */
+        CacheMode: "off" | "exact" | "semantic";
+        /** @description Whether a workspace's answers are given again where a request names a model itself, and what is kept at all. */
+        CacheSettings: {
+            /**
+             * Format: int64
+             * @description Bytes of an answer at most, also for routes: 1,024 to 4,194,304. A longer one is not kept.
+             * @default 262144
+             */
+            answer_bytes_max: number;
+            /**
+             * @description Whether such answers are kept also where the request wants chance: a temperature above 0 without a seed, or several
+             *     answers.
+             * @default false
+             */
+            any_temperature: boolean;
+            /**
+             * @description Whether the exact cache works for requests that name a model. Routes have settings of their own.
+             * @default false
+             */
+            enabled: boolean;
+            /**
+             * Format: int32
+             * @description For how long such an answer is given again: 1 to 2,592,000 (30 days).
+             * @default 3600
+             */
+            ttl_seconds: number;
+        };
+        /** @description Two messages. */
+        CacheTextPair: {
+            /** @description One: 1 to 2,000 characters. */
+            a: string;
+            /** @description The other. */
+            b: string;
+            /** @description Whether the answer to one is an answer to the other. */
+            same: boolean;
+        };
         /** @description What somebody thinks of an answer. */
         CallFeedback: {
             /** @description Who rated. */
@@ -1951,11 +2734,6 @@ export interface components {
             /** @description When it was last replaced. */
             updated_at: components["schemas"]["Timestamp"];
         };
-        /**
-         * @description What is recognized without a pattern of one's own.
-         * @enum {string}
-         */
-        BuiltInRedaction: "email" | "card_number" | "api_key";
         CallId: string;
         /** @description What is known of the quality of one call's answer. */
         CallQuality: {
@@ -2079,6 +2857,8 @@ export interface components {
              * @description -2 to 2.
              */
             presence_penalty?: number | null;
+            /** @description A prompt of Plasma whose messages come before these: `{"name", "version" | "alias", "variables": {…}}`. */
+            prompt?: unknown;
             /**
              * Format: int64
              * @description For answers that can be repeated.
@@ -2199,6 +2979,38 @@ export interface components {
          * @enum {string}
          */
         CompletionWindow: "24h";
+        /** @description What the classifier thinks of a question. */
+        Complexity: {
+            /** @description What the score is made of, in a fixed order. */
+            features: components["schemas"]["Feature"][];
+            /**
+             * Format: double
+             * @description The estimated probability that a small model answers wrongly: 0 to 1.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description From this score on the question counts as complex, unless a route sets its own threshold.
+             */
+            threshold: number;
+        };
+        /** @description One turn. */
+        ComplexityMessage: {
+            /** @description The text. */
+            content: string;
+            /** @description Who speaks. */
+            role: components["schemas"]["ComplexityRole"];
+        };
+        /** @description A conversation whose last question is measured. */
+        ComplexityRequest: {
+            /** @description 1 to 1,024, oldest first; the last one of the user is the question. */
+            messages: components["schemas"]["ComplexityMessage"][];
+        };
+        /**
+         * @description Who speaks.
+         * @enum {string}
+         */
+        ComplexityRole: "system" | "user" | "assistant";
         /** @description What a route thought of one candidate. */
         Considered: {
             /** @description Whether it is asked at all. */
@@ -2337,6 +3149,11 @@ export interface components {
          * @enum {string}
          */
         ContentState: "draft";
+        /**
+         * @description What a check counts.
+         * @enum {string}
+         */
+        Counted: "words" | "lines" | "characters";
         /** @description What to make. */
         CreateApiKey: {
             expires_at?: components["schemas"]["Timestamp"] | null;
@@ -2622,6 +3439,26 @@ export interface components {
          * @enum {string}
          */
         EncodingFormat: "float" | "base64";
+        /** @description A value with its 95% confidence interval. */
+        Estimate: {
+            /** @description Cases that it is of. */
+            count: number;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description The lower end of the 95% confidence interval.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The mean or the median.
+             */
+            value: number;
+        };
         /** @description Something that happened. */
         Event: {
             /** @description Who did it. */
@@ -2640,6 +3477,21 @@ export interface components {
             type: string;
         };
         EventId: string;
+        /** @description One feature of a question. */
+        Feature: {
+            /**
+             * Format: double
+             * @description What it adds to the logarithm of the odds.
+             */
+            contribution: number;
+            /** @description Its name, explained on the documentation's page about complexity. */
+            name: string;
+            /**
+             * Format: double
+             * @description What was measured.
+             */
+            value: number;
+        };
         FileId: string;
         /**
          * @description What a file is for.
@@ -2833,6 +3685,21 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "succeeded" | "failed";
+        /** @description What the judge says of an answer. */
+        JudgeScore: {
+            call_id: components["schemas"]["CallId"] | null;
+            /** @description Why there is no score. */
+            error: string | null;
+            /** @description The model that judged. */
+            model: string | null;
+            /** @description Why, in the judge's words. */
+            reason: string | null;
+            /**
+             * Format: double
+             * @description 0 to 1; null when the judge gave none.
+             */
+            score: number | null;
+        };
         /** @description A request or an answer as it is kept: at most 128 KiB of text. */
         KeptText: {
             /** @description JSON, but for one that was cut at its very end. */
@@ -2998,13 +3865,19 @@ export interface components {
              * @description Tokens of prompt and answer together at most.
              */
             context_length: number | null;
+            /** @description Whether an administrator added it from weights on the server's machine. */
+            custom: boolean;
             /** @description Whether it is used when a request of its kind names no model. */
             default: boolean;
+            /** @description For people. */
+            description: string | null;
             /**
              * Format: int32
              * @description Numbers in a vector, for embedding models.
              */
             dimensions: number | null;
+            /** @description What it is made for, such as `legal`, where somebody said so. */
+            domain: string | null;
             /**
              * @description The name to use.
              * @example local/all-minilm-l6-v2
@@ -3065,12 +3938,46 @@ export interface components {
              */
             target: string;
         };
+        /** @description How the workspace's cache of answers works. */
+        ModelCache: {
+            purged_at: components["schemas"]["Timestamp"] | null;
+            /** @description For requests that name a model, and how long a kept answer may be. */
+            settings: components["schemas"]["CacheSettings"];
+        };
+        /** @description What the cache did. */
+        ModelCacheReport: {
+            /** @description Each model of which clients asked something, most calls first. */
+            models: components["schemas"]["ModelCacheUsage"][];
+        };
+        /** @description What the cache did for one model. */
+        ModelCacheUsage: {
+            /**
+             * Format: int64
+             * @description Chats of clients that were answered.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Those of them that the exact cache answered.
+             */
+            exact_hits: number;
+            /** @description The model's name. */
+            model: string;
+            /** @description What the first calls of the hits cost, as far as it is known, one entry for each currency. */
+            saved: components["schemas"]["Money"][];
+            /**
+             * Format: int64
+             * @description Those of them that the semantic cache answered.
+             */
+            semantic_hits: number;
+        };
         /** @description The record of one call of a model. */
         ModelCall: {
             /** @description Who called. */
             actor: components["schemas"]["Actor"];
             /** @description Which models were asked, in order. Empty when one was asked and answered. */
             attempts: components["schemas"]["AttemptRecord"][];
+            cache: components["schemas"]["CacheHit"] | null;
             /**
              * Format: int64
              * @description Those of them that were written to a cache.
@@ -3113,6 +4020,7 @@ export interface components {
              * @description Tokens written.
              */
             output_tokens: number;
+            prompt: components["schemas"]["PromptUse"] | null;
             /** @description What it was made for. */
             purpose: components["schemas"]["Purpose"];
             quality: components["schemas"]["CallQuality"] | null;
@@ -3325,6 +4233,24 @@ export interface components {
                 [key: string]: string;
             } | null;
         };
+        /** @description A run to make. */
+        NewBenchmark: {
+            /**
+             * Format: int32
+             * @description Cases that one model is asked at the same time: 1 to 16, 4 when absent. Models of this process are asked one at a time.
+             */
+            concurrency?: number | null;
+            /**
+             * @description Whether temperature 0 is asked for. False for models that refuse the field.
+             * @default true
+             */
+            greedy: boolean;
+            /** @description 1 to 10 names of chat models, routes or aliases. */
+            models: string[];
+            /** @description At most 200 characters; the suite's name when absent. */
+            name?: string | null;
+            suite?: components["schemas"]["BenchmarkSuite"] | null;
+        };
         /** @description A budget to set. */
         NewBudget: {
             /** @description ISO 4217 code; USD when absent. Calls of models with a price in another currency are refused. */
@@ -3373,6 +4299,30 @@ export interface components {
             /** @description One line. */
             title: string;
         };
+        /** @description Weights to add as a model. */
+        NewCustomModel: {
+            /**
+             * Format: int32
+             * @description Tokens that it reads at most. When absent what it was trained for, of a chat model at most 4,096.
+             */
+            context_length?: number | null;
+            /** @description For people. */
+            description?: string | null;
+            /** @description What it is made for, such as `legal`: lowercase letters, digits and hyphens. */
+            domain?: string | null;
+            /**
+             * @description It is called as `local/<name>`: letters, digits and `._-`.
+             * @example contracts-7b
+             */
+            name: string;
+            /**
+             * @description A GGUF file, or a folder with an embedding model of the BERT family (`config.json`, `tokenizer.json`,
+             *     `model.safetensors`), below the server's models directory or a folder of `custom_models_dirs`. Relative paths begin at
+             *     the models directory.
+             * @example acme--contracts-7b/contracts-7b-q4.gguf
+             */
+            path: string;
+        };
         /** @description A document to generate. */
         NewDraft: {
             /** @description What to write: for whom, about what, how long. */
@@ -3419,11 +4369,15 @@ export interface components {
             context_length?: number | null;
             /** @description ISO 4217 code; USD when absent. */
             currency?: string | null;
+            /** @description For people. */
+            description?: string | null;
             /**
              * Format: int32
              * @description Numbers in a vector, for embedding models.
              */
             dimensions?: number | null;
+            /** @description What it is made for, such as `legal`: lowercase letters, digits and hyphens. */
+            domain?: string | null;
             /** @description Whether it costs nothing; then no price is given. */
             free?: boolean;
             /**
@@ -3468,6 +4422,29 @@ export interface components {
              * @description Tokens a minute, read and written.
              */
             tokens_per_minute?: number | null;
+        };
+        /** @description A prompt to add. */
+        NewPrompt: {
+            /** @description What it is for, at most 500 characters. */
+            description?: string;
+            /**
+             * @description Lowercase letters, digits and `-_.`, at most 63.
+             * @example support-reply
+             */
+            name: string;
+        };
+        /** @description A version to add. */
+        NewPromptVersion: {
+            /** @description Templates of messages, 1 to 32; those of the system come first. */
+            messages: components["schemas"]["PromptMessage"][];
+            /** @description The model, route or alias to ask when the caller names none. */
+            model?: string | null;
+            /** @description Why it is made, at most 500 characters. */
+            note?: string;
+            /** @description What callers leave open. */
+            parameters?: components["schemas"]["PromptParameters"];
+            /** @description What the templates insert, at most 64. */
+            variables?: components["schemas"]["PromptVariable"][];
         };
         /** @description A provider to add. */
         NewProvider: {
@@ -3518,6 +4495,86 @@ export interface components {
             judge_share?: number | null;
             /** @description By what the judge scores: at most 8,000 characters. The default rubric when absent. */
             rubric?: string | null;
+        };
+        /** @description A batch, in OpenAI's format. Times are in seconds since 1970 UTC, and null until they come. */
+        OpenAiBatch: {
+            /**
+             * Format: int64
+             * @description When it was cancelled.
+             */
+            cancelled_at: number | null;
+            /**
+             * Format: int64
+             * @description When somebody cancelled it.
+             */
+            cancelling_at: number | null;
+            /**
+             * Format: int64
+             * @description When it was completed.
+             */
+            completed_at: number | null;
+            /** @description Always `24h`. */
+            completion_window: string;
+            /**
+             * Format: int64
+             * @description When it was created.
+             */
+            created_at: number;
+            /** @description What every line asks for. */
+            endpoint: components["schemas"]["BatchEndpoint"];
+            error_file_id: components["schemas"]["FileId"] | null;
+            errors: components["schemas"]["BatchErrorList"] | null;
+            /**
+             * Format: int64
+             * @description When it expired.
+             */
+            expired_at: number | null;
+            /**
+             * Format: int64
+             * @description When it ends at the latest.
+             */
+            expires_at: number;
+            /**
+             * Format: int64
+             * @description When it failed.
+             */
+            failed_at: number | null;
+            /**
+             * Format: int64
+             * @description When its files began to be written.
+             */
+            finalizing_at: number | null;
+            /** @description Its id. */
+            id: components["schemas"]["BatchId"];
+            /**
+             * Format: int64
+             * @description When its lines began to be answered.
+             */
+            in_progress_at: number | null;
+            /** @description Its lines. */
+            input_file_id: components["schemas"]["FileId"];
+            /** @description The caller's own notes. */
+            metadata: {
+                [key: string]: string;
+            } | null;
+            /** @description Always `batch`. */
+            object: string;
+            output_file_id: components["schemas"]["FileId"] | null;
+            /** @description How many lines there are, and how many have a result. */
+            request_counts: components["schemas"]["BatchRequestCounts"];
+            /** @description Where it is. */
+            status: components["schemas"]["BatchStatus"];
+        };
+        /** @description Batches, in OpenAI's format. */
+        OpenAiBatchList: {
+            /** @description Newest first. */
+            data: components["schemas"]["OpenAiBatch"][];
+            first_id: components["schemas"]["BatchId"] | null;
+            /** @description Whether more follow. */
+            has_more: boolean;
+            last_id: components["schemas"]["BatchId"] | null;
+            /** @description Always `list`. */
+            object: string;
         };
         /** @description An error in OpenAI's format. */
         OpenAiError: {
@@ -3667,6 +4724,98 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
                 scopes: components["schemas"]["Permission"][];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Benchmark: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description Who began it. Its calls count as theirs. */
+                actor: components["schemas"]["Actor"];
+                /**
+                 * Format: int64
+                 * @description Cases of the suite.
+                 */
+                case_count: number;
+                /**
+                 * Format: int32
+                 * @description Cases that one model is asked at the same time. Models of this process are asked one at a time.
+                 */
+                concurrency: number;
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: int64
+                 * @description Results so far, of `case_count` for each model.
+                 */
+                done: number;
+                ended_at: components["schemas"]["Timestamp"] | null;
+                /** @description Why it failed. */
+                error: string | null;
+                /** @description Whether temperature 0 is asked for. */
+                greedy: boolean;
+                /** @description Its id. */
+                id: components["schemas"]["BenchmarkId"];
+                /** @description The models, routes or aliases that are asked. */
+                models: string[];
+                /** @description Its name. */
+                name: string;
+                started_at: components["schemas"]["Timestamp"] | null;
+                /** @description Where it is. */
+                state: components["schemas"]["BenchmarkState"];
+                /** @description The name of the suite. */
+                suite: string;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_BenchmarkResult: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description The first 2,000 characters of the answer. */
+                answer: string | null;
+                call_id: components["schemas"]["CallId"] | null;
+                /** @description The case. */
+                case: string;
+                cost: components["schemas"]["Money"] | null;
+                /**
+                 * Format: int64
+                 * @description From the start to the end.
+                 */
+                duration_ms: number;
+                /** @description Why the call failed. */
+                error: string | null;
+                /**
+                 * Format: int64
+                 * @description From the start to the first piece of the answer.
+                 */
+                first_token_ms: number | null;
+                /**
+                 * Format: int64
+                 * @description Tokens read.
+                 */
+                input_tokens: number;
+                /** @description The model. */
+                model: string;
+                /**
+                 * Format: int64
+                 * @description Tokens written.
+                 */
+                output_tokens: number;
+                /** @description Why it is less than 1. */
+                reason: string | null;
+                /**
+                 * Format: double
+                 * @description 0 to 1; null when the call failed.
+                 */
+                score: number | null;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -3893,13 +5042,19 @@ export interface components {
                  * @description Tokens of prompt and answer together at most.
                  */
                 context_length: number | null;
+                /** @description Whether an administrator added it from weights on the server's machine. */
+                custom: boolean;
                 /** @description Whether it is used when a request of its kind names no model. */
                 default: boolean;
+                /** @description For people. */
+                description: string | null;
                 /**
                  * Format: int32
                  * @description Numbers in a vector, for embedding models.
                  */
                 dimensions: number | null;
+                /** @description What it is made for, such as `legal`, where somebody said so. */
+                domain: string | null;
                 /**
                  * @description The name to use.
                  * @example local/all-minilm-l6-v2
@@ -3945,6 +5100,7 @@ export interface components {
                 actor: components["schemas"]["Actor"];
                 /** @description Which models were asked, in order. Empty when one was asked and answered. */
                 attempts: components["schemas"]["AttemptRecord"][];
+                cache: components["schemas"]["CacheHit"] | null;
                 /**
                  * Format: int64
                  * @description Those of them that were written to a cache.
@@ -3987,6 +5143,7 @@ export interface components {
                  * @description Tokens written.
                  */
                 output_tokens: number;
+                prompt: components["schemas"]["PromptUse"] | null;
                 /** @description What it was made for. */
                 purpose: components["schemas"]["Purpose"];
                 quality: components["schemas"]["CallQuality"] | null;
@@ -4037,6 +5194,57 @@ export interface components {
                  * @description Tokens a minute, read and written; null when any number may be used.
                  */
                 tokens_per_minute: number | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Prompt: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description In the order of their names. */
+                aliases: components["schemas"]["PromptAlias"][];
+                /** @description When it was added, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description What it is for. */
+                description: string;
+                /** @description Its id. */
+                id: components["schemas"]["PromptId"];
+                /**
+                 * @description What callers name.
+                 * @example support-reply
+                 */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description The number of the newest version; 0 while there is none.
+                 */
+                newest_version: number;
+                /** @description When its newest version was added, or it itself. */
+                updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_PromptVersionSummary: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description Who made it. */
+                actor: components["schemas"]["Actor"];
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Why it was made. */
+                note: string;
+                /**
+                 * Format: int32
+                 * @description Its number.
+                 */
+                version: number;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -4221,6 +5429,166 @@ export interface components {
             /** @description The page that explains this kind of problem. */
             type: string;
         };
+        /** @description Messages for models under a name, in numbered versions. */
+        Prompt: {
+            /** @description In the order of their names. */
+            aliases: components["schemas"]["PromptAlias"][];
+            /** @description When it was added, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What it is for. */
+            description: string;
+            /** @description Its id. */
+            id: components["schemas"]["PromptId"];
+            /**
+             * @description What callers name.
+             * @example support-reply
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description The number of the newest version; 0 while there is none.
+             */
+            newest_version: number;
+            /** @description When its newest version was added, or it itself. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        /** @description A name for a version, or for several that share the calls by weight. */
+        PromptAlias: {
+            /**
+             * @description Unique in the prompt.
+             * @example production
+             */
+            name: string;
+            /** @description The versions that it stands for. */
+            split: components["schemas"]["PromptShare"][];
+            /** @description When it was set last, in microseconds since 1970 UTC. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        /** @description The versions that an alias stands for. */
+        PromptAliasSplit: {
+            /** @description 1 to 10 versions. Several share the calls by their weights. */
+            split: components["schemas"]["PromptShare"][];
+        };
+        /**
+         * @description How two versions differ. A version is read as a text: each message under its role, then the variables, the model and the
+         *     parameters.
+         */
+        PromptDiff: {
+            /**
+             * Format: int32
+             * @description Lines that only `to` has.
+             */
+            added: number;
+            /**
+             * Format: int32
+             * @description One version's number.
+             */
+            from: number;
+            /** @description The places that differ, with up to three equal lines around them. */
+            hunks: components["schemas"]["PromptDiffHunk"][];
+            /**
+             * Format: int32
+             * @description Lines that only `from` has.
+             */
+            removed: number;
+            /**
+             * Format: int32
+             * @description The other's.
+             */
+            to: number;
+        };
+        /** @description A place that differs. */
+        PromptDiffHunk: {
+            /**
+             * Format: int32
+             * @description The number of its first line in `from`, from 1.
+             */
+            from_line: number;
+            /** @description Its lines in order; removed ones come before those that replace them. */
+            lines: components["schemas"]["PromptDiffLine"][];
+            /**
+             * Format: int32
+             * @description The number of its first line in `to`, from 1.
+             */
+            to_line: number;
+        };
+        /** @description A line of a hunk. */
+        PromptDiffLine: {
+            /** @description Which side has it. */
+            kind: components["schemas"]["PromptDiffLineKind"];
+            /** @description Without its line break. */
+            text: string;
+        };
+        /**
+         * @description Which side has a line.
+         * @enum {string}
+         */
+        PromptDiffLineKind: "same" | "removed" | "added";
+        PromptId: string;
+        /** @description A message whose text is a template. */
+        PromptMessage: {
+            /**
+             * @description The template, at most 65,536 bytes.
+             * @example Answer in {{ language }}.
+             */
+            content: string;
+            /** @description Who speaks. */
+            role: components["schemas"]["PromptRole"];
+        };
+        /** @description What callers leave open, set by the prompt. */
+        PromptParameters: {
+            /**
+             * Format: int32
+             * @description Tokens to write at most: 1 to 1,000,000.
+             */
+            max_tokens?: number | null;
+            /** @description The answer ends before the first of these, at most 4. */
+            stop?: string[];
+            /**
+             * Format: double
+             * @description 0 to 2.
+             */
+            temperature?: number | null;
+            /**
+             * Format: double
+             * @description Above 0 up to 1.
+             */
+            top_p?: number | null;
+        };
+        /** @description What a dry run inserts. */
+        PromptRendering: {
+            /** @description An alias, or `latest`. Without version and alias: the alias `production`, else the newest version. */
+            alias?: string | null;
+            draft?: components["schemas"]["NewPromptVersion"] | null;
+            /** @description By which an alias that stands for several versions draws; without it each rendering draws anew. */
+            subject?: string | null;
+            /** @description The variables' values by their names. */
+            variables?: Record<string, unknown>;
+            /**
+             * Format: int32
+             * @description The version's number.
+             */
+            version?: number | null;
+        };
+        /**
+         * @description Who speaks in a message.
+         * @enum {string}
+         */
+        PromptRole: "system" | "user" | "assistant";
+        /** @description The share of a version in an alias's calls. */
+        PromptShare: {
+            /**
+             * Format: int32
+             * @description The version's number.
+             * @example 1
+             */
+            version: number;
+            /**
+             * Format: int32
+             * @description Its part of the sum of all weights: 0 to 1,000,000.
+             */
+            weight?: number;
+        };
         /** @description What is known of the tokens read. */
         PromptTokensDetails: {
             /**
@@ -4228,6 +5596,72 @@ export interface components {
              * @description Tokens that a cache answered.
              */
             cached_tokens: number;
+        };
+        /** @description The prompt and version that a call used. */
+        PromptUse: {
+            /** @description The prompt's name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The version's number.
+             */
+            version: number;
+        };
+        /** @description What a template may insert. */
+        PromptVariable: {
+            /** @description What it holds when a call does not give it. Without one it is then `none`, which is false and writes nothing. */
+            default?: unknown;
+            /** @description What it is for, at most 500 characters. */
+            description?: string | null;
+            /** @description How much of its type it allows. */
+            limits?: components["schemas"]["VariableLimits"];
+            /**
+             * @description Letters, digits and `_`, at most 63, not beginning with a digit.
+             * @example language
+             */
+            name: string;
+            /** @description Whether each call must give it. When absent: yes, unless there is a default. */
+            required?: boolean | null;
+            /** @description What it may hold. */
+            type: components["schemas"]["VariableType"];
+            /** @description The texts that an `enum` allows, 1 to 100. */
+            values?: string[];
+        };
+        /** @description A version of a prompt. It never changes. */
+        PromptVersion: {
+            /** @description Who made it. */
+            actor: components["schemas"]["Actor"];
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Templates of messages; those of the system come first. */
+            messages: components["schemas"]["PromptMessage"][];
+            /** @description The model, route or alias to ask when the caller names none. */
+            model: string | null;
+            /** @description Why it was made. */
+            note: string;
+            /** @description What callers leave open. */
+            parameters: components["schemas"]["PromptParameters"];
+            /** @description What the templates insert. */
+            variables: components["schemas"]["PromptVariable"][];
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            version: number;
+        };
+        /** @description A version in a list. */
+        PromptVersionSummary: {
+            /** @description Who made it. */
+            actor: components["schemas"]["Actor"];
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Why it was made. */
+            note: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
         };
         /** @description A place where models are called that do not run in this process. */
         Provider: {
@@ -4311,7 +5745,7 @@ export interface components {
          * @description What a call is made for.
          * @enum {string}
          */
-        Purpose: "api" | "ask" | "draft" | "ingest" | "search" | "judge";
+        Purpose: "api" | "ask" | "draft" | "ingest" | "search" | "judge" | "batch" | "benchmark";
         /** @description Scores, summed up. */
         QualityScoreList: {
             /** @description Most scores first; at most 10,000. */
@@ -4394,6 +5828,27 @@ export interface components {
              */
             status: string;
         };
+        /** @description A message after its variables were inserted. */
+        RenderedMessage: {
+            /** @description What goes to the model. */
+            content: string;
+            /** @description Who speaks. */
+            role: components["schemas"]["PromptRole"];
+        };
+        /** @description What a call would send. */
+        RenderedPrompt: {
+            /** @description The messages, before those of the caller. */
+            messages: components["schemas"]["RenderedMessage"][];
+            /** @description The model to ask when the caller names none. */
+            model: string | null;
+            /** @description What callers leave open. */
+            parameters: components["schemas"]["PromptParameters"];
+            /**
+             * Format: int32
+             * @description The version that was rendered; null for a draft.
+             */
+            version: number | null;
+        };
         /**
          * @description Where a request may go.
          * @enum {string}
@@ -4418,6 +5873,11 @@ export interface components {
              * @example local/qwen2.5-coder-0.5b-instruct
              */
             model?: string | null;
+            /**
+             * @description A prompt of Plasma whose messages come before these: `{"id": its name, "version": a number or an alias,
+             *     "variables": {…}}`. Ids that begin with `pmpt_` are OpenAI's own and pass on.
+             */
+            prompt?: unknown;
             /** @description `{"effort": "low", "summary": "auto"}`. */
             reasoning?: unknown;
             /** @description Whether to answer with server-sent events. */
@@ -4477,6 +5937,31 @@ export interface components {
             /** @description What it does. */
             settings: components["schemas"]["RouteSettings"];
         };
+        /** @description Which answers a route gives again, and for how long. */
+        RouteCache: {
+            /**
+             * @description Whether answers are kept also where the request wants chance: a temperature above 0 without a seed, or several answers.
+             * @default false
+             */
+            any_temperature: boolean;
+            /**
+             * @description Off when absent.
+             * @default off
+             */
+            mode: components["schemas"]["CacheMode"];
+            /**
+             * Format: double
+             * @description `semantic`: the least cosine similarity of two last messages, above 0 to 1. Absent: 0.95.
+             * @default null
+             */
+            similarity_min: number | null;
+            /**
+             * Format: int32
+             * @description For how long an answer is given again: 1 to 2,592,000 (30 days).
+             * @default 3600
+             */
+            ttl_seconds: number;
+        };
         /** @description A model that a route may choose. */
         RouteCandidate: {
             /**
@@ -4502,8 +5987,16 @@ export interface components {
              * @description Attempts at one candidate, the first included: 1 to 10.
              */
             attempts_max?: number;
+            /** @description Which answers are given again. */
+            cache?: components["schemas"]["RouteCache"];
             /** @description At most 50. Empty: every chat model of the workspace. */
             candidates?: components["schemas"]["RouteCandidate"][];
+            /**
+             * Format: double
+             * @description With the strategy `complexity`: from which estimated probability that a small model errs a question counts as complex,
+             *     0 to 1. Null: the threshold that came out of training.
+             */
+            complexity_threshold?: number | null;
             /**
              * Format: int32
              * @description Only models with at least this context (in tokens) or an unknown one.
@@ -4516,6 +6009,8 @@ export interface components {
             first_token_timeout_ms?: number | null;
             /** @description What happens when a stream breaks after its first token. */
             on_broken_stream?: components["schemas"]["BrokenStream"];
+            /** @description Only models of this domain, such as `legal`. */
+            requires_domain?: string | null;
             /** @description Where requests may go. */
             residency?: components["schemas"]["Residency"];
             /** @description How candidates are ordered. */
@@ -4582,7 +6077,7 @@ export interface components {
          * @description How a route orders its candidates.
          * @enum {string}
          */
-        Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency" | "bandit" | "highest_quality";
+        Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency" | "complexity" | "bandit" | "highest_quality";
         /** @description A workspace. */
         Tenant: {
             /** @description When it was made, in microseconds since 1970 UTC. */
@@ -4841,6 +6336,34 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         UserId: string;
+        /** @description How much a variable allows of its type. */
+        VariableLimits: {
+            /**
+             * Format: int32
+             * @description For `list`: entries at most.
+             */
+            max_items?: number | null;
+            /**
+             * Format: int32
+             * @description For `string`: characters at most.
+             */
+            max_length?: number | null;
+            /**
+             * Format: double
+             * @description For `integer` and `number`: the most.
+             */
+            maximum?: number | null;
+            /**
+             * Format: double
+             * @description For `integer` and `number`: the least.
+             */
+            minimum?: number | null;
+        };
+        /**
+         * @description What a variable may hold.
+         * @enum {string}
+         */
+        VariableType: "string" | "integer" | "number" | "boolean" | "enum" | "list" | "json";
         /** @description A place in the ranking by meaning. */
         VectorReason: {
             /**
@@ -6061,6 +7584,8 @@ export interface operations {
     list_models: {
         parameters: {
             query?: {
+                /** @description Only models of this domain. */
+                domain?: string;
                 /** @description Rows on the page: 1 to 200, 50 when absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -6247,6 +7772,234 @@ export interface operations {
             };
         };
     };
+    list_model_benchmarks: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Benchmark"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_model_benchmark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBenchmark"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Benchmark"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    compare_model_benchmarks: {
+        parameters: {
+            query: {
+                /** @description 1 to 5 ids of benchmarks, separated by commas. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BenchmarkReport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_benchmark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The benchmark */
+                id: components["schemas"]["BenchmarkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BenchmarkWithReport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_model_benchmark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The benchmark */
+                id: components["schemas"]["BenchmarkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    cancel_model_benchmark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The benchmark */
+                id: components["schemas"]["BenchmarkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Benchmark"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_model_benchmark_results: {
+        parameters: {
+            query?: {
+                /** @description Only results of this case. */
+                case?: string;
+                /** @description Only results of this model. */
+                model?: string;
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The benchmark */
+                id: components["schemas"]["BenchmarkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BenchmarkResult"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_budgets: {
         parameters: {
             query?: {
@@ -6408,6 +8161,156 @@ export interface operations {
             };
         };
     };
+    get_model_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCache"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    set_model_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CacheSettings"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCache"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    purge_model_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Purged */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    calibrate_model_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CacheCalibrationRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheCalibration"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_cache_usage: {
+        parameters: {
+            query?: {
+                /** @description How many days, today included: 1 to 366, 30 when absent. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCacheReport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_model_calls: {
         parameters: {
             query?: {
@@ -6433,6 +8336,10 @@ export interface operations {
                 min_cost_micros?: number;
                 /** @description Only calls that took at least so many milliseconds. */
                 min_duration_ms?: number;
+                /** @description Only calls that used the prompt with this name. */
+                prompt?: string;
+                /** @description Only calls that used this version of a prompt. */
+                prompt_version?: number;
                 /** @description Rows on the page: 1 to 200, 50 when absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -6481,6 +8388,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelCall"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    give_call_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call's id, as in the header `plasma-call-id` */
+                id: components["schemas"]["CallId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCallFeedback"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallFeedback"];
                 };
             };
             /** @description What went wrong */
@@ -6602,6 +8544,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CaptureSettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    measure_complexity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComplexityRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Complexity"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_custom_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCustomModel"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
                 };
             };
             /** @description What went wrong */
@@ -6987,6 +8993,376 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_prompts: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Prompt"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPrompt"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prompt"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_prompt_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+                /** @description Lowercase letters, digits and `-_.`, at most 63, beginning with a letter; not `latest` */
+                alias: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptAliasSplit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptAlias"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_prompt_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+                /** @description The alias's name */
+                alias: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    diff_prompt_versions: {
+        parameters: {
+            query: {
+                /** @description A version's number. */
+                from: number;
+                /** @description Another version's number. */
+                to: number;
+            };
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptDiff"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    render_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptRendering"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedPrompt"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_prompt_versions: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PromptVersionSummary"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_prompt_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptVersion"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_prompt_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The prompt's name */
+                name: string;
+                /** @description The version's number */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
                 };
             };
             /** @description What went wrong */

@@ -85,6 +85,11 @@ impl Quality {
         Self { observer: Observer::start(ctx, known.clone()), known }
     }
 
+    /// Whether the answer to a question that begins now is to be marked: then it is kept for [`Quality::observe`].
+    pub(crate) fn takes_another(&self) -> bool {
+        self.observer.takes_another()
+    }
+
     /// An answer is complete and its call recorded.
     pub(crate) fn observe(&self, answered: Answered) {
         self.observer.observe(answered);

@@ -53,6 +53,8 @@ pub(crate) struct Exchange {
     spoken: Option<Spoken>,
     /// What the cache of answers has to do with it.
     cache: CacheUse,
+    /// Whether rules look at the answer afterwards.
+    is_marked: bool,
 }
 
 /// A piece of an answer on its way to the caller.
@@ -99,7 +101,8 @@ impl Exchange {
         question.never_raw = goes_on;
         let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
         call.decided(plan.decision.clone());
-        if question.purpose != Purpose::Judge {
+        let is_marked = question.purpose != Purpose::Judge && models.inner.quality.takes_another();
+        if is_marked {
             call.keep_answer();
         }
         call.uses_prompt(question.prompt.clone());
@@ -119,6 +122,7 @@ impl Exchange {
             next_place: 0,
             spoken,
             cache: CacheUse::default(),
+            is_marked,
         })
     }
 
@@ -272,10 +276,10 @@ impl Exchange {
 
     /// What else an answer is used for, once it is complete and its call recorded. The caller does not wait for it.
     fn afterwards(&mut self, answer: Option<Answer>, finished: &Finished) {
-        let is_given_again = self.is_given_again();
-        self.fill_cache(answer.as_ref(), finished);
         // What comes again has been marked the first time.
-        if let Some(answer) = answer.filter(|_| !is_given_again) {
+        let is_marked = self.is_marked && !self.is_given_again();
+        self.fill_cache(answer.as_ref(), finished);
+        if let Some(answer) = answer.filter(|_| is_marked) {
             self.models.inner.quality.observe(Answered {
                 ctx: self.ctx.clone(),
                 call: self.call_id,

@@ -5,8 +5,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
 };
 
 use plasma_kernel::{CallId, Code, Ctx, Result, TenantId, Timestamp};
@@ -33,9 +33,11 @@ use crate::{
     },
 };
 
+/// Answers that are marked in a second: of more than these, the first ones.
+const MARKED_PER_SECOND: u32 = 100;
 /// Answers that wait, and KiB of them with their questions.
-const WAITING_MAX: usize = 2_000;
-const WAITING_KIB_MAX: u32 = 64 << 10;
+const WAITING_MAX: usize = 500;
+const WAITING_KIB_MAX: u32 = 16 << 10;
 const KIB: usize = 1_024;
 /// Answers in one transaction.
 const BATCH_MAX: usize = 100;
@@ -81,6 +83,8 @@ impl Observation {
 pub(super) struct Observer {
     queue: mpsc::Sender<Observation>,
     room: Arc<Semaphore>,
+    /// A second, and how many answers were promised their marks in it.
+    promised: std::sync::Mutex<(Instant, u32)>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -92,7 +96,17 @@ impl Observer {
         let writer = Writer { ctx: ctx.clone(), known, day: 0, tasks: HashMap::new() };
         let task = tokio::spawn(writer.run(waiting, stop.clone()));
         let room = Arc::new(Semaphore::new(WAITING_KIB_MAX as usize));
-        Self { queue, room, stop, task: Mutex::new(Some(task)) }
+        let promised = std::sync::Mutex::new((Instant::now(), 0));
+        Self { queue, room, promised, stop, task: Mutex::new(Some(task)) }
+    }
+
+    pub(super) fn takes_another(&self) -> bool {
+        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        if promised.0.elapsed() >= Duration::from_secs(1) {
+            *promised = (Instant::now(), 0);
+        }
+        promised.1 += 1;
+        promised.1 <= MARKED_PER_SECOND
     }
 
     pub(super) fn observe(&self, answered: Answered) {

@@ -45,7 +45,7 @@ impl Models {
         route: Option<&str>,
         worst_case: &Money,
     ) -> Result<Option<Reservation>> {
-        self.inner.calls.caught_up().await;
+        self.inner.calls.caught_up().await?;
         // Boxed: it may lease from the database, and every call holds its future.
         Box::pin(self.inner.budgets.reserve(ctx, route, worst_case)).await
     }

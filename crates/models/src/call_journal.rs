@@ -102,6 +102,9 @@ impl CallJournal {
         if let Err(error) = current.file.write_all(&line) {
             // Half a line may stand there: nothing is written behind it.
             state.current = None;
+            if state.waiting.get(&number).is_none_or(|waiting| *waiting == 0) {
+                remove(&self.path(number));
+            }
             return Err(error);
         }
         current.bytes += line.len() as u64;
@@ -166,22 +169,34 @@ pub(crate) fn left_files(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The records of a file. A line that cannot be read ends it: the machine stopped while it was written.
+/// Keeps a file under a name that no start looks at again.
+pub(crate) fn set_aside(path: &Path) {
+    if let Err(error) = fs::rename(path, path.with_extension("bad")) {
+        tracing::warn!(%error, path = %path.display(), "a file of the journal of calls could not be renamed");
+    }
+}
+
+/// The records of a file, and how many lines cannot be read. A last line without an end is none: the machine stopped, or the disk
+/// was full, while it was written, and its caller has not been told that it is safe.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<Left>> {
-    let mut records = Vec::new();
-    for line in BufReader::new(File::open(path)?).split(b'\n') {
-        match serde_json::from_slice(&line?) {
+pub(crate) fn read(path: &Path) -> io::Result<(Vec<Left>, usize)> {
+    let (mut records, mut unreadable) = (Vec::new(), 0);
+    let mut file = BufReader::new(File::open(path)?);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 {
+        match serde_json::from_slice(&line) {
             Ok(record) => records.push(record),
+            Err(_) if !line.ends_with(b"\n") => {}
             Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "the journal of calls ends in the middle of a record");
-                break;
+                tracing::warn!(%error, path = %path.display(), "a line of the journal of calls cannot be read");
+                unreadable += 1;
             }
         }
+        line.clear();
     }
-    Ok(records)
+    Ok((records, unreadable))
 }
 
 #[cfg(test)]
@@ -244,7 +259,7 @@ mod tests {
             places.push(append(&journal, &ctx, &call(&ctx), Vec::new()));
         }
         let last = places.pop().unwrap();
-        let records: usize = left_files(&path).iter().map(|file| read(file).unwrap().len()).sum();
+        let records: usize = left_files(&path).iter().map(|file| read(file).unwrap().0.len()).sum();
         assert_eq!(records, places.len() + 1);
         journal.written(places);
         assert_eq!(left_files(&path).len(), 1);
@@ -255,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_ends_a_file() {
+    fn a_line_that_was_cut_is_no_record() {
         let folder = tempfile::tempdir().unwrap();
         let journal = CallJournal::new(folder.path().to_owned(), "a".to_owned());
         let ctx = ctx();
@@ -265,8 +280,12 @@ mod tests {
         let file = left_files(folder.path()).remove(0);
         let bytes = fs::read(&file).unwrap();
         fs::write(&file, bytes.get(..bytes.len() - 10).unwrap()).unwrap();
-        let left = read(&file).unwrap();
-        assert_eq!(left.iter().map(|record| record.call.id).collect::<Vec<_>>(), [first.id]);
+        let (left, unreadable) = read(&file).unwrap();
+        assert_eq!((left.iter().map(|record| record.call.id).collect::<Vec<_>>(), unreadable), (vec![first.id], 0));
+        // One in the middle keeps no others away.
+        fs::write(&file, [b"{}\n", bytes.as_slice()].concat()).unwrap();
+        let (left, unreadable) = read(&file).unwrap();
+        assert_eq!((left.len(), unreadable), (2, 1));
     }
 
     fn models(test: &TestStore) -> Models {

@@ -39,6 +39,10 @@ const GATHER: Duration = Duration::from_millis(20);
 const ATTEMPTS_MAX: u32 = 6;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a reader waits for records, and a budget for those of an earlier process.
+const READ_WAIT: Duration = Duration::from_secs(10);
+/// Readers that wait for the writer's attention.
+const READERS_MAX: usize = 1_000;
 /// How long a shutdown waits for calls that are still under way.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(15);
 
@@ -60,15 +64,9 @@ struct Queued {
     journaled: Option<call_journal::Place>,
 }
 
-enum Message {
-    Record(Box<Queued>),
-    /// Somebody wants to read what was sent before.
-    Flush(oneshot::Sender<()>),
-}
-
 /// Room for one record, held by a call that is under way.
 pub(crate) struct Place {
-    permit: mpsc::OwnedPermit<Message>,
+    permit: mpsc::OwnedPermit<Box<Queued>>,
     shared: Arc<Shared>,
 }
 
@@ -97,12 +95,14 @@ impl Place {
             }
         }
         self.shared.unwritten.fetch_add(1, Ordering::AcqRel);
-        self.permit.send(Message::Record(Box::new(Queued { entry, settlement, journaled })));
+        self.permit.send(Box::new(Queued { entry, settlement, journaled }));
     }
 }
 
 pub(crate) struct CallLog {
-    queue: mpsc::Sender<Message>,
+    queue: mpsc::Sender<Box<Queued>>,
+    /// Those who want to read what was sent before. Apart from the queue, whose places are the calls'.
+    readers: mpsc::Sender<oneshot::Sender<()>>,
     shared: Arc<Shared>,
     /// Whether the records that an earlier process left are in the database.
     caught_up: watch::Receiver<bool>,
@@ -114,6 +114,7 @@ impl CallLog {
     /// Starts the writer. `ctx` gives it clock and randomness.
     pub(crate) fn start(ctx: &Ctx, store: Store) -> Self {
         let (queue, entries) = mpsc::channel(CALLS_MAX);
+        let (readers, waiting) = mpsc::channel(READERS_MAX);
         let stop = CancellationToken::new();
         let (told, caught_up) = watch::channel(false);
         let folder = store.data_dir().join("call-journal");
@@ -127,27 +128,45 @@ impl CallLog {
         // Named before this process writes its own.
         let left = if journal.is_some() { call_journal::left_files(&folder) } else { Vec::new() };
         let shared = Arc::new(Shared { journal, unwritten: AtomicUsize::new(0) });
-        let writer = Writer { ctx: ctx.clone(), store, shared: shared.clone() };
-        let writer = tokio::spawn(writer.run(left, told, entries, stop.clone()));
-        Self { queue, shared, caught_up, stop, writer: Mutex::new(Some(writer)) }
+        let writer = Writer { ctx: ctx.clone(), store, shared: shared.clone(), stop: stop.clone() };
+        let writer = tokio::spawn(writer.run(left, told, entries, waiting));
+        Self { queue, readers, shared, caught_up, stop, writer: Mutex::new(Some(writer)) }
     }
 
     /// Returns when what an earlier process has spent is in the books. Ask it before a budget.
-    pub(crate) async fn caught_up(&self) {
-        if !*self.caught_up.borrow() {
-            let _ = self.caught_up.clone().wait_for(|done| *done).await;
+    ///
+    /// # Errors
+    /// `unavailable` (`calls_not_caught_up`) after 10 s.
+    pub(crate) async fn caught_up(&self) -> Result<()> {
+        if *self.caught_up.borrow() {
+            return Ok(());
+        }
+        let mut caught_up = self.caught_up.clone();
+        match tokio::time::timeout(READ_WAIT, caught_up.wait_for(|done| *done)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Error::unavailable(
+                "calls_not_caught_up",
+                "the calls of an earlier process are still being put into the database",
+            )
+            .retry_after_ms(1_000)
+            .remedy("try again; if it lasts, check the database with /readyz")),
         }
     }
 
-    /// Returns when every call that has ended before can be read in the database.
+    /// Returns when every call that has ended before can be read in the database; after 10 s in any case.
     pub(crate) async fn flushed(&self) {
-        self.caught_up().await;
-        if self.shared.unwritten.load(Ordering::Acquire) == 0 {
-            return;
-        }
-        let (sender, receiver) = oneshot::channel();
-        if self.queue.send(Message::Flush(sender)).await.is_ok() {
-            let _ = receiver.await;
+        let flush = async {
+            self.caught_up().await?;
+            if self.shared.unwritten.load(Ordering::Acquire) > 0 {
+                let (sender, receiver) = oneshot::channel();
+                if self.readers.send(sender).await.is_ok() {
+                    let _ = receiver.await;
+                }
+            }
+            Result::<()>::Ok(())
+        };
+        if !matches!(tokio::time::timeout(READ_WAIT, flush).await, Ok(Ok(()))) {
+            tracing::warn!("calls that have ended are not in the database yet; somebody reads without them");
         }
     }
 
@@ -183,6 +202,7 @@ struct Writer {
     ctx: Ctx,
     store: Store,
     shared: Arc<Shared>,
+    stop: CancellationToken,
 }
 
 impl Writer {
@@ -190,42 +210,43 @@ impl Writer {
         self,
         left: Vec<PathBuf>,
         caught_up: watch::Sender<bool>,
-        mut messages: mpsc::Receiver<Message>,
-        stop: CancellationToken,
+        mut records: mpsc::Receiver<Box<Queued>>,
+        mut readers: mpsc::Receiver<oneshot::Sender<()>>,
     ) {
         for path in left {
             self.catch_up(&path).await;
         }
         caught_up.send_replace(true);
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut waiting = Vec::new();
         loop {
             let received = tokio::select! {
-                received = messages.recv_many(&mut batch, BATCH_MAX) => received,
+                received = records.recv_many(&mut batch, BATCH_MAX) => received,
+                Some(reader) = readers.recv() => {
+                    waiting.push(reader);
+                    1
+                }
                 // After closing, `recv_many` returns 0 only when all places are used or given back.
-                () = stop.cancelled(), if !messages.is_closed() => {
-                    messages.close();
+                () = self.stop.cancelled(), if !records.is_closed() => {
+                    records.close();
                     continue;
                 }
             };
             if received == 0 {
                 break;
             }
-            gather(&mut messages, &mut batch).await;
-            let mut records = Vec::with_capacity(batch.len());
-            let mut readers = Vec::new();
-            for message in batch.drain(..) {
-                match message {
-                    Message::Record(queued) => records.push(*queued),
-                    Message::Flush(reader) => readers.push(reader),
-                }
+            if waiting.is_empty() {
+                gather(&mut records, &mut readers, &mut batch, &mut waiting).await;
             }
-            let written = records.len();
-            for group in by_caller(records) {
-                self.write_group(group).await;
+            // A reader may want what was sent since.
+            while !waiting.is_empty()
+                && let Ok(record) = records.try_recv()
+            {
+                batch.push(record);
             }
-            self.shared.unwritten.fetch_sub(written, Ordering::AcqRel);
+            self.write(std::mem::take(&mut batch)).await;
             // A reader may have gone away.
-            for reader in readers {
+            for reader in waiting.drain(..) {
                 let _ = reader.send(());
             }
         }
@@ -234,36 +255,73 @@ impl Writer {
         }
     }
 
-    /// Puts what an earlier process has left in a file into the database.
+    async fn write(&self, records: Vec<Box<Queued>>) {
+        let written = records.len();
+        for group in by_caller(records) {
+            self.write_group(group).await;
+        }
+        self.shared.unwritten.fetch_sub(written, Ordering::AcqRel);
+    }
+
+    /// Puts what an earlier process has left in a file into the database. What cannot be put there stays in a file under another
+    /// name, for a person to look at.
     async fn catch_up(&self, path: &std::path::Path) {
-        let records = match call_journal::read(path) {
-            Ok(records) => records,
+        let (records, unreadable) = match call_journal::read(path) {
+            Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, path = %path.display(), "a journal of calls cannot be read");
                 return;
             }
         };
-        let mut all_written = true;
+        let mut lost = unreadable;
         for chunk in records.chunks(BATCH_MAX) {
             for group in left_by_caller(chunk) {
-                let Some(first) = group.first() else { continue };
-                let ctx = self.ctx_of(first.tenant, first.call.actor.clone());
-                let mut pause = RETRY_PAUSE;
-                while let Err(error) = store::calls::insert_missing(&ctx, &self.store, &group).await {
-                    if error.code() != Code::Unavailable {
-                        tracing::error!(error = ?error, path = %path.display(), "calls of an earlier process cannot be recorded");
-                        all_written = false;
-                        break;
+                match self.insert_missing(&group).await {
+                    Ok(()) => {}
+                    // The server stops: the next start goes on.
+                    Err(error) if error.code() == Code::Unavailable => return,
+                    // One that cannot be written must not keep the others away.
+                    Err(_) => {
+                        for record in &group {
+                            if let Err(error) = self.insert_missing(&[record]).await {
+                                tracing::error!(error = ?error, call = %record.call.id, "a call of an earlier process cannot be recorded");
+                                lost += 1;
+                            }
+                        }
                     }
-                    tracing::warn!(error = ?error, "calls of an earlier process could not be recorded yet");
-                    tokio::time::sleep(pause).await;
-                    pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
                 }
             }
         }
-        if all_written {
+        if lost > 0 {
+            tracing::error!(lost, path = %path.display(), "calls of an earlier process are not in the database; their file is kept as *.bad");
+            call_journal::set_aside(path);
+        } else {
             tracing::info!(calls = records.len(), "recorded the calls that an earlier process had in its journal");
             call_journal::remove(path);
+        }
+    }
+
+    /// Tries until it works, fails for good, or the server stops.
+    async fn insert_missing(&self, group: &[&Left]) -> Result<()> {
+        let Some(first) = group.first() else { return Ok(()) };
+        let ctx = self.ctx_of(first.tenant, first.call.actor.clone());
+        let mut pause = RETRY_PAUSE;
+        loop {
+            match store::calls::insert_missing(&ctx, &self.store, group).await {
+                Err(error) if error.code() == Code::Unavailable && !self.stop.is_cancelled() => {
+                    tracing::warn!(error = ?error, "calls of an earlier process could not be recorded yet");
+                    self.rest(pause).await;
+                    pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.cancelled() => {}
         }
     }
 
@@ -273,19 +331,27 @@ impl Writer {
     }
 }
 
-/// Lets records gather that nobody waits for.
-async fn gather(messages: &mut mpsc::Receiver<Message>, batch: &mut Vec<Message>) {
-    let waits = |message: &Message| match message {
-        Message::Record(queued) => queued.entry.written.is_some(),
-        Message::Flush(_) => true,
-    };
+/// Lets records gather until somebody waits for one of them or wants to read.
+async fn gather(
+    records: &mut mpsc::Receiver<Box<Queued>>,
+    readers: &mut mpsc::Receiver<oneshot::Sender<()>>,
+    batch: &mut Vec<Box<Queued>>,
+    waiting: &mut Vec<oneshot::Sender<()>>,
+) {
     let deadline = tokio::time::Instant::now() + GATHER;
     let mut seen = 0;
-    while batch.len() < BATCH_MAX && !messages.is_closed() && !batch.iter().skip(seen).any(waits) {
+    while batch.len() < BATCH_MAX
+        && !records.is_closed()
+        && !batch.iter().skip(seen).any(|queued| queued.entry.written.is_some())
+    {
         seen = batch.len();
-        let more = messages.recv_many(batch, BATCH_MAX - seen);
-        if tokio::time::timeout_at(deadline, more).await.is_err() {
-            return;
+        tokio::select! {
+            _ = records.recv_many(batch, BATCH_MAX - seen) => {}
+            Some(reader) = readers.recv() => {
+                waiting.push(reader);
+                return;
+            }
+            () = tokio::time::sleep_until(deadline) => return,
         }
     }
 }
@@ -308,14 +374,17 @@ fn left_by_caller(records: &[Left]) -> Vec<Vec<&Left>> {
 struct Group {
     tenant: TenantId,
     actor: Actor,
-    entries: Vec<Queued>,
+    entries: Vec<Box<Queued>>,
 }
 
-fn by_caller(batch: Vec<Queued>) -> Vec<Group> {
+fn by_caller(batch: Vec<Box<Queued>>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for queued in batch {
         let entry = &queued.entry;
-        match groups.iter_mut().find(|group| group.tenant == entry.tenant && group.actor == entry.call.actor) {
+        let fits = |group: &&mut Group| {
+            group.tenant == entry.tenant && group.actor == entry.call.actor && group.entries.len() < BATCH_MAX
+        };
+        match groups.iter_mut().rev().find(fits) {
             Some(group) => group.entries.push(queued),
             None => {
                 groups.push(Group { tenant: entry.tenant, actor: entry.call.actor.clone(), entries: vec![queued] });
@@ -327,34 +396,59 @@ fn by_caller(batch: Vec<Queued>) -> Vec<Group> {
 
 impl Writer {
     async fn write_group(&self, group: Group) {
-        let group_ctx = self.ctx_of(group.tenant, group.actor);
+        let ctx = self.ctx_of(group.tenant, group.actor);
+        let outcome = self.try_to_write(&ctx, &group.entries).await;
+        match outcome {
+            // One that cannot be written must not keep the others away.
+            Err(error) if error.code() != Code::Unavailable && group.entries.len() > 1 => {
+                for queued in group.entries {
+                    let one = vec![queued];
+                    let outcome = self.try_to_write(&ctx, &one).await;
+                    self.written(one, &outcome);
+                }
+            }
+            outcome => self.written(group.entries, &outcome),
+        }
+    }
+
+    /// Tries again while the database is away: a few times where callers wait, else until the server stops.
+    async fn try_to_write(&self, ctx: &Ctx, entries: &[Box<Queued>]) -> Result<()> {
+        let nobody_waits = entries.iter().all(|queued| queued.journaled.is_some());
         let mut pause = RETRY_PAUSE;
         let mut attempt = 1;
-        let outcome = loop {
-            match write_once(&group_ctx, &self.store, &group.entries).await {
-                Err(error) if error.code() == Code::Unavailable && attempt < ATTEMPTS_MAX => {
+        loop {
+            match write_once(ctx, &self.store, entries).await {
+                Err(error)
+                    if error.code() == Code::Unavailable
+                        && (attempt < ATTEMPTS_MAX || (nobody_waits && !self.stop.is_cancelled())) =>
+                {
                     tracing::warn!(error = ?error, attempt, "model calls could not be recorded yet");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    self.rest(pause).await;
+                    pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX);
                     attempt += 1;
                 }
-                outcome => break outcome,
+                outcome => return outcome,
             }
-        };
-        if let Err(error) = &outcome {
-            let ids: Vec<String> = group.entries.iter().map(|queued| queued.entry.call.id.to_string()).collect();
+        }
+    }
+
+    /// Tells of what came of writing.
+    fn written(&self, entries: Vec<Box<Queued>>, outcome: &Result<()>) {
+        if let Err(error) = outcome {
+            let ids: Vec<String> = entries.iter().map(|queued| queued.entry.call.id.to_string()).collect();
             tracing::error!(error = ?error, calls = ids.join(" "), "model calls could not be recorded");
         }
-        if let (Some(journal), Ok(())) = (&self.shared.journal, &outcome) {
-            journal.written(group.entries.iter().filter_map(|queued| queued.journaled));
+        if let (Some(journal), Ok(())) = (&self.shared.journal, outcome) {
+            journal.written(entries.iter().filter_map(|queued| queued.journaled));
         }
-        for Queued { entry, settlement, .. } in group.entries {
-            if let (Ok(()), Some(settlement)) = (&outcome, settlement) {
+        for queued in entries {
+            let Queued { entry, settlement, .. } = *queued;
+            if let (Ok(()), Some(settlement)) = (outcome, settlement) {
                 settlement.finish();
             }
             let Some(written) = entry.written else { continue };
             // The caller may have gone away in the meantime; the record stands either way.
-            let _ = written.send(match &outcome {
+            let _ = written.send(match outcome {
                 Ok(()) => Ok(()),
                 Err(_) => Err(Error::unavailable("call_not_recorded", "the model call could not be recorded")
                     .remedy("check the database with /readyz, then try again")),
@@ -364,7 +458,7 @@ impl Writer {
 }
 
 /// Records and settles in one transaction.
-async fn write_once(ctx: &Ctx, store: &Store, entries: &[Queued]) -> Result<()> {
+async fn write_once(ctx: &Ctx, store: &Store, entries: &[Box<Queued>]) -> Result<()> {
     let calls: Vec<&ModelCall> = entries.iter().map(|queued| &queued.entry.call).collect();
     let settled = entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.settlement.as_ref()?)));
     let mut settling = Settling::of(settled).await;

@@ -21,6 +21,28 @@ pub(crate) fn database_error(error: sqlx::Error) -> Error {
         {
             Error::unavailable("database_busy", "the database is busy").remedy("try again").source(error)
         }
+        // SQLITE_IOERR and SQLITE_FULL with their extensions; Postgres's disk_full.
+        sqlx::Error::Database(database) if database.code().is_some_and(|code| is_of_the_disk(&code)) => {
+            Error::unavailable("database_disk", "the database cannot write to its disk")
+                .remedy("free space on the disk, then try again")
+                .source(error)
+        }
         _ => Error::from_source("a database statement failed", error),
+    }
+}
+
+/// SQLite's codes are short numbers whose lowest byte is the kind; Postgres's have five characters.
+fn is_of_the_disk(code: &str) -> bool {
+    code == "53100" || (code.len() < 5 && code.parse::<u32>().is_ok_and(|number| matches!(number & 0xff, 10 | 13)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_the_disk;
+
+    #[test]
+    fn faults_of_the_disk_are_told_by_their_codes() {
+        assert!(["10", "13", "778", "53100"].into_iter().all(is_of_the_disk));
+        assert!(!["5", "19", "2067", "23505", "40P01", "40001"].into_iter().any(is_of_the_disk));
     }
 }

@@ -103,7 +103,8 @@ impl Models {
         let tokens = question.tokens_about()?;
         let quality = self.quality_ratings(ctx, &route, question.task(), &listed, tokens).await;
         let complexity = match route.settings.strategy {
-            Strategy::Complexity => Some(Complexity::of(question.translated()?.0)?),
+            // What only passes through cannot be measured: then the cost decides.
+            Strategy::Complexity => question.translated().ok().and_then(|(request, _)| Complexity::of(request).ok()),
             _ => None,
         };
         let rater = Rater { models: self, ctx, tenant, settings: &route.settings, tokens, complexity, quality };

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_struct_and_the_table_of_settings_agree() {
         // Every setting given, so that a field that the struct lacks is an error here.
-        let file = "database_url = \"postgres://h/d\"\nmaster_key_file = \"k\"\n\
+        let file = "database_url = \"postgres://h/d\"\nmaster_key_file = \"k\"\ncustom_models_dirs = \"/w\"\n\
                     otlp_endpoint = \"http://c:4318\"";
         let environment =
             [("PLASMA_OWNER_EMAIL", "a@b"), ("PLASMA_OWNER_PASSWORD", "p"), ("PLASMA_BOOTSTRAP_API_KEY", "plk_x")];

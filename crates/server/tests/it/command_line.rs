@@ -165,7 +165,7 @@ async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     assert_eq!(code, 0, "{failed}");
     assert!(said.contains("0.50      1      0     0.0%     73.0%   100.0%  <"), "{said}");
     let routes = server.get("/api/v1/routes").await;
-    assert_eq!(routes["data"][1]["settings"]["cache"]["similarity_min"], 0.5, "{routes}");
+    assert_eq!(routes["data"][2]["settings"]["cache"]["similarity_min"], 0.5, "{routes}");
     let (code, _, failed) = plasma(&[calibrate.as_slice(), &["0.01", "--route", "auto-cheap"]].concat());
     assert!(code == 1 && failed.contains("give more pairs"), "{failed}");
     let (code, _, failed) = plasma(&[calibrate.as_slice(), &["0.9", "--route", "nowhere"]].concat());

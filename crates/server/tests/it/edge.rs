@@ -116,12 +116,13 @@ async fn the_specification_is_cached_and_compressed() {
     let get = || server.request(Method::GET, "/openapi.json");
     let whole = get().send().await.unwrap();
     let etag = whole.headers()[header::ETAG].clone();
-    assert!(whole.text().await.unwrap().len() > 50_000);
+    let bytes = whole.text().await.unwrap().len();
     assert_eq!(get().header(header::IF_NONE_MATCH, etag).send().await.unwrap().status(), 304);
     for encoding in ["gzip", "br"] {
         let compressed = get().header(header::ACCEPT_ENCODING, encoding).send().await.unwrap();
         assert_eq!(compressed.headers()[header::CONTENT_ENCODING], encoding);
-        assert!(compressed.bytes().await.unwrap().len() < 50_000);
+        // Names and descriptions repeat: about a ninth remains.
+        assert!(compressed.bytes().await.unwrap().len() < bytes / 6);
     }
 }
 

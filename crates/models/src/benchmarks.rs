@@ -174,10 +174,7 @@ impl Models {
     pub async fn create_benchmark(&self, ctx: &Ctx, new: NewBenchmark) -> Result<Benchmark> {
         ctx.require(Permission::ModelsInvoke)?;
         let suite = match new.suite {
-            Some(suite) => {
-                suite.check()?;
-                suite
-            }
+            Some(suite) => checked(suite).await?,
             None => Suite::general()?,
         };
         let concurrency = new.concurrency.unwrap_or(CONCURRENCY_DEFAULT);
@@ -185,8 +182,8 @@ impl Models {
             return Err(Error::invalid("concurrency", format!("must be 1 to {CONCURRENCY_MAX}")));
         }
         let name = new.name.unwrap_or_else(|| suite.name.clone());
-        if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
-            return Err(Error::invalid("name", format!("must be 1 to {NAME_CHARS_MAX} characters")));
+        if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX || name.contains(char::is_control) {
+            return Err(Error::invalid("name", format!("must be 1 to {NAME_CHARS_MAX} printable characters")));
         }
         self.check_benchmarked(ctx, &new.models).await?;
         let benchmark = Benchmark {
@@ -231,8 +228,8 @@ impl Models {
         }
         for (index, model) in models.iter().enumerate() {
             let place = format!("models[{index}]");
-            if model.len() > MODEL_CHARS_MAX {
-                return Err(Error::invalid(place, format!("must be at most {MODEL_CHARS_MAX} characters")));
+            if model.len() > MODEL_CHARS_MAX || model.contains(char::is_control) {
+                return Err(Error::invalid(place, format!("must be at most {MODEL_CHARS_MAX} printable characters")));
             }
             if models.iter().take(index).any(|earlier| earlier == model) {
                 return Err(Error::invalid(place, format!("`{model}` stands twice")));
@@ -297,7 +294,7 @@ impl Models {
     /// A page of a run's results, in the order of cases' ids and models' names.
     ///
     /// # Errors
-    /// `forbidden` without `models:read`, `not_found`.
+    /// `forbidden` without `models:read`, `not_found`, `invalid` (`case`, `model`) with control characters.
     pub async fn benchmark_results(
         &self,
         ctx: &Ctx,
@@ -306,6 +303,11 @@ impl Models {
         page: &PageRequest,
     ) -> Result<Page<CaseResult>> {
         ctx.require(Permission::ModelsRead)?;
+        for (field, wanted) in [("case", &filter.case), ("model", &filter.model)] {
+            if wanted.as_ref().is_some_and(|text| text.contains(char::is_control)) {
+                return Err(Error::invalid(field, "must be printable characters"));
+            }
+        }
         let mut tx = self.inner.store.read(ctx).await?;
         let benchmark = store::benchmarks::get(&mut tx, id).await?;
         store::benchmarks::results(&mut tx, &benchmark, filter, page).await
@@ -314,11 +316,14 @@ impl Models {
     /// Stops a run within a second; running calls are broken off. Results so far stay. Nothing happens to one that has ended.
     ///
     /// # Errors
-    /// `forbidden` without `models:invoke`, `not_found`.
+    /// `forbidden` without `models:invoke`, and without `models:write` for a run that another began; `not_found`.
     pub async fn cancel_benchmark(&self, ctx: &Ctx, id: BenchmarkId) -> Result<Benchmark> {
         ctx.require(Permission::ModelsInvoke)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         let benchmark = store::benchmarks::get(&mut tx, id).await?;
+        if benchmark.actor != *ctx.actor() {
+            ctx.require(Permission::ModelsWrite)?;
+        }
         run::end(&mut tx, &benchmark, BenchmarkState::Cancelled, None).await?;
         let benchmark = store::benchmarks::get(&mut tx, id).await?;
         tx.commit().await?;
@@ -337,4 +342,11 @@ impl Models {
         tx.emit(NewEvent::new(events::BENCHMARK_DELETED, id, json!({ "name": benchmark.name }))).await?;
         tx.commit().await.map(drop)
     }
+}
+
+/// A suite that was checked, away from the threads that answer requests: it may have hundreds of patterns.
+async fn checked(suite: Suite) -> Result<Suite> {
+    tokio::task::spawn_blocking(move || suite.check().map(|()| suite))
+        .await
+        .map_err(|error| Error::from_source("checking a suite failed", error))?
 }

@@ -315,6 +315,7 @@ impl Models {
             return Err(Error::invalid("days", format!("must be 1 to {USAGE_DAYS_MAX}, got {days}")));
         }
         let first = ctx.now().div_euclid(DAY_MICROS) - i64::from(days) + 1;
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.read(ctx).await?;
         let mut usage: Vec<CacheUsage> = Vec::new();
         for row in store::caches::usage(&mut tx, first * DAY_MICROS).await? {

@@ -17,7 +17,7 @@ pub(crate) use payload::Payload;
 pub(crate) use settings::Capture;
 pub use settings::{BuiltInRedaction, CaptureSettings};
 
-use crate::{Models, calls::DAY_MICROS, events, gateway::Question, store};
+use crate::{Models, Purpose, calls::DAY_MICROS, events, gateway::Question, store};
 
 /// What is kept of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +113,10 @@ impl Models {
     /// What is to be kept of a call that asks `question`; `None` when nothing is. A workspace whose settings cannot be read
     /// keeps nothing: the call goes on.
     pub(crate) async fn payload_of(&self, ctx: &Ctx, question: &Question) -> Option<Payload> {
+        // It holds the question and the answer of another call, which may not be among those that are kept.
+        if question.purpose == Purpose::Judge {
+            return None;
+        }
         let capture = match self.capture(ctx).await {
             Ok(capture) => capture,
             Err(error) => {

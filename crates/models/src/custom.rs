@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use plasma_kernel::{Ctx, Error, Permission, Result, Timestamp};
+use plasma_kernel::{Code, Ctx, Error, Permission, Result, Timestamp};
 use plasma_store::NewEvent;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::{
     Model, Models, events,
@@ -26,6 +27,10 @@ const CONTEXT_LENGTH_DEFAULT: u64 = 4_096;
 const EMBEDDING_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 /// Bytes of a description of a model (`config.json` and the like).
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Weights are read one model at a time in a process: they are large, and everybody else needs the disk and the cores too.
+static READING: Semaphore = Semaphore::const_new(1);
+const READING_RETRY_MS: u64 = 10_000;
 
 /// Weights to add as a model.
 #[derive(Clone, Debug)]
@@ -59,29 +64,34 @@ impl Models {
     ///
     /// # Errors
     /// `forbidden` without `models:write`, `invalid` naming the field (`path` also for what is outside of the allowed
-    /// folders, cut off or of another kind), `conflict` (`model_exists`), `too_large` beyond 50 custom models.
+    /// folders, cut off or of another kind), `conflict` (`model_exists`), `too_large` beyond 50 custom models,
+    /// `rate_limited` (`weights_being_read`) while those of another model are read.
     pub async fn create_custom_model(&self, ctx: &Ctx, new: NewCustomModel) -> Result<Model> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(&new.name)?;
         check_labels(new.domain.as_deref(), new.description.as_deref())?;
         let id = format!("local/{}", new.name);
-        let exists = || Error::conflict("model_exists", format!("there is a model `{id}` already")).field("name");
         if self.inner.local_entries.iter().any(|entry| entry.id == id) {
-            return Err(exists());
+            return Err(exists(&id));
         }
+        // Once more below: what is refused in the end need not be read.
+        check_place(&store::custom_models::all(&mut self.inner.store.read(ctx).await?).await?, &id)?;
         let path = self.inner.local.locate(&new.path)?;
+        let permit = READING.try_acquire().map_err(|_| being_read())?;
         let (name, wanted) = (id.clone(), new.context_length);
-        let entry = tokio::task::spawn_blocking(move || inspect(&name, &path, wanted))
+        let read = move || {
+            // Held to the end of the reading, also when nobody waits for it any more.
+            let _permit = permit;
+            inspect(&name, &path, wanted)
+        };
+        let entry = tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Error::from_source("looking at weights failed", error))??;
         let model = CustomModel { entry, domain: new.domain, description: new.description, created_at: ctx.now() };
         let mut tx = self.inner.store.begin(ctx).await?;
-        if store::custom_models::all(&mut tx).await?.len() >= CUSTOM_MODELS_MAX {
-            let message = format!("a workspace has at most {CUSTOM_MODELS_MAX} custom models");
-            return Err(Error::too_large("name", message));
-        }
+        check_place(&store::custom_models::all(&mut tx).await?, &id)?;
         store::custom_models::insert(&mut tx, &model).await.map_err(|error| match error.reason() {
-            "already_exists" => exists(),
+            "already_exists" => exists(&id),
             _ => error,
         })?;
         let data = json!({ "kind": model.entry.kind, "provider_id": null });
@@ -137,6 +147,28 @@ impl Models {
             ..model
         }
     }
+}
+
+fn exists(id: &str) -> Error {
+    Error::conflict("model_exists", format!("there is a model `{id}` already")).field("name")
+}
+
+fn being_read() -> Error {
+    Error::new(Code::RateLimited, "weights_being_read", "the weights of another model are being read")
+        .remedy("try again when that model is there")
+        .retry_after_ms(READING_RETRY_MS)
+}
+
+/// Whether one more model fits beside `models`, under this name.
+fn check_place(models: &[CustomModel], id: &str) -> Result<()> {
+    if models.iter().any(|model| model.entry.id == id) {
+        return Err(exists(id));
+    }
+    if models.len() >= CUSTOM_MODELS_MAX {
+        let message = format!("a workspace has at most {CUSTOM_MODELS_MAX} custom models");
+        return Err(Error::too_large("name", message));
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -97,6 +97,26 @@ pub(crate) fn file_too_large() -> Error {
         .remedy("split it into several files")
 }
 
+pub(crate) fn no_room() -> Error {
+    let message = format!("a workspace has at most {FILES_MAX} files and {} GB", FILES_BYTES_MAX / 1_000_000_000);
+    Error::too_large("file", message).remedy("delete files that are no longer needed")
+}
+
+/// Refuses one more file of `bytes` where the workspace's files would be too many.
+async fn check_room(tx: &mut Tx, bytes: u64) -> Result<()> {
+    let (files, used) = store::files::count(tx).await?;
+    if files >= FILES_MAX || used.saturating_add(bytes) > FILES_BYTES_MAX {
+        return Err(no_room());
+    }
+    Ok(())
+}
+
+/// Bytes by which the workspace's files may still grow.
+pub(crate) async fn room(tx: &mut Tx) -> Result<u64> {
+    let (_, used) = store::files::count(tx).await?;
+    Ok(FILES_BYTES_MAX.saturating_sub(used))
+}
+
 fn blob_name(id: FileId) -> String {
     format!("files/{id}")
 }
@@ -112,12 +132,7 @@ impl Models {
     /// `forbidden` without `models:invoke`, `too_large` when the workspace's files are too many.
     pub(crate) async fn begin_file(&self, ctx: &Ctx) -> Result<FileUpload> {
         ctx.require(Permission::ModelsInvoke)?;
-        let (files, bytes) = store::files::count(&mut self.inner.store.read(ctx).await?).await?;
-        if files >= FILES_MAX || bytes >= FILES_BYTES_MAX {
-            let message =
-                format!("a workspace has at most {FILES_MAX} files and {} GB", FILES_BYTES_MAX / 1_000_000_000);
-            return Err(Error::too_large("file", message).remedy("delete files that are no longer needed"));
-        }
+        check_room(&mut self.inner.store.read(ctx).await?, 1).await?;
         let id = FileId::new(ctx);
         let writer = self.inner.store.blobs().writer(ctx, &blob_name(id)).await?;
         Ok(FileUpload { id, writer, size_bytes: 0 })
@@ -126,7 +141,8 @@ impl Models {
     /// Ends a file that was brought for a batch.
     ///
     /// # Errors
-    /// `invalid` when it is empty, `unavailable` when the storage or the database fails.
+    /// `invalid` when it is empty, `too_large` when the workspace's files are too many by now, `unavailable` when the storage
+    /// or the database fails.
     pub(crate) async fn finish_file(&self, ctx: &Ctx, upload: FileUpload, filename: &str) -> Result<File> {
         let FileUpload { id, writer, size_bytes } = upload;
         if size_bytes == 0 {
@@ -144,6 +160,8 @@ impl Models {
         };
         let recorded = async {
             let mut tx = self.inner.store.begin(ctx).await?;
+            // Others may have been brought in the meantime.
+            check_room(&mut tx, file.size_bytes).await?;
             record(&mut tx, &file).await?;
             tx.commit().await
         };

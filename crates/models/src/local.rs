@@ -192,7 +192,10 @@ impl LocalModels {
             let message = format!("{CUSTOM_ENGINES_MAX} custom models are in use in this process");
             return Err(Error::too_large("model", message));
         }
-        custom.insert(key, Arc::new(Engine::new(entry, &self.models_dir, &self.settings, &self.turns)));
+        // Workspaces share it when they add the same weights: one's name must not stand in what another is told.
+        let neutral = "this model".to_owned();
+        let shared = ModelEntry { id: neutral.clone(), name: neutral, ..entry.clone() };
+        custom.insert(key, Arc::new(Engine::new(&shared, &self.models_dir, &self.settings, &self.turns)));
         Ok(())
     }
 

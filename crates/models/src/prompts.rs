@@ -27,7 +27,7 @@ pub use types::{
     VariableLimits, VariableType,
 };
 
-use self::template::Templates;
+use self::{template::Templates, variables::Bound};
 use crate::{Models, definitions::TenantCache, events, near_names::near, store};
 
 /// Prompts of one tenant.
@@ -36,6 +36,8 @@ const PROMPTS_MAX: usize = 1_000;
 const VERSIONS_MAX: u32 = 10_000;
 /// Aliases of one prompt.
 const ALIASES_MAX: usize = 20;
+/// Bytes of variables that are inserted at once.
+const INLINE_BYTES_MAX: usize = 10_000;
 /// Bytes of versions in memory, about; what was used longest ago goes first.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
 /// A compiled template is about so many times as large as its text.
@@ -52,7 +54,7 @@ pub(crate) struct PromptCache {
 /// A version, ready to be rendered.
 struct Compiled {
     definition: PromptDefinition,
-    templates: Templates,
+    templates: Arc<Templates>,
     bytes: usize,
 }
 
@@ -83,6 +85,16 @@ fn not_found(name: &str, names: &[String]) -> Error {
         message.push_str(&format!("; near names: `{}`", near.join("`, `")));
     }
     Error::not_found("prompt_not_found", message)
+}
+
+/// Inserts variables. Long ones take milliseconds: not on the threads that serve calls.
+async fn rendered(templates: Arc<Templates>, bound: Bound) -> Result<Vec<RenderedMessage>> {
+    if bound.bytes <= INLINE_BYTES_MAX {
+        return templates.render(&bound);
+    }
+    tokio::task::spawn_blocking(move || templates.render(&bound))
+        .await
+        .map_err(|error| Error::from_source("the rendering was interrupted", error))?
 }
 
 impl Models {
@@ -299,7 +311,7 @@ impl Models {
                 let (templates, _) = check::definition(&definition)?;
                 let bound = variables::bind(&definition.variables, call.variables, call.variables_are_texts)?;
                 let PromptDefinition { model, parameters, .. } = *definition;
-                Ok(RenderedPrompt { used: None, messages: templates.render(&bound)?, model, parameters })
+                Ok(RenderedPrompt { used: None, messages: rendered(Arc::new(templates), bound).await?, model, parameters })
             }
         }
     }
@@ -315,7 +327,7 @@ impl Models {
         let bound = variables::bind(&compiled.definition.variables, call.variables, call.variables_are_texts)?;
         Ok(RenderedPrompt {
             used: Some(PromptUse { name: prompt.name, version }),
-            messages: compiled.templates.render(&bound)?,
+            messages: rendered(Arc::clone(&compiled.templates), bound).await?,
             model: compiled.definition.model.clone(),
             parameters: compiled.definition.parameters.clone(),
         })
@@ -330,7 +342,7 @@ impl Models {
         let found = store::prompts::version(&mut tx, prompt.id, version).await?;
         let definition = found.ok_or_else(|| choose::no_version(prompt, version))?.definition;
         let (templates, json) = check::definition(&definition)?;
-        let compiled = Arc::new(Compiled { definition, templates, bytes: json.len() });
+        let compiled = Arc::new(Compiled { definition, templates: Arc::new(templates), bytes: json.len() });
         self.inner.prompts.versions.insert(key, Arc::clone(&compiled)).await;
         Ok(compiled)
     }

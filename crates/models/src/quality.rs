@@ -85,9 +85,10 @@ impl Quality {
         Self { observer: Observer::start(ctx, known.clone()), known }
     }
 
-    /// Whether the answer to a question that begins now is to be marked: then it is kept for [`Quality::observe`].
-    pub(crate) fn takes_another(&self) -> bool {
-        self.observer.takes_another()
+    /// Whether the answer to a question of the tenant that is asked now is to be marked: then it is kept for
+    /// [`Quality::observe`].
+    pub(crate) fn takes_another(&self, tenant: TenantId) -> bool {
+        self.observer.takes_another(tenant)
     }
 
     /// An answer is complete and its call recorded.
@@ -177,6 +178,8 @@ impl Models {
     pub async fn give_feedback(&self, ctx: &Ctx, id: CallId, new: NewFeedback) -> Result<Feedback> {
         ctx.require(Permission::ModelsInvoke)?;
         let score = check_feedback(&new)?;
+        // Who has the answer may rate it before its record is in the database.
+        self.inner.calls.flushed().await;
         let mut tx = self.inner.store.begin(ctx).await?;
         let call = store::calls::get(&mut tx, id).await?;
         let scored = store::quality::lock(&mut tx, id, &Subject::of(&call)).await?;
@@ -221,7 +224,7 @@ impl Models {
 
     /// Tells of an answer from passages how many of its sentences cite one, once its call has ended. It does not wait.
     pub fn note_citations(&self, ctx: &Ctx, id: CallId, cited: usize, sentences: usize) {
-        self.inner.quality.observer.note_citations(ctx, id, cited, sentences);
+        self.inner.quality.observer.note_citations(self, ctx, id, cited, sentences);
     }
 
     /// What the workspace says about quality.

@@ -1,7 +1,7 @@
 //! A step in progress: some lines are answered, each result is kept as soon as it is there, and then the batch's cursor moves.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use super::{
     lines::{Line, Lines},
     work,
 };
-use crate::{Models, store};
+use crate::{Models, files, store};
 
 /// Lines of one step, and their bytes together, about.
 const CHUNK_LINES: usize = 100;
@@ -32,6 +32,8 @@ struct Chunk {
     lines: Vec<Line>,
     /// Where the next one begins; `None` after the last line.
     next: Option<Cursor>,
+    /// Bytes that its results may have: they become files of the workspace.
+    room: u64,
 }
 
 /// Why a step stops before its end.
@@ -46,9 +48,9 @@ pub(super) async fn run(models: &Models, batch: &Batch, run: &Run) -> Result<()>
     }
     let Some(chunk) = read(models, batch, run.ctx()).await? else {
         // Nobody can delete a file that is read; the storage has lost it.
-        return Err(crate::files::not_found(batch.input_file_id));
+        return Err(files::not_found(batch.input_file_id));
     };
-    match answer(models, batch, &chunk.lines, run).await? {
+    match answer(models, batch, &chunk, run).await? {
         Some(Stop::Program) => Err(Run::interrupted()),
         Some(Stop::Batch) => {
             let mut tx = models.inner.store.begin(run.ctx()).await?;
@@ -89,9 +91,11 @@ async fn read(models: &Models, batch: &Batch, ctx: &Ctx) -> Result<Option<Chunk>
     let mut tx = models.inner.store.read(ctx).await?;
     let Some(file) = store::batches::input(&mut tx, batch).await? else { return Ok(None) };
     let recorded = store::batches::recorded(&mut tx, batch.id, batch.cursor.line).await?;
+    let results = store::batches::result_bytes(&mut tx, batch.id).await?;
+    let room = files::room(&mut tx).await?.saturating_sub(results);
     drop(tx);
     let mut lines = Lines::open(models, ctx, &file, batch.cursor).await?;
-    let mut chunk = Chunk { lines: Vec::new(), next: None };
+    let mut chunk = Chunk { lines: Vec::new(), next: None, room };
     let (mut count, mut bytes) = (0, 0);
     while let Some(line) = lines.next().await? {
         count += 1;
@@ -108,11 +112,12 @@ async fn read(models: &Models, batch: &Batch, ctx: &Ctx) -> Result<Option<Chunk>
 }
 
 /// Answers the lines, some at a time. `Some` when it stopped before the last one.
-async fn answer(models: &Models, batch: &Batch, lines: &[Line], run: &Run) -> Result<Option<Stop>> {
+async fn answer(models: &Models, batch: &Batch, chunk: &Chunk, run: &Run) -> Result<Option<Stop>> {
     let creator = creator(batch, run)?;
-    let stopped = AtomicBool::new(false);
-    let shared = Work { models, batch, creator: &creator, ctx: run.ctx(), stopped: &stopped };
-    let all: Vec<_> = lines.iter().map(|line| shared.answer(line).boxed()).collect();
+    let (stopped, used) = (AtomicBool::new(false), AtomicU64::new(0));
+    let shared =
+        Work { models, batch, creator: &creator, ctx: run.ctx(), stopped: &stopped, room: chunk.room, used: &used };
+    let all: Vec<_> = chunk.lines.iter().map(|line| shared.answer(line).boxed()).collect();
     let mut work = stream::iter(all).buffer_unordered(LINES_AT_ONCE).try_collect::<()>();
     let stop = tokio::select! {
         done = &mut work => return done.map(|()| None),
@@ -135,6 +140,9 @@ struct Work<'a> {
     ctx: &'a Ctx,
     /// No further line begins.
     stopped: &'a AtomicBool,
+    room: u64,
+    /// Bytes of the results of this step.
+    used: &'a AtomicU64,
 }
 
 impl Work<'_> {
@@ -143,7 +151,12 @@ impl Work<'_> {
         if self.stopped.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let result = line::answer(self.models, self.creator, self.batch, line).await?;
+        let result = if self.used.load(Ordering::Relaxed) < self.room {
+            line::answer(self.models, self.creator, self.batch, line).await?
+        } else {
+            line::refused(self.creator, self.batch, line, &files::no_room())?
+        };
+        self.used.fetch_add(result.text.len() as u64, Ordering::Relaxed);
         let mut tx = self.models.inner.store.begin(self.ctx).await?;
         store::batches::record(&mut tx, self.batch.id, line.number, &result).await?;
         tx.commit().await.map(drop)

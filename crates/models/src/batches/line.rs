@@ -67,6 +67,13 @@ pub(super) async fn answer(models: &Models, creator: &Ctx, batch: &Batch, line: 
     result(batch, line.number, &asked.custom_id, status_code, request_id, body)
 }
 
+/// The line for one that is refused before any model is called.
+pub(super) fn refused(creator: &Ctx, batch: &Batch, line: &Line, error: &Error) -> Result<LineResult> {
+    let asked = line.parse(batch.endpoint).map_err(|mistake| Error::internal(mistake.message))?;
+    let (status, body) = refusal(error);
+    result(batch, line.number, &asked.custom_id, status, creator.request().to_string(), body)
+}
+
 /// An error as the endpoint would have told it: status and JSON.
 pub(super) fn refusal(error: &Error) -> (u16, String) {
     (status_of(error.code()).as_u16(), OpenAiProblem::body(error).to_string())

@@ -19,6 +19,8 @@ pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one line of a provider's results.
 const RESULT_BYTES_MAX: usize = 16 << 20;
 const CUSTOM_ID_CHARS_MAX: usize = 256;
+/// Characters of what is wrong with a line.
+const MISTAKE_CHARS_MAX: usize = 300;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads lines from a place of a file on. Lines with nothing but spaces are left out, and counted.
@@ -177,10 +179,11 @@ impl Line {
         Ok(Asked { custom_id, body })
     }
 
+    // A reader of JSON may repeat the whole line.
     fn mistake(&self, code: &str, param: Option<&str>, message: String) -> BatchError {
         BatchError {
             code: code.to_owned(),
-            message: format!("line {}: {message}", self.number),
+            message: format!("line {}: {}", self.number, cut(&message)),
             param: param.map(str::to_owned),
             line: Some(self.number),
         }
@@ -192,6 +195,11 @@ impl Line {
         let message = format!("`{custom_id}` is the custom_id of line {first} too");
         Some(self.mistake("duplicate_custom_id", Some("custom_id"), message))
     }
+}
+
+/// The beginning of a message that was written elsewhere.
+pub(super) fn cut(message: &str) -> String {
+    message.chars().take(MISTAKE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -272,6 +280,9 @@ mod tests {
             assert_eq!((error.code.as_str(), error.param.as_deref(), error.line), (code, param, Some(7)), "{error:?}");
             assert!(error.message.starts_with("line 7"), "{error:?}");
         }
+        let long = "x".repeat(LINE_BYTES_MAX / 2);
+        let error = parse(&good.replace("method", &long)).unwrap_err();
+        assert!(error.message.chars().count() <= MISTAKE_CHARS_MAX + 10, "{} characters", error.message.len());
         let deep = format!(r#"{{"input":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         parse(&good.replace(r#"{"input":"x"}"#, &deep)).unwrap_err();
     }

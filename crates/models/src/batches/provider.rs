@@ -55,16 +55,20 @@ pub(super) async fn of(models: &Models, batch: &Batch, run: &Run, name: &str) ->
 pub(super) async fn run(models: &Models, batch: &Batch, run: &Run) -> Result<()> {
     let remote = remote(models, batch, run).await?;
     let Some(id) = &batch.provider_batch_id else {
-        if batch.status == BatchStatus::Cancelling {
-            return go_on_to(models, batch, BatchStatus::Cancelled, run).await;
+        if batch.status != BatchStatus::Cancelling {
+            return begin(models, batch, &remote, run).await;
         }
-        return begin(models, batch, &remote, run).await;
+        // A crash may have come between the batch there and its id here.
+        return match cancelled_there(models, batch, &remote).await? {
+            Some(there) => keep(models, batch, &there, run).await,
+            None => go_on_to(models, batch, BatchStatus::Cancelled, run).await,
+        };
     };
     let client = &models.inner.client;
     let is_over = batch.status == BatchStatus::Cancelling || chunk::has_expired(batch, run);
     let mut there = client.get_batch(&remote.endpoint, id).await?;
-    if is_over && !there.has_ended() && there.status != "cancelling" {
-        there = client.cancel_batch(&remote.endpoint, id).await?;
+    if is_over {
+        there = cancelled(models, &remote, there).await?;
     }
     let waited = batch.cancelling_at.unwrap_or(batch.expires_at);
     let give_up = is_over && run.ctx().now() >= waited.saturating_add(CANCEL_MICROS_MAX);
@@ -107,10 +111,48 @@ async fn begin(models: &Models, batch: &Batch, remote: &RemoteModel, run: &Run) 
             client.create_batch(&remote.endpoint, &file, batch.endpoint.as_str(), &note).await?
         }
     };
-    let mut tx = models.inner.store.begin(ctx).await?;
+    keep(models, batch, &there, run).await
+}
+
+/// Keeps the id of the batch there; the next step asks how far it is.
+async fn keep(models: &Models, batch: &Batch, there: &ProviderBatch, run: &Run) -> Result<()> {
+    let mut tx = models.inner.store.begin(run.ctx()).await?;
     store::batches::set_provider_batch(&mut tx, batch.id, &there.id).await?;
     ask_again(models, &mut tx, batch, run).await?;
     tx.commit().await.map(drop)
+}
+
+/// Ends the provider's batch of one that has failed here: nobody would fetch its results. A provider that does not answer must
+/// not keep the files from being written.
+pub(super) async fn abandon(models: &Models, batch: &Batch, run: &Run) {
+    let end = async {
+        let remote = remote(models, batch, run).await?;
+        cancelled_there(models, batch, &remote).await
+    };
+    if let Err(error) = end.await {
+        tracing::warn!(batch = %batch.id, %error, "the provider's own batch of one that failed could not be cancelled");
+    }
+}
+
+/// The batch there, cancelled; `None` when there is none.
+async fn cancelled_there(models: &Models, batch: &Batch, remote: &RemoteModel) -> Result<Option<ProviderBatch>> {
+    let client = &models.inner.client;
+    let there = match &batch.provider_batch_id {
+        Some(id) => Some(client.get_batch(&remote.endpoint, id).await?),
+        None => client.find_batch(&remote.endpoint, &batch.id.to_string()).await?,
+    };
+    match there {
+        Some(there) => cancelled(models, remote, there).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Cancels a batch there, unless it has ended or is about to.
+async fn cancelled(models: &Models, remote: &RemoteModel, there: ProviderBatch) -> Result<ProviderBatch> {
+    if there.has_ended() || there.status == "cancelling" {
+        return Ok(there);
+    }
+    models.inner.client.cancel_batch(&remote.endpoint, &there.id).await
 }
 
 /// Writes the batch's lines under the provider's name of the model; returns the length.

@@ -47,7 +47,7 @@ pub(super) async fn run(models: &Models, batch: &Batch, run: &Run) -> Result<()>
 struct Checked {
     /// How many lines there are.
     total: u64,
-    /// The model that all of them name.
+    /// The model that all of them name; `None` too when one uses a prompt.
     model: Option<String>,
 }
 
@@ -69,7 +69,9 @@ async fn check(models: &Models, batch: &Batch, file: &File, run: &Run) -> Result
         }
         match line.parse(batch.endpoint) {
             Ok(asked) => {
-                let named = asked.body.get::<String>("model").ok().flatten();
+                // A prompt of Plasma's is put in, and may choose the model, only where the line is called here.
+                let named =
+                    if asked.body.has("prompt") { None } else { asked.body.get::<String>("model").ok().flatten() };
                 model = if total == 1 || model == named { named } else { None };
                 match line.duplicate(&asked.custom_id, &first_lines) {
                     Some(error) => errors.push(error),

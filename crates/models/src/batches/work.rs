@@ -21,7 +21,11 @@ pub(crate) async fn run(models: &Models, id: BatchId, run: &Run) -> Result<()> {
         }
         BatchStatus::InProgress => chunk::run(models, &batch, run).await,
         BatchStatus::Finalizing => {
-            finish::run(models, &batch, batch.outcome.unwrap_or(BatchStatus::Completed), run).await
+            let outcome = batch.outcome.unwrap_or(BatchStatus::Completed);
+            if outcome == BatchStatus::Failed && batch.provider_model.is_some() {
+                provider::abandon(models, &batch, run).await;
+            }
+            finish::run(models, &batch, outcome, run).await
         }
         BatchStatus::Cancelling => finish::run(models, &batch, BatchStatus::Cancelled, run).await,
         BatchStatus::Failed | BatchStatus::Completed | BatchStatus::Expired | BatchStatus::Cancelled => {
@@ -71,6 +75,8 @@ pub(crate) async fn give_up(tx: &mut Tx, id: BatchId, error: &Error) -> Result<(
         BatchStatus::Finalizing | BatchStatus::Cancelling => {
             store::batches::set_errors(tx, id, &[BatchError::from(error)]).await?;
             store::batches::end(tx, id, BatchStatus::Failed, (None, None), now).await?;
+            // The next step removes the results' rows.
+            enqueue(tx, &WorkOnBatch { batch: id }, &id.to_string(), None).await?;
         }
         BatchStatus::Failed | BatchStatus::Completed | BatchStatus::Expired | BatchStatus::Cancelled => return Ok(()),
     }

@@ -10,8 +10,8 @@ use super::schema;
 const LIST_MAX: usize = 50;
 const TEXT_CHARS_MAX: usize = 5_000;
 const PATTERN_CHARS_MAX: usize = 1_000;
-/// Bytes of a compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a compiled pattern. A class of Unicode such as `\w` takes some ten thousand.
+const PATTERN_BYTES_MAX: usize = 1 << 18;
 /// Characters of an answer that a reason shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
@@ -143,6 +143,15 @@ impl Check {
                 }
                 checks.iter().try_for_each(Self::check)
             }
+        }
+    }
+
+    /// How many regular expressions it has.
+    pub(super) fn patterns(&self) -> usize {
+        match self {
+            Self::Regex { .. } => 1,
+            Self::All { checks } => checks.iter().map(Self::patterns).sum(),
+            _ => 0,
         }
     }
 

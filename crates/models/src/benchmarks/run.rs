@@ -137,6 +137,7 @@ impl Work<'_> {
         }
     }
 
+    /// Asks every case that has no result yet. Stops early when the run was cancelled or removed.
     async fn ask_all(&self, known: HashSet<(String, String)>) -> Result<()> {
         let total = self.benchmark.total();
         let mut done = known.len() as u64;
@@ -169,7 +170,12 @@ impl Work<'_> {
                 held = false;
                 let mut tx = self.models.inner.store.begin(self.run.ctx()).await?;
                 store::benchmarks::insert_result(&mut tx, self.benchmark.id, &result, self.run.ctx().now()).await?;
+                // Cancelled or removed: further calls would be paid for, and their results kept nowhere.
+                let goes_on = store::benchmarks::is_running(&mut tx, self.benchmark.id).await?;
                 tx.commit().await?;
+                if !goes_on {
+                    return Ok(());
+                }
                 done += 1;
                 self.run.progress(done, total).await?;
             }
@@ -188,12 +194,12 @@ impl Work<'_> {
     /// Asks one case. A call that fails is a result too.
     ///
     /// # Errors
-    /// `over_budget`.
+    /// `over_budget`, or `internal` when an answer cannot be judged.
     async fn ask(&self, model: &str, case: &Case) -> Result<CaseResult> {
         let mut attempt = 1;
         let error = loop {
             match self.answer(model, case).await {
-                Ok((answer, done)) => return Ok(self.judged(model, case, &answer, done)),
+                Ok((answer, done)) => return self.judged(model, case, answer, done).await,
                 Err(error) if error.code() == Code::OverBudget => return Err(error),
                 Err(error) if error.code() == Code::RateLimited && attempt < ATTEMPTS_MAX => {
                     let wanted = error.retry_after().map_or(BUSY_PAUSE, Duration::from_millis);
@@ -233,19 +239,23 @@ impl Work<'_> {
         Err(Error::internal("a chat ended without a last event"))
     }
 
-    fn judged(&self, model: &str, case: &Case, answer: &str, done: ChatDone) -> CaseResult {
-        let verdict = case.check.judge(answer);
+    async fn judged(&self, model: &str, case: &Case, answer: String, done: ChatDone) -> Result<CaseResult> {
+        let check = case.check.clone();
+        // Fifty patterns and a long answer would keep a thread from other work.
+        let (verdict, answer) = tokio::task::spawn_blocking(move || (check.judge(&answer), answer))
+            .await
+            .map_err(|error| Error::from_source("judging an answer failed", error))?;
         let cut = done.finish_reason == "length" && verdict.score < 1.0;
         let reason = verdict.reason.map(|reason| {
             let tokens = self.suite.max_tokens_of(case);
             if cut { format!("{reason}; the answer was cut after {tokens} tokens") } else { reason }
         });
-        CaseResult {
+        Ok(CaseResult {
             model: model.to_owned(),
             case: case.id.clone(),
             score: Some(verdict.score),
             reason: reason.map(|reason| stored(&reason)),
-            answer: Some(stored(answer)),
+            answer: Some(stored(&answer)),
             error: None,
             call_id: Some(done.call_id),
             first_token_ms: done.first_token_ms,
@@ -253,7 +263,7 @@ impl Work<'_> {
             input_tokens: done.usage.input_tokens,
             output_tokens: done.usage.output_tokens,
             cost: done.cost,
-        }
+        })
     }
 
     async fn finish(&self, state: BenchmarkState, error: Option<&Error>) -> Result<()> {

@@ -7,6 +7,8 @@ use super::check::Check;
 
 /// Cases in a suite.
 pub const CASES_MAX: usize = 500;
+/// Regular expressions of all cases together.
+const PATTERNS_MAX: usize = 500;
 /// Bytes of a suite as JSON.
 const SUITE_BYTES_MAX: usize = 1 << 20;
 const NAME_CHARS_MAX: usize = 200;
@@ -74,11 +76,14 @@ impl Suite {
             .map_err(|source| Error::from_source("models/suites/general.json is malformed", source))
     }
 
+    /// Blocks: it compiles every pattern.
+    ///
     /// # Errors
     /// `invalid` or `too_large` with the place as field; the message names the case.
     pub fn check(&self) -> Result<()> {
-        if self.name.is_empty() || self.name.chars().count() > NAME_CHARS_MAX {
-            return Err(Error::invalid("suite.name", format!("must be 1 to {NAME_CHARS_MAX} characters")));
+        let is_shown = self.name.chars().any(|letter| !letter.is_whitespace()) && !self.name.contains(char::is_control);
+        if !is_shown || self.name.chars().count() > NAME_CHARS_MAX {
+            return Err(Error::invalid("suite.name", format!("must be 1 to {NAME_CHARS_MAX} printable characters")));
         }
         for (field, text) in [("description", &self.description), ("source", &self.source), ("license", &self.license)]
         {
@@ -95,6 +100,16 @@ impl Suite {
             let message = format!("{} cases, the limit is {CASES_MAX}", self.cases.len());
             return Err(Error::too_large("suite.cases", message));
         }
+        // What bounds the work of the checks that follow.
+        let size = serde_json::to_vec(self).map(|text| text.len()).unwrap_or(usize::MAX);
+        if size > SUITE_BYTES_MAX {
+            return Err(Error::too_large("suite", format!("{size} bytes of JSON, the limit is {SUITE_BYTES_MAX}")));
+        }
+        let patterns: usize = self.cases.iter().map(|case| case.check.patterns()).sum();
+        if patterns > PATTERNS_MAX {
+            let message = format!("{patterns} regular expressions, the limit is {PATTERNS_MAX}");
+            return Err(Error::too_large("suite.cases", message));
+        }
         let mut ids = std::collections::HashSet::new();
         for (index, case) in self.cases.iter().enumerate() {
             let twice = !ids.insert(case.id.as_str());
@@ -102,10 +117,6 @@ impl Suite {
                 let shown: String = case.id.chars().take(ID_CHARS_MAX).collect();
                 Error::invalid(format!("suite.cases[{index}].{field}"), format!("case `{shown}`: {message}"))
             })?;
-        }
-        let size = serde_json::to_vec(self).map(|text| text.len()).unwrap_or(usize::MAX);
-        if size > SUITE_BYTES_MAX {
-            return Err(Error::too_large("suite", format!("{size} bytes of JSON, the limit is {SUITE_BYTES_MAX}")));
         }
         Ok(())
     }

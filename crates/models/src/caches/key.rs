@@ -75,13 +75,14 @@ impl QuestionKey {
     }
 }
 
-/// What answers: a model under another address or name of the provider is another one.
+/// What answers: a model under another address or name of the provider is another one, and so are other weights.
 struct ModelKey<'a>(&'a Target);
 
 impl fmt::Debug for ModelKey<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Target::Local(entry) => write!(formatter, "{:?}", entry.id),
+            // Two workspaces, or two days, may have other weights under the same name.
+            Target::Local(entry) => write!(formatter, "{:?}", entry.key()),
             // The endpoint's debug form hides its credential.
             Target::Remote(remote) => write!(formatter, "{:?}", (&remote.id, &remote.upstream_name, &remote.endpoint)),
         }

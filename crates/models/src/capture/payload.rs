@@ -1,21 +1,32 @@
 //! One call's request and answer on their way into its record.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use plasma_kernel::{Error, Result};
 use plasma_protocols::{Losses, Protocol, anthropic, chat::Answer, gemini, openai_chat, openai_responses};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
 
 use super::{Capture, KeptText};
 use crate::{
     calls::DAY_MICROS,
     gateway::{Asked, Question},
+    upstream::RawObject,
 };
 
 /// Bytes of text that are kept of a request or an answer.
 const PART_BYTES_MAX: usize = 128 << 10;
 /// Bytes of its JSON: names, brackets and numbers come to the texts.
 const JSON_BYTES_MAX: usize = 2 * PART_BYTES_MAX;
+/// Bytes of a request's value from which on it is cut before it is read: its values would take many times its memory.
+const WHOLE_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a request that are read.
+const READ_BYTES_MAX: usize = 2 << 20;
+/// Levels at which long values are cut: a picture in a tool's result in a message is not deeper.
+const CUT_LEVELS_MAX: usize = 8;
 /// A text from this length on that is nothing but base64 is a picture or a recording.
 const DATA_BYTES_MIN: usize = 1_000;
 
@@ -32,7 +43,7 @@ impl Payload {
     pub(super) fn asking(capture: Arc<Capture>, question: &Question) -> Self {
         let protocol = question.protocol().unwrap_or(Protocol::OpenAiChat);
         let request = match capture.settings.request.then(|| request(question)) {
-            Some(Ok(value)) => Some(kept(&capture, value)),
+            Some(Ok((value, cut))) => Some(kept(&capture, value, cut)),
             Some(Err(error)) => {
                 tracing::debug!(?error, "a request cannot be kept");
                 None
@@ -60,7 +71,7 @@ impl Payload {
             Protocol::Anthropic => anthropic::write_answer(&answer, &mut losses),
             Protocol::Gemini => gemini::write_answer(&answer, &mut losses),
         };
-        self.answer = Some(kept(&self.capture, value));
+        self.answer = Some(kept(&self.capture, value, false));
     }
 
     /// How long it is kept, in microseconds.
@@ -69,17 +80,112 @@ impl Payload {
     }
 }
 
-fn request(question: &Question) -> Result<Value> {
+/// The request, and whether a part of it is left out already.
+fn request(question: &Question) -> Result<(Value, bool)> {
     match &question.asked {
-        Asked::Client { body, .. } => serde_json::from_str(&body.to_json()?)
-            .map_err(|error| Error::from_source("a JSON object could not be read again", error)),
-        Asked::Ours(request) => openai_chat::write_request(request, &mut Losses::default()),
+        Asked::Client { body, .. } => {
+            let mut scissors = Scissors { left: READ_BYTES_MAX, truncated: false };
+            let value = scissors
+                .object(body, 0)
+                .map_err(|error| Error::from_source("a JSON object could not be read again", error))?;
+            Ok((value, scissors.truncated))
+        }
+        Asked::Ours(request) => Ok((openai_chat::write_request(request, &mut Losses::default())?, false)),
     }
 }
 
-/// Redacts and cuts.
-fn kept(capture: &Capture, mut value: Value) -> KeptText {
-    let mut pen = Pen { capture, left: PART_BYTES_MAX, truncated: false };
+/// Reads JSON without what is too long to be kept.
+struct Scissors {
+    /// Bytes that may still be read.
+    left: usize,
+    truncated: bool,
+}
+
+impl Scissors {
+    fn value(&mut self, json: &str, depth: usize) -> serde_json::Result<Value> {
+        let first = json.as_bytes().first();
+        let is_text = first == Some(&b'"');
+        // A text takes no more memory than its JSON, and what of it is kept is said later.
+        if json.len() <= self.left && (json.len() <= WHOLE_BYTES_MAX || is_text) {
+            self.left -= json.len();
+            return serde_json::from_str(json);
+        }
+        match first {
+            Some(b'[') if depth < CUT_LEVELS_MAX => return self.list(json, depth),
+            Some(b'{') if depth < CUT_LEVELS_MAX => {
+                // One with too many fields is left out.
+                if let Ok(object) = RawObject::parse(json) {
+                    return self.object(&object, depth);
+                }
+            }
+            _ => {}
+        }
+        self.truncated |= !(is_text && is_data(json.trim_matches('"')));
+        Ok(Value::String(left_out(json.len())))
+    }
+
+    /// Without its fields that are null: they say as much as absent ones.
+    fn object(&mut self, object: &RawObject, depth: usize) -> serde_json::Result<Value> {
+        let mut fields = serde_json::Map::new();
+        for (name, json) in object.fields() {
+            fields.insert(name.to_owned(), self.value(json, depth + 1)?);
+        }
+        Ok(Value::Object(fields))
+    }
+
+    /// Of a long list the last ones are kept: in a conversation they are the newest.
+    fn list(&mut self, json: &str, depth: usize) -> serde_json::Result<Value> {
+        let Newest { items, before } = serde_json::from_str(json)?;
+        let mut values = Vec::with_capacity(items.len() + 1);
+        if before > 0 {
+            self.truncated = true;
+            values.push(Value::String(values_left_out(before)));
+        }
+        for item in items {
+            values.push(self.value(item.get(), depth + 1)?);
+        }
+        Ok(Value::Array(values))
+    }
+}
+
+/// The last items of a list that may be kept, at least one, and how many stand before them.
+struct Newest<'a> {
+    items: VecDeque<&'a RawValue>,
+    before: usize,
+}
+
+impl<'de> Deserialize<'de> for Newest<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+
+        impl<'de> Visitor<'de> for Items {
+            type Value = Newest<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Newest<'de>, A::Error> {
+                let (mut newest, mut bytes) = (Newest { items: VecDeque::new(), before: 0 }, 0);
+                while let Some(item) = list.next_element::<&'de RawValue>()? {
+                    bytes += item.get().len();
+                    newest.items.push_back(item);
+                    while bytes > PART_BYTES_MAX && newest.items.len() > 1 {
+                        bytes -= newest.items.pop_front().map_or(0, |old| old.get().len());
+                        newest.before += 1;
+                    }
+                }
+                Ok(newest)
+            }
+        }
+
+        deserializer.deserialize_seq(Items)
+    }
+}
+
+/// Redacts and cuts. `cut`: a part is left out already.
+fn kept(capture: &Capture, mut value: Value, cut: bool) -> KeptText {
+    let mut pen = Pen { capture, left: PART_BYTES_MAX, truncated: cut };
     pen.redact(&mut value);
     let mut text = value.to_string();
     if text.len() > JSON_BYTES_MAX {
@@ -94,6 +200,10 @@ fn kept(capture: &Capture, mut value: Value) -> KeptText {
 
 fn left_out(bytes: usize) -> String {
     format!("[{bytes} bytes left out]")
+}
+
+fn values_left_out(values: usize) -> String {
+    format!("[{values} values left out]")
 }
 
 struct Pen<'a> {
@@ -149,7 +259,7 @@ impl Pen<'_> {
     /// What stands for values that are left out.
     fn rest(&mut self, values: usize) -> Value {
         self.truncated = true;
-        Value::String(format!("[{values} values left out]"))
+        Value::String(values_left_out(values))
     }
 
     fn text(&mut self, text: &str) -> String {
@@ -188,7 +298,7 @@ mod tests {
     use crate::CaptureSettings;
 
     fn keep(value: Value) -> KeptText {
-        kept(&Capture::new(CaptureSettings { enabled: true, ..CaptureSettings::default() }).unwrap(), value)
+        kept(&Capture::new(CaptureSettings { enabled: true, ..CaptureSettings::default() }).unwrap(), value, false)
     }
 
     #[test]
@@ -239,5 +349,42 @@ mod tests {
         );
         let value: Value = serde_json::from_str(&kept.text).unwrap();
         assert_eq!(value, json!({ "url": "[2222 bytes left out]", "text": "Was ist das?" }));
+    }
+    /// What is read of a request's JSON, and whether a part is left out.
+    fn read(json: &str) -> (Value, bool) {
+        let mut scissors = Scissors { left: READ_BYTES_MAX, truncated: false };
+        let value = scissors.object(&RawObject::parse(json).unwrap(), 0).unwrap();
+        (value, scissors.truncated)
+    }
+
+    #[test]
+    fn of_a_long_conversation_the_newest_messages_are_read() {
+        let message = |place: usize| json!({ "role": "user", "content": format!("{place} {}", "word ".repeat(2_000)) });
+        let messages: Vec<Value> = (0..100).map(message).collect();
+        let (value, truncated) = read(&json!({ "messages": messages, "model": "acme/large" }).to_string());
+        let kept = value["messages"].as_array().unwrap();
+        assert_eq!((kept.last(), kept.len() < 20, truncated), (messages.last(), true, true));
+        assert_eq!(kept[0], json!(format!("[{} values left out]", 101 - kept.len())));
+        assert_eq!(value["model"], "acme/large");
+        let short = json!({ "messages": [message(1)], "model": "acme/large" });
+        assert_eq!(read(&short.to_string()), (short, false));
+    }
+
+    #[test]
+    fn of_a_long_message_only_the_picture_is_left_out() {
+        let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(300_000));
+        let parts = json!([{ "type": "image_url", "image_url": { "url": url } }, { "type": "text", "text": "Was ist das?" }]);
+        let (value, truncated) = read(&json!({ "messages": [{ "role": "user", "content": [parts[0], parts[1]] }] }).to_string());
+        let content = &value["messages"][0]["content"];
+        let left_out = format!("[{} bytes left out]", url.len() + 2);
+        assert_eq!(content, &json!([{ "type": "image_url", "image_url": { "url": left_out } }, parts[1]]));
+        assert!(!truncated);
+    }
+
+    #[test]
+    fn values_that_are_too_many_are_not_read() {
+        let (value, truncated) = read(&format!("{{\"a\":[{}1],\"b\":{}}}", "1,".repeat(1_000_000), "1".repeat(300_000)));
+        assert!(truncated && value["a"].as_array().unwrap().len() <= PART_BYTES_MAX + 1);
+        assert_eq!(value["b"], "[300000 bytes left out]");
     }
 }

@@ -101,10 +101,6 @@ impl Exchange {
         question.never_raw = goes_on;
         let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
         call.decided(plan.decision.clone());
-        let is_marked = question.purpose != Purpose::Judge && models.inner.quality.takes_another();
-        if is_marked {
-            call.keep_answer();
-        }
         call.uses_prompt(question.prompt.clone());
         Ok(Self {
             models: models.clone(),
@@ -122,7 +118,7 @@ impl Exchange {
             next_place: 0,
             spoken,
             cache: CacheUse::default(),
-            is_marked,
+            is_marked: false,
         })
     }
 
@@ -276,10 +272,8 @@ impl Exchange {
 
     /// What else an answer is used for, once it is complete and its call recorded. The caller does not wait for it.
     fn afterwards(&mut self, answer: Option<Answer>, finished: &Finished) {
-        // What comes again has been marked the first time.
-        let is_marked = self.is_marked && !self.is_given_again();
         self.fill_cache(answer.as_ref(), finished);
-        if let Some(answer) = answer.filter(|_| is_marked) {
+        if let Some(answer) = answer.filter(|_| self.is_marked) {
             self.models.inner.quality.observe(Answered {
                 ctx: self.ctx.clone(),
                 call: self.call_id,
@@ -291,21 +285,32 @@ impl Exchange {
         }
     }
 
+    /// A model is to be asked: its answer is kept where rules are to look at it. What the cache gives was marked the first time.
+    fn promise_marks(&mut self) {
+        let (Some(call), Ok(tenant)) = (self.call.as_mut(), self.ctx.tenant()) else { return };
+        self.is_marked = self.question.purpose != Purpose::Judge && self.models.inner.quality.takes_another(tenant);
+        // Nothing has come yet, so that what is kept for another reason loses nothing.
+        if self.is_marked {
+            call.keep_answer();
+        }
+    }
+
     /// Puts the question to the candidates until one begins to answer.
     async fn open(&mut self) -> Result<Opened> {
         if self.attempts == 0 {
-            // Boxed: its future must not weigh on every call's.
-            let payload = Box::pin(self.models.payload_of(&self.ctx, &self.question)).await;
-            if let (Some(call), Some(payload)) = (self.call.as_mut(), payload) {
-                call.captures(payload);
-            }
             let admission = self.models.admit(&self.ctx, self.question.tokens_about()?).await?;
             if let Some(call) = self.call.as_mut() {
                 call.admitted(admission);
             }
+            // After the limits: who is refused costs no work. Boxed: its future must not weigh on every call's.
+            let payload = Box::pin(self.models.payload_of(&self.ctx, &self.question)).await;
+            if let (Some(call), Some(payload)) = (self.call.as_mut(), payload) {
+                call.captures(payload);
+            }
             if let Some(opened) = self.from_cache().await? {
                 return Ok(opened);
             }
+            self.promise_marks();
         }
         let mut refusal = Error::internal("a plan without a candidate");
         for place in self.next_place..self.plan.candidates.len() {

@@ -108,6 +108,8 @@ fn named(
         Protocol::OpenAiResponses => of_responses(body)?.map(|call| (Place::Responses, call)),
         Protocol::Anthropic | Protocol::Gemini | Protocol::Bedrock => None,
     };
+    // OpenAI's own: it would go where this server's takes its place.
+    let stored_elsewhere = protocol == Protocol::OpenAiResponses && in_body.is_none() && body.has("prompt");
     let in_header = headers.prompt.as_deref().map(|text| utf8(&PROMPT, text)).transpose()?;
     let in_model = model.and_then(|model| model.strip_prefix(MODEL_PREFIX));
     let of_text = |place, text: &str| {
@@ -122,7 +124,7 @@ fn named(
             .into_iter()
             .flatten();
     let first = places.next();
-    if places.next().is_some() {
+    if places.next().is_some() || (stored_elsewhere && first.is_some()) {
         return Err(Error::invalid(PROMPT.as_str(), "the request names a prompt in two places").remedy("name it once"));
     }
     if first.is_none() && headers.variables.is_some() {

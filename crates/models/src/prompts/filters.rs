@@ -96,7 +96,7 @@ pub(super) static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(||
     environment.add_filter("upper", upper);
     environment.add_test("boolean", tests::is_boolean);
     environment.add_test("defined", tests::is_defined);
-    environment.add_test("divisibleby", tests::is_divisibleby);
+    environment.add_test("divisibleby", divisibleby);
     environment.add_test("endingwith", tests::is_endingwith);
     environment.add_test("even", tests::is_even);
     environment.add_test("false", tests::is_false);
@@ -322,6 +322,15 @@ fn write_json(value: &Value, depth: usize, json: &mut String) -> Result<(), Erro
     Ok(())
 }
 
+/// Nothing is divisible by 0. The engine's own test panics then, and where -1 makes the quotient too large.
+fn divisibleby(value: &Value, by: &Value) -> bool {
+    match i128::try_from(by.clone()) {
+        Ok(0) => false,
+        Ok(-1) => tests::is_divisibleby(value, &Value::from(1)),
+        _ => tests::is_divisibleby(value, by),
+    }
+}
+
 /// Pays for one look at everything in a value.
 fn spend_walk(state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     spend(state, weight(value, 0))
@@ -350,4 +359,23 @@ fn weight(value: &Value, depth: usize) -> usize {
         _ => 0,
     };
     VALUE_BYTES + parts
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_divisible_by_0() {
+        let divisible = |value: Value, by: Value| divisibleby(&value, &by);
+        assert!(!divisible(Value::from(1), Value::from(0)));
+        assert!(!divisible(Value::from(0), Value::from(0)));
+        assert!(!divisible(Value::from(1), Value::from(false)));
+        assert!(!divisible(Value::from(1), Value::from(0.0)));
+        assert!(!divisible(Value::from("a"), Value::from(1)));
+        assert!(divisible(Value::from(6), Value::from(3)) && !divisible(Value::from(7), Value::from(3)));
+        assert!(divisible(Value::from(i128::MIN), Value::from(-1)));
+        let rendered = ENVIRONMENT.render_str("{{ 1 is divisibleby(0) }}{{ 4 is divisibleby(2) }}", ());
+        assert_eq!(rendered.ok().as_deref(), Some("falsetrue"));
+    }
 }

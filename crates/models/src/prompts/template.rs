@@ -19,7 +19,7 @@ use crate::near_names::near;
 /// Steps of all templates of a version.
 const STEPS_MAX: u64 = 50_000;
 /// What remains of them where variables are long: one step may look at all of one.
-const STEPS_MIN: u64 = 2_000;
+const STEPS_MIN: u64 = 200;
 /// Steps times bytes of variables.
 const COST_MAX: u64 = 2_000_000_000;
 /// Bytes of all rendered messages.

@@ -3,7 +3,7 @@
 //! A job holds the call's id only. Question and answer, both cut, wait sealed beside it and go in the transaction that ends it.
 
 use futures::StreamExt as _;
-use plasma_kernel::{CallId, Ctx, Error, Result};
+use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 use plasma_protocols::chat::{Answer, Request, Role};
 use plasma_store::{NewEvent, Store, Tx};
 use plasma_workflows::{Queue, Run, Step};
@@ -151,6 +151,8 @@ impl Step for JudgeCall {
             // Dropping the question stops the provider's work.
             () = run.cancellation().cancelled() => return Err(Run::interrupted()),
         };
+        // The judged call's record may be on its way still.
+        models.inner.calls.flushed().await;
         let mut tx = models.inner.store.begin(ctx).await?;
         if let Some(judged) = judged {
             write(&mut tx, self.call, &judged).await?;
@@ -236,7 +238,12 @@ async fn ask(
 }
 
 async fn write(tx: &mut Tx, call: CallId, judged: &JudgeScore) -> Result<()> {
-    let subject = Subject::of(&store::calls::get(tx, call).await?);
+    let subject = match store::calls::get(tx, call).await {
+        Ok(call) => Subject::of(&call),
+        // Without a record there is nothing to score, and the job is to end.
+        Err(error) if error.code() == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     let scored = store::quality::lock(tx, call, &subject).await?;
     store::quality::set_judged(tx, call, judged).await?;
     if let Some(score) = judged.score.and_then(Score::of) {

@@ -24,7 +24,7 @@ use super::{
     marks,
 };
 use crate::{
-    Mark,
+    Mark, Models,
     calls::DAY_MICROS,
     gateway::Question,
     store::{
@@ -33,8 +33,10 @@ use crate::{
     },
 };
 
-/// Answers that are marked in a second: of more than these, the first ones.
+/// Answers of a tenant that are marked in a second: of more than these, the first ones.
 const MARKED_PER_SECOND: u32 = 100;
+/// Tenants whose answers are marked in a second.
+const TENANTS_MAX: usize = 1_000;
 /// Answers that wait, and KiB of them with their questions.
 const WAITING_MAX: usize = 500;
 const WAITING_KIB_MAX: u32 = 16 << 10;
@@ -65,26 +67,61 @@ enum Observation {
         _room: OwnedSemaphorePermit,
     },
     Cited {
-        ctx: Ctx,
+        tenant: TenantId,
         call: CallId,
         mark: Mark,
+        /// Whose log of calls may still hold the call's record.
+        models: Models,
     },
 }
 
 impl Observation {
-    fn ctx(&self) -> &Ctx {
+    fn tenant(&self) -> Result<TenantId> {
         match self {
-            Self::Answered { answered, .. } => &answered.ctx,
-            Self::Cited { ctx, .. } => ctx,
+            Self::Answered { answered, .. } => answered.ctx.tenant(),
+            Self::Cited { tenant, .. } => Ok(*tenant),
         }
+    }
+
+    fn models(&self) -> Option<&Models> {
+        match self {
+            Self::Answered { .. } => None,
+            Self::Cited { models, .. } => Some(models),
+        }
+    }
+}
+
+/// How many answers were promised their marks in this second.
+struct Promised {
+    since: Instant,
+    by_tenant: HashMap<TenantId, u32>,
+}
+
+impl Promised {
+    fn none(now: Instant) -> Self {
+        Self { since: now, by_tenant: HashMap::new() }
+    }
+
+    fn another(&mut self, tenant: TenantId, now: Instant) -> bool {
+        if now.duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Self::none(now);
+        }
+        if self.by_tenant.len() >= TENANTS_MAX && !self.by_tenant.contains_key(&tenant) {
+            return false;
+        }
+        let count = self.by_tenant.entry(tenant).or_default();
+        if *count >= MARKED_PER_SECOND {
+            return false;
+        }
+        *count += 1;
+        true
     }
 }
 
 pub(super) struct Observer {
     queue: mpsc::Sender<Observation>,
     room: Arc<Semaphore>,
-    /// A second, and how many answers were promised their marks in it.
-    promised: std::sync::Mutex<(Instant, u32)>,
+    promised: std::sync::Mutex<Promised>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -96,17 +133,13 @@ impl Observer {
         let writer = Writer { ctx: ctx.clone(), known, day: 0, tasks: HashMap::new() };
         let task = tokio::spawn(writer.run(waiting, stop.clone()));
         let room = Arc::new(Semaphore::new(WAITING_KIB_MAX as usize));
-        let promised = std::sync::Mutex::new((Instant::now(), 0));
+        let promised = std::sync::Mutex::new(Promised::none(Instant::now()));
         Self { queue, room, promised, stop, task: Mutex::new(Some(task)) }
     }
 
-    pub(super) fn takes_another(&self) -> bool {
+    pub(super) fn takes_another(&self, tenant: TenantId) -> bool {
         let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
-        if promised.0.elapsed() >= Duration::from_secs(1) {
-            *promised = (Instant::now(), 0);
-        }
-        promised.1 += 1;
-        promised.1 <= MARKED_PER_SECOND
+        promised.another(tenant, Instant::now())
     }
 
     pub(super) fn observe(&self, answered: Answered) {
@@ -120,9 +153,9 @@ impl Observer {
         }
     }
 
-    pub(super) fn note_citations(&self, ctx: &Ctx, call: CallId, cited: usize, sentences: usize) {
-        if let Some(mark) = marks::citations(cited, sentences) {
-            self.send(Observation::Cited { ctx: ctx.clone(), call, mark });
+    pub(super) fn note_citations(&self, models: &Models, ctx: &Ctx, call: CallId, cited: usize, sentences: usize) {
+        if let (Some(mark), Ok(tenant)) = (marks::citations(cited, sentences), ctx.tenant()) {
+            self.send(Observation::Cited { tenant, call, mark, models: models.clone() });
         }
     }
 
@@ -179,7 +212,7 @@ impl Writer {
             }
             let mut tenants: HashMap<TenantId, Vec<Observation>> = HashMap::new();
             for observation in batch.drain(..) {
-                if let Ok(tenant) = observation.ctx().tenant() {
+                if let Ok(tenant) = observation.tenant() {
                     tenants.entry(tenant).or_default().push(observation);
                 }
             }
@@ -193,6 +226,10 @@ impl Writer {
     }
 
     async fn handle(&mut self, ctx: &Ctx, tenant: TenantId, observations: Vec<Observation>) -> Result<()> {
+        // Before a transaction: the log needs the database, too.
+        if let Some(models) = observations.iter().find_map(Observation::models) {
+            models.inner.calls.flushed().await;
+        }
         let settings = self.known.settings(ctx).await?;
         let share = settings.judge().map_or(0.0, |_| settings.judge_share);
         let now = ctx.now();
@@ -260,7 +297,12 @@ impl Writer {
 async fn write_one(tx: &mut Tx, marked: &Marked, changes: &mut Changes) -> Result<()> {
     let subject = match &marked.subject {
         Some(subject) => subject.clone(),
-        None => Subject::of(&store::calls::get(tx, marked.call).await?),
+        None => match store::calls::get(tx, marked.call).await {
+            Ok(call) => Subject::of(&call),
+            // One call without a record must not cost the others their marks.
+            Err(error) if error.code() == Code::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        },
     };
     let scored = store::quality::lock(tx, marked.call, &subject).await?;
     let mut all = scored.marks;
@@ -287,4 +329,24 @@ fn mark(observation: Observation, task: String, drawn: bool, now: Timestamp) -> 
         task,
     };
     Marked { call: answered.call, subject: Some(subject), marks, work }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tenant_has_its_own_promises_in_a_second() {
+        let (now, mut promised) = (Instant::now(), Promised::none(Instant::now()));
+        let tenant = TenantId::from_bits;
+        let granted = (0..MARKED_PER_SECOND * 2).filter(|_| promised.another(tenant(1), now)).count();
+        assert_eq!(granted, MARKED_PER_SECOND as usize);
+        assert!(promised.another(tenant(2), now));
+        assert!(promised.another(tenant(1), now + Duration::from_secs(2)));
+        // Of very many tenants the first ones.
+        let later = now + Duration::from_secs(4);
+        let granted = (0..2 * TENANTS_MAX as u128).filter(|&bits| promised.another(tenant(bits), later)).count();
+        assert_eq!(granted, TENANTS_MAX);
+        assert!(promised.another(tenant(1), later));
+    }
 }

@@ -5,7 +5,9 @@
 //! `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`, `allOf`, `not`, `nullable`, and `$ref` within the schema. Other
 //! keywords, `format` among them, are not checked. A schema that a reference leads around in for too long is given up.
 
-use regex::RegexBuilder;
+use std::collections::HashMap;
+
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 /// Steps into schemas and values together: recursive schemas end here.
@@ -13,7 +15,11 @@ const DEPTH_MAX: usize = 128;
 /// Checks of one value against one schema in all: `anyOf` in `anyOf` grows quickly.
 const CHECKS_MAX: usize = 100_000;
 /// Bytes of a compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Checks that compiling one pattern stands for.
+const PATTERN_CHECKS: usize = 1_000;
+/// Stands for names that only the answer has: marks are kept where answers are not.
+const UNNAMED: &str = "a field";
 
 /// Why a value does not follow a schema, or why that cannot be told.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,12 +32,14 @@ pub(super) enum Fault {
 
 /// Checks `value` against `schema`.
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), Fault> {
-    Checker { root: schema, checks: 0 }.check(schema, value, "", 0)
+    Checker { root: schema, checks: 0, patterns: HashMap::new() }.check(schema, value, "", 0)
 }
 
 struct Checker<'a> {
     root: &'a Value,
     checks: usize,
+    /// `None` for what this dialect of patterns cannot say.
+    patterns: HashMap<&'a str, Option<Regex>>,
 }
 
 fn wrong(place: &str, what: impl std::fmt::Display) -> Result<(), Fault> {
@@ -40,10 +48,15 @@ fn wrong(place: &str, what: impl std::fmt::Display) -> Result<(), Fault> {
     Err(Fault::Wrong(format!("{place} {what}").chars().take(200).collect()))
 }
 
-impl Checker<'_> {
-    fn check(&mut self, schema: &Value, value: &Value, place: &str, depth: usize) -> Result<(), Fault> {
-        self.checks += 1;
-        if depth > DEPTH_MAX || self.checks > CHECKS_MAX {
+impl<'a> Checker<'a> {
+    fn spend(&mut self, checks: usize) -> Result<(), Fault> {
+        self.checks = self.checks.saturating_add(checks);
+        if self.checks > CHECKS_MAX { Err(Fault::Unchecked) } else { Ok(()) }
+    }
+
+    fn check(&mut self, schema: &'a Value, value: &Value, place: &str, depth: usize) -> Result<(), Fault> {
+        self.spend(1)?;
+        if depth > DEPTH_MAX {
             return Err(Fault::Unchecked);
         }
         let schema = match schema {
@@ -66,7 +79,7 @@ impl Checker<'_> {
         match value {
             Value::Object(object) => self.check_object(schema, object, place, depth),
             Value::Array(items) => self.check_array(schema, items, place, depth),
-            Value::String(text) => check_text(schema, text, place),
+            Value::String(text) => self.check_text(schema, text, place),
             Value::Number(number) => check_number(schema, number.as_f64().unwrap_or(0.0), place),
             Value::Null | Value::Bool(_) => Ok(()),
         }
@@ -74,7 +87,7 @@ impl Checker<'_> {
 
     fn check_combinations(
         &mut self,
-        schema: &Map<String, Value>,
+        schema: &'a Map<String, Value>,
         value: &Value,
         place: &str,
         depth: usize,
@@ -108,27 +121,31 @@ impl Checker<'_> {
 
     fn check_object(
         &mut self,
-        schema: &Map<String, Value>,
+        schema: &'a Map<String, Value>,
         object: &Map<String, Value>,
         place: &str,
         depth: usize,
     ) -> Result<(), Fault> {
+        let known = schema.get("properties").and_then(Value::as_object);
         for name in list(schema, "required").iter().filter_map(Value::as_str) {
             if !object.contains_key(name) {
-                return wrong(place, format_args!("lacks `{name}`"));
+                return match known.is_some_and(|known| known.contains_key(name)) {
+                    true => wrong(place, format_args!("lacks `{name}`")),
+                    false => wrong(place, format_args!("lacks {UNNAMED} that is required")),
+                };
             }
         }
         check_count(schema, "minProperties", "maxProperties", object.len(), place)?;
-        let known = schema.get("properties").and_then(Value::as_object);
         let patterns = schema.contains_key("patternProperties");
         for (name, field) in object {
-            let inside = format!("{place}/{name}");
             match known.and_then(|known| known.get(name)) {
-                Some(property) => self.check(property, field, &inside, depth + 1)?,
+                Some(property) => self.check(property, field, &format!("{place}/{name}"), depth + 1)?,
                 None if patterns => {}
                 None => match schema.get("additionalProperties") {
-                    Some(Value::Bool(false)) => return wrong(&inside, "is not in the schema"),
-                    Some(additional) => self.check(additional, field, &inside, depth + 1)?,
+                    Some(Value::Bool(false)) => {
+                        return wrong(place, format_args!("has {UNNAMED} that is not in the schema"));
+                    }
+                    Some(additional) => self.check(additional, field, &format!("{place}/{UNNAMED}"), depth + 1)?,
                     None => {}
                 },
             }
@@ -138,7 +155,7 @@ impl Checker<'_> {
 
     fn check_array(
         &mut self,
-        schema: &Map<String, Value>,
+        schema: &'a Map<String, Value>,
         items: &[Value],
         place: &str,
         depth: usize,
@@ -151,15 +168,26 @@ impl Checker<'_> {
             }
         }
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
-            self.checks = self.checks.saturating_add(items.len().saturating_mul(items.len()) / 2);
-            if self.checks > CHECKS_MAX {
-                return Err(Fault::Unchecked);
-            }
+            self.spend(items.len().saturating_mul(items.len()) / 2)?;
             if items.iter().enumerate().any(|(index, item)| items.iter().take(index).any(|earlier| earlier == item)) {
                 return wrong(place, "has an item twice");
             }
         }
         Ok(())
+    }
+
+    fn check_text(&mut self, schema: &'a Map<String, Value>, text: &str, place: &str) -> Result<(), Fault> {
+        check_count(schema, "minLength", "maxLength", text.chars().count(), place)?;
+        let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return Ok(()) };
+        if !self.patterns.contains_key(pattern) {
+            self.spend(PATTERN_CHECKS)?;
+            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().ok();
+            self.patterns.insert(pattern, compiled);
+        }
+        match self.patterns.get(pattern) {
+            Some(Some(pattern)) if !pattern.is_match(text) => wrong(place, "does not match `pattern`"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -206,16 +234,6 @@ fn check_count(schema: &Map<String, Value>, least: &str, most: &str, count: usiz
         return wrong(place, format_args!("has {count}, more than `{most}`"));
     }
     Ok(())
-}
-
-fn check_text(schema: &Map<String, Value>, text: &str, place: &str) -> Result<(), Fault> {
-    check_count(schema, "minLength", "maxLength", text.chars().count(), place)?;
-    let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return Ok(()) };
-    // What this dialect of patterns cannot say is not checked.
-    match RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build() {
-        Ok(pattern) if !pattern.is_match(text) => wrong(place, "does not match `pattern`"),
-        _ => Ok(()),
-    }
 }
 
 fn check_number(schema: &Map<String, Value>, number: f64, place: &str) -> Result<(), Fault> {
@@ -320,5 +338,28 @@ mod tests {
         assert_eq!(check(&wide, &json!(1)), Err(Fault::Unchecked));
         // A pattern of another dialect (look-ahead) says nothing.
         assert_eq!(check(&json!({ "pattern": "^(?=a)" }), &json!("b")), Ok(()));
+    }
+    #[test]
+    fn a_pattern_is_compiled_once_and_many_are_given_up() {
+        let texts = json!(vec!["abc"; 5_000]);
+        assert_eq!(check(&json!({ "items": { "pattern": "^[a-z]+$" } }), &texts), Ok(()));
+        let many: Vec<Value> = (0..200).map(|place| json!({ "pattern": format!("a{{0,{place}}}") })).collect();
+        assert_eq!(check(&json!({ "allOf": many }), &json!("a")), Err(Fault::Unchecked));
+        // One that becomes too large is not checked.
+        assert_eq!(check(&json!({ "pattern": "^(b{1000}){1000}$" }), &json!("a")), Ok(()));
+    }
+
+    #[test]
+    fn reasons_name_only_what_the_schema_declares() {
+        let why = |schema: Value, value: Value| match check(&schema, &value) {
+            Err(Fault::Wrong(why)) => why,
+            other => format!("{other:?}"),
+        };
+        let closed = json!({ "properties": { "name": { "type": "string" } }, "additionalProperties": false });
+        assert_eq!(why(closed.clone(), json!({ "Ada": 1 })), "the answer has a field that is not in the schema");
+        assert_eq!(why(closed, json!({ "name": 1 })), "/name is not of the type \"string\"");
+        let open = json!({ "additionalProperties": { "items": { "type": "string" } } });
+        assert_eq!(why(open, json!({ "Ada": ["x", 1] })), "/a field/1 is not of the type \"string\"");
+        assert_eq!(why(json!({ "required": ["Ada"] }), json!({})), "the answer lacks a field that is required");
     }
 }

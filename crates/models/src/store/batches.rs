@@ -269,6 +269,19 @@ pub(crate) async fn record(tx: &mut Tx, id: BatchId, line: u64, result: &LineRes
     Ok(true)
 }
 
+/// Bytes of the results that are here. Both databases know a text's bytes without reading it.
+pub(crate) async fn result_bytes(tx: &mut Tx, id: BatchId) -> Result<u64> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_one(
+            "SELECT CAST(COALESCE(SUM(OCTET_LENGTH(result)), 0) AS BIGINT) AS bytes FROM model_batch_results
+             WHERE tenant_id = $1 AND batch_id = $2",
+            [tenant.into(), id.into()],
+        )
+        .await?;
+    row.get("bytes")
+}
+
 /// The lines from `from` on that have a result: those of one chunk at most.
 pub(crate) async fn recorded(tx: &mut Tx, id: BatchId, from: u64) -> Result<HashSet<u64>> {
     let tenant = tx.tenant()?;

@@ -135,6 +135,18 @@ pub(crate) async fn start(tx: &mut Tx, id: BenchmarkId, now: Timestamp) -> Resul
     Ok(changed > 0)
 }
 
+/// Whether a run is there and has not ended.
+pub(crate) async fn is_running(tx: &mut Tx, id: BenchmarkId) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let running = tx
+        .fetch_optional(
+            "SELECT id FROM model_benchmarks WHERE tenant_id = $1 AND id = $2 AND state = 'running'",
+            [tenant.into(), id.into()],
+        )
+        .await?;
+    Ok(running.is_some())
+}
+
 /// Ends a run; `false` when it had ended.
 pub(crate) async fn end(
     tx: &mut Tx,
@@ -252,7 +264,9 @@ pub(crate) async fn results(
 ) -> Result<Page<CaseResult>> {
     let tenant = tx.tenant()?;
     // A cursor is a case and the place of a model in the run's list: names may be long.
-    let (case, place) = page.cursor.as_deref().and_then(|cursor| cursor.split_once(SEPARATOR)).unwrap_or_default();
+    // Postgres takes no NUL, not even to compare with.
+    let cursor = page.cursor.as_deref().filter(|cursor| !cursor.contains('\0'));
+    let (case, place) = cursor.and_then(|cursor| cursor.split_once(SEPARATOR)).unwrap_or_default();
     let model = place.parse().ok().and_then(|place: usize| benchmark.models.get(place)).map_or("", String::as_str);
     let rows = tx
         .fetch_all(

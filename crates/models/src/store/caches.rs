@@ -3,6 +3,7 @@
 use plasma_kernel::{Error, Money, Result, Timestamp};
 use plasma_store::Tx;
 
+use super::call_list::{ID_SLACK_MS, id_at};
 use crate::caches::{CacheKind, CacheSettings, CacheState};
 
 pub(crate) async fn get(tx: &mut Tx) -> Result<CacheState> {
@@ -48,16 +49,16 @@ pub(crate) struct UsageRow {
     pub(crate) saved: Option<Money>,
 }
 
-/// Sums by model, kind of hit and currency since `since_at`.
+/// Sums by model, kind of hit and currency since `since_at`. Ids are in the order of time: the key finds the first call.
 pub(crate) async fn usage(tx: &mut Tx, since_at: Timestamp) -> Result<Vec<UsageRow>> {
     let tenant = tx.tenant()?;
     let rows = tx
         .fetch_all(
             "SELECT model, cache, cost_currency, COUNT(*) AS calls, CAST(SUM(saved_micros) AS BIGINT) AS saved_micros
              FROM model_calls
-             WHERE tenant_id = $1 AND created_at >= $2 AND kind = 'chat' AND purpose = 'api' AND status = 'succeeded'
+             WHERE tenant_id = $1 AND id >= $2 AND created_at >= $3 AND kind = 'chat' AND purpose = 'api' AND status = 'succeeded'
              GROUP BY model, cache, cost_currency ORDER BY model",
-            [tenant.into(), since_at.into()],
+            [tenant.into(), id_at(since_at, -ID_SLACK_MS).into(), since_at.into()],
         )
         .await?;
     rows.iter()

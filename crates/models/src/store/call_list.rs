@@ -7,7 +7,7 @@ use super::calls::call;
 use crate::{CallFilter, ModelCall};
 
 /// Ids are made a moment before or after the time that stands in the record.
-const ID_SLACK_MS: i64 = 10;
+pub(super) const ID_SLACK_MS: i64 = 10;
 
 /// The list by the index that begins with `$lead`. A condition that may be absent cannot choose an index, so that each index has
 /// a text of its own. Ids are in the order of time: their range stands for that of times.
@@ -46,7 +46,7 @@ fn statement(filter: &CallFilter) -> &'static str {
 }
 
 /// The least id of a call that starts then.
-fn id_at(time: Timestamp, slack_ms: i64) -> String {
+pub(super) fn id_at(time: Timestamp, slack_ms: i64) -> String {
     const MILLISECONDS_MAX: i64 = (1 << 48) - 1;
     let milliseconds = (time / 1_000).saturating_add(slack_ms).clamp(0, MILLISECONDS_MAX);
     CallId::from_bits(u128::from(milliseconds.unsigned_abs()) << 80).to_string()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::{
     Batch, Cursor,
     line::{self, LineResult},
-    lines::Lines,
+    lines::{Lines, cut},
 };
 use crate::{
     CallStatus, ModelCall, Models, Purpose,
@@ -127,7 +127,7 @@ impl Written<'_> {
                 (None, error) => {
                     let said =
                         error.and_then(|error| error.message).unwrap_or_else(|| "no reason was given".to_owned());
-                    Err(Error::new(Code::Upstream, "provider_failed", format!("the provider's batch says: {said}")))
+                    Err(Error::new(Code::Upstream, "provider_failed", format!("the provider's batch says: {}", cut(&said))))
                 }
             };
             self.add(number, &told.custom_id, outcome).await?;

@@ -45,11 +45,6 @@ impl Exchange {
         self.cache.line.as_deref()
     }
 
-    /// Whether the answer comes from the cache.
-    pub(super) fn is_given_again(&self) -> bool {
-        self.cache.line.is_some() && self.cache.filling.is_none()
-    }
-
     /// The answer of an earlier call or of one under way, where the caller may have it. Else the model is to be asked, and its
     /// answer kept where that is wanted.
     pub(super) async fn from_cache(&mut self) -> Result<Option<Opened>> {
@@ -183,6 +178,8 @@ impl Exchange {
         self.cache = CacheUse { line: Some(line), filling: None };
         let mut answer = kept.answer.clone();
         answer.model.clone_from(&self.model);
+        // For the payload, where the workspace keeps answers.
+        call.has_whole(&answer);
         if self.question.streamed {
             return Ok(Opened::Source(Source::Cached(pieces(answer).into_iter()), Vec::new()));
         }

@@ -311,7 +311,12 @@ impl Models {
                 let (templates, _) = check::definition(&definition)?;
                 let bound = variables::bind(&definition.variables, call.variables, call.variables_are_texts)?;
                 let PromptDefinition { model, parameters, .. } = *definition;
-                Ok(RenderedPrompt { used: None, messages: rendered(Arc::new(templates), bound).await?, model, parameters })
+                Ok(RenderedPrompt {
+                    used: None,
+                    messages: rendered(Arc::new(templates), bound).await?,
+                    model,
+                    parameters,
+                })
             }
         }
     }

@@ -151,6 +151,11 @@ fn a_wrong_suite_is_refused_by_the_name_of_the_case() {
     assert!(message.contains("expected `x`, got `y`"), "{message}");
     let many = (0..501).map(|number| case(&number.to_string(), exact.clone())).collect();
     assert_eq!(refused(many).0, "suite.cases");
+    let pattern = json!({ "kind": "regex", "pattern": "x" });
+    let all = json!({ "kind": "all", "checks": vec![pattern; 50] });
+    let patterns = (0..11).map(|number| case(&number.to_string(), all.clone())).collect();
+    let (field, message) = refused(patterns);
+    assert!(field == "suite.cases" && message.contains("550 regular expressions"), "{field}: {message}");
     let mut long = case("long", exact.clone());
     long["prompt"] = json!("x".repeat(20_001));
     assert_eq!(refused(vec![long]).0, "suite.cases[0].prompt");

@@ -25,6 +25,8 @@ const JSON_BYTES_MAX: usize = 2 * PART_BYTES_MAX;
 const WHOLE_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a request that are read.
 const READ_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a list's item that is short: it holds no picture.
+const ITEM_BYTES_MAX: usize = 4 << 10;
 /// Levels at which long values are cut: a picture in a tool's result in a message is not deeper.
 const CUT_LEVELS_MAX: usize = 8;
 /// A text from this length on that is nothing but base64 is a picture or a recording.
@@ -135,20 +137,41 @@ impl Scissors {
 
     /// Of a long list the last ones are kept: in a conversation they are the newest.
     fn list(&mut self, json: &str, depth: usize) -> serde_json::Result<Value> {
-        let Newest { items, before } = serde_json::from_str(json)?;
-        let mut values = Vec::with_capacity(items.len() + 1);
+        let Newest { items, mut before } = serde_json::from_str(json)?;
+        let mut values = VecDeque::with_capacity(items.len() + 1);
+        let mut room = PART_BYTES_MAX;
+        for (place, item) in items.iter().enumerate().rev() {
+            let value = self.value(item.get(), depth + 1)?;
+            let bytes = weight(&value);
+            if bytes > room && !values.is_empty() {
+                before += place + 1;
+                break;
+            }
+            room = room.saturating_sub(bytes);
+            values.push_front(value);
+        }
         if before > 0 {
             self.truncated = true;
-            values.push(Value::String(values_left_out(before)));
+            values.push_front(Value::String(values_left_out(before)));
         }
-        for item in items {
-            values.push(self.value(item.get(), depth + 1)?);
-        }
-        Ok(Value::Array(values))
+        Ok(Value::Array(values.into()))
     }
 }
 
-/// The last items of a list that may be kept, at least one, and how many stand before them.
+/// What a value takes of the bytes that are kept.
+fn weight(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) if is_data(text) => 0,
+        Value::String(text) => text.len(),
+        Value::Number(number) => number.to_string().len(),
+        Value::Array(values) => values.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        Value::Null | Value::Bool(_) => 0,
+    }
+}
+
+/// The last items of a list that may be kept, at least one, and how many stand before them. Those that may hold pictures do not
+/// count here: what remains of them is known later.
 struct Newest<'a> {
     items: VecDeque<&'a RawValue>,
     before: usize,
@@ -166,12 +189,13 @@ impl<'de> Deserialize<'de> for Newest<'de> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Newest<'de>, A::Error> {
-                let (mut newest, mut bytes) = (Newest { items: VecDeque::new(), before: 0 }, 0);
+                let bytes_of = |item: &RawValue| Some(item.get().len()).filter(|bytes| *bytes <= ITEM_BYTES_MAX);
+                let (mut newest, mut bytes) = (Newest { items: VecDeque::new(), before: 0 }, 0_usize);
                 while let Some(item) = list.next_element::<&'de RawValue>()? {
-                    bytes += item.get().len();
+                    bytes += bytes_of(item).unwrap_or(0);
                     newest.items.push_back(item);
                     while bytes > PART_BYTES_MAX && newest.items.len() > 1 {
-                        bytes -= newest.items.pop_front().map_or(0, |old| old.get().len());
+                        bytes -= newest.items.pop_front().and_then(bytes_of).unwrap_or(0);
                         newest.before += 1;
                     }
                 }
@@ -364,7 +388,7 @@ mod tests {
         let (value, truncated) = read(&json!({ "messages": messages, "model": "acme/large" }).to_string());
         let kept = value["messages"].as_array().unwrap();
         assert_eq!((kept.last(), kept.len() < 20, truncated), (messages.last(), true, true));
-        assert_eq!(kept[0], json!(format!("[{} values left out]", 101 - kept.len())));
+        assert_eq!(kept.first(), Some(&json!(format!("[{} values left out]", 101 - kept.len()))));
         assert_eq!(value["model"], "acme/large");
         let short = json!({ "messages": [message(1)], "model": "acme/large" });
         assert_eq!(read(&short.to_string()), (short, false));
@@ -373,17 +397,27 @@ mod tests {
     #[test]
     fn of_a_long_message_only_the_picture_is_left_out() {
         let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(300_000));
-        let parts = json!([{ "type": "image_url", "image_url": { "url": url } }, { "type": "text", "text": "Was ist das?" }]);
-        let (value, truncated) = read(&json!({ "messages": [{ "role": "user", "content": [parts[0], parts[1]] }] }).to_string());
-        let content = &value["messages"][0]["content"];
+        let asked = |url: &str| {
+            let picture = json!({ "type": "image_url", "image_url": { "url": url } });
+            let text = json!({ "type": "text", "text": "Was ist das?" });
+            json!({ "messages": [{ "role": "user", "content": [picture, text] }, { "role": "user", "content": "?" }] })
+        };
         let left_out = format!("[{} bytes left out]", url.len() + 2);
-        assert_eq!(content, &json!([{ "type": "image_url", "image_url": { "url": left_out } }, parts[1]]));
-        assert!(!truncated);
+        assert_eq!(read(&asked(&url).to_string()), (asked(&left_out), false));
+    }
+
+    #[test]
+    fn a_long_text_makes_no_newer_one_fall_away() {
+        let long = json!({ "role": "user", "content": "word ".repeat(80_000) });
+        let short = json!({ "role": "user", "content": "And now?" });
+        let (value, truncated) = read(&json!({ "messages": [long, short] }).to_string());
+        assert_eq!((value, truncated), (json!({ "messages": ["[1 values left out]", short] }), true));
     }
 
     #[test]
     fn values_that_are_too_many_are_not_read() {
-        let (value, truncated) = read(&format!("{{\"a\":[{}1],\"b\":{}}}", "1,".repeat(1_000_000), "1".repeat(300_000)));
+        let (list, number) = ("1,".repeat(1_000_000), "1".repeat(300_000));
+        let (value, truncated) = read(&format!("{{\"a\":[{list}1],\"b\":{number}}}"));
         assert!(truncated && value["a"].as_array().unwrap().len() <= PART_BYTES_MAX + 1);
         assert_eq!(value["b"], "[300000 bytes left out]");
     }

@@ -62,10 +62,7 @@ pub(crate) struct Answered {
 
 enum Observation {
     /// The room is given back when the marks are made.
-    Answered {
-        answered: Box<Answered>,
-        _room: OwnedSemaphorePermit,
-    },
+    Answered { answered: Box<Answered>, _room: OwnedSemaphorePermit },
     Cited {
         tenant: TenantId,
         call: CallId,
@@ -227,7 +224,8 @@ impl Writer {
 
     async fn handle(&mut self, ctx: &Ctx, tenant: TenantId, observations: Vec<Observation>) -> Result<()> {
         // Before a transaction: the log needs the database, too.
-        if let Some(models) = observations.iter().find_map(Observation::models) {
+        let models = observations.iter().find_map(Observation::models).cloned();
+        if let Some(models) = models {
             models.inner.calls.flushed().await;
         }
         let settings = self.known.settings(ctx).await?;

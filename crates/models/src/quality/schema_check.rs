@@ -5,7 +5,7 @@
 //! `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`, `allOf`, `not`, `nullable`, and `$ref` within the schema. Other
 //! keywords, `format` among them, are not checked. A schema that a reference leads around in for too long is given up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
@@ -48,14 +48,14 @@ fn wrong(place: &str, what: impl std::fmt::Display) -> Result<(), Fault> {
     Err(Fault::Wrong(format!("{place} {what}").chars().take(200).collect()))
 }
 
-impl<'a> Checker<'a> {
-    fn spend(&mut self, checks: usize) -> Result<(), Fault> {
-        self.checks = self.checks.saturating_add(checks);
-        if self.checks > CHECKS_MAX { Err(Fault::Unchecked) } else { Ok(()) }
-    }
+fn spend(spent: &mut usize, checks: usize) -> Result<(), Fault> {
+    *spent = spent.saturating_add(checks);
+    if *spent > CHECKS_MAX { Err(Fault::Unchecked) } else { Ok(()) }
+}
 
+impl<'a> Checker<'a> {
     fn check(&mut self, schema: &'a Value, value: &Value, place: &str, depth: usize) -> Result<(), Fault> {
-        self.spend(1)?;
+        spend(&mut self.checks, 1)?;
         if depth > DEPTH_MAX {
             return Err(Fault::Unchecked);
         }
@@ -129,10 +129,10 @@ impl<'a> Checker<'a> {
         let known = schema.get("properties").and_then(Value::as_object);
         for name in list(schema, "required").iter().filter_map(Value::as_str) {
             if !object.contains_key(name) {
-                return match known.is_some_and(|known| known.contains_key(name)) {
-                    true => wrong(place, format_args!("lacks `{name}`")),
-                    false => wrong(place, format_args!("lacks {UNNAMED} that is required")),
-                };
+                if known.is_some_and(|known| known.contains_key(name)) {
+                    return wrong(place, format_args!("lacks `{name}`"));
+                }
+                return wrong(place, format_args!("lacks {UNNAMED} that is required"));
             }
         }
         check_count(schema, "minProperties", "maxProperties", object.len(), place)?;
@@ -168,7 +168,7 @@ impl<'a> Checker<'a> {
             }
         }
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
-            self.spend(items.len().saturating_mul(items.len()) / 2)?;
+            spend(&mut self.checks, items.len().saturating_mul(items.len()) / 2)?;
             if items.iter().enumerate().any(|(index, item)| items.iter().take(index).any(|earlier| earlier == item)) {
                 return wrong(place, "has an item twice");
             }
@@ -179,13 +179,15 @@ impl<'a> Checker<'a> {
     fn check_text(&mut self, schema: &'a Map<String, Value>, text: &str, place: &str) -> Result<(), Fault> {
         check_count(schema, "minLength", "maxLength", text.chars().count(), place)?;
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return Ok(()) };
-        if !self.patterns.contains_key(pattern) {
-            self.spend(PATTERN_CHECKS)?;
-            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().ok();
-            self.patterns.insert(pattern, compiled);
-        }
-        match self.patterns.get(pattern) {
-            Some(Some(pattern)) if !pattern.is_match(text) => wrong(place, "does not match `pattern`"),
+        let compiled = match self.patterns.entry(pattern) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                spend(&mut self.checks, PATTERN_CHECKS)?;
+                place.insert(RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().ok())
+            }
+        };
+        match compiled {
+            Some(pattern) if !pattern.is_match(text) => wrong(place, "does not match `pattern`"),
             _ => Ok(()),
         }
     }

@@ -324,6 +324,25 @@ on_each_database! {
         workflows.stop().await;
     }
 
+    async fn a_batch_keeps_to_the_room_of_its_workspace(test: TestStore) {
+        let setup = Setup::new(test, 1_000).await;
+        let id = setup.caller.create(chats(3), CHAT).await;
+        let mut tx = setup.test.begin(&setup.ctx).await.unwrap();
+        let full = "UPDATE model_files SET size_bytes = 50000000000 WHERE tenant_id = $1";
+        tx.execute(full, [setup.ctx.tenant().unwrap().into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        let workflows = setup.start().await;
+        let batch = setup.caller.ended(&id).await;
+        assert_eq!((&batch["status"], counts(&batch)), (&json!("completed"), (3, 0, 3)), "{batch}");
+        let errors = setup.caller.results(&batch["error_file_id"]).await;
+        assert_eq!(errors["line-0"]["response"]["status_code"], 413, "{errors:?}");
+        assert!(setup.echo.told().is_empty(), "a model was called in vain");
+        let part = Part::bytes(b"x".as_slice()).file_name("x");
+        let (status, error) = setup.caller.send(Form::new().text("purpose", "batch").part("file", part)).await;
+        assert_eq!(status, 413, "{error}");
+        workflows.stop().await;
+    }
+
     async fn nobody_sees_the_files_and_batches_of_another(test: TestStore) {
         let setup = Setup::new(test, 1_000).await;
         let workflows = setup.start().await;

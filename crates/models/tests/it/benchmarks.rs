@@ -284,6 +284,22 @@ on_each_database! {
         ] {
             assert_eq!(error.code(), Code::Forbidden, "{error}");
         }
+        // A colleague who may call models cannot stop what another has begun.
+        let user = plasma_kernel::Actor::User { id: plasma_kernel::UserId::new(&setup.ctx) };
+        let invoke = Permissions::default().with(Permission::ModelsInvoke);
+        let colleague =
+            Ctx::new(setup.ctx.tenant().unwrap(), user, invoke, setup.ctx.clock().clone(), setup.ctx.random().clone());
+        assert_eq!(models.cancel_benchmark(&colleague, id).await.unwrap_err().code(), Code::Forbidden);
+        for (name, suite_name, field) in [(Some("a\nb"), "Numbers", "name"), (None, "Num\0bers", "suite.name")] {
+            let mut wrong = new(&["acme/good"], 1);
+            wrong.name = name.map(str::to_owned);
+            wrong.suite.as_mut().unwrap().name = suite_name.to_owned();
+            let error = models.create_benchmark(&setup.ctx, wrong).await.unwrap_err();
+            assert_eq!((error.code(), error.field_name()), (Code::Invalid, Some(field)), "{error}");
+        }
+        let filter = ResultFilter { case: Some("n\0".to_owned()), model: None };
+        let error = models.benchmark_results(&setup.ctx, id, &filter, &page).await.map(drop).unwrap_err();
+        assert_eq!(error.field_name(), Some("case"), "{error}");
         for (names, field) in [
             (vec![], "models"),
             (vec!["acme/good"; 2], "models[1]"),

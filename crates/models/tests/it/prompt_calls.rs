@@ -195,6 +195,13 @@ async fn openais_own_shape_of_responses_is_understood() {
     assert_eq!(response.status(), 200);
     assert_eq!(setup.upstream.seen()[1].json["prompt"], own);
     assert_eq!(response.headers().get("plasma-prompt"), None);
+    // Not beside one of this server, which would take its place.
+    let body = json!({ "model": "acme/chat", "prompt": own, "input": "hi" });
+    let response = post(&setup, "/v1/responses", &[("plasma-prompt", "support")], &body).await;
+    assert_eq!(response.status(), 400);
+    let error = response.json::<Value>().await.unwrap();
+    assert_eq!(error["error"]["param"], "plasma-prompt", "{error}");
+    assert_eq!(setup.upstream.seen().len(), 2);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use plasma_workflows::Workflows;
 use serde_json::{Value, json};
 
 use crate::{
-    batch_support::{CHAT, Caller, chat, chats, counts},
+    batch_support::{CHAT, Caller, chat, chats, counts, line},
     support::{add_model, add_provider_of, config, open_with},
     upstream::{listen, whole_answer},
 };
@@ -246,6 +246,38 @@ on_each_database! {
         let batch = with.caller.ended(&id).await;
         assert_eq!((&batch["status"], counts(&batch)), (&json!("completed"), (3, 3, 0)), "{batch}");
         assert_eq!((with.calls(), with.provider.batches().len()), (5, 0));
+        workflows.stop().await;
+    }
+
+    async fn a_line_with_a_prompt_is_called_one_by_one(test: TestStore) {
+        let setup = Setup::new(test, with_batches()).await;
+        let workflows = setup.start().await;
+        let messages = json!([{"role": "user", "content": "y"}]);
+        let body = json!({"model": "acme/chat", "prompt": "greeting", "messages": messages});
+        let id = setup.caller.create(format!("{}{}", chat("a", "x"), line("b", CHAT, &body)), CHAT).await;
+        let batch = setup.caller.ended(&id).await;
+        // There is no such prompt, and it is Plasma that says so.
+        assert_eq!((&batch["status"], counts(&batch)), (&json!("completed"), (2, 1, 1)), "{batch}");
+        assert_eq!((setup.calls(), setup.provider.batches().len()), (1, 0));
+        workflows.stop().await;
+    }
+
+    async fn a_cancelled_batch_ends_at_its_provider_though_its_id_was_lost(test: TestStore) {
+        let setup = Setup::new(test, with_batches()).await;
+        let mut workflows = setup.start().await;
+        let id = setup.caller.create(chats(3), CHAT).await;
+        setup.caller.until(&id, |batch| counts(batch).1 == 1).await;
+        workflows.stop().await;
+        // As if the process had been killed before it wrote the id down.
+        let mut tx = setup.test.begin(&setup.ctx).await.unwrap();
+        let lost = "UPDATE model_batches SET provider_batch_id = NULL WHERE tenant_id = $1";
+        tx.execute(lost, [setup.ctx.tenant().unwrap().into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(setup.caller.post(&format!("/v1/batches/{id}/cancel"), json!({})).await.0, 200);
+        workflows = setup.start().await;
+        let batch = setup.caller.ended(&id).await;
+        assert_eq!((&batch["status"], counts(&batch)), (&json!("cancelled"), (3, 0, 0)), "{batch}");
+        assert_eq!(setup.provider.batches()[0]["status"], "cancelled");
         workflows.stop().await;
     }
 

@@ -127,7 +127,11 @@ impl Written<'_> {
                 (None, error) => {
                     let said =
                         error.and_then(|error| error.message).unwrap_or_else(|| "no reason was given".to_owned());
-                    Err(Error::new(Code::Upstream, "provider_failed", format!("the provider's batch says: {}", cut(&said))))
+                    Err(Error::new(
+                        Code::Upstream,
+                        "provider_failed",
+                        format!("the provider's batch says: {}", cut(&said)),
+                    ))
                 }
             };
             self.add(number, &told.custom_id, outcome).await?;

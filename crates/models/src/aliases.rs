@@ -127,7 +127,7 @@ impl Models {
     }
 
     pub(crate) async fn known_aliases(&self, ctx: &Ctx) -> Result<Arc<Aliases>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.inner.store.read(ctx).await?;
             let aliases = store::aliases::all(&mut tx).await?;
             Ok(aliases.into_iter().map(|alias| (alias.name.clone(), alias)).collect())

@@ -264,7 +264,7 @@ impl Models {
 
     /// The same for whoever calls a model. Reads no SQL but once in 10 s.
     pub(crate) async fn known_cache_state(&self, ctx: &Ctx) -> Result<Arc<CacheState>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.inner.store.read(ctx).await?;
             store::caches::get(&mut tx).await
         };

@@ -66,7 +66,7 @@ struct Queued {
 
 /// Room for one record, held by a call that is under way.
 pub(crate) struct Place {
-    permit: mpsc::OwnedPermit<Box<Queued>>,
+    permit: mpsc::OwnedPermit<Queued>,
     shared: Arc<Shared>,
 }
 
@@ -95,12 +95,12 @@ impl Place {
             }
         }
         self.shared.unwritten.fetch_add(1, Ordering::AcqRel);
-        self.permit.send(Box::new(Queued { entry, settlement, journaled }));
+        self.permit.send(Queued { entry, settlement, journaled });
     }
 }
 
 pub(crate) struct CallLog {
-    queue: mpsc::Sender<Box<Queued>>,
+    queue: mpsc::Sender<Queued>,
     /// Those who want to read what was sent before. Apart from the queue, whose places are the calls'.
     readers: mpsc::Sender<oneshot::Sender<()>>,
     shared: Arc<Shared>,
@@ -210,7 +210,7 @@ impl Writer {
         self,
         left: Vec<PathBuf>,
         caught_up: watch::Sender<bool>,
-        mut records: mpsc::Receiver<Box<Queued>>,
+        mut records: mpsc::Receiver<Queued>,
         mut readers: mpsc::Receiver<oneshot::Sender<()>>,
     ) {
         for path in left {
@@ -255,7 +255,7 @@ impl Writer {
         }
     }
 
-    async fn write(&self, records: Vec<Box<Queued>>) {
+    async fn write(&self, records: Vec<Queued>) {
         let written = records.len();
         for group in by_caller(records) {
             self.write_group(group).await;
@@ -333,9 +333,9 @@ impl Writer {
 
 /// Lets records gather until somebody waits for one of them or wants to read.
 async fn gather(
-    records: &mut mpsc::Receiver<Box<Queued>>,
+    records: &mut mpsc::Receiver<Queued>,
     readers: &mut mpsc::Receiver<oneshot::Sender<()>>,
-    batch: &mut Vec<Box<Queued>>,
+    batch: &mut Vec<Queued>,
     waiting: &mut Vec<oneshot::Sender<()>>,
 ) {
     let deadline = tokio::time::Instant::now() + GATHER;
@@ -374,10 +374,10 @@ fn left_by_caller(records: &[Left]) -> Vec<Vec<&Left>> {
 struct Group {
     tenant: TenantId,
     actor: Actor,
-    entries: Vec<Box<Queued>>,
+    entries: Vec<Queued>,
 }
 
-fn by_caller(batch: Vec<Box<Queued>>) -> Vec<Group> {
+fn by_caller(batch: Vec<Queued>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for queued in batch {
         let entry = &queued.entry;
@@ -412,7 +412,7 @@ impl Writer {
     }
 
     /// Tries again while the database is away: a few times where callers wait, else until the server stops.
-    async fn try_to_write(&self, ctx: &Ctx, entries: &[Box<Queued>]) -> Result<()> {
+    async fn try_to_write(&self, ctx: &Ctx, entries: &[Queued]) -> Result<()> {
         let nobody_waits = entries.iter().all(|queued| queued.journaled.is_some());
         let mut pause = RETRY_PAUSE;
         let mut attempt = 1;
@@ -433,7 +433,7 @@ impl Writer {
     }
 
     /// Tells of what came of writing.
-    fn written(&self, entries: Vec<Box<Queued>>, outcome: &Result<()>) {
+    fn written(&self, entries: Vec<Queued>, outcome: &Result<()>) {
         if let Err(error) = outcome {
             let ids: Vec<String> = entries.iter().map(|queued| queued.entry.call.id.to_string()).collect();
             tracing::error!(error = ?error, calls = ids.join(" "), "model calls could not be recorded");
@@ -442,7 +442,7 @@ impl Writer {
             journal.written(entries.iter().filter_map(|queued| queued.journaled));
         }
         for queued in entries {
-            let Queued { entry, settlement, .. } = *queued;
+            let Queued { entry, settlement, .. } = queued;
             if let (Ok(()), Some(settlement)) = (outcome, settlement) {
                 settlement.finish();
             }
@@ -458,7 +458,7 @@ impl Writer {
 }
 
 /// Records and settles in one transaction.
-async fn write_once(ctx: &Ctx, store: &Store, entries: &[Box<Queued>]) -> Result<()> {
+async fn write_once(ctx: &Ctx, store: &Store, entries: &[Queued]) -> Result<()> {
     let calls: Vec<&ModelCall> = entries.iter().map(|queued| &queued.entry.call).collect();
     let settled = entries.iter().filter_map(|queued| Some((&queued.entry.call, queued.settlement.as_ref()?)));
     let mut settling = Settling::of(settled).await;

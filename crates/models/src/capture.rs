@@ -128,7 +128,7 @@ impl Models {
     }
 
     async fn capture(&self, ctx: &Ctx) -> Result<Arc<Capture>> {
-        let load = async {
+        let load = || async {
             let settings = store::capture::get(&mut self.inner.store.read(ctx).await?).await?;
             Capture::new(settings.unwrap_or_default())
         };

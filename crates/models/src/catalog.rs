@@ -299,6 +299,13 @@ impl Models {
         if let Some(remote) = self.inner.remotes.get(&key).await {
             return Ok(remote);
         }
+        // Boxed: what is called is in memory as a rule, and the calls must not carry the query's weight.
+        let remote = Box::pin(self.read_remote(ctx, id)).await?;
+        self.inner.remotes.insert(key, remote.clone()).await;
+        Ok(remote)
+    }
+
+    async fn read_remote(&self, ctx: &Ctx, id: &str) -> Result<Arc<RemoteModel>> {
         // Opening a secret may make the tenant's data key, but only where one was sealed before: it only reads here.
         let mut tx = self.inner.store.read(ctx).await?;
         let row = store::models::to_call(&mut tx, id).await?.ok_or_else(|| model_not_found(id, &[]))?;
@@ -310,7 +317,7 @@ impl Models {
         };
         let hint = ProviderHint { kind: row.provider_kind.as_str(), base_url: &row.base_url };
         let price = prices::effective(row.price, &hint, &row.upstream_name, ctx.now()).map(|(price, _)| price);
-        let remote = Arc::new(RemoteModel {
+        Ok(Arc::new(RemoteModel {
             id: id.to_owned(),
             kind: row.kind,
             upstream_name: row.upstream_name,
@@ -324,9 +331,7 @@ impl Models {
                 api_key.as_ref().map(|key| key.as_str()),
                 row.provider_options,
             )?,
-        });
-        self.inner.remotes.insert(key, remote.clone()).await;
-        Ok(remote)
+        }))
     }
 
     /// After a change of providers or models.

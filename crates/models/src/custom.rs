@@ -105,7 +105,7 @@ impl Models {
 
     /// The tenant's custom models. Reads no SQL but once in 10 s.
     pub(crate) async fn custom_models(&self, ctx: &Ctx) -> Result<Arc<Vec<CustomModel>>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.inner.store.read(ctx).await?;
             store::custom_models::all(&mut tx).await
         };

@@ -30,13 +30,16 @@ impl<T: Send + Sync + 'static> TenantCache<T> {
     }
 
     /// The tenant's value. Callers that come while it is being read wait for the same query.
-    pub(crate) async fn get(&self, tenant: TenantId, load: impl Future<Output = Result<T>>) -> Result<Arc<T>> {
+    pub(crate) async fn get<F>(&self, tenant: TenantId, load: impl FnOnce() -> F) -> Result<Arc<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let key = (tenant, self.changes.load(Ordering::SeqCst));
         if let Some(value) = self.values.get(&key).await {
             return Ok(value);
         }
-        // Boxed: the query's large future must not weigh on the calls that need none.
-        let load = Box::pin(async { load.await.map(Arc::new) });
+        // Made only here and boxed: the query's large future must not weigh on the calls that need none.
+        let load = Box::pin(async { load().await.map(Arc::new) });
         self.values.try_get_with(key, load).await.map_err(|error| copy(&error))
     }
 

@@ -358,7 +358,7 @@ impl Models {
     }
 
     async fn known_prompts(&self, ctx: &Ctx) -> Result<Arc<BTreeMap<String, Prompt>>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.inner.store.read(ctx).await?;
             let prompts = store::prompts::all(&mut tx).await?;
             Ok(prompts.into_iter().map(|prompt| (prompt.name.clone(), prompt)).collect())

@@ -124,7 +124,7 @@ impl Quality {
 
 impl Known {
     async fn settings(&self, ctx: &Ctx) -> Result<Arc<QualitySettings>> {
-        let load = async { read_settings(&mut self.store.read(ctx).await?).await };
+        let load = || async { read_settings(&mut self.store.read(ctx).await?).await };
         self.settings.get(ctx.tenant()?, load).await
     }
 

@@ -200,7 +200,7 @@ impl Models {
     }
 
     async fn own_routes(&self, ctx: &Ctx) -> Result<Arc<Vec<Route>>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.inner.store.read(ctx).await?;
             store::routes::all(&mut tx).await
         };

@@ -100,7 +100,7 @@ impl BudgetLedger {
     }
 
     async fn budgets(&self, ctx: &Ctx) -> Result<Arc<Vec<Arc<Budget>>>> {
-        let load = async {
+        let load = || async {
             let mut tx = self.store.read(ctx).await?;
             Ok(store::budgets::all(&mut tx).await?.into_iter().map(Arc::new).collect())
         };

@@ -165,7 +165,7 @@ fn features(request: &Request) -> [f64; NAMES.len()] {
     let asked = request.messages.iter().rev().find(|message| message.role == Role::User);
     let question = asked.map(|message| text_of(&message.parts)).unwrap_or_default();
     let all = request.system.iter().chain(request.messages.iter().flat_map(|message| &message.parts));
-    let characters: usize = all.map(|part| text_length(part)).sum();
+    let characters: usize = all.map(text_length).sum();
     let context = characters.saturating_sub(question.len());
     let question: String = question.chars().take(CHARACTERS_MAX).collect();
     let words = Words::of(&question);

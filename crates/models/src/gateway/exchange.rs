@@ -307,7 +307,7 @@ impl Exchange {
             if let (Some(call), Some(payload)) = (self.call.as_mut(), payload) {
                 call.captures(payload);
             }
-            if let Some(opened) = self.from_cache().await? {
+            if let Some(opened) = self.take_from_cache().await? {
                 return Ok(opened);
             }
             self.promise_marks();
@@ -377,11 +377,11 @@ impl Exchange {
             losses: &mut self.losses,
             output_tokens_max: self.output_tokens_max,
         };
+        // Boxed: the futures around it are moved several times, and would carry the weight of all ways to ask.
+        let attempt = Box::pin(attempt.run(target));
         let outcome = match self.plan.policy.first_token_timeout {
-            Some(limit) => {
-                tokio::time::timeout(limit, attempt.run(target)).await.unwrap_or_else(|_| Err(too_slow(limit)))
-            }
-            None => attempt.run(target).await,
+            Some(limit) => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| Err(too_slow(limit))),
+            None => attempt.await,
         };
         self.note_health(place, &outcome, begun);
         if let Some(call) = self.call.as_mut() {

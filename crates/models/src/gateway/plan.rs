@@ -84,7 +84,8 @@ impl Models {
             if !name.contains('/')
                 && let Some(route) = self.find_route(ctx, name).await?
             {
-                return self.plan_route(ctx, route, question).await;
+                // Boxed: the calls of named models must not carry its weight.
+                return Box::pin(self.plan_route(ctx, route, question)).await;
             }
         }
         let target = self.resolve(ctx, name, ModelKind::Chat).await?;

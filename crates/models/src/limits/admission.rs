@@ -82,7 +82,7 @@ impl Limits {
     }
 
     async fn limits(&self, ctx: &Ctx, store: &Store) -> Result<Arc<TenantLimits>> {
-        let load = async {
+        let load = || async {
             let mut tx = store.read(ctx).await?;
             Ok(TenantLimits::new(store::limits::all(&mut tx).await?))
         };

@@ -47,7 +47,7 @@ impl Exchange {
 
     /// The answer of an earlier call or of one under way, where the caller may have it. Else the model is to be asked, and its
     /// answer kept where that is wanted.
-    pub(super) async fn from_cache(&mut self) -> Result<Option<Opened>> {
+    pub(super) async fn take_from_cache(&mut self) -> Result<Option<Opened>> {
         let Some((policy, question)) = self.cache_policy().await? else { return Ok(None) };
         // Boxed: most calls have nothing to do with it and must not carry its weight.
         match Box::pin(self.look_up(policy, question)).await {

@@ -71,8 +71,7 @@ impl Things {
         let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
         let user = id(server.post("/api/v1/users", user).await);
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
-        let provider =
-            json!({"name": "acme", "kind": "openai", "base_url": "https://models.example/v1", "api_key": "sk-secret"});
+        let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://a.test", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);

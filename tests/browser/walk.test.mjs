@@ -85,7 +85,6 @@ test("a collection is created from a dialog that keeps the focus and closes with
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
   await page.waitForFunction(() => document.activeElement?.textContent?.includes("New collection"));
-
   await open.click();
   await dialog.getByLabel("Name").fill(COLLECTION);
   await dialog.getByLabel("Description").fill("Made by the browser walk.");

@@ -213,7 +213,7 @@ mod tests {
             "I’m sorry, but I can’t assist with that request.",
             "I cannot provide instructions for this.",
             "Sorry, I can't do that.",
-            "As an AI language model, I do not have opinions.",
+            "As an artificial intelligence, I do not have opinions.",
             "I am unable to answer this question.",
             "Es tut mir leid, aber dabei kann ich nicht helfen.",
             "Je suis désolé, mais je ne peux pas vous aider.",

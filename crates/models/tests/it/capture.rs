@@ -38,6 +38,8 @@ fn part(payload: &Value, name: &str) -> Value {
 }
 
 async fn rows(setup: &Setup) -> usize {
+    // Reading the list waits for the records of the calls that have ended.
+    setup.get("/api/v1/models/calls?limit=1").await;
     let mut tx = setup.test.read(&setup.ctx).await.unwrap();
     let select = "SELECT COUNT(*) AS kept FROM model_call_payloads WHERE tenant_id = $1";
     tx.fetch_one(select, [setup.ctx.tenant().unwrap().into()]).await.unwrap().get("kept").unwrap()

@@ -141,7 +141,9 @@ impl RunningCall {
 
     /// Pieces of the answer have come.
     pub(crate) fn has_pieces(&mut self, deltas: &[Delta]) {
-        self.kept = self.kept.take().and_then(|mut kept| kept.take(deltas).then_some(kept));
+        if self.kept.as_mut().is_some_and(|kept| !kept.take(deltas)) {
+            self.kept = None;
+        }
     }
 
     /// The answer has come whole.

@@ -14,4 +14,4 @@ pub use endpoint::ProviderOptions;
 pub(crate) use endpoint::{Endpoint, Operation};
 pub(crate) use media::MediaAnswer;
 pub(crate) use raw::{RawObject, depth_allowed, embeddings_answer, embeddings_usage, usage_of};
-pub(crate) use stream::UpstreamStream;
+pub(crate) use stream::{Frame, UpstreamStream};

@@ -13,7 +13,7 @@ mod sse;
 use std::{fmt, str::FromStr};
 
 pub use read::{Fields, Told, Wrong};
-pub use sse::{SseEvent, SseParser};
+pub use sse::{SseEvent, SseParser, write_sse_event};
 
 /// A chat protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,17 @@ pub struct SseEvent {
     pub data: String,
 }
 
+/// Writes an event to the end of `out`: a line with its name when it has one, one for each line of its data, and an empty one.
+pub fn write_sse_event(name: Option<&str>, data: &str, out: &mut String) {
+    if let Some(name) = name {
+        out.extend(["event: ", name, "\n"]);
+    }
+    for line in data.split('\n') {
+        out.extend(["data: ", line, "\n"]);
+    }
+    out.push('\n');
+}
+
 /// Keeps what has come of the current line and event. Neither may grow beyond `bytes_max`.
 pub struct SseParser {
     line: Vec<u8>,
@@ -38,9 +49,8 @@ impl SseParser {
             self.after_carriage_return = false;
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
-        while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             let (head, tail) = bytes.split_at(end);
-            self.extend_line(head)?;
             bytes = match tail {
                 [b'\r', b'\n', rest @ ..] => rest,
                 [b'\r'] => {
@@ -50,20 +60,27 @@ impl SseParser {
                 [_, rest @ ..] => rest,
                 [] => &[],
             };
-            let line = std::mem::take(&mut self.line);
+            self.check_length(head)?;
+            if self.line.is_empty() {
+                events.extend(self.end_line(head)?);
+                continue;
+            }
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(head);
             events.extend(self.end_line(&line)?);
-            // Keeps the buffer for the next line.
+            // Keeps the buffer for the next line that comes in pieces.
             self.line = line;
             self.line.clear();
         }
-        self.extend_line(bytes)
+        self.check_length(bytes)?;
+        self.line.extend_from_slice(bytes);
+        Ok(())
     }
 
-    fn extend_line(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
+    fn check_length(&self, bytes: &[u8]) -> Result<(), Wrong> {
         if self.line.len() + self.data.as_ref().map_or(0, String::len) + bytes.len() > self.bytes_max {
             return Err(Wrong::Malformed(format!("an event of the stream has more than {} bytes", self.bytes_max)));
         }
-        self.line.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -123,6 +140,18 @@ mod tests {
             assert_eq!(parse(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
         }
         assert_eq!(parse(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let events = [(None, "{\"a\":1}"), (Some("message_start"), "one\n\ntwo"), (None, "[DONE]")];
+        let mut text = String::new();
+        for (name, data) in events {
+            write_sse_event(name, data, &mut text);
+        }
+        let read: Vec<(Option<String>, String)> =
+            parse(&[text.as_bytes()]).into_iter().map(|event| (event.name, event.data)).collect();
+        assert_eq!(read, events.map(|(name, data)| (name.map(str::to_owned), data.to_owned())));
     }
 
     #[test]

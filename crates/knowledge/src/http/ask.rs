@@ -1,7 +1,5 @@
-use axum::{
-    extract::State,
-    response::{Response, sse::Event},
-};
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use plasma_http::{Caller, Json, Problem, ProblemBody, event_stream, sse_event};
 use plasma_kernel::{Code, Ctx};
@@ -32,7 +30,7 @@ pub enum AskStreamEvent {
 }
 
 /// An event as it is sent. An error names the request, and one that is our own fault goes to the log.
-pub fn ask_event(ctx: &Ctx, event: &AskEvent) -> Event {
+pub fn ask_event(ctx: &Ctx, event: &AskEvent) -> Bytes {
     match event {
         AskEvent::Passage(passage) => sse_event("passage", passage),
         AskEvent::Progress(progress) => sse_event("progress", progress),

@@ -4,7 +4,7 @@ use plasma_kernel::{Code, Error, Result};
 use plasma_protocols::{
     Losses, Protocol, anthropic, bedrock,
     chat::{Answer, Collector, Delta, PartStart, Usage},
-    gemini, openai_chat, openai_responses,
+    gemini, openai_chat, openai_responses, write_sse_event,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     catalog::{RemoteModel, Target},
     manifest::ModelEntry,
     running_call::RunningCall,
-    upstream::{Operation, Outgoing, UpstreamStream},
+    upstream::{Frame, Operation, Outgoing, UpstreamStream},
 };
 
 /// What came of an attempt that worked.
@@ -43,8 +43,13 @@ pub(super) struct RemoteSource {
     /// Whether its events may go to the caller as they are.
     same_protocol: bool,
     model: String,
-    usage_wanted: bool,
+    names: rename::EventNames,
+    /// What ends the stream, after what has come before it.
+    failed: Option<Error>,
 }
+
+/// Bytes of events that go on together when they have come together.
+const PASSED_BYTES_MAX: usize = 16 << 10;
 
 /// What an attempt is made with.
 pub(super) struct Attempt<'a> {
@@ -124,10 +129,11 @@ impl Attempt<'_> {
         let input_tokens = self.question.tokens_about()?.min(self.question.input_tokens_max()?);
         self.call.streams(input_tokens, self.question.output_tokens_max()?);
         let mut source = Source::Remote(Box::new(RemoteSource {
+            names: rename::EventNames::new(stream.protocol(), &remote.id, self.question.wants_usage()?),
             stream,
             same_protocol: prepared.same_protocol,
             model: remote.id.clone(),
-            usage_wanted: self.question.wants_usage()?,
+            failed: None,
         }));
         // Held back until there is content, so that a stream that breaks before can be replaced by another.
         let mut held = Vec::new();
@@ -200,16 +206,18 @@ impl Source {
 impl RemoteSource {
     async fn next(&mut self, call: &mut RunningCall) -> Result<Option<Step>> {
         loop {
-            let Some(mut frame) = self.stream.next().await? else { return Ok(None) };
-            observe(call, &frame.deltas);
-            let has_content = frame.deltas.iter().any(is_content);
-            if self.same_protocol {
-                let Some(mut event) = frame.event else { continue };
-                let renamed = rename::event(self.stream.protocol(), &event, &self.model, self.usage_wanted)?;
-                let Some(data) = renamed else { continue };
-                event.data = data;
-                return Ok(Some(Step::Raw { event, has_content }));
+            if let Some(error) = self.failed.take() {
+                return Err(error);
             }
+            let Some(mut frame) = self.stream.next().await? else { return Ok(None) };
+            if self.same_protocol {
+                let step = self.pass(frame, call);
+                if step.is_some() {
+                    return Ok(step);
+                }
+                continue;
+            }
+            observe(call, &frame.deltas);
             for delta in &mut frame.deltas {
                 if let Delta::Start { model, .. } = delta {
                     model.clone_from(&self.model);
@@ -217,6 +225,35 @@ impl RemoteSource {
             }
             return Ok(Some(Step::Deltas(frame.deltas)));
         }
+    }
+
+    /// `first` and the events that have come with it, for the caller; `None` when the caller is to see nothing of them.
+    fn pass(&mut self, first: Frame, call: &mut RunningCall) -> Option<Step> {
+        let mut text = String::new();
+        let mut has_content = false;
+        let mut next = Ok(Some(first));
+        loop {
+            let outcome = next.and_then(|frame| {
+                let Some(frame) = frame else { return Ok(false) };
+                observe(call, &frame.deltas);
+                has_content |= frame.deltas.iter().any(is_content);
+                if let Some(event) = frame.event {
+                    if let Some(data) = self.names.rename(&event)? {
+                        write_sse_event(event.name.as_deref(), &data, &mut text);
+                    }
+                }
+                Ok(text.len() < PASSED_BYTES_MAX)
+            });
+            match outcome {
+                Ok(true) => next = self.stream.ready(),
+                Ok(false) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        (!text.is_empty()).then_some(Step::Raw { text, has_content })
     }
 }
 

@@ -3,7 +3,7 @@ mod cached;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use plasma_kernel::{CallId, Code, Ctx, Error, Result};
-use plasma_protocols::{Losses, SseEvent, chat::Answer, chat::Delta};
+use plasma_protocols::{Losses, chat::Answer, chat::Delta};
 use tokio::time::Instant;
 
 use self::cached::CacheUse;
@@ -61,8 +61,8 @@ pub(crate) struct Exchange {
 pub(crate) enum Step {
     /// A local model is on its way to the first token.
     Progress(ChatEvent),
-    /// An event of a provider that speaks the caller's protocol, as it came but for the model's name.
-    Raw { event: SseEvent, has_content: bool },
+    /// Server-sent events of a provider that speaks the caller's protocol, as they came but for the model's name. Never empty.
+    Raw { text: String, has_content: bool },
     /// Pieces in the middle form.
     Deltas(Vec<Delta>),
     /// The answer is complete, and its record durable.

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use axum::{
     http::HeaderMap,
-    response::{IntoResponse as _, Response, sse::Event},
+    response::{IntoResponse as _, Response},
 };
-use futures::{Stream, StreamExt as _, stream};
+use bytes::Bytes;
+use futures::{Stream, stream};
 use plasma_http::event_stream;
 use plasma_kernel::{CallId, Ctx, Error, Result, Timestamp};
 use plasma_protocols::{
-    Losses, Protocol, SseEvent, WireEvent, anthropic,
+    Losses, Protocol, WireEvent, anthropic,
     chat::{Answer, Delta},
-    gemini, openai_chat, openai_responses,
+    gemini, openai_chat, openai_responses, write_sse_event,
 };
 
 use super::{
@@ -220,50 +221,72 @@ fn events(
     first: Option<Step>,
     names: Names,
     usage_wanted: bool,
-) -> impl Stream<Item = Event> + Send + 'static {
-    let steps = stream::unfold(exchange, |mut exchange| async move {
-        let step = exchange.next().await?;
-        Some((step, exchange))
-    });
-    let mut writer = Writer::new(names.protocol, usage_wanted);
-    let mut passed_through = false;
-    stream::iter(first.map(Ok)).chain(steps).flat_map(move |step| {
-        let mut written = Vec::new();
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    let writer = Writer::new(names.protocol, usage_wanted);
+    // Boxed: it is moved with each of its steps.
+    let sender = Box::new(Sender { exchange, first, names, writer, passed_through: false });
+    stream::unfold(sender, |mut sender| async move {
+        let text = sender.next().await?;
+        Some((Bytes::from(text), sender))
+    })
+}
+
+/// A stream on its way to the caller.
+struct Sender {
+    exchange: Exchange,
+    /// The step that was waited for before the answer began.
+    first: Option<Step>,
+    names: Names,
+    writer: Writer,
+    /// Whether the provider's own events have gone out.
+    passed_through: bool,
+}
+
+impl Sender {
+    /// The next events, which are at least one; `None` after the end.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let step = match self.first.take() {
+                Some(step) => Ok(step),
+                None => self.exchange.next().await?,
+            };
+            let text = self.write(step);
+            if !text.is_empty() {
+                return Some(text);
+            }
+        }
+    }
+
+    fn write(&mut self, step: Result<Step>) -> String {
+        let mut written: Vec<WireEvent> = Vec::new();
         match step {
             // These protocols have no place for progress.
             Ok(Step::Progress(_)) => {}
-            Ok(Step::Raw { event, .. }) => {
-                passed_through = true;
-                return stream::iter(vec![passed(&event)]);
+            Ok(Step::Raw { text, .. }) => {
+                self.passed_through = true;
+                return text;
             }
             Ok(Step::Deltas(deltas)) => {
                 for mut delta in deltas {
                     if let Delta::Start { id, created, .. } = &mut delta {
-                        names.complete(id, created);
+                        self.names.complete(id, created);
                     }
-                    writer.write(delta, &mut written);
+                    self.writer.write(delta, &mut written);
                 }
             }
             // The mark of the end is held back until the record is durable.
-            Ok(Step::Done(_)) if passed_through => {
-                if names.protocol == Protocol::OpenAiChat {
-                    return stream::iter(vec![Event::default().data("[DONE]")]);
+            Ok(Step::Done(_)) if self.passed_through => {
+                if self.names.protocol == Protocol::OpenAiChat {
+                    written.push(WireEvent { name: None, data: "[DONE]".to_owned() });
                 }
             }
-            Ok(Step::Done(_)) => writer.finish(&mut written),
-            Err(error) => writer.error(&error, &mut written),
+            Ok(Step::Done(_)) => self.writer.finish(&mut written),
+            Err(error) => self.writer.error(&error, &mut written),
         }
-        stream::iter(written.iter().map(own).collect::<Vec<_>>())
-    })
-}
-
-fn passed(event: &SseEvent) -> Event {
-    let named = event.name.as_deref().map_or_else(Event::default, |name| Event::default().event(name));
-    // Lines of data were joined by LF; `data` splits them again.
-    named.data(&event.data)
-}
-
-fn own(event: &WireEvent) -> Event {
-    let named = event.name.map_or_else(Event::default, |name| Event::default().event(name));
-    named.data(&event.data)
+        let mut text = String::new();
+        for event in &written {
+            write_sse_event(event.name, &event.data, &mut text);
+        }
+        text
+    }
 }

@@ -30,6 +30,8 @@ pub(crate) struct UpstreamStream {
     stall_timeout: Duration,
     pieces: Pieces,
     bytes: usize,
+    /// The protocol's own mark of the end has come.
+    has_ended: bool,
 }
 
 /// How bytes become events, and events become deltas.
@@ -71,7 +73,7 @@ impl UpstreamStream {
                 Pieces::Bedrock(EventStreamDecoder::new(EVENT_BYTES_MAX), VecDeque::new(), bedrock::StreamReader::new())
             }
         };
-        Self { endpoint, protocol, response: Some(response), stall_timeout, pieces, bytes: 0 }
+        Self { endpoint, protocol, response: Some(response), stall_timeout, pieces, bytes: 0, has_ended: false }
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -84,13 +86,8 @@ impl UpstreamStream {
     /// `upstream` (`provider_stream_cut`) when the stream ends early, `timeout` when it stalls, or what an error event says.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>> {
         loop {
-            match self.pieces.next().map_err(|wrong| self.endpoint.wrong(wrong))? {
-                Some(Next::Frame(frame)) => return Ok(Some(frame)),
-                Some(Next::End) => {
-                    self.drain();
-                    return Ok(None);
-                }
-                None => {}
+            if let Some(frame) = self.ready()? {
+                return Ok(Some(frame));
             }
             let Some(response) = &mut self.response else { return Ok(None) };
             let piece = tokio::time::timeout(self.stall_timeout, response.chunk())
@@ -108,6 +105,25 @@ impl UpstreamStream {
                 return Err(self.endpoint.too_large(STREAM_BYTES_MAX));
             }
             self.pieces.push(&piece).map_err(|wrong| self.endpoint.wrong(wrong))?;
+        }
+    }
+
+    /// The next event of what has come already; `None` when more must be waited for, or the answer is complete.
+    ///
+    /// # Errors
+    /// What an error event says, or that an event is malformed.
+    pub(crate) fn ready(&mut self) -> Result<Option<Frame>> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        match self.pieces.next().map_err(|wrong| self.endpoint.wrong(wrong))? {
+            Some(Next::Frame(frame)) => Ok(Some(frame)),
+            Some(Next::End) => {
+                self.has_ended = true;
+                self.drain();
+                Ok(None)
+            }
+            None => Ok(None),
         }
     }
 

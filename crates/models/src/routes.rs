@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, RouteCache, custom::check_domain, events, store};
+use crate::{Capability, Models, RouteCache, capabilities::check_capabilities, custom::check_domain, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -101,6 +101,10 @@ pub struct RouteSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40)]
     pub requires_domain: Option<String>,
+    /// Only models with all of these capabilities, or of which nobody says what they can do. What a request itself needs
+    /// (tools, images, documents, recordings, a JSON schema, thinking) is required of its candidates in any case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Capability>,
     /// Attempts at one candidate, the first included: 1 to 10.
     #[serde(default = "two")]
     pub attempts_max: u32,
@@ -141,6 +145,7 @@ fn built_in() -> Vec<Route> {
         context_length_min: None,
         complexity_threshold: None,
         requires_domain: None,
+        requires: Vec::new(),
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -270,6 +275,7 @@ impl Models {
         }
         settings.cache.check()?;
         settings.requires_domain.as_deref().map_or(Ok(()), |domain| check_domain("requires_domain", domain))?;
+        check_capabilities("requires", &settings.requires)?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
-use crate::{PromptUse, caches::CacheHit};
+use crate::{Capability, PromptUse, caches::CacheHit};
 
 /// An enum that is stored and sent as one lowercase word.
 macro_rules! words {
@@ -214,6 +214,8 @@ pub struct Model {
     pub price_source: Option<PriceSource>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
+    /// All that a chat model can do beyond text; `None` when that is not known.
+    pub capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`, where somebody said so.
     pub domain: Option<String>,
     /// For people.
@@ -326,6 +328,8 @@ pub struct NewModel {
     pub dimensions: Option<u32>,
     /// What it costs; when absent the snapshot of public prices is asked. It takes the place of a public price as a whole.
     pub price: Option<Price>,
+    /// All that a chat model can do beyond text; `None` when that is not known.
+    pub capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`: at most 40 lowercase letters, digits and hyphens.
     pub domain: Option<String>,
     /// For people, at most 500 characters.

@@ -1,8 +1,8 @@
-use plasma_kernel::{ProviderId, Result, Timestamp};
+use plasma_kernel::{Error, ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx, Value};
 
 use super::providers::options;
-use crate::{Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
+use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -33,6 +33,19 @@ pub(crate) struct ListedModel {
     pub(crate) model: Model,
     pub(crate) upstream_name: String,
     pub(crate) base_url: String,
+}
+
+/// A JSON array of words; NULL when nobody says what the model can do.
+fn capabilities(row: &Row) -> Result<Option<Vec<Capability>>> {
+    let text: Option<String> = row.get("capabilities")?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| Error::from_source("column capabilities", error)))
+        .transpose()
+}
+
+fn capabilities_text(capabilities: Option<&[Capability]>) -> Result<Option<String>> {
+    capabilities
+        .map(|words| serde_json::to_string(words).map_err(|error| Error::from_source("capabilities", error)))
+        .transpose()
 }
 
 /// The administrator's own price.
@@ -91,6 +104,7 @@ fn model(row: &Row) -> Result<Model> {
         price: price(row)?,
         price_source: None,
         default: false,
+        capabilities: capabilities(row)?,
         domain: row.get("domain")?,
         description: row.get("description")?,
         created_at: row.get("created_at")?,
@@ -103,8 +117,8 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
     tx.execute(
         "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions, created_at,
            input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, call_price_micros,
-           currency, free, domain, description)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+           currency, free, domain, description, capabilities)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         [
             tenant.into(),
             id.into(),
@@ -123,6 +137,7 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             free,
             new.domain.as_deref().into(),
             new.description.as_deref().into(),
+            capabilities_text(new.capabilities.as_deref())?.into(),
         ],
     )
     .await
@@ -139,6 +154,18 @@ pub(crate) async fn set_price(tx: &mut Tx, id: &str, price: Option<&Price>) -> R
                output_price_micros = $6, call_price_micros = $7, currency = $8, free = $9
              WHERE tenant_id = $1 AND id = $2",
             [tenant.into(), id.into(), input, cached_input, cache_write, output, call, currency, free],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Replaces what the model can do; `false` when there is no such model.
+pub(crate) async fn set_capabilities(tx: &mut Tx, id: &str, capabilities: Option<&[Capability]>) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let changed = tx
+        .execute(
+            "UPDATE models SET capabilities = $3 WHERE tenant_id = $1 AND id = $2",
+            [tenant.into(), id.into(), capabilities_text(capabilities)?.into()],
         )
         .await?;
     Ok(changed > 0)
@@ -170,7 +197,7 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<ListedModel>> {
     tx.fetch_all(
         "SELECT m.id, m.kind, m.provider_id, m.upstream_name, m.context_length, m.dimensions, m.input_price_micros,
            m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
-           m.created_at, m.domain, m.description,
+           m.created_at, m.domain, m.description, m.capabilities,
            p.name AS provider_name, p.kind AS provider_kind, p.base_url
          FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
          WHERE m.tenant_id = $1",

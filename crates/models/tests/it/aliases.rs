@@ -18,6 +18,7 @@ fn route_to(model: &str) -> RouteSettings {
         context_length_min: None,
         complexity_threshold: None,
         requires_domain: None,
+        requires: Vec::new(),
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,

@@ -190,6 +190,7 @@ on_each_database! {
             context_length: None,
             dimensions: None,
             price: Some(Price { free: true, ..Price::default() }),
+            capabilities: None,
             domain: None,
             description: None,
         };

@@ -29,7 +29,7 @@ function model(price: Partial<ModelPrice> | null, source: Model["price_source"])
     memory_bytes: null,
     price: price && { ...noPrice, ...price },
     price_source: source,
-    price_snapshot: null, domain: null, description: null, custom: false,
+    price_snapshot: null, capabilities: null, domain: null, description: null, custom: false,
     default: false,
   };
 }

@@ -168,6 +168,11 @@ fn built_in() -> Vec<Route> {
     .collect()
 }
 
+/// Whether a route of this name exists by default.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    built_in().iter().any(|route| route.name == name)
+}
+
 pub(crate) fn not_found(name: &str) -> Error {
     // A name comes from outside and may be long.
     let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
@@ -221,11 +226,12 @@ impl Models {
     pub async fn put_route(&self, ctx: &Ctx, name: &str, settings: RouteSettings) -> Result<Route> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(name)?;
-        if self.alias_target(ctx, name).await?.is_some() {
-            return Err(Error::conflict("alias_exists", format!("`{name}` is an alias")).field("name"));
-        }
         self.check_settings(ctx, &settings).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
+        store::names::lock(&mut tx).await?;
+        if store::aliases::exists(&mut tx, name).await? {
+            return Err(Error::conflict("alias_exists", format!("`{name}` is an alias")).field("name"));
+        }
         let existing = store::routes::all(&mut tx).await?;
         let now = ctx.now();
         let route = match existing.iter().find(|route| route.name == name) {

@@ -82,7 +82,8 @@ impl Models {
         tx.emit(NewEvent::new(events::MODEL_PRICED, id, json!({ "price": price.as_ref().map(price_data) }))).await?;
         let listed = store::models::all(&mut tx).await?.into_iter().find(|listed| listed.model.id == id);
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        // Routes compare prices too.
+        self.forget_models();
         listed.map(|listed| with_price(listed, ctx.now())).ok_or_else(|| model_not_found(id, &[]))
     }
 
@@ -196,6 +197,7 @@ fn price_data(price: &Price) -> serde_json::Value {
         "cache_write_micros_per_million": price.cache_write_micros_per_million,
         "output_micros_per_million": price.output_micros_per_million,
         "call_micros_per_thousand": price.call_micros_per_thousand,
+        "batch_discount_percent": price.batch_discount_percent,
         "currency": price.currency,
     })
 }
@@ -208,6 +210,9 @@ fn check_price(price: &Price) -> Result<()> {
         _ => Ok(()),
     };
     if price.free {
+        if price.batch_discount_percent.is_some() {
+            return Err(free_and_priced());
+        }
         let rates = price.base_rates();
         let given = [rates.input, rates.cached_input, rates.cache_write, rates.output, price.call_micros_per_thousand];
         return if given.iter().flatten().all(|micros| *micros == 0) { Ok(()) } else { Err(free_and_priced()) };
@@ -217,9 +222,13 @@ fn check_price(price: &Price) -> Result<()> {
     within("cache_write_price_micros_per_million", price.cache_write_micros_per_million)?;
     within("output_price_micros_per_million", price.output_micros_per_million)?;
     within("call_price_micros_per_thousand", price.call_micros_per_thousand)?;
+    if price.batch_discount_percent.is_some_and(|percent| percent > 100) {
+        return Err(Error::invalid("batch_discount_percent", "must be 0 to 100"));
+    }
     // Only the snapshot has these, and there are no columns for them.
-    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() {
-        return Err(Error::invalid("price", "tiers and prices of thoughts cannot be set"));
+    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() || price.batch.is_some() {
+        let message = "tiers, prices of thoughts and whole prices of batches cannot be set";
+        return Err(Error::invalid("price", message));
     }
     if price.currency.len() == 3 && price.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Ok(());

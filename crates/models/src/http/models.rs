@@ -144,6 +144,9 @@ pub struct NewModelBody {
     call_price_micros_per_thousand: Option<i64>,
     /// ISO 4217 code; USD when absent.
     currency: Option<String>,
+    /// By how many percent a call costs less that the provider's own batch API runs, such as 50; when absent it costs as much.
+    #[schema(minimum = 0, maximum = 100)]
+    batch_discount_percent: Option<u32>,
     /// Whether it costs nothing; then no price is given.
     #[serde(default)]
     free: bool,
@@ -180,6 +183,7 @@ impl NewModelBody {
             output_price_micros_per_million: self.output_price_micros_per_million,
             call_price_micros_per_thousand: self.call_price_micros_per_thousand,
             currency: self.currency,
+            batch_discount_percent: self.batch_discount_percent,
             free: self.free,
         };
         Ok(NewModel {

@@ -7,6 +7,8 @@ Format: one JSON object whose lines are one model each. A model has `id`, `match
   regex, all, not. Texts are lowercase, because a model's name is compared in lowercase.
 - `prices` are tried from the last to the first; the first is used when none applies. `from` is the day (UTC) on which one
   starts, `between` the times of the day (UTC) within which it holds, the second of them excluded.
+- Of `variants` whose `when` fits a call the first that holds is taken. It takes the place of the prices that it names; the
+  others stay.
 - A price is in millionths of a US dollar for a million tokens; names that end in another unit (`_kcount`: a thousand) are
   for that unit. `tiers` state all prices anew for calls with more than `above` input tokens.
 """

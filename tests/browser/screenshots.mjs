@@ -55,6 +55,10 @@ async function pages(page) {
   const content = await list("/api/v1/content/documents");
   const written = content.find((candidate) => candidate.revision > 1) ?? content[0];
   const calls = await list("/api/v1/models/calls");
+  const prompts = await list("/api/v1/prompts");
+  const prompt = prompts.find((candidate) => candidate.newest_version > 0) ?? prompts[0];
+  const benchmarks = await list("/api/v1/models/benchmarks");
+  const ended = benchmarks.filter((candidate) => candidate.state === "succeeded");
   const go = (address) => () => page.goto(address);
   const query = process.env.PLASMA_QUERY ?? "budget";
 
@@ -74,6 +78,8 @@ async function pages(page) {
     ["budgets", go("/models/budgets/")],
     ["quality", go("/models/quality/")],
     ["batches", go("/models/batches/")],
+    ["prompts", go("/models/prompts/")],
+    ["benchmarks", go("/models/benchmarks/")],
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],
@@ -117,5 +123,12 @@ async function pages(page) {
     found.push(["editor", go(address)], ["citations", go(`${address}&tab=citations`)], ["revisions", go(`${address}&tab=revisions`)]);
   }
   if (calls[0]) found.push(["call", go(`/models/call/?id=${calls[0].id}`)]);
+  if (prompt) {
+    const address = `/models/prompt/?name=${encodeURIComponent(prompt.name)}`;
+    found.push(["prompt", go(address)], ["prompt-versions", go(`${address}&tab=versions`)], ["prompt-aliases", go(`${address}&tab=aliases`)]);
+  }
+  const benchmark = ended[0] ?? benchmarks[0];
+  if (benchmark) found.push(["benchmark", go(`/models/benchmark/?id=${benchmark.id}`)]);
+  if (ended.length > 1) found.push(["benchmark-comparison", go(`/models/benchmark/?ids=${ended[0].id},${ended[1].id}`)]);
   return found;
 }

@@ -6,7 +6,11 @@ use plasma_kernel::{Ctx, Error, Permission, Result, Timestamp};
 use plasma_store::NewEvent;
 use serde_json::json;
 
-use crate::{Models, events, routes::check_name, store};
+use crate::{
+    Models, events,
+    routes::{check_name, is_built_in},
+    store,
+};
 
 /// Aliases of one tenant.
 const ALIASES_MAX: usize = 500;
@@ -60,11 +64,12 @@ impl Models {
     pub async fn put_alias(&self, ctx: &Ctx, name: &str, target: &str) -> Result<Alias> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(name)?;
-        if self.find_route(ctx, name).await?.is_some() {
-            return Err(Error::conflict("route_exists", format!("`{name}` is a route")).field("name"));
-        }
         self.check_target(ctx, target).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
+        store::names::lock(&mut tx).await?;
+        if is_built_in(name) || store::routes::exists(&mut tx, name).await? {
+            return Err(Error::conflict("route_exists", format!("`{name}` is a route")).field("name"));
+        }
         let existing = store::aliases::all(&mut tx).await?;
         let now = ctx.now();
         let created_at = match existing.iter().find(|alias| alias.name == name) {

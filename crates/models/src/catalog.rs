@@ -203,7 +203,7 @@ impl Models {
     pub(crate) fn local_model(&self, model: LocalModel) -> Model {
         let LocalModel { entry, state, remedy } = model;
         let narrow = |number: usize| u32::try_from(number).ok();
-        let kind = entry.kind.into();
+        let kind: ModelKind = entry.kind.into();
         Model {
             default: self.default_model(kind).is_some_and(|default| default.id == entry.id),
             kind,
@@ -223,6 +223,8 @@ impl Models {
             price: Some(cost::free()),
             price_source: None,
             created_at: 0,
+            // What the local engine cannot honor is known: see `gateway/local_source.rs`.
+            capabilities: (kind == ModelKind::Chat).then(Vec::new),
             domain: None,
             description: None,
             license: Some(entry.license),

@@ -17,8 +17,31 @@ pub(crate) fn free() -> Price {
 /// or written to a cache count as full input tokens where they have no price of their own, and thoughts as full output tokens.
 pub(crate) fn cost(price: Option<&Price>, usage: &TokenUsage) -> Option<Money> {
     let price = price?;
+    total(price, usage).map(|total| price.rounded_up(total))
+}
+
+/// The same for a call that the provider's own batch API ran: by the price of batches where one is known, else less the discount
+/// that the administrator states, else in full.
+pub(crate) fn batch_cost(price: Option<&Price>, usage: &TokenUsage) -> Option<Money> {
+    let price = price?;
+    if price.batch.is_some() {
+        return cost(price.batch.as_deref(), usage);
+    }
+    let percent = price.batch_discount_percent.unwrap_or(0);
+    total(price, usage).map(|total| price.rounded_up(less(total, percent)))
+}
+
+/// The total less so many percent, rounded up.
+fn less(total: u128, percent: u32) -> u128 {
+    let left = u128::from(100_u32.saturating_sub(percent));
+    // Divided before it is multiplied: a total may be as large as its type allows.
+    total / 100 * left + (total % 100 * left).div_ceil(100)
+}
+
+/// The cost in millionths of a millionth.
+fn total(price: &Price, usage: &TokenUsage) -> Option<u128> {
     if price.free {
-        return Some(price.money(0));
+        return Some(0);
     }
     let rates = price.rates_of(usage.input_tokens);
     let own = |tokens: u64, rate: Option<i64>| rate.map_or(0, |_| tokens);
@@ -36,7 +59,7 @@ pub(crate) fn cost(price: Option<&Price>, usage: &TokenUsage) -> Option<Money> {
     for (tokens, rate) in parts {
         total = total.saturating_add(product(tokens, rate)?);
     }
-    Some(price.rounded_up(total))
+    Some(total)
 }
 
 /// `None` when there are tokens and no price for them.
@@ -84,7 +107,7 @@ impl Price {
     }
 
     /// The prices of a call that reads so many tokens: those of the highest tier that it is above.
-    fn rates_of(&self, input_tokens: u64) -> Rates {
+    pub(crate) fn rates_of(&self, input_tokens: u64) -> Rates {
         let reached = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
         reached.map_or_else(|| self.base_rates(), |tier| tier.rates)
     }
@@ -185,6 +208,38 @@ mod tests {
         price.call_micros_per_thousand = None;
         let beside = TokenUsage { input_tokens: 10, cached_input_tokens: 60, ..TokenUsage::default() };
         assert_eq!(cost_of(&price, beside), Some(6));
+    }
+
+    #[test]
+    fn a_batch_costs_less_by_its_discount_or_its_own_price() {
+        let usage = TokenUsage { input_tokens: 3, output_tokens: 1, ..TokenUsage::default() };
+        let batch = |price: &Price| batch_cost(Some(price), &usage).map(|money| (money.amount_micros, money.currency));
+        let euros = |micros: i64| Some((micros, "EUR".to_owned()));
+        // 2.50 and 10.00 a million: 17.5, and 8.75 of it.
+        let mut price = price(Some(2_500_000), Some(10_000_000));
+        assert_eq!(batch(&price), euros(18));
+        price.batch_discount_percent = Some(50);
+        assert_eq!(batch(&price), euros(9));
+        assert_eq!(micros(&price, 3, 1), Some(18), "other calls cost what they did");
+        // Budgets are told the worst case, whoever runs the call.
+        assert_eq!(price.worst_case(3, 1).map(|money| money.amount_micros), Some(18));
+        price.batch_discount_percent = Some(33);
+        assert_eq!(batch(&price), euros(12)); // 11.725
+        price.batch_discount_percent = Some(100);
+        assert_eq!(batch(&price), euros(0));
+        price.call_micros_per_thousand = Some(1_000_000);
+        price.batch_discount_percent = Some(20);
+        assert_eq!(batch(&price), euros(814)); // 17.5 and 1,000, less a fifth
+        price.batch = Some(Box::new(Price {
+            input_micros_per_million: Some(1_000_000),
+            output_micros_per_million: Some(1_000_000),
+            currency: "EUR".to_owned(),
+            ..Price::default()
+        }));
+        assert_eq!(batch(&price), euros(4));
+        assert_eq!(batch_cost(Some(&free()), &usage).map(|money| money.amount_micros), Some(0));
+        assert_eq!(batch_cost(None, &usage), None);
+        assert_eq!([less(u128::MAX, 0), less(u128::MAX, 100), less(1, 99)], [u128::MAX, 0, 1]);
     }
 
     fn tiered() -> Price {

@@ -8,6 +8,8 @@ pub const PROVIDER_CHANGED: &str = "models.provider.changed";
 pub const PROVIDER_DELETED: &str = "models.provider.deleted";
 /// A provider's model was added: `{kind, provider_id}`.
 pub const MODEL_CREATED: &str = "models.model.created";
+/// What a provider's model can do was stated anew: `{capabilities}`, null when it is not known.
+pub const MODEL_CHANGED: &str = "models.model.changed";
 /// An administrator set or took away the price of a provider's model: `{price}`, null when the snapshot's counts again.
 pub const MODEL_PRICED: &str = "models.model.priced";
 /// A provider's model was removed: `{}`.

@@ -13,6 +13,7 @@ mod exchange;
 mod health;
 mod kept;
 mod local_source;
+mod needs;
 mod plan;
 mod probe;
 mod rename;

@@ -15,6 +15,7 @@ mod files;
 mod gemini;
 mod health;
 mod limits;
+mod model_capabilities;
 mod model_price;
 mod models;
 mod openai_chat;
@@ -57,6 +58,7 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(models::delete_model))
         .routes(routes!(custom_models::create_custom_model))
         .routes(routes!(model_price::set_model_price))
+        .routes(routes!(model_capabilities::set_model_capabilities))
         .routes(routes!(aliases::list_model_aliases))
         .routes(routes!(aliases::get_model_alias, aliases::put_model_alias, aliases::delete_model_alias))
         .routes(routes!(complexity::measure_complexity))

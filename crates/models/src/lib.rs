@@ -8,6 +8,7 @@ mod caches;
 mod call_journal;
 mod call_log;
 mod calls;
+mod capabilities;
 mod capture;
 mod catalog;
 mod chat;
@@ -49,6 +50,7 @@ pub use caches::{
     CALIBRATION_PAIRS_MAX, CacheHit, CacheKind, CacheMode, CacheSettings, CacheState, CacheUsage, Calibration,
     CalibrationRow, RouteCache, TextPair,
 };
+pub use capabilities::Capability;
 pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
 pub use chat::{ChatDone, ChatEvent, ChatRequest, ChatStream};
 pub use custom::NewCustomModel;

@@ -1,5 +1,6 @@
 //! What providers charge, from the snapshot of genai-prices in `models/prices.json` (made by `scripts/refresh_prices.py`).
 
+mod batch;
 mod book;
 mod clause;
 mod required;
@@ -10,8 +11,8 @@ use std::sync::LazyLock;
 
 use plasma_kernel::Timestamp;
 
-use self::book::Book;
 pub(crate) use self::required::require_price;
+use self::{batch::BatchPrice, book::Book};
 use crate::{Price, PriceSnapshot, PriceSource, cost};
 
 static BOOK: LazyLock<Book> = LazyLock::new(|| {
@@ -37,6 +38,16 @@ pub(crate) struct TieredPrice {
     pub(crate) price: Price,
     /// Where it comes from.
     pub(crate) snapshot: PriceSnapshot,
+    /// The prices of calls that the provider's own batch API runs; the first that holds counts.
+    batches: Vec<BatchPrice>,
+}
+
+impl TieredPrice {
+    /// The price with that of batches at a time.
+    pub(crate) fn at(&self, at: Timestamp) -> Price {
+        let batch = self.batches.iter().find(|batch| batch.condition.holds(at));
+        Price { batch: batch.map(|batch| Box::new(batch.price.clone())), ..self.price.clone() }
+    }
 }
 
 /// The public price of a provider's model at a time. The provider is found by its address, or by its kind where that names one
@@ -57,6 +68,6 @@ pub(crate) fn effective(
         Some(price) if price.free => Some((cost::free(), PriceSource::Administrator)),
         Some(price) => Some((price, PriceSource::Administrator)),
         None => find(provider_hint, upstream_model, at)
-            .map(|found| (found.price.clone(), PriceSource::Snapshot(found.snapshot.clone()))),
+            .map(|found| (found.at(at), PriceSource::Snapshot(found.snapshot.clone()))),
     }
 }

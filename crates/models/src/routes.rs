@@ -7,7 +7,7 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Models, RouteCache, custom::check_domain, events, store};
+use crate::{Capability, Models, RouteCache, capabilities::check_capabilities, custom::check_domain, events, store};
 
 /// Routes of one tenant.
 const ROUTES_MAX: usize = 200;
@@ -101,6 +101,10 @@ pub struct RouteSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40)]
     pub requires_domain: Option<String>,
+    /// Only models with all of these capabilities, or of which nobody says what they can do. What a request itself needs
+    /// (tools, images, documents, recordings, a JSON schema, thinking) is required of its candidates in any case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Capability>,
     /// Attempts at one candidate, the first included: 1 to 10.
     #[serde(default = "two")]
     pub attempts_max: u32,
@@ -141,6 +145,7 @@ fn built_in() -> Vec<Route> {
         context_length_min: None,
         complexity_threshold: None,
         requires_domain: None,
+        requires: Vec::new(),
         attempts_max: two(),
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -161,6 +166,11 @@ fn built_in() -> Vec<Route> {
         created_at: 0,
     })
     .collect()
+}
+
+/// Whether a route of this name exists by default.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    built_in().iter().any(|route| route.name == name)
 }
 
 pub(crate) fn not_found(name: &str) -> Error {
@@ -216,11 +226,12 @@ impl Models {
     pub async fn put_route(&self, ctx: &Ctx, name: &str, settings: RouteSettings) -> Result<Route> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(name)?;
-        if self.alias_target(ctx, name).await?.is_some() {
-            return Err(Error::conflict("alias_exists", format!("`{name}` is an alias")).field("name"));
-        }
         self.check_settings(ctx, &settings).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
+        store::names::lock(&mut tx).await?;
+        if store::aliases::exists(&mut tx, name).await? {
+            return Err(Error::conflict("alias_exists", format!("`{name}` is an alias")).field("name"));
+        }
         let existing = store::routes::all(&mut tx).await?;
         let now = ctx.now();
         let route = match existing.iter().find(|route| route.name == name) {
@@ -270,6 +281,7 @@ impl Models {
         }
         settings.cache.check()?;
         settings.requires_domain.as_deref().map_or(Ok(()), |domain| check_domain("requires_domain", domain))?;
+        check_capabilities("requires", &settings.requires)?;
         for (index, candidate) in settings.candidates.iter().enumerate() {
             let place = |field: &str| format!("candidates[{index}].{field}");
             if candidate.weight > WEIGHT_MAX {

@@ -13,6 +13,7 @@ pub(crate) mod custom_models;
 pub(crate) mod files;
 pub(crate) mod limits;
 pub(crate) mod models;
+pub(crate) mod names;
 pub(crate) mod payloads;
 pub(crate) mod prompts;
 pub(crate) mod providers;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
-use crate::{PromptUse, caches::CacheHit};
+use crate::{Capability, PromptUse, caches::CacheHit};
 
 /// An enum that is stored and sent as one lowercase word.
 macro_rules! words {
@@ -214,6 +214,8 @@ pub struct Model {
     pub price_source: Option<PriceSource>,
     /// Whether it is used when a request of its kind names no model.
     pub default: bool,
+    /// All that a chat model can do beyond text; `None` when that is not known.
+    pub capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`, where somebody said so.
     pub domain: Option<String>,
     /// For people.
@@ -239,6 +241,11 @@ pub struct Price {
     pub call_micros_per_thousand: Option<i64>,
     /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
     pub tiers: Vec<PriceTier>,
+    /// By how many percent a call costs less that the provider's own batch API runs: 0 to 100; `None`: it costs as much, unless
+    /// `batch` says otherwise. From an administrator only.
+    pub batch_discount_percent: Option<u32>,
+    /// The price of a call that the provider's own batch API runs. From the snapshot only.
+    pub batch: Option<Box<Price>>,
     /// Whether an administrator says that it costs nothing (as local models do): then its calls cost 0, also those of
     /// unknown length.
     pub free: bool,
@@ -257,6 +264,8 @@ impl Default for Price {
             reasoning_micros_per_million: None,
             call_micros_per_thousand: None,
             tiers: Vec::new(),
+            batch_discount_percent: None,
+            batch: None,
             free: false,
             currency: "USD".to_owned(),
         }
@@ -326,6 +335,8 @@ pub struct NewModel {
     pub dimensions: Option<u32>,
     /// What it costs; when absent the snapshot of public prices is asked. It takes the place of a public price as a whole.
     pub price: Option<Price>,
+    /// All that a chat model can do beyond text; `None` when that is not known.
+    pub capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`: at most 40 lowercase letters, digits and hyphens.
     pub domain: Option<String>,
     /// For people, at most 500 characters.

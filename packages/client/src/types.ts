@@ -30,6 +30,8 @@ export type LoginResult = components["schemas"]["LoginResponse"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
+/** What a chat model can do beyond text. */
+export type Capability = components["schemas"]["Capability"];
 export type ModelState = components["schemas"]["ModelState"];
 export type ModelPrice = components["schemas"]["ModelPrice"];
 export type Model = components["schemas"]["Model"];

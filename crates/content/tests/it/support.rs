@@ -94,6 +94,7 @@ impl Setup {
             context_length: None,
             dimensions: None,
             price: Some(Price { free: true, ..Price::default() }),
+            capabilities: None,
             domain: None,
             description: None,
         };

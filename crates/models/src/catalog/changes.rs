@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{MODELS_MAX, NAME_CHARS_MAX, PRICE_MICROS_MAX, model_not_found, with_price};
 use crate::{
-    Model, ModelKind, ModelState, Models, NewModel, Price, custom, events,
+    Capability, Model, ModelKind, ModelState, Models, NewModel, Price,
+    capabilities::check_capabilities,
+    custom, events,
     store::{self, models::ListedModel},
 };
 
@@ -55,6 +57,7 @@ impl Models {
             price: new.price,
             price_source: None,
             default: false,
+            capabilities: new.capabilities,
             domain: new.domain,
             description: new.description,
             created_at: now,
@@ -71,14 +74,7 @@ impl Models {
     pub async fn set_price(&self, ctx: &Ctx, id: &str, price: Option<Price>) -> Result<Model> {
         ctx.require(Permission::ModelsWrite)?;
         price.as_ref().map_or(Ok(()), check_price)?;
-        if self.inner.local_entries.iter().any(|entry| entry.id == id) {
-            return Err(Error::conflict("model_is_local", format!("`{id}` is part of this program"))
-                .remedy("models in this process cost nothing; set prices of providers' models"));
-        }
-        if self.custom_models(ctx).await?.iter().any(|custom| custom.entry.id == id) {
-            return Err(Error::conflict("model_is_local", format!("`{id}` runs in this process and costs nothing"))
-                .remedy("set prices of providers' models"));
-        }
+        self.refuse_local(ctx, id, "models in this process cost nothing; set prices of providers' models").await?;
         let mut tx = self.inner.store.begin(ctx).await?;
         if !store::models::set_price(&mut tx, id, price.as_ref()).await? {
             return Err(model_not_found(id, &[]));
@@ -86,8 +82,43 @@ impl Models {
         tx.emit(NewEvent::new(events::MODEL_PRICED, id, json!({ "price": price.as_ref().map(price_data) }))).await?;
         let listed = store::models::all(&mut tx).await?.into_iter().find(|listed| listed.model.id == id);
         tx.commit().await?;
-        self.inner.remotes.invalidate_all();
+        // Routes compare prices too.
+        self.forget_models();
         listed.map(|listed| with_price(listed, ctx.now())).ok_or_else(|| model_not_found(id, &[]))
+    }
+
+    /// Says anew what a provider's chat model can do beyond text; `None` when nobody knows. Routes look at it: those of this
+    /// process at once, those of others within 10 s.
+    ///
+    /// # Errors
+    /// `forbidden` without `models:write`, `invalid` naming the field, `not_found`, `conflict` (`model_is_local`) for a model of
+    /// this process, of which it is known.
+    pub async fn set_capabilities(&self, ctx: &Ctx, id: &str, capabilities: Option<Vec<Capability>>) -> Result<Model> {
+        ctx.require(Permission::ModelsWrite)?;
+        check_capabilities("capabilities", capabilities.as_deref().unwrap_or_default())?;
+        self.refuse_local(ctx, id, "what models in this process can do is known; say it of providers' models").await?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        let listed = store::models::all(&mut tx).await?.into_iter().find(|listed| listed.model.id == id);
+        let mut listed = listed.ok_or_else(|| model_not_found(id, &[]))?;
+        if listed.model.kind != ModelKind::Chat && capabilities.is_some() {
+            return Err(of_chat_models_only());
+        }
+        store::models::set_capabilities(&mut tx, id, capabilities.as_deref()).await?;
+        tx.emit(NewEvent::new(events::MODEL_CHANGED, id, json!({ "capabilities": capabilities }))).await?;
+        tx.commit().await?;
+        self.forget_models();
+        listed.model.capabilities = capabilities;
+        Ok(with_price(listed, ctx.now()))
+    }
+
+    /// Refuses a model of this process.
+    async fn refuse_local(&self, ctx: &Ctx, id: &str, remedy: &'static str) -> Result<()> {
+        let is_local = self.inner.local_entries.iter().any(|entry| entry.id == id)
+            || self.custom_models(ctx).await?.iter().any(|custom| custom.entry.id == id);
+        if is_local {
+            return Err(Error::conflict("model_is_local", format!("`{id}` runs in this process")).remedy(remedy));
+        }
+        Ok(())
     }
 
     /// Removes a provider's model. The records of its calls stay.
@@ -140,8 +171,16 @@ fn check_new_model(new: &NewModel) -> Result<()> {
     if new.kind != ModelKind::Embedding && new.dimensions.is_some() {
         return Err(Error::invalid("dimensions", "is for embedding models only"));
     }
+    if new.kind != ModelKind::Chat && new.capabilities.is_some() {
+        return Err(of_chat_models_only());
+    }
+    check_capabilities("capabilities", new.capabilities.as_deref().unwrap_or_default())?;
     custom::check_labels(new.domain.as_deref(), new.description.as_deref())?;
     new.price.as_ref().map_or(Ok(()), check_price)
+}
+
+fn of_chat_models_only() -> Error {
+    Error::invalid("capabilities", "are for chat models only")
 }
 
 pub(crate) fn free_and_priced() -> Error {
@@ -158,6 +197,7 @@ fn price_data(price: &Price) -> serde_json::Value {
         "cache_write_micros_per_million": price.cache_write_micros_per_million,
         "output_micros_per_million": price.output_micros_per_million,
         "call_micros_per_thousand": price.call_micros_per_thousand,
+        "batch_discount_percent": price.batch_discount_percent,
         "currency": price.currency,
     })
 }
@@ -170,6 +210,9 @@ fn check_price(price: &Price) -> Result<()> {
         _ => Ok(()),
     };
     if price.free {
+        if price.batch_discount_percent.is_some() {
+            return Err(free_and_priced());
+        }
         let rates = price.base_rates();
         let given = [rates.input, rates.cached_input, rates.cache_write, rates.output, price.call_micros_per_thousand];
         return if given.iter().flatten().all(|micros| *micros == 0) { Ok(()) } else { Err(free_and_priced()) };
@@ -179,9 +222,13 @@ fn check_price(price: &Price) -> Result<()> {
     within("cache_write_price_micros_per_million", price.cache_write_micros_per_million)?;
     within("output_price_micros_per_million", price.output_micros_per_million)?;
     within("call_price_micros_per_thousand", price.call_micros_per_thousand)?;
+    if price.batch_discount_percent.is_some_and(|percent| percent > 100) {
+        return Err(Error::invalid("batch_discount_percent", "must be 0 to 100"));
+    }
     // Only the snapshot has these, and there are no columns for them.
-    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() {
-        return Err(Error::invalid("price", "tiers and prices of thoughts cannot be set"));
+    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() || price.batch.is_some() {
+        let message = "tiers, prices of thoughts and whole prices of batches cannot be set";
+        return Err(Error::invalid("price", message));
     }
     if price.currency.len() == 3 && price.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
         return Ok(());

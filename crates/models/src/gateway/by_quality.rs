@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use plasma_kernel::Ctx;
 
-use super::plan::{ANSWER_TOKENS, excluded};
+use super::plan::{ANSWER_TOKENS, Demand, excluded};
 use crate::{
     Model, Models, Route, Strategy, TokenUsage, cost,
     quality::{Arm, Rated},
@@ -27,7 +27,7 @@ impl Models {
         route: &Route,
         task: &str,
         listed: &[(Model, u32)],
-        tokens: u64,
+        demand: &Demand,
     ) -> QualityRatings {
         let strategy = route.settings.strategy;
         if !matches!(strategy, Strategy::Bandit | Strategy::HighestQuality) {
@@ -37,10 +37,10 @@ impl Models {
             tracing::warn!(?error, "the quality of models could not be read");
             Default::default()
         });
-        let usage = TokenUsage { input_tokens: tokens, output_tokens: ANSWER_TOKENS, ..TokenUsage::default() };
+        let usage = TokenUsage { input_tokens: demand.tokens, output_tokens: ANSWER_TOKENS, ..TokenUsage::default() };
         let arms: Vec<Arm<'_>> = listed
             .iter()
-            .filter(|(model, _)| excluded(&route.settings, model, tokens).is_none())
+            .filter(|(model, _)| excluded(&route.settings, model, demand).is_none())
             .map(|(model, _)| Arm {
                 model: &model.id,
                 cost_micros: cost::cost(model.price.as_ref(), &usage).map(|cost| cost.amount_micros),

@@ -8,6 +8,7 @@ use plasma_protocols::{
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use super::needs::{asks_to_think, uses_tools};
 use crate::{
     ChatMessage, Models, Role, TokenUsage,
     chat::{ChatEvent, check_size},
@@ -95,19 +96,14 @@ fn refuse_what_is_not_honored(request: &chat::Request, losses: &Losses) -> Resul
     if let Some(loss) = lost {
         return Err(not_for_local_models(&loss.field));
     }
-    let tools = !request.tools.is_empty() && request.tool_choice != Some(ToolChoice::None);
-    let thinks = request.reasoning.as_ref().is_some_and(|reasoning| {
-        reasoning.effort.is_some_and(|effort| effort != chat::Effort::None)
-            || reasoning.budget_tokens.is_some_and(|tokens| tokens > 0)
-    });
     let refused = [
-        ("tools", tools),
+        ("tools", uses_tools(request)),
         ("tool_choice", matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)))),
         ("output", request.output != OutputFormat::Text),
         ("choices", request.choices.is_some_and(|choices| choices != 1)),
         ("logprobs", request.logprobs.is_some()),
         ("top_k", request.top_k.is_some()),
-        ("reasoning_effort", thinks),
+        ("reasoning_effort", asks_to_think(request)),
     ];
     match refused.into_iter().find(|(_, is_refused)| *is_refused) {
         Some((field, _)) => Err(not_for_local_models(field)),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Asked, Question, by_quality::QualityRatings, complexity::Complexity};
 use crate::{
-    Model, ModelKind, Models, Purpose, RouteCache, TokenUsage,
+    Capability, Model, ModelKind, Models, Purpose, RouteCache, TokenUsage,
     catalog::Target,
     cost,
     routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy},
@@ -101,18 +101,19 @@ impl Models {
     async fn plan_route(&self, ctx: &Ctx, route: Route, question: &Question) -> Result<Plan> {
         let tenant = ctx.tenant()?;
         let listed = self.listed(ctx, &route.settings).await?;
-        let tokens = question.tokens_about()?;
-        let quality = self.quality_ratings(ctx, &route, question.task(), &listed, tokens).await;
+        let demand = Demand::of(question, &listed)?;
+        let quality = self.quality_ratings(ctx, &route, question.task(), &listed, &demand).await;
         let complexity = match route.settings.strategy {
             // What only passes through cannot be measured: then the cost decides.
             Strategy::Complexity => question.translated().ok().and_then(|(request, _)| Complexity::of(request).ok()),
             _ => None,
         };
-        let rater = Rater { models: self, ctx, tenant, settings: &route.settings, tokens, complexity, quality };
+        let settings = &route.settings;
+        let rater = Rater { models: self, ctx, tenant, settings, tokens: demand.tokens, complexity, quality };
         let mut rated: Vec<(Model, Rating)> = Vec::with_capacity(listed.len());
         let mut considered = Vec::new();
         for (place, (model, weight)) in listed.into_iter().enumerate() {
-            if let Some(reason) = excluded(&route.settings, &model, tokens) {
+            if let Some(reason) = excluded(settings, &model, &demand) {
                 considered.push(Considered { model: model.id, eligible: false, score: None, reason });
                 continue;
             }
@@ -156,6 +157,21 @@ impl Models {
             Some((model.clone(), candidate.weight))
         };
         Ok(settings.candidates.iter().filter_map(find).collect())
+    }
+}
+
+/// What a question demands of whoever answers it.
+pub(super) struct Demand {
+    /// Of its prompt, about.
+    pub(super) tokens: u64,
+    pub(super) needs: Vec<Capability>,
+}
+
+impl Demand {
+    fn of(question: &Question, listed: &[(Model, u32)]) -> Result<Self> {
+        // A question is read for what it needs only where that can make a difference.
+        let counts = listed.iter().any(|(model, _)| model.capabilities.is_some());
+        Ok(Self { tokens: question.tokens_about()?, needs: if counts { question.needs() } else { Vec::new() } })
     }
 }
 
@@ -231,12 +247,21 @@ fn drawn(ctx: &Ctx, weight: u32) -> f64 {
 }
 
 /// Why a model may not be asked at all.
-pub(super) fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> Option<String> {
+pub(super) fn excluded(settings: &RouteSettings, model: &Model, demand: &Demand) -> Option<String> {
     if settings.residency == Residency::Private && model.provider_id.is_some() {
         return Some("requests of this route stay in this process".to_owned());
     }
     if let Some(domain) = settings.requires_domain.as_ref().filter(|domain| model.domain.as_ref() != Some(*domain)) {
         return Some(format!("it is not for the domain `{domain}`, which this route requires"));
+    }
+    if let Some(known) = &model.capabilities {
+        let lack = |wanted: &[Capability]| wanted.iter().find(|capability| !known.contains(capability)).copied();
+        if let Some(capability) = lack(&settings.requires) {
+            return Some(format!("it {}, which this route requires", capability.lack()));
+        }
+        if let Some(capability) = lack(&demand.needs) {
+            return Some(format!("it {}, which this request needs", capability.lack()));
+        }
     }
     if model.state == crate::ModelState::Missing {
         return Some("its weights are missing".to_owned());
@@ -246,7 +271,8 @@ pub(super) fn excluded(settings: &RouteSettings, model: &Model, tokens: u64) -> 
         return Some(format!("its context of {context_length} tokens is too small for this route"));
     }
     // An estimate errs; only what is far too long is kept away.
-    (tokens / 2 > u64::from(context_length)).then(|| format!("its context of {context_length} tokens is too small"))
+    (demand.tokens / 2 > u64::from(context_length))
+        .then(|| format!("its context of {context_length} tokens is too small"))
 }
 
 impl Decision {
@@ -287,5 +313,81 @@ impl Target {
             Self::Remote(remote) => remote.price.clone(),
         };
         CallStart { model: self.id().to_owned(), kind: ModelKind::Chat, purpose, streamed, price }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ModelState, ProviderKind};
+
+    fn model(capabilities: Option<&[Capability]>) -> Model {
+        Model {
+            id: "acme/large".to_owned(),
+            kind: ModelKind::Chat,
+            provider_id: Some(plasma_kernel::ProviderId::from_bits(1)),
+            provider_name: "acme".to_owned(),
+            provider_kind: ProviderKind::Openai,
+            state: ModelState::Remote,
+            remedy: None,
+            context_length: Some(1_000),
+            dimensions: None,
+            license: None,
+            size_bytes: None,
+            memory_bytes: None,
+            price: None,
+            price_source: None,
+            default: false,
+            capabilities: capabilities.map(<[Capability]>::to_vec),
+            domain: None,
+            description: None,
+            created_at: 0,
+        }
+    }
+
+    fn settings(requires: &[Capability]) -> RouteSettings {
+        RouteSettings {
+            strategy: Strategy::Ordered,
+            candidates: Vec::new(),
+            residency: Residency::Any,
+            context_length_min: None,
+            complexity_threshold: None,
+            requires_domain: None,
+            requires: requires.to_vec(),
+            attempts_max: 1,
+            first_token_timeout_ms: None,
+            on_broken_stream: BrokenStream::EndWithError,
+            cache: RouteCache::default(),
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_known_to_lack_what_is_needed_is_not_asked() {
+        use Capability::{Thinking, Tools, Vision};
+        let why = |requires: &[Capability], known: Option<&[Capability]>, needs: &[Capability]| {
+            excluded(&settings(requires), &model(known), &Demand { tokens: 10, needs: needs.to_vec() })
+        };
+        assert_eq!(why(&[], Some(&[]), &[]), None);
+        assert_eq!(why(&[], Some(&[Tools, Vision]), &[Vision, Tools]), None);
+        assert_eq!(
+            why(&[], Some(&[Vision]), &[Tools]).as_deref(),
+            Some("it cannot use tools, which this request needs")
+        );
+        assert_eq!(
+            why(&[Thinking, Vision], Some(&[Thinking]), &[]).as_deref(),
+            Some("it cannot see images, which this route requires")
+        );
+        // What a route requires comes first: the request is not at fault.
+        let both = why(&[Vision], Some(&[]), &[Tools]);
+        assert_eq!(both.as_deref(), Some("it cannot see images, which this route requires"));
+        // Nobody says what this one can do.
+        assert_eq!(why(&[Thinking, Vision], None, &[Tools]), None);
+    }
+
+    #[test]
+    fn the_length_of_the_prompt_still_counts() {
+        let demand = Demand { tokens: 3_000, needs: Vec::new() };
+        let reason = excluded(&settings(&[]), &model(None), &demand);
+        assert_eq!(reason.as_deref(), Some("its context of 1000 tokens is too small"));
     }
 }

@@ -30,8 +30,38 @@ pub struct PriceBody {
     pub per_thousand_calls: Option<Money>,
     /// Other prices of calls that read much, by ascending `above_input_tokens`.
     pub tiers: Vec<PriceTierBody>,
+    /// By how many percent a call costs less that the provider's own batch API runs, as an administrator says; null: it costs as
+    /// much, unless there is `batch`.
+    #[schema(required)]
+    pub batch_discount_percent: Option<u32>,
+    /// What a call costs that the provider's own batch API runs, as the snapshot says; null: nothing is said.
+    #[schema(required)]
+    pub batch: Option<BatchPriceBody>,
     /// Whether it costs nothing.
     pub free: bool,
+}
+
+/// What a million tokens cost in calls that the provider's own batch API runs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ModelBatchPrice)]
+pub struct BatchPriceBody {
+    /// For tokens read.
+    #[schema(required)]
+    pub input_per_million: Option<Money>,
+    /// For those of them that a cache answered; null: as much as other tokens read.
+    #[schema(required)]
+    pub cached_input_per_million: Option<Money>,
+    /// For those of them that were written to a cache; null: as much as other tokens read.
+    #[schema(required)]
+    pub cache_write_per_million: Option<Money>,
+    /// For tokens written.
+    #[schema(required)]
+    pub output_per_million: Option<Money>,
+    /// For those of them that were thoughts; null: as much as other tokens written.
+    #[schema(required)]
+    pub reasoning_per_million: Option<Money>,
+    /// Other prices of calls that read much, by ascending `above_input_tokens`.
+    pub tiers: Vec<PriceTierBody>,
 }
 
 /// The prices of all tokens of a call that reads more than so many.
@@ -68,7 +98,23 @@ impl From<&Price> for PriceBody {
             reasoning_per_million: money(price.reasoning_micros_per_million),
             per_thousand_calls: money(price.call_micros_per_thousand),
             tiers: price.tiers.iter().map(|tier| PriceTierBody::of(price, tier)).collect(),
+            batch_discount_percent: price.batch_discount_percent,
+            batch: price.batch.as_deref().map(BatchPriceBody::from),
             free: price.free,
+        }
+    }
+}
+
+impl From<&Price> for BatchPriceBody {
+    fn from(price: &Price) -> Self {
+        let money = |micros: Option<i64>| micros.map(|micros| price.money(micros));
+        Self {
+            input_per_million: money(price.input_micros_per_million),
+            cached_input_per_million: money(price.cached_input_micros_per_million),
+            cache_write_per_million: money(price.cache_write_micros_per_million),
+            output_per_million: money(price.output_micros_per_million),
+            reasoning_per_million: money(price.reasoning_micros_per_million),
+            tiers: price.tiers.iter().map(|tier| PriceTierBody::of(price, tier)).collect(),
         }
     }
 }
@@ -161,6 +207,9 @@ pub struct GivenPrice {
     pub(super) call_price_micros_per_thousand: Option<i64>,
     /// ISO 4217 code; USD when absent.
     pub(super) currency: Option<String>,
+    /// By how many percent a call costs less that the provider's own batch API runs, such as 50; when absent it costs as much.
+    #[schema(minimum = 0, maximum = 100)]
+    pub(super) batch_discount_percent: Option<u32>,
     /// Whether it costs nothing; then no price is given.
     #[serde(default)]
     pub(super) free: bool,
@@ -179,6 +228,10 @@ impl GivenPrice {
             ..Price::default()
         };
         let is_priced = price != Price::default();
+        if self.batch_discount_percent.is_some() && !is_priced {
+            return Err(Error::invalid("batch_discount_percent", "is given without a price"));
+        }
+        let price = Price { batch_discount_percent: self.batch_discount_percent, ..price };
         match (free, is_priced, currency) {
             (true, false, None) => Ok(Some(Price { free: true, ..price })),
             (true, true, _) => Err(catalog::free_and_priced()),

@@ -8,7 +8,7 @@ use plasma_kernel::{Page, ProviderId, Result};
 use serde::{Deserialize, Serialize};
 
 use super::model_price::{GivenPrice, PriceBody, PriceSnapshotBody, PriceSourceWord};
-use crate::{Model, ModelKind, ModelState, Models, NewModel, ProviderKind};
+use crate::{Capability, Model, ModelKind, ModelState, Models, NewModel, ProviderKind};
 
 /// A model that can be called.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -52,6 +52,10 @@ pub struct ModelBody {
     /// Where in the snapshot the price stands; null when it is not from there.
     #[schema(required)]
     pub price_snapshot: Option<PriceSnapshotBody>,
+    /// All that a chat model can do beyond answering text with text. Null: nobody says, so that routes try it. Models in this
+    /// process can do nothing of it.
+    #[schema(required)]
+    pub capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`, where somebody said so.
     #[schema(required)]
     pub domain: Option<String>,
@@ -95,6 +99,7 @@ impl From<Model> for ModelBody {
             price: model.price.as_ref().map(PriceBody::from),
             price_source: model.price_source.as_ref().map(PriceSourceWord::from),
             price_snapshot: model.price_source.and_then(PriceSnapshotBody::of),
+            capabilities: model.capabilities,
             domain: model.domain,
             description: model.description,
             default: model.default,
@@ -139,9 +144,15 @@ pub struct NewModelBody {
     call_price_micros_per_thousand: Option<i64>,
     /// ISO 4217 code; USD when absent.
     currency: Option<String>,
+    /// By how many percent a call costs less that the provider's own batch API runs, such as 50; when absent it costs as much.
+    #[schema(minimum = 0, maximum = 100)]
+    batch_discount_percent: Option<u32>,
     /// Whether it costs nothing; then no price is given.
     #[serde(default)]
     free: bool,
+    /// All that a chat model can do beyond answering text with text, each word once; an empty list says that it is nothing.
+    /// Routes ask a model only what it can do. When absent or null nobody knows, and routes try it.
+    capabilities: Option<Vec<Capability>>,
     /// What it is made for, such as `legal`: lowercase letters, digits and hyphens.
     #[schema(max_length = 40)]
     domain: Option<String>,
@@ -172,6 +183,7 @@ impl NewModelBody {
             output_price_micros_per_million: self.output_price_micros_per_million,
             call_price_micros_per_thousand: self.call_price_micros_per_thousand,
             currency: self.currency,
+            batch_discount_percent: self.batch_discount_percent,
             free: self.free,
         };
         Ok(NewModel {
@@ -182,6 +194,7 @@ impl NewModelBody {
             context_length: self.context_length,
             dimensions: self.dimensions,
             price: price.into_price()?,
+            capabilities: self.capabilities,
             domain: self.domain,
             description: self.description,
         })

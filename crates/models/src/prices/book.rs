@@ -1,12 +1,14 @@
 //! `models/prices.json`, read: the format is described in `scripts/price_book.py`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use plasma_kernel::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     ProviderHint, TieredPrice,
+    batch::{BatchPrice, overlaid},
     clause::{Clause, Pattern},
 };
 use crate::{
@@ -49,8 +51,8 @@ pub(super) struct ConditionalPrice {
     pub(super) tiered: TieredPrice,
 }
 
-#[derive(Debug)]
-enum Condition {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Condition {
     Always,
     /// From this day on, counted from 1970-01-01 UTC.
     From(i64),
@@ -59,7 +61,7 @@ enum Condition {
 }
 
 impl Condition {
-    fn holds(&self, at: Timestamp) -> bool {
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
         match *self {
             Self::Always => true,
             Self::From(day) => at.div_euclid(DAY_MICROS) >= day,
@@ -179,12 +181,18 @@ struct FileModel {
     id: String,
     r#match: Clause,
     prices: Vec<FilePrice>,
+    /// Prices of other ways to call.
+    #[serde(default)]
+    variants: Vec<FilePrice>,
 }
 
-/// Prices of what the calls of this program do not count (audio, images, searches) and of other ways to call (batches) are in
-/// the file too; they are passed over here.
+/// Prices of what the calls of this program do not count (audio, images, searches) and of other ways to call (service tiers) are
+/// in the file too; they are passed over here.
 #[derive(Deserialize)]
 struct FilePrice {
+    /// In variants: how a call is made.
+    #[serde(default)]
+    when: BTreeMap<String, Value>,
     from: Option<String>,
     between: Option<(String, String)>,
     input: Option<i64>,
@@ -221,8 +229,8 @@ impl FileProvider {
                     model: name.clone(),
                     effective_date: None,
                 };
-                let prices: Result<_, String> = model.prices.into_iter().map(|price| price.read(&snapshot)).collect();
-                let prices = prices.map_err(|error| format!("{id}, {name}: {error}"))?;
+                let prices = FilePrice::read_all(model.prices, model.variants, &snapshot)
+                    .map_err(|error| format!("{id}, {name}: {error}"))?;
                 Ok(Model { clause: model.r#match, prices })
             })
             .collect::<Result<_, String>>()?;
@@ -231,8 +239,40 @@ impl FileProvider {
 }
 
 impl FilePrice {
-    fn read(self, snapshot: &PriceSnapshot) -> Result<ConditionalPrice, String> {
-        let effective_date = self.from.as_deref().map(Into::into);
+    /// A model's prices, each with those of batches in its place.
+    fn read_all(
+        prices: Vec<Self>,
+        variants: Vec<Self>,
+        snapshot: &PriceSnapshot,
+    ) -> Result<Vec<ConditionalPrice>, String> {
+        let mut of_batches = Vec::new();
+        for variant in variants.into_iter().filter(Self::is_batch) {
+            let (condition, price) = variant.read()?;
+            // Some say only what is not counted here.
+            if price != Price::default() {
+                of_batches.push((condition, price));
+            }
+        }
+        let complete = |file_price: Self| -> Result<ConditionalPrice, String> {
+            let effective_date = file_price.from.as_deref().map(Into::into);
+            let (condition, price) = file_price.read()?;
+            let batches = of_batches
+                .iter()
+                .map(|(condition, batch)| BatchPrice { condition: *condition, price: overlaid(&price, batch) })
+                .collect();
+            let snapshot = PriceSnapshot { effective_date, ..snapshot.clone() };
+            Ok(ConditionalPrice { condition, tiered: TieredPrice { price, snapshot, batches } })
+        };
+        prices.into_iter().map(complete).collect()
+    }
+
+    /// Whether it is for the calls that a provider's own batch API runs, and for all of them.
+    fn is_batch(&self) -> bool {
+        self.when.len() == 1 && self.when.get("processing").and_then(Value::as_str) == Some("batch")
+    }
+
+    /// When it holds, and what it says.
+    fn read(self) -> Result<(Condition, Price), String> {
         let condition = match (self.from, self.between) {
             (None, None) => Condition::Always,
             (Some(from), None) => Condition::From(day(&from)?),
@@ -252,10 +292,7 @@ impl FilePrice {
         if !price.tiers.is_sorted_by(|a, b| a.above_input_tokens < b.above_input_tokens) {
             return Err("the tiers do not ascend".to_owned());
         }
-        Ok(ConditionalPrice {
-            condition,
-            tiered: TieredPrice { price, snapshot: PriceSnapshot { effective_date, ..snapshot.clone() } },
-        })
+        Ok((condition, price))
     }
 }
 

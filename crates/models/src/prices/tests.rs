@@ -135,6 +135,52 @@ fn the_last_price_that_holds_counts_and_else_the_first() {
 }
 
 #[test]
+fn a_batch_costs_what_its_variant_names_and_else_what_other_calls_cost() {
+    let book = book(
+        r#"{"id":"m","match":"m","prices":[{"input":100,"cache_read":10,"output":300,"requests_kcount":7},
+             {"from":"2027-01-01","input":200,"output":600}],
+            "variants":[{"when":{"processing":"batch","speed":"fast"},"input":1},{"when":{"service_tier":"flex"},"input":2},
+             {"when":{"processing":"batch"},"audio_hours":3},{"when":{"processing":"batch"},"from":"2027-01-01","input":90},
+             {"when":{"processing":"batch"},"from":"2026-10-14","input":50,"output":150}]},
+           {"id":"t","match":"t","prices":[{"input":100,"output":300,"tiers":[{"above":1000,"input":200,"output":450}]}],
+            "variants":[{"when":{"processing":"batch"},"input":50,"output":150,"tiers":[{"above":2000,"input":100,"output":225}]}]}"#,
+    )
+    .unwrap();
+    let batch =
+        |model: &str, time: i64| book.find(&hint("openai", "https://p/v1"), model, time).unwrap().at(time).batch;
+    let rates = |model: &str, time: i64| {
+        let price = batch(model, time).unwrap();
+        let rates = price.base_rates();
+        (rates.input, rates.cached_input, rates.output, price.call_micros_per_thousand)
+    };
+    assert_eq!(batch("m", at(2026, 10, 14, 0) - 1), None);
+    assert_eq!(rates("m", at(2026, 10, 14, 0)), (Some(50), Some(10), Some(150), Some(7)));
+    assert_eq!(rates("m", at(2027, 1, 1, 0) - 1), (Some(50), Some(10), Some(150), Some(7)));
+    assert_eq!(rates("m", at(2027, 1, 1, 0)), (Some(90), None, Some(600), None));
+    let tiers = batch("t", 0).unwrap().tiers;
+    let tiers: Vec<_> =
+        tiers.iter().map(|tier| (tier.above_input_tokens, tier.rates.input, tier.rates.output)).collect();
+    assert_eq!(tiers, [(1_000, Some(50), Some(150)), (2_000, Some(100), Some(225))]);
+}
+
+#[test]
+fn the_snapshot_knows_prices_of_batches() {
+    let now = at(2026, 11, 20, 0);
+    let (price, _) = effective(None, &hint("openai", "https://api.openai.com/v1"), "gpt-4o", now).unwrap();
+    let usage = TokenUsage { input_tokens: 1_000_000, output_tokens: 1_000_000, ..TokenUsage::default() };
+    let micros = |money: Option<plasma_kernel::Money>| money.map(|money| money.amount_micros);
+    // OpenAI's published prices: half of 2.50 and of 10.00 USD.
+    assert_eq!(micros(cost::cost(Some(&price), &usage)), Some(12_500_000));
+    assert_eq!(micros(cost::batch_cost(Some(&price), &usage)), Some(6_250_000));
+    let known = BOOK
+        .providers
+        .iter()
+        .flat_map(|provider| &provider.models)
+        .filter(|model| model.prices.iter().any(|conditional| conditional.tiered.at(now).batch.is_some()));
+    assert!(known.count() > 90);
+}
+
+#[test]
 fn the_first_clause_that_matches_counts() {
     let book = book(
         r#"{"id":"a","match":"exact","prices":[{"input":1}]},
@@ -190,6 +236,8 @@ fn a_hostile_book_is_refused_and_breaks_nothing() {
         r#"{"id":"m","match":{"unknown":"m"},"prices":[]}"#,
         r#"{"id":"m","match":7,"prices":[]}"#,
         r#"{"id":"m","match":"m"}"#,
+        r#"{"id":"m","match":"m","prices":[{"input":1}],"variants":[{"when":{"processing":"batch"},"input":-1}]}"#,
+        r#"{"id":"m","match":"m","prices":[{"input":1}],"variants":[{"when":"batch","input":1}]}"#,
     ] {
         assert!(book(wrong).is_err(), "{wrong}");
     }

@@ -18,9 +18,8 @@ use crate::near_names::near;
 
 /// Steps of all templates of a version.
 const STEPS_MAX: u64 = 50_000;
-/// What remains of them where variables are long: one step may look at all of one.
-const STEPS_MIN: u64 = 200;
-/// Steps times bytes of variables.
+/// Steps times bytes of variables: one step may look at all of a variable, so that long ones leave fewer. The longest that a call
+/// may give (1 MiB) leave 1,907.
 const COST_MAX: u64 = 2_000_000_000;
 /// Bytes of all rendered messages.
 const OUTPUT_BYTES_MAX: usize = 2 << 20;
@@ -60,8 +59,7 @@ impl Templates {
     /// # Errors
     /// `invalid` or `too_large` naming the message.
     pub(super) fn render(&self, variables: &Bound) -> Result<Vec<RenderedMessage>> {
-        let bytes = u64::try_from(variables.bytes).unwrap_or(u64::MAX).max(1);
-        let mut steps = (COST_MAX / bytes).clamp(STEPS_MIN, STEPS_MAX);
+        let mut steps = steps_allowed(variables.bytes);
         let room = AtomicUsize::new(OUTPUT_BYTES_MAX);
         let values = Value::from_pairs(variables.values.iter().cloned());
         let mut environment = self.environment.clone();
@@ -84,6 +82,12 @@ impl Templates {
         }
         Ok(rendered)
     }
+}
+
+/// The steps of a rendering with so many bytes of variables.
+pub(super) fn steps_allowed(variable_bytes: usize) -> u64 {
+    let bytes = u64::try_from(variable_bytes).unwrap_or(u64::MAX).max(1);
+    (COST_MAX / bytes).min(STEPS_MAX)
 }
 
 /// Takes as much as there is room for; then there is none.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use plasma_kernel::{Actor, Clock, Code, Ctx, Permissions, PromptId, Random, Result, TenantId, UserId};
 use serde_json::{Map, Value, json};
 
-use super::{check, choose, types::*, variables};
+use super::{check, choose, template::steps_allowed, types::*, variables};
 
 fn definition(templates: &[&str], variables: Value) -> PromptDefinition {
     let messages: Vec<Value> = templates.iter().map(|text| json!({ "role": "user", "content": text })).collect();
@@ -212,6 +212,19 @@ fn hostile_templates_end_soon() {
         assert!(matches!(error.code(), Code::TooLarge | Code::Invalid), "{error:?}");
         assert_eq!(error.field_name(), Some("messages[0].content"), "{error:?}");
     }
+}
+
+#[test]
+fn long_variables_leave_fewer_steps() {
+    assert_eq!([0, 1, 40_000].map(steps_allowed), [50_000; 3]);
+    assert_eq!([40_001, 400_000, variables::VALUES_BYTES_MAX].map(steps_allowed), [49_998, 5_000, 1_907]);
+    // A loop that is no work with short variables is too much beside one that each of its steps might look at.
+    let template = "{% for x in list %}{{ x }}{% endfor %}{% if text %}{% endif %}";
+    let variables = json!([{ "name": "list", "type": "list" }, { "name": "text", "type": "string" }]);
+    let list: Vec<u32> = (0..2_000).collect();
+    let render = |text: &str| rendered(&[template], variables.clone(), json!({ "list": list, "text": text }));
+    assert!(render("short").unwrap()[0].ends_with("1999"));
+    assert_eq!(render(&"a".repeat(1_000_000)).unwrap_err().reason(), "prompt_too_costly");
 }
 
 #[test]

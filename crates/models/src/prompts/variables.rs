@@ -8,7 +8,7 @@ use super::types::{PromptVariable, VariableType};
 use crate::near_names::near;
 
 /// Bytes of all values as JSON.
-const VALUES_BYTES_MAX: usize = 1 << 20;
+pub(super) const VALUES_BYTES_MAX: usize = 1 << 20;
 
 /// Values for the templates.
 pub(super) struct Bound {

@@ -20,6 +20,18 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Alias>> {
     .collect()
 }
 
+/// Whether there is an alias with this name.
+pub(crate) async fn exists(tx: &mut Tx, name: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let found = tx
+        .fetch_optional(
+            "SELECT name FROM model_aliases WHERE tenant_id = $1 AND name = $2",
+            [tenant.into(), name.into()],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
 pub(crate) async fn put(tx: &mut Tx, alias: &Alias, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(

@@ -1,8 +1,8 @@
-use plasma_kernel::{ProviderId, Result, Timestamp};
+use plasma_kernel::{Error, ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx, Value};
 
 use super::providers::options;
-use crate::{Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
+use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -35,6 +35,19 @@ pub(crate) struct ListedModel {
     pub(crate) base_url: String,
 }
 
+/// A JSON array of words; NULL when nobody says what the model can do.
+fn capabilities(row: &Row) -> Result<Option<Vec<Capability>>> {
+    let text: Option<String> = row.get("capabilities")?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| Error::from_source("column capabilities", error)))
+        .transpose()
+}
+
+fn capabilities_text(capabilities: Option<&[Capability]>) -> Result<Option<String>> {
+    capabilities
+        .map(|words| serde_json::to_string(words).map_err(|error| Error::from_source("capabilities", error)))
+        .transpose()
+}
+
 /// The administrator's own price.
 fn price(row: &Row) -> Result<Option<Price>> {
     if row.get::<Option<i64>>("free")? == Some(1) {
@@ -47,13 +60,14 @@ fn price(row: &Row) -> Result<Option<Price>> {
         cache_write_micros_per_million: row.get("cache_write_price_micros")?,
         output_micros_per_million: row.get("output_price_micros")?,
         call_micros_per_thousand: row.get("call_price_micros")?,
+        batch_discount_percent: narrow(row, "batch_discount_percent")?,
         currency,
         ..Price::default()
     }))
 }
 
 /// What a price is stored as. A free one is the word alone.
-fn price_values(price: Option<&Price>) -> [Value; 7] {
+fn price_values(price: Option<&Price>) -> [Value; 8] {
     let paid = price.filter(|price| !price.free);
     [
         paid.and_then(|price| price.input_micros_per_million).into(),
@@ -63,6 +77,7 @@ fn price_values(price: Option<&Price>) -> [Value; 7] {
         paid.and_then(|price| price.call_micros_per_thousand).into(),
         paid.map(|price| price.currency.as_str()).into(),
         price.filter(|price| price.free).map(|_| 1_i64).into(),
+        paid.and_then(|price| price.batch_discount_percent).map(i64::from).into(),
     ]
 }
 
@@ -91,6 +106,7 @@ fn model(row: &Row) -> Result<Model> {
         price: price(row)?,
         price_source: None,
         default: false,
+        capabilities: capabilities(row)?,
         domain: row.get("domain")?,
         description: row.get("description")?,
         created_at: row.get("created_at")?,
@@ -99,12 +115,13 @@ fn model(row: &Row) -> Result<Model> {
 
 pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
-    let [input, cached_input, cache_write, output, call, currency, free] = price_values(new.price.as_ref());
+    let [input, cached_input, cache_write, output, call, currency, free, batch_discount] =
+        price_values(new.price.as_ref());
     tx.execute(
         "INSERT INTO models (tenant_id, id, provider_id, upstream_name, kind, context_length, dimensions, created_at,
            input_price_micros, cached_input_price_micros, cache_write_price_micros, output_price_micros, call_price_micros,
-           currency, free, domain, description)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+           currency, free, batch_discount_percent, domain, description, capabilities)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         [
             tenant.into(),
             id.into(),
@@ -121,8 +138,10 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             call,
             currency,
             free,
+            batch_discount,
             new.domain.as_deref().into(),
             new.description.as_deref().into(),
+            capabilities_text(new.capabilities.as_deref())?.into(),
         ],
     )
     .await
@@ -132,13 +151,25 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
 /// Replaces the administrator's price; `false` when there is no such model.
 pub(crate) async fn set_price(tx: &mut Tx, id: &str, price: Option<&Price>) -> Result<bool> {
     let tenant = tx.tenant()?;
-    let [input, cached_input, cache_write, output, call, currency, free] = price_values(price);
+    let [input, cached_input, cache_write, output, call, currency, free, batch_discount] = price_values(price);
     let changed = tx
         .execute(
             "UPDATE models SET input_price_micros = $3, cached_input_price_micros = $4, cache_write_price_micros = $5,
-               output_price_micros = $6, call_price_micros = $7, currency = $8, free = $9
+               output_price_micros = $6, call_price_micros = $7, currency = $8, free = $9, batch_discount_percent = $10
              WHERE tenant_id = $1 AND id = $2",
-            [tenant.into(), id.into(), input, cached_input, cache_write, output, call, currency, free],
+            [tenant.into(), id.into(), input, cached_input, cache_write, output, call, currency, free, batch_discount],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Replaces what the model can do; `false` when there is no such model.
+pub(crate) async fn set_capabilities(tx: &mut Tx, id: &str, capabilities: Option<&[Capability]>) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let changed = tx
+        .execute(
+            "UPDATE models SET capabilities = $3 WHERE tenant_id = $1 AND id = $2",
+            [tenant.into(), id.into(), capabilities_text(capabilities)?.into()],
         )
         .await?;
     Ok(changed > 0)
@@ -170,7 +201,7 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<ListedModel>> {
     tx.fetch_all(
         "SELECT m.id, m.kind, m.provider_id, m.upstream_name, m.context_length, m.dimensions, m.input_price_micros,
            m.cached_input_price_micros, m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
-           m.created_at, m.domain, m.description,
+           m.batch_discount_percent, m.created_at, m.domain, m.description, m.capabilities,
            p.name AS provider_name, p.kind AS provider_kind, p.base_url
          FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
          WHERE m.tenant_id = $1",
@@ -193,7 +224,8 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
     let row = tx
         .fetch_optional(
             "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.cached_input_price_micros,
-               m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free, m.provider_id,
+               m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
+               m.batch_discount_percent, m.provider_id,
                p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",

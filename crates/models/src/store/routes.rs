@@ -26,6 +26,18 @@ pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Route>> {
     .collect()
 }
 
+/// Whether there is a route with this name, besides those that exist by default.
+pub(crate) async fn exists(tx: &mut Tx, name: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let found = tx
+        .fetch_optional(
+            "SELECT name FROM model_routes WHERE tenant_id = $1 AND name = $2",
+            [tenant.into(), name.into()],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
 pub(crate) async fn put(tx: &mut Tx, route: &Route, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
     let id = route.id.ok_or_else(|| Error::internal("a route without an id cannot be stored"))?;

@@ -18,6 +18,7 @@ fn route_to(model: &str) -> RouteSettings {
         context_length_min: None,
         complexity_threshold: None,
         requires_domain: None,
+        requires: Vec::new(),
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -91,6 +92,40 @@ on_each_database! {
         let error = models.put_route(ctx, "round", route_to("one")).await.unwrap_err();
         assert_eq!(error.field_name(), Some("candidates[0].model"));
         assert!(error.message().contains("`acme/chat`"), "{}", error.message());
+    }
+
+    async fn two_administrators_never_make_an_alias_and_a_route_of_one_name(test: TestStore) {
+        const NAMES: usize = 50;
+        let setup = Setup::new(test, Answer::json(whole_answer("Hello", 7, 2))).await;
+        let ctx = &setup.ctx;
+        // Another process: it knows nothing of what this one keeps in memory.
+        let other = open(setup.test.open_again().await);
+        for number in 0..NAMES {
+            let name = format!("name-{number}");
+            let made = tokio::join!(
+                setup.models.put_alias(ctx, &name, "acme/chat"),
+                other.put_route(ctx, &name, route_to("acme/chat")),
+            );
+            match made {
+                (Ok(_), Err(error)) => assert_eq!(error.reason(), "alias_exists", "{name}: {error}"),
+                (Err(error), Ok(_)) => assert_eq!(error.reason(), "route_exists", "{name}: {error}"),
+                both => panic!("one of them has the name {name}: {both:?}"),
+            }
+        }
+        // What stands in the database, read by a third.
+        let reader = open(setup.test.open_again().await);
+        let routes = reader.routes(ctx).await.unwrap().into_iter().filter(|route| route.id.is_some());
+        let mut names: Vec<String> = routes.map(|route| route.name).collect();
+        names.extend(reader.aliases(ctx).await.unwrap().into_iter().map(|alias| alias.name));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), NAMES, "{names:?}");
+        // A name that is given up is free at once, also for the other process.
+        setup.models.put_alias(ctx, "free", "acme/chat").await.unwrap();
+        assert_eq!(other.put_route(ctx, "free", route_to("acme/chat")).await.unwrap_err().reason(), "alias_exists");
+        setup.models.delete_alias(ctx, "free").await.unwrap();
+        other.put_route(ctx, "free", route_to("acme/chat")).await.unwrap();
+        assert_eq!(setup.models.put_alias(ctx, "free", "acme/chat").await.unwrap_err().reason(), "route_exists");
     }
 
     async fn aliases_are_listed_and_belong_to_their_tenant(test: TestStore) {

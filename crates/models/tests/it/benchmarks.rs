@@ -102,6 +102,7 @@ impl Setup {
                     output_micros_per_million: Some(2_000_000),
                     ..Price::default()
                 }),
+                capabilities: None,
                 domain: None,
                 description: None,
             };

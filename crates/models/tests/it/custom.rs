@@ -232,6 +232,7 @@ on_each_database! {
             context_length: None,
             dimensions: None,
             price: Some(Price { input_micros_per_million: Some(1), output_micros_per_million: Some(1), ..Price::default() }),
+            capabilities: None,
             domain: Some("legal".to_owned()),
             description: None,
         };
@@ -253,6 +254,7 @@ on_each_database! {
             context_length_min: None,
             complexity_threshold: None,
             requires_domain: Some("legal".to_owned()),
+            requires: Vec::new(),
             cache: plasma_models::RouteCache::default(),
             attempts_max: 1,
             first_token_timeout_ms: None,

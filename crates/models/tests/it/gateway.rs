@@ -348,6 +348,7 @@ async fn a_model_without_a_price_is_refused_until_it_is_priced_or_free() {
         context_length: None,
         dimensions: None,
         price: None,
+        capabilities: None,
         domain: None,
         description: None,
     };

@@ -10,6 +10,7 @@ mod benchmarks;
 mod budgets;
 mod caches;
 mod call_log;
+mod capabilities;
 mod capture;
 mod custom;
 mod gateway;

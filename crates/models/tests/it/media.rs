@@ -23,6 +23,7 @@ async fn add(setup: &Setup, name: &str, kind: ModelKind, price: Option<Price>) {
         context_length: None,
         dimensions: None,
         price,
+        capabilities: None,
         domain: None,
         description: None,
     };

@@ -81,6 +81,7 @@ on_each_database! {
         let own = json!({
             "input_price_micros_per_million": 4, "cached_input_price_micros_per_million": 3,
             "cache_write_price_micros_per_million": 2, "output_price_micros_per_million": 1, "currency": "EUR",
+            "batch_discount_percent": 50,
         });
         let (status, model) = put(&setup, path, own).await;
         assert_eq!((status, &model["price_source"], &model["price_snapshot"]), (200, &json!("administrator"), &Value::Null));
@@ -88,10 +89,14 @@ on_each_database! {
             .map(|part| model["price"][format!("{part}_per_million")]["amount_micros"].as_i64().unwrap());
         assert_eq!(amounts, [4, 3, 2, 1]);
         assert_eq!((&model["price"]["output_per_million"]["currency"], &model["price"]["tiers"]), (&json!("EUR"), &json!([])));
+        assert_eq!((&model["price"]["batch_discount_percent"], &model["price"]["batch"]), (&json!(50), &Value::Null));
+        let stored = setup.models.model(&setup.ctx, "claude/claude-sonnet-4-5").await.unwrap().price.unwrap();
+        assert_eq!(stored.batch_discount_percent, Some(50));
 
         let (status, model) = put(&setup, path, json!({ "free": true })).await;
         assert_eq!((status, &model["price_source"]), (200, &json!("administrator")));
         assert_eq!((&model["price"]["free"], &model["price"]["input_per_million"]), (&json!(true), &usd(0)));
+        assert_eq!(model["price"]["batch_discount_percent"], Value::Null);
 
         // What is left out is unknown, not taken from the snapshot.
         let (_, model) = put(&setup, path, json!({ "input_price_micros_per_million": 7 })).await;
@@ -100,6 +105,8 @@ on_each_database! {
         let (status, model) = put(&setup, path, json!({})).await;
         assert_eq!((status, &model["price_source"]), (200, &json!("snapshot")));
         assert_eq!(model["price"]["input_per_million"], usd(3_000_000));
+        // Anthropic takes half for its batches.
+        assert_eq!(model["price"]["batch"]["input_per_million"], usd(1_500_000));
 
         let filter = EventFilter { kind: Some(events::MODEL_PRICED.to_owned()) };
         let mut tx = setup.test.read(&setup.ctx).await.unwrap();
@@ -120,6 +127,10 @@ on_each_database! {
             (json!({ "cache_write_price_micros_per_million": -1 }), "cache_write_price_micros_per_million"),
             (json!({ "output_price_micros_per_million": 1, "currency": "euro" }), "currency"),
             (json!({ "tiers": [] }), "tiers"),
+            (json!({ "input_price_micros_per_million": 1, "batch_discount_percent": 101 }), "batch_discount_percent"),
+            (json!({ "input_price_micros_per_million": 1, "batch_discount_percent": -1 }), "batch_discount_percent"),
+            (json!({ "batch_discount_percent": 50 }), "batch_discount_percent"),
+            (json!({ "free": true, "batch_discount_percent": 50 }), "batch_discount_percent"),
         ] {
             let (status, problem) = put(&setup, PRICE, body.clone()).await;
             assert_eq!((status, &problem["field"]), (400, &json!(field)), "{body}: {problem}");
@@ -134,6 +145,8 @@ on_each_database! {
             Price { tiers: vec![tier], ..Price::default() },
             Price { reasoning_micros_per_million: Some(1), ..Price::default() },
             Price { call_micros_per_thousand: Some(-1), ..Price::default() },
+            Price { batch: Some(Box::default()), ..Price::default() },
+            Price { free: true, batch_discount_percent: Some(50), ..Price::default() },
         ] {
             let error = setup.models.set_price(&setup.ctx, "acme/chat", Some(price)).await.unwrap_err();
             assert_eq!(error.code(), Code::Invalid);
@@ -190,6 +203,7 @@ on_each_database! {
             context_length: None,
             dimensions: None,
             price: Some(Price { free: true, ..Price::default() }),
+            capabilities: None,
             domain: None,
             description: None,
         };

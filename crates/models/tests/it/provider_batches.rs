@@ -225,6 +225,30 @@ on_each_database! {
         workflows.stop().await;
     }
 
+    async fn a_providers_own_batch_costs_what_batches_cost(test: TestStore) {
+        let setup = Setup::new(test, with_batches()).await;
+        let workflows = setup.start().await;
+        setup.provider.becomes("completed");
+        // 2.50 and 10.00 USD a million; 4 tokens read and 2 written: 30 millionths, or less.
+        let mut price = setup.models.model(&setup.ctx, "acme/chat").await.unwrap().price.unwrap();
+        for (discount, micros) in [(None, 30), (Some(50), 15), (Some(25), 23)] {
+            price.batch_discount_percent = discount;
+            setup.models.set_price(&setup.ctx, "acme/chat", Some(price.clone())).await.unwrap();
+            let id = setup.caller.create(chat("a", "Hello"), CHAT).await;
+            assert_eq!(setup.caller.ended(&id).await["status"], "completed");
+            let calls = setup.models.calls(&setup.ctx, &CallFilter::default(), &PageRequest::default()).await.unwrap().data;
+            assert_eq!(calls[0].cost.as_ref().unwrap().amount_micros, micros, "{discount:?}");
+        }
+        // A call that Plasma makes itself costs the whole price, also one of a batch.
+        let content = format!("{}{}", chat("a", "Hello"), chat("b", "there").replace("acme/chat", "acme/other"));
+        let id = setup.caller.create(content, CHAT).await;
+        assert_eq!(setup.caller.ended(&id).await["status"], "completed");
+        let filter = CallFilter { model: Some("acme/chat".to_owned()), ..CallFilter::default() };
+        let calls = setup.models.calls(&setup.ctx, &filter, &PageRequest::default()).await.unwrap().data;
+        assert_eq!((calls[0].cost.as_ref().unwrap().amount_micros, setup.calls()), (30, 2));
+        workflows.stop().await;
+    }
+
     async fn lines_are_called_one_by_one_where_the_provider_cannot(test: TestStore) {
         let setup = Setup::new(test, ProviderOptions::default()).await;
         let workflows = setup.start().await;

@@ -54,7 +54,7 @@ on_each_database! {
         assert_eq!(model["price"], json!({
             "input_per_million": { "amount_micros": 0, "currency": "EUR" }, "output_per_million": null,
             "cached_input_per_million": null, "cache_write_per_million": null, "reasoning_per_million": null,
-            "per_thousand_calls": null, "tiers": [], "free": false,
+            "per_thousand_calls": null, "tiers": [], "batch_discount_percent": null, "batch": null, "free": false,
         }));
         let (_, list) = setup.get("/api/v1/models").await;
         let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();

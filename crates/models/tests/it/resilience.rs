@@ -26,6 +26,7 @@ fn route(candidates: &[&str]) -> RouteSettings {
         context_length_min: None,
         complexity_threshold: None,
         requires_domain: None,
+        requires: Vec::new(),
         attempts_max: 1,
         first_token_timeout_ms: None,
         on_broken_stream: BrokenStream::EndWithError,
@@ -247,6 +248,7 @@ async fn the_cheapest_model_is_asked_first() {
         context_length: None,
         dimensions: None,
         price: Some(price),
+        capabilities: None,
         domain: None,
         description: None,
     };

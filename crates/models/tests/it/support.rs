@@ -71,6 +71,7 @@ pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &
         context_length: None,
         dimensions: None,
         price: Some(price),
+        capabilities: None,
         domain: None,
         description: None,
     };

@@ -132,6 +132,7 @@ async fn vectors_that_do_not_fit_are_refused() {
         context_length: None,
         dimensions: Some(3),
         price: Some(plasma_models::Price { free: true, ..plasma_models::Price::default() }),
+        capabilities: None,
         domain: None,
         description: None,
     };

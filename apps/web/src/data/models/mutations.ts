@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { GivenPrice, NewCustomModel, NewModel } from "@plasma/client/types";
+import type { Capability, GivenPrice, NewCustomModel, NewModel } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -26,6 +26,15 @@ export function useSetModelPrice() {
   const queryClient = useQueryClient();
   return useMutation({
     mutationFn: ({ id, price }: { id: string; price: GivenPrice }) => unwrap(api.PUT("/api/v1/models/{id}/price", { params: { path: { id } }, body: price })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
+  });
+}
+
+export function useSetModelCapabilities() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, capabilities }: { id: string; capabilities: Capability[] | null }) =>
+      unwrap(api.PUT("/api/v1/models/{id}/capabilities", { params: { path: { id } }, body: { capabilities } })),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: modelKeys.all }),
   });
 }

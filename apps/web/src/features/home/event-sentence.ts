@@ -19,6 +19,7 @@ const TEXTS: Record<string, string> = {
   "identity.session.revoked": "Session ended",
   "identity.tenant.updated": "Workspace changed",
   "models.model.created": "Model added",
+  "models.model.changed": "Model changed",
   "models.model.priced": "Model price set",
   "models.model.deleted": "Model removed",
   "identity.tenant.created": "Workspace created",

@@ -1,7 +1,7 @@
 "use client";
 
 import { asProblem } from "@plasma/client/problem";
-import type { ModelKind } from "@plasma/client/types";
+import type { Capability, ModelKind } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { useState, type SyntheticEvent } from "react";
@@ -15,6 +15,7 @@ import { ProblemNote } from "@/ui/problem-note";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
+import { CapabilityFields } from "./capability-fields";
 import { EMPTY_PRICE, givenPrice, hasWrongAmount } from "./price-draft";
 import { PriceFields } from "./price-fields";
 
@@ -49,6 +50,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
   const [upstreamName, setUpstreamName] = useState("");
   const [size, setSize] = useState("");
   const [domain, setDomain] = useState("");
+  const [capabilities, setCapabilities] = useState<Capability[] | null>(null);
   const [price, setPrice] = useState(EMPTY_PRICE);
   const problem = add.error ? asProblem(add.error) : null;
   const fieldError = (...fields: string[]) => (problem?.field && fields.includes(problem.field) ? problem.detail : null);
@@ -66,6 +68,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
         ...(domain.trim() && { domain: domain.trim() }),
         ...(upstreamName.trim() && { upstream_name: upstreamName.trim() }),
         ...(count > 0 && kind === "chat" && { context_length: count }),
+        ...(kind === "chat" && capabilities !== null && { capabilities }),
         ...(count > 0 && kind === "embedding" && { dimensions: count }),
         ...givenPrice(price, kind),
       },
@@ -104,6 +107,7 @@ function AddModelForm({ onClose }: { onClose: () => void }) {
             )}
             <TextField label="Domain" optional maxLength={40} pattern="[a-z0-9\-]+" value={domain} onChange={(event) => setDomain(event.target.value)} error={fieldError("domain")} hint="What it is made for, such as legal. Routes can require it." />
           </div>
+          {kind === "chat" && <CapabilityFields capabilities={capabilities} onChange={setCapabilities} error={problem?.field?.startsWith("capabilities") ? problem.detail : null} />}
           <PriceFields price={price} kind={kind} onChange={setPrice} fieldError={fieldError} />
           <DialogActions>
             <Button type="submit" variant="primary" busy={add.isPending}>Add model</Button>

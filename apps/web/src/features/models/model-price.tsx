@@ -17,6 +17,8 @@ export function ModelPriceText({ model }: { model: Model }) {
       {price.tiers.map((tier) => (
         <span key={tier.above_input_tokens} className="block text-soft">above {formatCount(tier.above_input_tokens)} tokens read: {ratesText(tier)}</span>
       ))}
+      {price.batch && <span className="block text-soft">in the provider’s batches: {ratesText(price.batch)}</span>}
+      {price.batch_discount_percent !== null && <span className="block text-soft">in the provider’s batches: {price.batch_discount_percent} % less</span>}
     </>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { Model, ModelHealth, ModelKind } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
-import { CircleDollarSign, Plus, Trash2 } from "lucide-react";
+import { CircleDollarSign, ListChecks, Plus, Trash2 } from "lucide-react";
 import { useState, type ReactNode } from "react";
 
 import { useRemoveModel } from "@/data/models/mutations";
@@ -18,6 +18,8 @@ import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { AddModelDialog } from "./add-model-dialog";
+import { capabilitiesText } from "./capabilities";
+import { CapabilitiesDialog } from "./capabilities-dialog";
 import { CustomModelDialog } from "./custom-model-dialog";
 import { MODEL_STATES } from "./model-labels";
 import { ModelPriceText } from "./model-price";
@@ -45,6 +47,7 @@ export function ModelsPage() {
   const domains = [...new Set((models.data ?? []).flatMap((model) => model.domain ?? []))].sort();
   const [removing, setRemoving] = useState<Model | null>(null);
   const [pricing, setPricing] = useState<Model | null>(null);
+  const [describing, setDescribing] = useState<Model | null>(null);
   return (
     <>
       <PageHeader
@@ -74,7 +77,7 @@ export function ModelsPage() {
             )}
             {GROUPS.map(({ kind, title, always }) => {
               const models = data.filter((model) => model.kind === kind && (domain === "" || model.domain === domain));
-              return (always || models.length > 0) && <ModelGroup key={kind} title={title} models={models} health={health.data ?? []} denied={denied} onPrice={setPricing} onRemove={setRemoving} />;
+              return (always || models.length > 0) && <ModelGroup key={kind} title={title} models={models} health={health.data ?? []} denied={denied} onPrice={setPricing} onDescribe={setDescribing} onRemove={setRemoving} />;
             })}
           </>
         )}
@@ -82,6 +85,7 @@ export function ModelsPage() {
       <CustomModelDialog open={addingCustom} onOpenChange={setAddingCustom} />
       <AddModelDialog open={adding} onOpenChange={setAdding} />
       <PriceDialog model={pricing} onClose={() => setPricing(null)} />
+      <CapabilitiesDialog model={describing} onClose={() => setDescribing(null)} />
       <ConfirmDialog
         open={removing !== null}
         onOpenChange={(open) => !open && setRemoving(null)}
@@ -101,6 +105,7 @@ interface Acting {
   health: ModelHealth[];
   denied: string | null;
   onPrice: (model: Model) => void;
+  onDescribe: (model: Model) => void;
   onRemove: (model: Model) => void;
 }
 
@@ -119,7 +124,7 @@ function ModelGroup({ title, models, ...acting }: { title: string; models: Model
   );
 }
 
-function ModelRow({ model, health, denied, onPrice, onRemove }: { model: Model } & Acting) {
+function ModelRow({ model, health, denied, onPrice, onDescribe, onRemove }: { model: Model } & Acting) {
   const state = MODEL_STATES[model.state];
   const lately = health.find((candidate) => candidate.model === model.id);
   return (
@@ -139,6 +144,7 @@ function ModelRow({ model, health, denied, onPrice, onRemove }: { model: Model }
         </div>
         {(model.state === "remote" || model.custom) && denied === null && (
           <div className="flex shrink-0">
+            {!model.custom && model.kind === "chat" && <IconButton label={`Capabilities of ${model.id}`} onClick={() => onDescribe(model)}><ListChecks aria-hidden className="size-[1.125rem]" /></IconButton>}
             {!model.custom && <IconButton label={`Price of ${model.id}`} onClick={() => onPrice(model)}><CircleDollarSign aria-hidden className="size-[1.125rem]" /></IconButton>}
             <IconButton label={`Remove ${model.id}`} onClick={() => onRemove(model)}><Trash2 aria-hidden className="size-[1.125rem]" /></IconButton>
           </div>
@@ -148,6 +154,7 @@ function ModelRow({ model, health, denied, onPrice, onRemove }: { model: Model }
       <dl className="mt-3 flex flex-wrap gap-x-9 gap-y-2">
         <Fact name="Provider">{model.provider.kind === "local" ? "This machine" : model.provider.name}</Fact>
         {model.context_length !== null && <Fact name="Context">{formatCount(model.context_length)} tokens</Fact>}
+        {model.capabilities !== null && <Fact name="Capabilities">{capabilitiesText(model.capabilities)}</Fact>}
         {model.dimensions !== null && <Fact name="Dimensions">{formatCount(model.dimensions)}</Fact>}
         {model.size_bytes !== null && <Fact name="On disk">{formatBytes(model.size_bytes)}</Fact>}
         {model.memory_bytes !== null && <Fact name="In memory">{formatBytes(model.memory_bytes)}</Fact>}

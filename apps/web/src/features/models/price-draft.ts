@@ -10,6 +10,8 @@ export interface PriceDraft {
   cacheWrite: string;
   output: string;
   calls: string;
+  /** Percent that a call costs less in a provider's own batch. */
+  batchDiscount: string;
   currency: string;
 }
 
@@ -26,7 +28,7 @@ export const AMOUNTS = [
   { part: "calls", field: "call_price_micros_per_thousand", label: "A thousand calls", example: "40.00", kinds: CALLS },
 ] as const satisfies readonly { part: keyof PriceDraft; field: keyof GivenPrice; label: string; example: string; kinds: readonly ModelKind[] }[];
 
-export const EMPTY_PRICE: PriceDraft = { free: false, input: "", cachedInput: "", cacheWrite: "", output: "", calls: "", currency: "USD" };
+export const EMPTY_PRICE: PriceDraft = { free: false, input: "", cachedInput: "", cacheWrite: "", output: "", calls: "", batchDiscount: "", currency: "USD" };
 
 export function amountsOf(kind: ModelKind) {
   return AMOUNTS.filter((amount) => amount.kinds.includes(kind));
@@ -36,8 +38,18 @@ export function amountError(text: string): string | null {
   return text.trim() !== "" && parseMoneyMicros(text) === null ? "Write an amount such as 0.15, with at most six decimals." : null;
 }
 
+/** Kinds whose models a provider's own batch API can run. */
+export function hasBatches(kind: ModelKind): boolean {
+  return TOKENS.includes(kind);
+}
+
+export function discountError(text: string): string | null {
+  return text.trim() === "" || (/^\d{1,3}$/.test(text.trim()) && Number(text) <= 100) ? null : "Write a whole number from 0 to 100.";
+}
+
 export function hasWrongAmount(draft: PriceDraft, kind: ModelKind): boolean {
-  return !draft.free && amountsOf(kind).some(({ part }) => amountError(draft[part]) !== null);
+  if (draft.free) return false;
+  return amountsOf(kind).some(({ part }) => amountError(draft[part]) !== null) || (hasBatches(kind) && discountError(draft.batchDiscount) !== null);
 }
 
 /** What is sent: nothing at all where no amount is written, so that the public price counts. */
@@ -47,7 +59,10 @@ export function givenPrice(draft: PriceDraft, kind: ModelKind): GivenPrice {
     const micros = parseMoneyMicros(draft[part]);
     return micros === null ? [] : [[field, micros] as const];
   });
-  return amounts.length === 0 ? {} : { ...Object.fromEntries(amounts), currency: draft.currency.trim().toUpperCase() };
+  const discount: GivenPrice = hasBatches(kind) && draft.batchDiscount.trim() !== "" ? { batch_discount_percent: Number(draft.batchDiscount) } : {};
+  // The server refuses a discount on no price, so that it is not lost in silence.
+  if (amounts.length === 0) return discount;
+  return { ...Object.fromEntries(amounts), ...discount, currency: draft.currency.trim().toUpperCase() };
 }
 
 /** The administrator's price of a model, to be changed; empty when the price is not the administrator's. */
@@ -64,6 +79,7 @@ export function draftOf(model: Model): PriceDraft {
     cacheWrite: cacheWrite ?? "",
     output: output ?? "",
     calls: calls ?? "",
+    batchDiscount: price.batch_discount_percent === null ? "" : String(price.batch_discount_percent),
     currency: amounts.find((amount) => amount !== null)?.currency ?? EMPTY_PRICE.currency,
   };
 }

@@ -4,7 +4,7 @@ import type { ModelKind } from "@plasma/client/types";
 
 import { CheckField, TextField } from "@/ui/field";
 
-import { amountError, amountsOf, type PriceDraft } from "./price-draft";
+import { amountError, amountsOf, discountError, hasBatches, type PriceDraft } from "./price-draft";
 
 interface PriceFieldsProps {
   price: PriceDraft;
@@ -36,6 +36,19 @@ export function PriceFields({ price, kind, onChange, fieldError }: PriceFieldsPr
             hint={part === "cachedInput" || part === "cacheWrite" ? "As tokens read when empty." : undefined}
           />
         ))}
+        {hasBatches(kind) && (
+          <TextField
+            label="Less in batches, %"
+            optional
+            inputMode="numeric"
+            placeholder="50"
+            disabled={price.free}
+            value={price.batchDiscount}
+            onChange={(event) => onChange({ ...price, batchDiscount: event.target.value })}
+            error={price.free ? null : (discountError(price.batchDiscount) ?? fieldError("batch_discount_percent"))}
+            hint="When the provider’s own batch API runs the calls."
+          />
+        )}
         <TextField label="Currency" maxLength={3} disabled={price.free} value={price.currency} onChange={(event) => onChange({ ...price, currency: event.target.value })} error={fieldError("currency")} />
       </div>
       {fieldError("free") && <p className="text-[0.8125rem] text-bad">{fieldError("free")}</p>}

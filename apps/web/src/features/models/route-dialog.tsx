@@ -12,6 +12,7 @@ import { Dialog, DialogActions } from "@/ui/dialog";
 import { CheckField, SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
+import { CapabilityChecks } from "./capability-fields";
 import { NO_CACHE, RouteCacheFields } from "./route-cache-fields";
 import { STRATEGIES } from "./route-strategies";
 
@@ -45,6 +46,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
   const [threshold, setThreshold] = useState(String(route?.settings.complexity_threshold ?? ""));
   const [cache, setCache] = useState(route?.settings.cache ?? NO_CACHE);
   const [domain, setDomain] = useState(route?.settings.requires_domain ?? "");
+  const [requires, setRequires] = useState(route?.settings.requires ?? []);
   const problem = save.error ? asProblem(save.error) : null;
   const fieldError = (field: string) => (problem?.field?.startsWith(field) ? problem.detail : null);
   const known = (models.data ?? []).filter((model) => model.kind === "chat").map((model) => model.id);
@@ -56,6 +58,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       strategy,
       candidates: candidatesOf(candidates),
       requires_domain: domain.trim() === "" ? null : domain.trim(),
+      requires,
       residency: isPrivate ? "private" : "any",
       on_broken_stream: goesOn ? "continue_on_next" : "end_with_error",
       complexity_threshold: strategy === "complexity" && threshold.trim() !== "" ? Number(threshold) : null,
@@ -87,6 +90,7 @@ function RouteForm({ route, onClose }: { route: Route | null; onClose: () => voi
       />
       <TextField label="Patience" optional type="number" min={0.1} max={600} step={0.1} value={patience} onChange={(event) => setPatience(event.target.value)} error={fieldError("first_token_timeout_ms")} hint="Seconds to the first token, after which the next candidate is asked." />
       <TextField label="Required domain" optional maxLength={40} pattern="[a-z0-9\-]+" value={domain} onChange={(event) => setDomain(event.target.value)} error={fieldError("requires_domain")} hint="Only models of this domain are asked, such as legal." />
+      <CapabilityChecks legend="Required capabilities" hint="Models that are known to lack one are not asked. What a request itself needs is looked at in any case." chosen={requires} onChange={setRequires} error={fieldError("requires[")} />
       <CheckField label="Only models on this machine" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} />
       <CheckField label="Go on at the next candidate when a stream breaks" hint="Else the stream ends with an error. Only answers that are text so far go on." checked={goesOn} onChange={(event) => setGoesOn(event.target.checked)} />
       <RouteCacheFields cache={cache} onChange={setCache} fieldError={fieldError} />

@@ -18,6 +18,7 @@ import { AliasesSection } from "./aliases-section";
 import { durationText } from "./cache-duration";
 import { CACHE_MODES } from "./cache-labels";
 import { CacheSection } from "./cache-section";
+import { capabilitiesText } from "./capabilities";
 import { ModelTabs } from "./model-tabs";
 import { RouteDialog } from "./route-dialog";
 import { STRATEGIES } from "./route-strategies";
@@ -79,6 +80,7 @@ function RouteRow({ route, denied, onEdit, onRemove }: { route: Route; denied: s
           <p className="figure mt-1 text-[0.875rem] break-words text-faint">
             {candidates.length === 0 ? "every chat model" : candidates.map((candidate) => (settings.strategy === "weighted" ? `${candidate.model} (${candidate.weight})` : candidate.model)).join(", ")}
           </p>
+          {settings.requires && settings.requires.length > 0 && <p className="mt-1 text-[0.875rem] text-soft">Requires: {capabilitiesText(settings.requires)}.</p>}
           {settings.cache?.mode && settings.cache.mode !== "off" && (
             <p className="mt-1 text-[0.875rem] text-soft">Answers are given again {CACHE_MODES[settings.cache.mode].label.toLowerCase()}, for {durationText(settings.cache.ttl_seconds ?? 3_600)}.</p>
           )}

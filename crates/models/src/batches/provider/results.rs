@@ -169,7 +169,7 @@ impl Written<'_> {
             queued_ms: 0,
             first_token_ms: None,
             duration_ms: 0,
-            cost: usage.and_then(|usage| cost::cost(self.remote.price.as_ref(), &usage)),
+            cost: usage.and_then(|usage| cost::batch_cost(self.remote.price.as_ref(), &usage)),
             error,
             cache: None,
             prompt: None,

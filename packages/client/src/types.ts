@@ -47,7 +47,7 @@ export type RouteStrategy = components["schemas"]["Strategy"];
 export type RouteCache = components["schemas"]["RouteCache"];
 export type CacheMode = components["schemas"]["CacheMode"];
 export type CacheKind = components["schemas"]["CacheKind"];
-/** Where an answer comes from that no model gave. */
+/** Where an answer comes from that no model gave, or the vectors of texts that were known. */
 export type CacheHit = components["schemas"]["CacheHit"];
 export type ModelCache = components["schemas"]["ModelCache"];
 export type ModelCacheSettings = components["schemas"]["CacheSettings"];

@@ -27,6 +27,7 @@ mod near_names;
 mod prices;
 mod prompts;
 mod providers;
+mod pulls;
 mod quality;
 mod routes;
 mod running_call;
@@ -63,6 +64,7 @@ pub use prompts::{
     PromptVersion, PromptVersionSummary, RenderedMessage, RenderedPrompt, RenderedVersion, VariableLimits,
     VariableType,
 };
+pub use pulls::{NewPull, Pull, PullFailure, PullState};
 pub use quality::{
     CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
 };

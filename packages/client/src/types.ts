@@ -53,6 +53,9 @@ export type ModelCache = components["schemas"]["ModelCache"];
 export type ModelCacheSettings = components["schemas"]["CacheSettings"];
 export type ModelCacheUsage = components["schemas"]["ModelCacheUsage"];
 export type NewCustomModel = components["schemas"]["NewCustomModel"];
+/** Weights that are fetched onto the server's machine. */
+export type ModelPull = components["schemas"]["ModelPull"];
+export type NewModelPull = components["schemas"]["NewModelPull"];
 export type Benchmark = components["schemas"]["Benchmark"];
 export type BenchmarkModelReport = components["schemas"]["BenchmarkModelReport"];
 export type BenchmarkReport = components["schemas"]["BenchmarkReport"];

@@ -158,6 +158,8 @@ define_ids! {
     BatchId = "batch";
     /// A run of a benchmark of models.
     BenchmarkId = "bench";
+    /// Weights that are fetched onto this machine.
+    PullId = "pull";
     /// A collection of knowledge.
     CollectionId = "col";
     /// A source document in a collection.

@@ -17,7 +17,7 @@ use plasma_store::NewEvent;
 use serde_json::json;
 
 pub(crate) use ledger::BudgetLedger;
-pub(crate) use reservation::{Reservation, Settlement, Settling};
+pub(crate) use reservation::{Reservation, Settlement, Settling, settle_left};
 pub use types::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 
 use crate::{

@@ -1,14 +1,16 @@
-//! Caches of chat answers: the same question of the same workspace is answered once.
+//! Caches of chat answers and of vectors: the same question of the same workspace is answered once, the same text embedded once.
 //!
 //! The exact cache knows a question by a hash of all that decides its answer, the semantic cache by that hash without the
 //! last message, and by how similar that message is to an earlier one. Answers are in memory, in the middle form, so that
-//! an answer that came in one protocol can be given in another. See `docs/caches.md`.
+//! an answer that came in one protocol can be given in another. Vectors are known by hashes of their texts one by one. See
+//! `docs/caches.md`.
 
 mod answers;
 mod calibration;
 mod flights;
 mod key;
 mod semantic;
+mod vectors;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -19,9 +21,10 @@ use serde_json::json;
 
 pub(crate) use answers::{AnswerCache, CachedAnswer, is_worth_keeping, pieces};
 pub use calibration::{CALIBRATION_PAIRS_MAX, Calibration, CalibrationRow, TextPair};
-pub(crate) use flights::{Boarding, Flights, Found, Lead};
+pub(crate) use flights::{Boarding, Flights, Follow, Followed, Found, Joined, Lead};
 pub(crate) use key::{AnswerKey, QuestionKey};
 pub(crate) use semantic::{Compared, ScopeKey, SimilarQuestions};
+pub(crate) use vectors::{KeptVector, VectorCache, VectorMaker, VectorOrigin, cost_of, tokens_of};
 
 use crate::{
     Models,
@@ -48,6 +51,8 @@ words! {
         Exact = "exact",
         /// A similar question had been asked.
         Semantic = "semantic",
+        /// Some of the texts had been embedded; the model was asked for the others.
+        Partial = "partial",
     }
     /// Which answers are given again.
     CacheMode, "mode" {
@@ -119,6 +124,9 @@ pub struct CacheSettings {
     /// Bytes of an answer at most, also for routes: 1,024 to 4,194,304. A longer one is not kept.
     #[schema(minimum = 1_024, maximum = 4_194_304)]
     pub answer_bytes_max: u64,
+    /// Whether a text is embedded once by each model: its vector is given again until it is pushed out, purged, or 30 days old. On
+    /// when absent.
+    pub embeddings: bool,
 }
 
 impl Default for CacheSettings {
@@ -128,6 +136,7 @@ impl Default for CacheSettings {
             ttl_seconds: TTL_SECONDS_DEFAULT,
             any_temperature: false,
             answer_bytes_max: ANSWER_BYTES_DEFAULT,
+            embeddings: true,
         }
     }
 }
@@ -164,21 +173,33 @@ pub struct CacheState {
     pub purged_at: Timestamp,
 }
 
-/// Where an answer that no model gave comes from.
+/// Where an answer comes from that no model gave, or the vectors of texts that were known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CacheHit {
     /// How it was found.
     pub kind: CacheKind,
-    /// The call that a model answered.
+    /// The call that a model answered; of several that embedded the texts, the oldest.
     pub call_id: CallId,
     /// Cosine similarity of the two last messages, for `semantic`.
     #[schema(required)]
     pub similarity: Option<f64>,
-    /// Since the first call began.
+    /// Since that call began.
     pub age_seconds: u64,
-    /// What the first call cost; null where it is not known.
+    /// What the first call cost, or the known texts' share of it by their lengths; null where it is not known.
     #[schema(required)]
     pub saved: Option<Money>,
+    /// For embeddings: how many of the texts were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<TextHits>,
+}
+
+/// How many texts of an embedding had been embedded before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TextHits {
+    /// Those whose vectors were known.
+    pub known: u64,
+    /// All texts of the call.
+    pub all: u64,
 }
 
 /// What the caller wants of the cache, as the header `cache-control` says it.
@@ -222,10 +243,13 @@ pub(crate) struct Caches {
     pub(crate) answers: AnswerCache,
     pub(crate) flights: Arc<Flights>,
     pub(crate) similar: SimilarQuestions,
+    pub(crate) vectors: VectorCache,
+    /// Texts that models are embedding.
+    pub(crate) vector_flights: Arc<Flights<Arc<KeptVector>>>,
 }
 
 impl Caches {
-    /// `bytes_max` is for all tenants together.
+    /// `bytes_max` is for the answers of all tenants together.
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             states: TenantCache::new(),
@@ -233,6 +257,8 @@ impl Caches {
             flights: Arc::default(),
             // Vectors of questions are smaller than answers.
             similar: SimilarQuestions::new(bytes_max / 4),
+            vectors: VectorCache::new(bytes_max / 4),
+            vector_flights: Arc::default(),
         }
     }
 }
@@ -242,12 +268,14 @@ impl Caches {
 pub struct CacheUsage {
     /// The model that was asked, or would have been.
     pub model: String,
-    /// Chats of clients that were answered.
+    /// Chats of clients that were answered, or embeddings.
     pub calls: u64,
-    /// Those of them that the exact cache answered.
+    /// Those of them that the exact cache answered: embeddings of which every text was known.
     pub exact_hits: u64,
     /// Those of them that the semantic cache answered.
     pub semantic_hits: u64,
+    /// Embeddings of which some texts were known.
+    pub partial_hits: u64,
     /// What the first calls of the hits cost, one entry for each currency.
     pub saved: Vec<Money>,
 }
@@ -287,8 +315,8 @@ impl Models {
         Ok(state)
     }
 
-    /// Throws all kept answers of the workspace away, at once in this process and within 10 s in others. The answer of a call
-    /// that is under way is not kept.
+    /// Throws all kept answers and vectors of the workspace away, at once in this process and within 10 s in others. The answer of
+    /// a call that is under way is not kept.
     ///
     /// # Errors
     /// `forbidden` without `models:write`.
@@ -302,6 +330,7 @@ impl Models {
         self.inner.caches.states.changed();
         self.inner.caches.answers.forget(tenant);
         self.inner.caches.similar.forget(tenant);
+        self.inner.caches.vectors.forget(tenant);
         Ok(())
     }
 
@@ -323,8 +352,8 @@ impl Models {
                 Some(place) => place,
                 None => {
                     let model = row.model.clone();
-                    let empty = CacheUsage { model, calls: 0, exact_hits: 0, semantic_hits: 0, saved: Vec::new() };
-                    usage.push(empty);
+                    let saved = Vec::new();
+                    usage.push(CacheUsage { model, calls: 0, exact_hits: 0, semantic_hits: 0, partial_hits: 0, saved });
                     usage.len() - 1
                 }
             };
@@ -343,6 +372,7 @@ impl CacheUsage {
         match row.cache {
             Some(CacheKind::Exact) => self.exact_hits += row.calls,
             Some(CacheKind::Semantic) => self.semantic_hits += row.calls,
+            Some(CacheKind::Partial) => self.partial_hits += row.calls,
             None => {}
         }
         let Some(saved) = row.saved else { return };

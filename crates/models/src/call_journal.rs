@@ -204,13 +204,16 @@ pub(crate) fn read(path: &Path) -> io::Result<(Vec<Left>, usize)> {
 mod tests {
     use std::path::Path;
 
-    use plasma_kernel::{Actor, BudgetId, CallId, Clock, Ctx, Permissions, Random, RequestId, TenantId, UserId};
+    use plasma_kernel::{
+        Actor, BudgetId, CallId, Clock, Ctx, PageRequest, Permissions, Random, RequestId, TenantId, UserId,
+    };
+    use plasma_store::EventFilter;
     use plasma_testkit::TestStore;
 
     use super::*;
     use crate::{
-        BudgetPeriod, BudgetSubject, CallStatus, LocalModels, LocalSettings, Manifest, ModelKind, Models, ModelsConfig,
-        NewBudget, Purpose, TokenUsage,
+        Budget, BudgetPeriod, BudgetSubject, CallStatus, LocalModels, LocalSettings, Manifest, ModelKind, Models,
+        ModelsConfig, NewBudget, Purpose, TokenUsage, events,
     };
 
     fn ctx() -> Ctx {
@@ -295,26 +298,73 @@ mod tests {
         Models::new(&ctx, test.store(), local, ModelsConfig::default()).unwrap()
     }
 
+    /// A budget whose books are open, set by a process that has ended since.
+    async fn budget(test: &TestStore, ctx: &Ctx, limit_micros: i64) -> Budget {
+        let first = models(test);
+        let new = NewBudget {
+            subject: BudgetSubject::Tenant {},
+            period: BudgetPeriod::Total,
+            limit_micros,
+            currency: "USD".to_owned(),
+        };
+        let budget = first.create_budget(ctx, new).await.unwrap().budget;
+        // The books of a budget are opened by the first reservation.
+        let worst_case = plasma_kernel::Money { amount_micros: 10, currency: "USD".to_owned() };
+        drop(first.reserve(ctx, None, &worst_case).await.unwrap());
+        first.shutdown().await;
+        budget
+    }
+
+    fn spent(budget: BudgetId, micros: i64) -> Vec<Spent> {
+        vec![Spent { period: PeriodKey { budget, period_start_at: 0 }, micros }]
+    }
+
+    /// The thresholds that were told of, oldest first.
+    async fn thresholds(test: &TestStore, ctx: &Ctx) -> Vec<i64> {
+        let mut tx = test.read(ctx).await.unwrap();
+        let filter = EventFilter { kind: Some(events::BUDGET_THRESHOLD_REACHED.to_owned()) };
+        let told = tx.events_page(&filter, &PageRequest::default()).await.unwrap().data;
+        told.iter().rev().map(|event| event.data["threshold_percent"].as_i64().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn thresholds_that_left_records_reach_are_told_once() {
+        let test = TestStore::sqlite().await;
+        let ctx = ctx();
+        let budget = budget(&test, &ctx, 1_000).await;
+        let folder = test.store().data_dir().join("call-journal");
+        let mut sum = 0;
+        // What the calls of each round have cost, and what has been told after it.
+        let rounds: [(Vec<i64>, Vec<i64>); 4] =
+            [(vec![799], vec![]), (vec![1, 50], vec![80]), (vec![100], vec![80]), (vec![50], vec![80, 100])];
+        for (round, (costs, told)) in rounds.into_iter().enumerate() {
+            let journal = CallJournal::new(folder.clone(), format!("left-{round}"));
+            for micros in costs {
+                append(&journal, &ctx, &call(&ctx), spent(budget.id, micros));
+                sum += micros;
+            }
+            let file = left_files(&folder).remove(0);
+            let bytes = fs::read(&file).unwrap();
+            for _ in 0..2 {
+                let next = models(&test);
+                assert_eq!(next.budget(&ctx, budget.id).await.unwrap().spent_micros, sum);
+                next.shutdown().await;
+                assert_eq!(thresholds(&test, &ctx).await, told);
+                // Killed once more, before the file was removed.
+                fs::write(&file, &bytes).unwrap();
+            }
+            fs::remove_file(&file).unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn what_a_killed_process_left_is_recorded_once() {
         let test = TestStore::sqlite().await;
         let ctx = ctx();
-        let first = models(&test);
-        let new = NewBudget {
-            subject: BudgetSubject::Tenant {},
-            period: BudgetPeriod::Total,
-            limit_micros: 1_000,
-            currency: "USD".to_owned(),
-        };
-        let budget = first.create_budget(&ctx, new).await.unwrap().budget;
-        // The books of a budget are opened by the first reservation.
-        let worst_case = plasma_kernel::Money { amount_micros: 10, currency: "USD".to_owned() };
-        drop(first.reserve(&ctx, None, &worst_case).await.unwrap());
-        first.shutdown().await;
+        let budget = budget(&test, &ctx, 1_000).await;
         let journal = CallJournal::new(test.store().data_dir().join("call-journal"), "left".to_owned());
-        let spent = |id: BudgetId| vec![Spent { period: PeriodKey { budget: id, period_start_at: 0 }, micros: 300 }];
         let call = call(&ctx);
-        append(&journal, &ctx, &call, spent(budget.id));
+        append(&journal, &ctx, &call, spent(budget.id, 300));
         let file = left_files(&test.store().data_dir().join("call-journal")).remove(0);
         let bytes = fs::read(&file).unwrap();
         for _ in 0..2 {

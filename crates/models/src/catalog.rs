@@ -44,6 +44,8 @@ pub(crate) struct RemoteModel {
     pub(crate) price: Option<Price>,
     pub(crate) provider_id: ProviderId,
     pub(crate) endpoint: Endpoint,
+    /// A model that is removed and added again under the same name is another one.
+    pub(crate) added_at: Timestamp,
 }
 
 /// Called models stay in memory, so that a call reads no SQL.
@@ -326,6 +328,7 @@ impl Models {
             dimensions: row.dimensions,
             price,
             provider_id: row.provider_id,
+            added_at: row.created_at,
             endpoint: Endpoint::new(
                 &row.provider_name,
                 row.provider_kind,

@@ -1,17 +1,20 @@
 //! Embedding texts.
 
+mod known;
+mod remote;
+
 use std::ops::Range;
 
 use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 
+pub(crate) use self::remote::Passed;
 use crate::{
     ModelKind, Models, Priority, Purpose, TokenUsage,
-    catalog::{RemoteModel, Target},
+    caches::{CacheWish, VectorMaker},
+    catalog::Target,
     cost, local,
     manifest::ModelEntry,
-    prices::require_price,
     running_call::{CallError, CallStart, RunningCall},
-    upstream::{Operation, Outgoing, RawObject, embeddings_answer, embeddings_usage},
 };
 
 /// Texts in one call.
@@ -22,8 +25,6 @@ pub(crate) const INPUT_BYTES_MAX: usize = 8 << 20;
 const SPECIAL_TOKENS: usize = 2;
 /// A token has at most about this many bytes on average, whatever the text: longer ones need not be counted.
 const BYTES_PER_TOKEN_MAX: usize = 32;
-/// Bytes of a text for a token, about: what limits of tokens reckon with until the provider has counted.
-const BYTES_PER_TOKEN_ABOUT: u64 = 4;
 
 /// Texts to embed.
 #[derive(Clone, Debug)]
@@ -46,10 +47,17 @@ pub struct Embeddings {
     pub vectors: Vec<Vec<f32>>,
     /// The name of the model that made them.
     pub model: String,
-    /// Tokens read; 0 when the provider does not say.
+    /// Tokens read, with those that known texts took the first time; 0 when the provider does not say.
     pub input_tokens: u64,
     /// The record in the call log.
     pub call_id: CallId,
+}
+
+/// Vectors, and what the cache had to do with them.
+pub(crate) struct Embedded {
+    pub(crate) embeddings: Embeddings,
+    /// For the answer's header; `None` where the cache had nothing to do with them.
+    pub(crate) cache: Option<String>,
 }
 
 /// Counts tokens as an embedding model does. Cheap to clone and to call from any thread.
@@ -105,7 +113,8 @@ fn estimated_offsets(text: &str) -> Vec<Range<usize>> {
 }
 
 impl Models {
-    /// Embeds texts.
+    /// Embeds texts. What the workspace has had embedded before by the same model is given again and costs nothing, where its cache
+    /// is on.
     ///
     /// Work of a local model for a search or for ingestion costs nothing and is not a client's answer: its record is
     /// written a moment later. Every other call returns when its record is durable.
@@ -115,7 +124,8 @@ impl Models {
     /// (`model_not_found`), `unavailable` when the weights are missing, `rate_limited`, `timeout`, `upstream`.
     pub async fn embed(&self, ctx: &Ctx, request: EmbedRequest) -> Result<Embeddings> {
         let target = self.embed_target(ctx, &request).await?;
-        self.embed_with(ctx, target, request).await.map_err(|error| error.error)
+        let embedded = self.embed_with(ctx, target, request, CacheWish::Use).await;
+        embedded.map(|embedded| embedded.embeddings).map_err(|error| error.error)
     }
 
     async fn embed_target(&self, ctx: &Ctx, request: &EmbedRequest) -> Result<Target> {
@@ -129,11 +139,13 @@ impl Models {
         ctx: &Ctx,
         target: Target,
         request: EmbedRequest,
-    ) -> Result<Embeddings, CallError> {
+        wish: CacheWish,
+    ) -> Result<Embedded, CallError> {
         check_inputs(&request.inputs)?;
+        // Boxed: one of the two is there, and callers must not carry the weight of both.
         match target {
-            Target::Local(entry) => self.embed_locally(ctx, &entry, request).await,
-            Target::Remote(remote) => self.embed_remotely(ctx, &remote, request).await,
+            Target::Local(entry) => Box::pin(self.embed_locally(ctx, &entry, request, wish)).await,
+            Target::Remote(remote) => Box::pin(self.embed_remotely(ctx, &remote, request, wish)).await,
         }
     }
 
@@ -142,34 +154,43 @@ impl Models {
         ctx: &Ctx,
         entry: &ModelEntry,
         request: EmbedRequest,
-    ) -> Result<Embeddings, CallError> {
+        wish: CacheWish,
+    ) -> Result<Embedded, CallError> {
+        let EmbedRequest { inputs, purpose, priority, .. } = request;
         let start = CallStart {
             model: entry.id.clone(),
             kind: ModelKind::Embedding,
-            purpose: request.purpose,
+            purpose,
             streamed: false,
             price: Some(cost::free()),
         };
         let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
         let call_id = call.id();
         let work = async {
-            if matches!(request.purpose, Purpose::Api | Purpose::Batch) {
-                self.refuse_long_inputs(entry, &request.inputs).await?;
+            if matches!(purpose, Purpose::Api | Purpose::Batch) {
+                self.refuse_long_inputs(entry, &inputs).await?;
             }
-            self.inner.local.embed(&entry.key(), request.inputs, request.priority).await
+            let lookup = self.look_up_texts(ctx, VectorMaker::local(entry), &inputs, wish).await?;
+            let missing = lookup.missing_of(inputs);
+            let (new, input_tokens) = if missing.is_empty() {
+                (Vec::new(), 0)
+            } else {
+                let embeddings = self.inner.local.embed(&entry.key(), missing, priority).await?;
+                (embeddings.vectors, embeddings.input_tokens)
+            };
+            let vectors = lookup.complete(&self.inner.caches, new)?;
+            Ok((lookup, vectors, input_tokens))
         };
-        let embeddings = match work.await {
-            Ok(embeddings) => embeddings,
+        let (lookup, vectors, input_tokens) = match work.await {
+            Ok(embedded) => embedded,
             Err(error) => return Err(CallError::of(call, error).await),
         };
-        call.counts(TokenUsage { input_tokens: embeddings.input_tokens, ..TokenUsage::default() });
-        if matches!(request.purpose, Purpose::Search | Purpose::Ingest) {
-            call.succeed_without_waiting();
-        } else {
-            call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-        }
-        let local::Embeddings { vectors, input_tokens } = embeddings;
-        Ok(Embeddings { vectors, model: entry.id.clone(), input_tokens, call_id })
+        call.counts(TokenUsage { input_tokens, ..TokenUsage::default() });
+        let waits = !matches!(purpose, Purpose::Search | Purpose::Ingest);
+        let input_tokens = input_tokens.saturating_add(lookup.known_tokens());
+        let (_, cache) = self.finish_embedding(ctx, call, lookup, &vectors, waits).await?;
+        let embeddings = Embeddings { vectors, model: entry.id.clone(), input_tokens, call_id };
+        Ok(Embedded { embeddings, cache })
     }
 
     /// A client that is not told would compare texts by their beginnings.
@@ -203,96 +224,6 @@ impl Models {
         tokio::task::spawn_blocking(check).await.map_err(|error| Error::from_source("counting tokens failed", error))?
     }
 
-    async fn embed_remotely(
-        &self,
-        ctx: &Ctx,
-        remote: &RemoteModel,
-        request: EmbedRequest,
-    ) -> Result<Embeddings, CallError> {
-        let mut body = RawObject::default();
-        body.set("input", &request.inputs)?;
-        body.set("encoding_format", &"float")?;
-        let (call, answer) = self.post_embeddings(ctx, remote, request.purpose, body).await?;
-        let call_id = call.id();
-        let vectors = match embeddings_answer(&answer, request.inputs.len()).and_then(|vectors| remote.fit(vectors)) {
-            Ok(vectors) => vectors,
-            Err(error) => return Err(CallError::of(call, error).await),
-        };
-        let finished = call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-        Ok(Embeddings { vectors, model: remote.id.clone(), input_tokens: finished.usage.input_tokens, call_id })
-    }
-
-    /// Posts `body` to the provider of `remote` and reads the whole answer. The call is still open: the caller ends it.
-    async fn post_embeddings(
-        &self,
-        ctx: &Ctx,
-        remote: &RemoteModel,
-        purpose: Purpose,
-        mut body: RawObject,
-    ) -> Result<(RunningCall, RawObject), CallError> {
-        body.set("model", &remote.upstream_name)?;
-        let outgoing = Outgoing {
-            endpoint: &remote.endpoint,
-            operation: Operation::OpenAi("/embeddings"),
-            model: &remote.upstream_name,
-            body: body.to_json()?,
-            header: None,
-        };
-        let start = CallStart {
-            model: remote.id.clone(),
-            kind: ModelKind::Embedding,
-            purpose,
-            streamed: false,
-            price: remote.price.clone(),
-        };
-        let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
-        let ready = async {
-            let price = require_price(remote)?;
-            // A token has at least one byte; a list of token ids has more bytes than tokens.
-            let tokens_max = outgoing.body.len() as u64;
-            let admission = self.admit(ctx, tokens_max / BYTES_PER_TOKEN_ABOUT).await?;
-            let provider = self.admit_provider(ctx, remote.provider_id, tokens_max / BYTES_PER_TOKEN_ABOUT).await?;
-            let reservation = match price.worst_case(tokens_max, 0) {
-                Some(worst_case) => self.reserve(ctx, None, &worst_case).await?,
-                None => None,
-            };
-            Ok((admission, provider, reservation))
-        };
-        match ready.await {
-            Ok((admission, provider, reservation)) => {
-                call.admitted(admission);
-                call.reserved(reservation, Some(provider));
-            }
-            Err(error) => return Err(CallError::of(call, error).await),
-        }
-        let outcome = self.inner.client.post_object(outgoing).await;
-        match outcome.and_then(|answer| Ok((embeddings_usage(&answer)?, answer))) {
-            Ok((usage, answer)) => {
-                if let Some(usage) = usage {
-                    call.counts(usage);
-                }
-                Ok((call, answer))
-            }
-            Err(error) => Err(CallError::of(call, error).await),
-        }
-    }
-
-    /// Passes a request of OpenAI's format on and returns the answer's JSON, with the model's name as the caller knows it.
-    pub(crate) async fn pass_embeddings(
-        &self,
-        ctx: &Ctx,
-        remote: &RemoteModel,
-        purpose: Purpose,
-        body: RawObject,
-    ) -> Result<(CallId, String), CallError> {
-        let (call, mut answer) = self.post_embeddings(ctx, remote, purpose, body).await?;
-        let call_id = call.id();
-        answer.set("model", &remote.id)?;
-        let json = answer.to_json()?;
-        call.succeed().await.map_err(|error| CallError { call_id: Some(call_id), error })?;
-        Ok((call_id, json))
-    }
-
     /// The length of an embedding model's vectors, when it is known before the first call: of local models, and of a
     /// provider's where it was given.
     ///
@@ -314,21 +245,6 @@ impl Models {
             Target::Local(entry) => TokenCounter::Exact(self.inner.local.token_counter(&entry.key()).await?),
             Target::Remote(_) => TokenCounter::Estimated,
         })
-    }
-}
-
-impl RemoteModel {
-    /// Refuses vectors of another length than the model was added with: an index would take them for noise.
-    fn fit(&self, vectors: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
-        match (self.dimensions, vectors.first().map(Vec::len)) {
-            (Some(expected), Some(actual)) if expected as usize != actual => Err(Error::new(
-                Code::Upstream,
-                "provider_answer_invalid",
-                format!("`{}` answered with vectors of {actual} numbers, but was added with {expected}", self.id),
-            )
-            .remedy("add the model with the right dimensions")),
-            _ => Ok(vectors),
-        }
     }
 }
 

@@ -24,6 +24,10 @@ pub const BENCHMARK_CREATED: &str = "models.benchmark.created";
 pub const BENCHMARK_ENDED: &str = "models.benchmark.ended";
 /// A benchmark was removed with its results: `{name}`.
 pub const BENCHMARK_DELETED: &str = "models.benchmark.deleted";
+/// Somebody has weights fetched onto the server's machine: `{name, files, max_bytes}`.
+pub const PULL_CREATED: &str = "models.pull.created";
+/// Weights are in place, or will not be: `{name, state, reason}` with the state `done`, `failed` or `cancelled`.
+pub const PULL_ENDED: &str = "models.pull.ended";
 /// A budget was set: `{subject, period, limit}`.
 pub const BUDGET_CREATED: &str = "models.budget.created";
 /// A budget's limit was changed: `{subject, period, limit, previous_limit}`.

@@ -28,6 +28,7 @@ mod prompt_versions;
 mod prompts;
 mod protocol;
 mod providers;
+mod pulls;
 mod quality;
 mod routing;
 mod usage;
@@ -81,6 +82,8 @@ pub fn routes() -> OpenApiRouter<Models> {
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(providers::get_provider, providers::change_provider, providers::delete_provider))
         .routes(routes!(providers::test_provider))
+        .routes(routes!(pulls::list_model_pulls, pulls::create_model_pull))
+        .routes(routes!(pulls::get_model_pull, pulls::cancel_model_pull))
         .routes(routes!(health::list_model_health))
         .routes(routes!(routing::list_routes))
         .routes(routes!(routing::put_route, routing::delete_route))

@@ -28,6 +28,7 @@ mod near_names;
 mod prices;
 mod prompts;
 mod providers;
+mod pulls;
 mod quality;
 mod routes;
 mod running_call;
@@ -48,7 +49,7 @@ pub use batches::{Batch, BatchEndpoint, BatchError, BatchStatus, NewBatch};
 pub use budgets::{Budget, BudgetPeriod, BudgetState, BudgetSubject, NewBudget};
 pub use caches::{
     CALIBRATION_PAIRS_MAX, CacheHit, CacheKind, CacheMode, CacheSettings, CacheState, CacheUsage, Calibration,
-    CalibrationRow, RouteCache, TextPair,
+    CalibrationRow, RouteCache, TextHits, TextPair,
 };
 pub use capabilities::Capability;
 pub use capture::{BuiltInRedaction, CallPayload, CaptureSettings, KeptText};
@@ -65,6 +66,7 @@ pub use prompts::{
     PromptVersion, PromptVersionSummary, RenderedMessage, RenderedPrompt, RenderedVersion, VariableLimits,
     VariableType,
 };
+pub use pulls::{NewPull, Pull, PullFailure, PullState};
 pub use quality::{
     CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
 };
@@ -89,7 +91,8 @@ pub struct ModelsConfig {
     pub test_timeout: Duration,
     /// Attempts at one model when its provider fails or limits the rate, the first included.
     pub attempts_max: u32,
-    /// Bytes of all answers that this process keeps to give them again; a quarter more may be used to find similar questions.
+    /// Bytes of all answers that this process keeps to give them again; a quarter more may be used to find similar questions, and
+    /// another for vectors of texts.
     pub cache_bytes_max: u64,
     /// That a line of a batch waits in all when it is refused for its rate; at most 5 s of it for a budget.
     pub batch_wait_max: Duration,

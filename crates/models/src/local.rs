@@ -36,7 +36,10 @@ pub use queue::Priority;
 use threads::physical_cores;
 use turns::Turns;
 
-use crate::manifest::{Manifest, ModelEntry, ModelKind};
+use crate::{
+    manifest::{Manifest, ModelEntry, ModelKind},
+    weights::HUB_URL_DEFAULT,
+};
 
 /// Limits of local models.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct LocalSettings {
     pub threads: usize,
     /// Folders beside the models directory whose files may become custom models.
     pub custom_dirs: Vec<PathBuf>,
+    /// Where weights are fetched: a server with Hugging Face's layout.
+    pub hub_url: String,
 }
 
 impl Default for LocalSettings {
@@ -58,6 +63,7 @@ impl Default for LocalSettings {
             chat_queue_limit: 16,
             threads: physical_cores(),
             custom_dirs: Vec::new(),
+            hub_url: HUB_URL_DEFAULT.to_owned(),
         }
     }
 }
@@ -147,6 +153,11 @@ impl LocalModels {
             .collect();
         let (models_dir, settings) = (models_dir.to_owned(), settings.clone());
         Self { models_dir, engines, custom: Mutex::default(), settings, turns }
+    }
+
+    /// Where the weights are, and where they are fetched.
+    pub(crate) fn places(&self) -> (&Path, &str) {
+        (&self.models_dir, &self.settings.hub_url)
     }
 
     /// All models, in the manifest's order. Looks at the files each time, so that weights fetched meanwhile are seen.

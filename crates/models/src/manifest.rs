@@ -239,7 +239,7 @@ impl ModelEntry {
             return "put the files back as they were, or remove the model and add it again".to_owned();
         }
         format!(
-            "run `make models` or `plasma models pull {}` on the server (it fetches {} MB), or set PLASMA_MODELS_DIR to the folder that holds the weights",
+            "fetch it under Models in the dashboard, or run `make models` or `plasma models pull {}` on the server (it fetches {} MB), or set PLASMA_MODELS_DIR to the folder that holds the weights",
             self.id,
             self.size_bytes().div_ceil(1_000_000)
         )

@@ -6,7 +6,8 @@ use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    AttemptRecord, CacheHit, CallStatus, Decision, ModelCall, ModelKind, Price, PromptUse, Purpose, TokenUsage,
+    AttemptRecord, CacheHit, CacheKind, CallStatus, Decision, ModelCall, ModelKind, Price, PromptUse, Purpose,
+    TokenUsage,
     budgets::Reservation,
     call_log::{CallLog, Entry, Place},
     capture::Payload,
@@ -52,7 +53,7 @@ pub(crate) struct RunningCall {
     kept: Option<KeptAnswer>,
     /// What is kept of the request and the answer, where the workspace wants it.
     payload: Option<Payload>,
-    /// Where the answer comes from, when no model gives it.
+    /// Where the answer comes from, when no model gives it, or not all of it.
     cached: Option<CacheHit>,
     attempts: Vec<AttemptRecord>,
     /// How a route chose the model, when the caller did not.
@@ -161,8 +162,13 @@ impl RunningCall {
         answer
     }
 
-    /// The cache answers.
-    pub(crate) fn answered_by_cache(&mut self, hit: CacheHit) {
+    /// The cache answers, or gives a part of the answer.
+    pub(crate) fn answered_by_cache(&mut self, mut hit: CacheHit) {
+        if hit.kind == CacheKind::Partial {
+            // A record has one currency: that of what the rest costs.
+            let currency = self.start.price.as_ref().map(|price| price.currency.as_str());
+            hit.saved = hit.saved.take().filter(|saved| currency == Some(saved.currency.as_str()));
+        }
         self.cached = Some(hit);
     }
 
@@ -295,7 +301,8 @@ impl RunningCall {
     }
 
     fn cost(&self) -> Option<Money> {
-        if let Some(hit) = &self.cached {
+        // A model that embedded the texts that were not known is paid for them.
+        if let Some(hit) = self.cached.as_ref().filter(|hit| hit.kind != CacheKind::Partial) {
             let price = self.start.price.as_ref().map(|price| &price.currency);
             let currency = hit.saved.as_ref().map(|saved| &saved.currency).or(price);
             return Some(Money { amount_micros: 0, currency: currency.map_or("USD", String::as_str).to_owned() });

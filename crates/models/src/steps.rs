@@ -7,7 +7,7 @@ use plasma_store::{Store, Tx};
 use plasma_workflows::{Queue, Run, Step, Workflows};
 use serde::{Deserialize, Serialize};
 
-use crate::{Models, batches::work, benchmarks::RunBenchmark, quality::JudgeCall, store};
+use crate::{Models, batches::work, benchmarks::RunBenchmark, pulls::FetchWeights, quality::JudgeCall, store};
 
 /// How often kept payloads are looked for whose time is over.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3600);
@@ -20,6 +20,7 @@ impl Models {
         workflows.register::<WorkOnBatch>(self.clone());
         workflows.register::<JudgeCall>(self.clone());
         workflows.register::<RunBenchmark>(self.clone());
+        workflows.register::<FetchWeights>(self.clone());
         workflows.register::<PurgePayloads>(self.inner.store.clone());
         workflows.every(PurgePayloads::KIND, PURGE_INTERVAL, || PurgePayloads {});
     }

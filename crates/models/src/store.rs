@@ -17,6 +17,7 @@ pub(crate) mod names;
 pub(crate) mod payloads;
 pub(crate) mod prompts;
 pub(crate) mod providers;
+pub(crate) mod pulls;
 pub(crate) mod quality;
 pub(crate) mod routes;
 pub(crate) mod usage;

@@ -389,7 +389,7 @@ pub struct ModelCall {
     pub duration_ms: u64,
     /// `None` when unknown.
     pub cost: Option<Money>,
-    /// Where the answer comes from, when no model gave it. Then it used no tokens and cost 0.
+    /// Where the answer comes from, when no model gave it. Then it used no tokens and cost 0, but for a part that a model gave.
     pub cache: Option<CacheHit>,
     /// Why it failed.
     pub error: Option<String>,

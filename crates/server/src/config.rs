@@ -27,6 +27,7 @@ pub struct Config {
     pub database_connections_max: u32,
     pub models_dir: PathBuf,
     pub custom_models_dirs: Option<String>,
+    pub hub_url: String,
     pub model_idle_seconds: u64,
     pub master_key_file: Option<PathBuf>,
     pub json_body_bytes_max: usize,

@@ -125,6 +125,7 @@ async fn assemble(
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),
+        hub_url: config.hub_url.clone(),
         ..LocalSettings::default()
     };
     let manifest = Manifest::builtin()?;

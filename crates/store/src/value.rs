@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, RequestId, Result, RouteId, SessionId, TenantId, UserId,
+    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TenantId,
+    UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -246,6 +247,7 @@ ids!(
     LimitId,
     PromptId,
     ProviderId,
+    PullId,
     RouteId,
     RequestId,
     SessionId,

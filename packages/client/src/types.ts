@@ -49,12 +49,15 @@ export type RouteStrategy = components["schemas"]["Strategy"];
 export type RouteCache = components["schemas"]["RouteCache"];
 export type CacheMode = components["schemas"]["CacheMode"];
 export type CacheKind = components["schemas"]["CacheKind"];
-/** Where an answer comes from that no model gave. */
+/** Where an answer comes from that no model gave, or the vectors of texts that were known. */
 export type CacheHit = components["schemas"]["CacheHit"];
 export type ModelCache = components["schemas"]["ModelCache"];
 export type ModelCacheSettings = components["schemas"]["CacheSettings"];
 export type ModelCacheUsage = components["schemas"]["ModelCacheUsage"];
 export type NewCustomModel = components["schemas"]["NewCustomModel"];
+/** Weights that are fetched onto the server's machine. */
+export type ModelPull = components["schemas"]["ModelPull"];
+export type NewModelPull = components["schemas"]["NewModelPull"];
 export type Benchmark = components["schemas"]["Benchmark"];
 export type BenchmarkModelReport = components["schemas"]["BenchmarkModelReport"];
 export type BenchmarkReport = components["schemas"]["BenchmarkReport"];

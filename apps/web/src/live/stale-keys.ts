@@ -13,6 +13,7 @@ import { documentKeys } from "@/data/documents/keys";
 import { modelKeys } from "@/data/models/keys";
 import { promptKeys } from "@/data/prompts/keys";
 import { providerKeys } from "@/data/providers/keys";
+import { pullKeys } from "@/data/pulls/keys";
 import { routeKeys } from "@/data/routes/keys";
 import { systemKeys } from "@/data/system/keys";
 import { userKeys } from "@/data/users/keys";
@@ -32,6 +33,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   if (type.startsWith("models.batch.")) keys.push(batchKeys.all);
   if (type.startsWith("models.provider.")) keys.push(providerKeys.all, modelKeys.all);
   if (type.startsWith("models.benchmark.")) keys.push(benchmarkKeys.all);
+  if (type.startsWith("models.pull.")) keys.push(pullKeys.all, modelKeys.all);
   if (type.startsWith("models.route.")) keys.push(routeKeys.all);
   if (type.startsWith("models.prompt.")) keys.push(promptKeys.all);
   // Each call may have spent something.

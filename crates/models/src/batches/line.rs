@@ -11,6 +11,7 @@ use serde_json::{Value, value::RawValue};
 use super::{Batch, BatchEndpoint, BatchError, lines::Line};
 use crate::{
     Models, Purpose,
+    caches::CacheWish,
     http::{embedding_answer, whole_chat_answer},
     running_call::CallError,
     upstream::RawObject,
@@ -188,7 +189,10 @@ async fn ask(
         BatchEndpoint::Responses => {
             whole_chat_answer(models, creator, Protocol::OpenAiResponses, body, Purpose::Batch).await?
         }
-        BatchEndpoint::Embeddings => embedding_answer(models, creator, body, Purpose::Batch).await?,
+        BatchEndpoint::Embeddings => {
+            let answer = embedding_answer(models, creator, body, Purpose::Batch, CacheWish::Use).await?;
+            (answer.call_id, answer.json)
+        }
     };
     Ok((call_id.to_string(), json))
 }

@@ -161,6 +161,28 @@ impl Settling {
     }
 }
 
+/// Writes what calls of an earlier process have cost, outside of any lease, in the transaction that records them, and tells of
+/// thresholds. A budget that was removed in the meantime is passed over.
+pub(crate) async fn settle_left(tx: &mut Tx, spent: &[Spent]) -> Result<()> {
+    // In the order in which every process locks them.
+    let mut sums: BTreeMap<PeriodKey, i64> = BTreeMap::new();
+    for spent in spent {
+        let sum = sums.entry(spent.period).or_default();
+        *sum = sum.saturating_add(spent.micros);
+    }
+    for (key, micros) in sums {
+        let Some((before, warned)) = store::budget_spend::spent(tx, &key).await? else { continue };
+        store::budget_spend::add(tx, &key, micros).await?;
+        let budget = store::budgets::get(tx, key.budget).await?;
+        let after = before.saturating_add(micros);
+        let told = tell_thresholds(tx, &budget, &key, budget.limit_micros, after, warned).await?;
+        if told > warned {
+            store::budget_spend::set_warned(tx, &key, told).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Emits an event for each threshold that was passed for the first time in this period. Returns the highest one told of.
 pub(super) async fn tell_thresholds(
     tx: &mut Tx,

@@ -1,4 +1,5 @@
-//! Single flight: of the same questions at the same time, one goes to the model, and the others wait for its answer.
+//! Single flight: of the same questions at the same time, one goes to the model, and the others wait for its answer. So with texts
+//! that are embedded.
 
 use std::{
     collections::HashMap,
@@ -20,62 +21,92 @@ pub(crate) struct Found {
 
 /// How a flight ended.
 #[derive(Clone, Debug)]
-enum Landing {
+enum Landing<F> {
     /// It is under way.
     None,
-    Answered(Found),
+    Answered(F),
     /// The model answered, but the answer is not for others.
     NotForOthers,
 }
 
-/// The questions that are on their way to models. At most one of each.
-#[derive(Default)]
-pub(crate) struct Flights(Mutex<HashMap<AnswerKey, watch::Receiver<Landing>>>);
+/// The questions that are on their way to models. At most one of each. `F` is what is found.
+pub(crate) struct Flights<F = Found>(Mutex<HashMap<AnswerKey, watch::Receiver<Landing<F>>>>);
+
+impl<F> Default for Flights<F> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 /// What becomes of a question.
-pub(crate) enum Boarding {
+pub(crate) enum Boarding<F = Found> {
     /// It goes to the model, and others may wait for it.
-    Leads(Lead),
+    Leads(Lead<F>),
     /// Another's answer came.
-    Found(Found),
+    Found(F),
     /// It goes to the model for itself.
     Alone,
 }
 
-enum Joined {
-    Leads(Lead),
-    Follows(watch::Receiver<Landing>),
+/// A question's place, taken at once.
+pub(crate) enum Joined<F> {
+    /// It goes to the model, and others may wait for it.
+    Leads(Lead<F>),
+    /// The same question is under way.
+    Follows(Follow<F>),
 }
 
-impl Flights {
+/// What came of waiting for another's question.
+pub(crate) enum Followed<F> {
+    /// Its answer.
+    Found(F),
+    /// It is gone without an answer: one of those who wait takes over.
+    Gone,
+    /// No answer for others, or none in time.
+    Alone,
+}
+
+/// A question of another that is under way.
+pub(crate) struct Follow<F>(watch::Receiver<Landing<F>>);
+
+impl<F: Clone> Follow<F> {
+    /// Waits for the answer until `deadline`.
+    pub(crate) async fn landed(mut self, deadline: Instant) -> Followed<F> {
+        let ended = self.0.wait_for(|landing| !matches!(landing, Landing::None));
+        match tokio::time::timeout_at(deadline, ended).await {
+            Ok(Ok(landing)) => match &*landing {
+                Landing::Answered(found) => Followed::Found(found.clone()),
+                Landing::None | Landing::NotForOthers => Followed::Alone,
+            },
+            Ok(Err(_)) => Followed::Gone,
+            Err(_) => Followed::Alone,
+        }
+    }
+}
+
+impl<F: Clone> Flights<F> {
     /// Leads, or waits up to `wait_max` for the one that leads. When that fails or its caller goes away, one of those who wait
     /// leads; nobody gets another's error.
-    pub(crate) async fn board(self: &Arc<Self>, key: AnswerKey, wait_max: Duration) -> Boarding {
+    pub(crate) async fn board(self: &Arc<Self>, key: AnswerKey, wait_max: Duration) -> Boarding<F> {
         let deadline = Instant::now() + wait_max;
         loop {
-            let mut landing = match self.join(key) {
+            let follow = match self.join(key) {
                 Joined::Leads(lead) => return Boarding::Leads(lead),
-                Joined::Follows(landing) => landing,
+                Joined::Follows(follow) => follow,
             };
-            let ended = landing.wait_for(|landing| !matches!(landing, Landing::None));
-            match tokio::time::timeout_at(deadline, ended).await {
-                Ok(Ok(landing)) => {
-                    return match &*landing {
-                        Landing::Answered(found) => Boarding::Found(found.clone()),
-                        Landing::None | Landing::NotForOthers => Boarding::Alone,
-                    };
-                }
-                // The one that led is gone without an answer.
-                Ok(Err(_)) => {}
-                Err(_) => return Boarding::Alone,
+            match follow.landed(deadline).await {
+                Followed::Found(found) => return Boarding::Found(found),
+                Followed::Alone => return Boarding::Alone,
+                Followed::Gone => {}
             }
         }
     }
 
-    fn join(self: &Arc<Self>, key: AnswerKey) -> Joined {
+    /// Leads, or names the flight of the same question. Waits for nobody.
+    pub(crate) fn join(self: &Arc<Self>, key: AnswerKey) -> Joined<F> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(landing) = flights.get(&key) {
-            return Joined::Follows(landing.clone());
+            return Joined::Follows(Follow(landing.clone()));
         }
         let (sender, receiver) = watch::channel(Landing::None);
         flights.insert(key, receiver);
@@ -84,15 +115,15 @@ impl Flights {
 }
 
 /// The right to ask the model for all. Dropped without landing, one of those who wait takes over.
-pub(crate) struct Lead {
-    flights: Arc<Flights>,
+pub(crate) struct Lead<F = Found> {
+    flights: Arc<Flights<F>>,
     key: AnswerKey,
-    sender: watch::Sender<Landing>,
+    sender: watch::Sender<Landing<F>>,
 }
 
-impl Lead {
+impl<F> Lead<F> {
     /// Gives the answer to those who wait.
-    pub(crate) fn land(self, found: Found) {
+    pub(crate) fn land(self, found: F) {
         self.sender.send_replace(Landing::Answered(found));
     }
 
@@ -102,7 +133,7 @@ impl Lead {
     }
 }
 
-impl Drop for Lead {
+impl<F> Drop for Lead<F> {
     fn drop(&mut self) {
         // Before the sender is gone: whoever wakes finds the place free. There is one lead for a key, so it is our entry.
         self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);

@@ -27,7 +27,7 @@ const COMPARED_BYTES_MAX: usize = 8_000;
 /// SHA-256.
 pub(crate) type Hash = [u8; 32];
 
-/// A question of a tenant to a model.
+/// A question of a tenant to a model, or a text that one embeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AnswerKey {
     pub(crate) tenant: TenantId,
@@ -98,7 +98,7 @@ impl fmt::Write for Hashing {
     }
 }
 
-fn digest(value: &impl fmt::Debug) -> Hash {
+pub(super) fn digest(value: &impl fmt::Debug) -> Hash {
     let mut hashing = Hashing(Sha256::new());
     // Writing into a hash does not fail.
     let _ = write!(hashing, "{value:?}");

@@ -75,7 +75,7 @@ pub(super) async fn get_model_cache(
 /// Change the cache's settings
 ///
 /// The exact cache gives an answer again where the same question is asked of the same model. A shorter time holds also for
-/// answers that are kept already.
+/// answers that are kept already. Vectors of texts have a switch of their own, `embeddings`.
 #[utoipa::path(
     put, path = "/api/v1/models/cache", tag = "models", request_body = CacheSettings, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:write"))),
@@ -94,7 +94,7 @@ pub(super) async fn set_model_cache(
 
 /// Purge the cache
 ///
-/// Throws all kept answers of the workspace away, those of routes too.
+/// Throws all kept answers of the workspace away, those of routes and vectors of texts too.
 #[utoipa::path(
     delete, path = "/api/v1/models/cache", tag = "models", security(("bearer" = [])),
     extensions(("x-permission" = json!("models:write"))),
@@ -125,7 +125,7 @@ pub(super) struct CacheUsageQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ModelCacheReport)]
 pub struct CacheUsageBody {
-    /// Each model of which clients asked something, most calls first.
+    /// Each model of which clients asked something, or that embedded texts, most calls first.
     pub models: Vec<ModelCacheUsageBody>,
 }
 
@@ -135,20 +135,22 @@ pub struct CacheUsageBody {
 pub struct ModelCacheUsageBody {
     /// The model's name.
     pub model: String,
-    /// Chats of clients that were answered.
+    /// Chats of clients that were answered, or embeddings.
     pub calls: u64,
-    /// Those of them that the exact cache answered.
+    /// Those of them that the exact cache answered: embeddings of which every text was known.
     pub exact_hits: u64,
     /// Those of them that the semantic cache answered.
     pub semantic_hits: u64,
+    /// Embeddings of which some texts were known.
+    pub partial_hits: u64,
     /// What the first calls of the hits cost, as far as it is known, one entry for each currency.
     pub saved: Vec<Money>,
 }
 
 impl From<CacheUsage> for ModelCacheUsageBody {
     fn from(usage: CacheUsage) -> Self {
-        let CacheUsage { model, calls, exact_hits, semantic_hits, saved } = usage;
-        Self { model, calls, exact_hits, semantic_hits, saved }
+        let CacheUsage { model, calls, exact_hits, semantic_hits, partial_hits, saved } = usage;
+        Self { model, calls, exact_hits, semantic_hits, partial_hits, saved }
     }
 }
 

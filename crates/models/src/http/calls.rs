@@ -50,7 +50,8 @@ pub struct ModelCallBody {
     /// Null when unknown.
     #[schema(required)]
     pub cost: Option<Money>,
-    /// Where the answer comes from, when no model gave it; then it used no tokens and cost 0. Null when a model was asked.
+    /// Where the answer comes from, when no model gave it; then it used no tokens and cost 0. With the kind `partial` a model gave
+    /// the rest, and tokens and cost are those of the rest. Null when all of it is a model's.
     #[schema(required)]
     pub cache: Option<CacheHit>,
     /// Why it failed.

@@ -9,11 +9,16 @@ use serde_json::Value;
 
 use super::{
     openai_chat::OpenAiError,
-    protocol::{OpenAiBody, OpenAiCaller, json_text, with_call_id},
+    protocol::{OpenAiBody, OpenAiCaller, json_text, with_cache_line, with_call_id},
 };
 use crate::{
-    EmbedRequest, ModelKind, Models, Priority, Purpose, catalog::Target, embed::INPUTS_MAX, manifest::ModelEntry,
-    running_call::CallError, upstream::RawObject,
+    EmbedRequest, Embeddings, ModelKind, Models, Priority, Purpose,
+    caches::CacheWish,
+    catalog::Target,
+    embed::{Embedded, INPUTS_MAX, Passed},
+    manifest::ModelEntry,
+    running_call::CallError,
+    upstream::RawObject,
 };
 
 /// Up to so many texts go before what is ingested.
@@ -82,7 +87,7 @@ pub enum EmbeddingVector {
 /// The tokens used.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EmbeddingUsage {
-    /// Tokens read.
+    /// Tokens read, with those that texts took when they were embedded before.
     pub prompt_tokens: u64,
     /// The same.
     pub total_tokens: u64,
@@ -90,7 +95,9 @@ pub struct EmbeddingUsage {
 
 /// Embed texts (OpenAI format)
 ///
-/// The header `plasma-call-id` names the call's record.
+/// The header `plasma-call-id` names the call's record. A text that the workspace has had embedded before by the same model is not
+/// embedded again, where the cache is on; the header `plasma-cache` says whether all of them were known (`hit`), some (`partial`) or
+/// none (`miss`). `cache-control: no-cache` or `no-store` asks the model for all.
 #[utoipa::path(
     post, path = "/v1/embeddings", tag = "openai", request_body = EmbeddingRequest, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:invoke"))),
@@ -102,52 +109,75 @@ pub struct EmbeddingUsage {
 pub(super) async fn create_embedding(
     State(models): State<Models>,
     OpenAiCaller(ctx): OpenAiCaller,
+    wish: CacheWish,
     OpenAiBody(body): OpenAiBody,
 ) -> Response {
-    match embedding_answer(&models, &ctx, body, Purpose::Api).await {
-        Ok((call_id, json)) => with_call_id(call_id, json_text(json)),
+    match embedding_answer(&models, &ctx, body, Purpose::Api, wish).await {
+        Ok(EmbeddingAnswer { call_id, json, cache }) => {
+            with_cache_line(cache.as_deref(), with_call_id(call_id, json_text(json)))
+        }
         Err(error) => error.into_response(),
     }
 }
 
-/// The id of the call's record, and the answer's JSON.
+/// An answer to a request to embed.
+pub(crate) struct EmbeddingAnswer {
+    /// The call's record.
+    pub(crate) call_id: CallId,
+    pub(crate) json: String,
+    /// What a header says of the cache.
+    cache: Option<String>,
+}
+
+/// Embeds the texts of a request in OpenAI's format.
 pub(crate) async fn embedding_answer(
     models: &Models,
     ctx: &Ctx,
     body: RawObject,
     purpose: Purpose,
-) -> Result<(CallId, String), CallError> {
+    wish: CacheWish,
+) -> Result<EmbeddingAnswer, CallError> {
     ctx.require(purpose.permission())?;
     let model: Option<String> = body.get("model")?;
     match models.resolve(ctx, model.as_deref(), ModelKind::Embedding).await? {
         Target::Remote(remote) => {
             check_count(&body)?;
-            models.pass_embeddings(ctx, &remote, purpose, body).await
+            // What is none of ours goes to the provider as it is.
+            let format = body.get::<EncodingFormat>("encoding_format").ok().flatten().unwrap_or_default();
+            // Boxed: it waits for others and for the provider, and callers must not carry its weight.
+            match Box::pin(models.pass_embeddings(ctx, &remote, purpose, body, wish)).await? {
+                Passed::Raw { call_id, json, cache } => Ok(EmbeddingAnswer { call_id, json, cache }),
+                Passed::Embedded(embedded) => written(embedded, format).map_err(CallError::from),
+            }
         }
         Target::Local(entry) => {
             let format = body.get::<EncodingFormat>("encoding_format")?.unwrap_or_default();
             let request = EmbedRequest { purpose, ..for_local_model(&body, &entry)? };
-            let embeddings = models.embed_with(ctx, Target::Local(entry), request).await?;
-            let item = |(index, vector): (usize, Vec<f32>)| EmbeddingItem {
-                object: "embedding",
-                index,
-                embedding: match format {
-                    EncodingFormat::Float => EmbeddingVector::Numbers(vector),
-                    EncodingFormat::Base64 => EmbeddingVector::Base64(base64(&vector)),
-                },
-            };
-            let tokens = embeddings.input_tokens;
-            let list = EmbeddingList {
-                object: "list",
-                data: embeddings.vectors.into_iter().enumerate().map(item).collect(),
-                model: embeddings.model,
-                usage: EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens },
-            };
-            let json = serde_json::to_string(&list)
-                .map_err(|error| Error::from_source("vectors could not be written", error))?;
-            Ok((embeddings.call_id, json))
+            let embedded = models.embed_with(ctx, Target::Local(entry), request, wish).await?;
+            written(embedded, format).map_err(CallError::from)
         }
     }
+}
+
+fn written(embedded: Embedded, format: EncodingFormat) -> Result<EmbeddingAnswer> {
+    let Embedded { embeddings: Embeddings { vectors, model, input_tokens, call_id }, cache } = embedded;
+    let item = |(index, vector): (usize, Vec<f32>)| EmbeddingItem {
+        object: "embedding",
+        index,
+        embedding: match format {
+            EncodingFormat::Float => EmbeddingVector::Numbers(vector),
+            EncodingFormat::Base64 => EmbeddingVector::Base64(base64(&vector)),
+        },
+    };
+    let list = EmbeddingList {
+        object: "list",
+        data: vectors.into_iter().enumerate().map(item).collect(),
+        model,
+        usage: EmbeddingUsage { prompt_tokens: input_tokens, total_tokens: input_tokens },
+    };
+    let json =
+        serde_json::to_string(&list).map_err(|error| Error::from_source("vectors could not be written", error))?;
+    Ok(EmbeddingAnswer { call_id, json, cache })
 }
 
 fn base64(vector: &[f32]) -> String {

@@ -130,6 +130,14 @@ pub(super) fn with_call_id(call_id: CallId, response: impl IntoResponse) -> Resp
     response
 }
 
+/// Says in the answer's header what the cache had to do with it.
+pub(super) fn with_cache_line(line: Option<&str>, mut response: Response) -> Response {
+    if let Some(Ok(value)) = line.map(HeaderValue::from_str) {
+        response.headers_mut().insert(CACHE, value);
+    }
+    response
+}
+
 /// Where an answer comes from, told in its headers.
 pub(super) struct Origin {
     model: String,

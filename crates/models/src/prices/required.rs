@@ -52,6 +52,7 @@ mod tests {
             dimensions: None,
             price,
             provider_id: ProviderId::from_bits(1),
+            added_at: 0,
             endpoint: Endpoint::new("acme", ProviderKind::Openai, base_url, None, ProviderOptions::default()).unwrap(),
         }
     }

@@ -41,7 +41,8 @@ pub(crate) async fn purge(tx: &mut Tx, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// The answered chats of clients of one model that were found in one way, and in one currency (or with unknown cost).
+/// The answered chats of clients of one model, or embeddings, that were found in one way, and in one currency (or with unknown
+/// cost).
 pub(crate) struct UsageRow {
     pub(crate) model: String,
     pub(crate) cache: Option<CacheKind>,
@@ -56,7 +57,8 @@ pub(crate) async fn usage(tx: &mut Tx, since_at: Timestamp) -> Result<Vec<UsageR
         .fetch_all(
             "SELECT model, cache, cost_currency, COUNT(*) AS calls, CAST(SUM(saved_micros) AS BIGINT) AS saved_micros
              FROM model_calls
-             WHERE tenant_id = $1 AND id >= $2 AND created_at >= $3 AND kind = 'chat' AND purpose = 'api' AND status = 'succeeded'
+             WHERE tenant_id = $1 AND id >= $2 AND created_at >= $3 AND status = 'succeeded'
+               AND ((kind = 'chat' AND purpose = 'api') OR kind = 'embedding')
              GROUP BY model, cache, cost_currency ORDER BY model",
             [tenant.into(), id_at(since_at, -ID_SLACK_MS).into(), since_at.into()],
         )

@@ -2,7 +2,13 @@ use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Result};
 use plasma_store::{NewEvent, Row, Store, Tx};
 use serde_json::json;
 
-use crate::{ModelCall, PromptUse, TokenUsage, budgets::Settling, call_journal::Left, capture::Payload, events};
+use crate::{
+    ModelCall, PromptUse, TokenUsage,
+    budgets::{Settling, settle_left},
+    call_journal::{Left, Spent},
+    capture::Payload,
+    events,
+};
 
 /// Writes the calls of one tenant, their events, sums and kept payloads, and what they cost of budgets, all or none.
 pub(crate) async fn insert(
@@ -27,12 +33,13 @@ pub(crate) async fn insert(
     tx.commit().await.map(drop)
 }
 
-/// Writes calls of one tenant that an earlier process has recorded elsewhere, and what they cost of budgets. Those that are
-/// there already are passed over.
+/// Writes calls of one tenant that an earlier process has recorded elsewhere, and what they cost of budgets, all or none. Those
+/// that are there already are passed over.
 pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) -> Result<()> {
     let mut tx = store.begin(ctx).await?;
     let tenant = tx.tenant()?;
     let mut written = Vec::with_capacity(records.len());
+    let mut spent: Vec<Spent> = Vec::new();
     for record in records {
         let call = &record.call;
         let known = "SELECT 1 AS known FROM model_calls WHERE tenant_id = $1 AND id = $2";
@@ -42,12 +49,11 @@ pub(crate) async fn insert_missing(ctx: &Ctx, store: &Store, records: &[&Left]) 
         insert_one(&mut tx, call).await?;
         let event = NewEvent::new(events::CALL_COMPLETED, call.id, event_data(call));
         tx.emit(event.in_request(call.request)).await?;
-        for spent in &record.spent {
-            super::budget_spend::add(&mut tx, &spent.period, spent.micros).await?;
-        }
+        spent.extend(&record.spent);
         written.push(call);
     }
     super::usage::add(&mut tx, &written).await?;
+    settle_left(&mut tx, &spent).await?;
     tx.commit().await.map(drop)
 }
 

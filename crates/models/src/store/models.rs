@@ -16,6 +16,7 @@ pub(crate) struct RemoteRow {
     pub(crate) provider_options: ProviderOptions,
     pub(crate) base_url: String,
     pub(crate) api_key_sealed: Option<Vec<u8>>,
+    pub(crate) created_at: Timestamp,
 }
 
 fn narrow(row: &Row, name: &'static str) -> Result<Option<u32>> {
@@ -225,7 +226,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
         .fetch_optional(
             "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.cached_input_price_micros,
                m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
-               m.batch_discount_percent, m.provider_id,
+               m.batch_discount_percent, m.provider_id, m.created_at,
                p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",
@@ -244,6 +245,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
             provider_options: options(&row)?,
             base_url: row.get("base_url")?,
             api_key_sealed: row.get("api_key_sealed")?,
+            created_at: row.get("created_at")?,
         })
     })
     .transpose()

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plasma_kernel::{Code, Error, Result};
 use plasma_protocols::Told;
 use serde::{
@@ -224,7 +225,18 @@ pub(crate) fn usage_of(answer: &RawObject) -> Option<TokenUsage> {
 #[derive(Deserialize)]
 struct WireEmbedding {
     index: Option<usize>,
-    embedding: Vec<f32>,
+    embedding: Box<RawValue>,
+}
+
+/// A vector as a list of numbers, or as little-endian 32-bit numbers in base64. `None` when it is neither.
+fn vector(written: &RawValue) -> Option<Vec<f32>> {
+    let written = written.get();
+    if !written.starts_with('"') {
+        return serde_json::from_str(written).ok();
+    }
+    let bytes = STANDARD.decode(serde_json::from_str::<String>(written).ok()?).ok()?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    rest.is_empty().then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
 /// The vectors of an embeddings answer in the order of the `count` inputs.
@@ -235,17 +247,18 @@ pub(crate) fn embeddings_answer(answer: &RawObject, count: usize) -> Result<Vec<
         return Err(invalid_answer(format!("{} vectors for {count} inputs", data.len())));
     }
     let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
-    let dimensions = data.first().map_or(0, |first| first.embedding.len());
+    let mut dimensions = None;
     for (position, item) in data.into_iter().enumerate() {
         let index = item.index.unwrap_or(position);
-        if item.embedding.len() != dimensions || dimensions == 0 {
+        let embedding = vector(&item.embedding).ok_or_else(|| invalid_answer("a vector is no list of numbers"))?;
+        if embedding.len() != *dimensions.get_or_insert(embedding.len()) || embedding.is_empty() {
             return Err(invalid_answer("the vectors are empty or of different lengths"));
         }
-        if !item.embedding.iter().all(|number| number.is_finite()) {
+        if !embedding.iter().all(|number| number.is_finite()) {
             return Err(invalid_answer(format!("vector {index} holds a number that is not finite")));
         }
         match vectors.get_mut(index) {
-            Some(slot @ None) => *slot = Some(item.embedding),
+            Some(slot @ None) => *slot = Some(embedding),
             _ => return Err(invalid_answer(format!("index {index} is out of range or comes twice"))),
         }
     }
@@ -312,6 +325,10 @@ mod tests {
         let vectors = |data: &str, count| embeddings_answer(&RawObject::parse(data).unwrap(), count);
         let swapped = r#"{"data":[{"index":1,"embedding":[2,2]},{"index":0,"embedding":[1,1]}]}"#;
         assert_eq!(vectors(swapped, 2).unwrap(), [[1.0, 1.0], [2.0, 2.0]]);
+        assert_eq!(vectors(r#"{"data":[{"index":0,"embedding":"AACAPwAAIMA="}]}"#, 1).unwrap(), [[1.0, -2.5]]);
+        for neither in [r#""AACAP""#, r#""AACAPwA=""#, r#""!""#, "{}", "1"] {
+            assert!(vectors(&format!(r#"{{"data":[{{"index":0,"embedding":{neither}}}]}}"#), 1).is_err(), "{neither}");
+        }
         assert!(vectors(swapped, 3).is_err());
         assert!(vectors(r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#, 2).is_err());
         assert!(vectors(r#"{"data":[{"index":9,"embedding":[1]}]}"#, 1).is_err());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use plasma_kernel::Actor;
 
 use super::histogram::{BUCKETS, Histogram};
-use crate::{CallStatus, ModelCall, calls::DAY_MICROS};
+use crate::{CacheKind, CallStatus, ModelCall, calls::DAY_MICROS};
 
 /// What the calls of a row of `model_usage` have in common. The texts are empty where there is no such thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ impl Counters {
             calls: 1,
             failed: i64::from(call.status == CallStatus::Failed),
             cancelled: i64::from(call.status == CallStatus::Cancelled),
-            cache_hits: i64::from(call.cache.is_some()),
+            cache_hits: i64::from(call.cache.as_ref().is_some_and(|hit| hit.kind != CacheKind::Partial)),
             input_tokens: number(call.usage.input_tokens),
             cached_input_tokens: number(call.usage.cached_input_tokens),
             cache_write_tokens: number(call.usage.cache_write_tokens),

@@ -155,7 +155,7 @@ fn part_of(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(format!("{name}.part")))
 }
 
-fn sha256_of(path: &Path) -> std::io::Result<String> {
+pub(super) fn sha256_of(path: &Path) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut file = fs::File::open(path)?;
     let mut block = vec![0; 1 << 20];

@@ -9,7 +9,7 @@ use plasma_kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    download::{Wanted, fetch},
+    download::{Wanted, fetch, sha256_of},
     folder_of,
     hub::Hub,
     safe_path, unusable,
@@ -19,6 +19,7 @@ use crate::manifest::{Manifest, ModelEntry, WeightFile};
 /// The record of what was fetched, in a model's folder.
 const RECORD: &str = "pulled.json";
 const REVISION_DEFAULT: &str = "main";
+const REVISION_BYTES_MAX: usize = 100;
 const FILES_MAX: usize = 50;
 /// What an embedding model of the BERT family is made of; the last is there in sentence-transformers' only.
 const EMBEDDING_FILES: [&str; 4] = ["config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"];
@@ -34,6 +35,27 @@ pub struct PullRequest {
     pub revision: Option<String>,
     /// Bytes of all files together.
     pub bytes_max: u64,
+}
+
+impl PullRequest {
+    /// Whether the request may be made at all; the hub decides the rest.
+    ///
+    /// # Errors
+    /// `invalid` naming the field (`model`, `file`, `revision`), `too_large` (`files`) beyond 50.
+    pub(crate) fn check(&self) -> Result<()> {
+        folder_of(Path::new(""), &self.name)?;
+        if self.files.len() > FILES_MAX {
+            return Err(Error::too_large("files", format!("at most {FILES_MAX} files are fetched at once")));
+        }
+        self.files.iter().try_for_each(|file| safe_path(file).map(drop))?;
+        let revision = self.revision.as_deref().unwrap_or(REVISION_DEFAULT);
+        let allowed = |letter: u8| letter.is_ascii_alphanumeric() || b"._-".contains(&letter);
+        let whole = !revision.is_empty() && revision.len() <= REVISION_BYTES_MAX && !revision.starts_with('.');
+        if whole && revision.bytes().all(allowed) {
+            return Ok(());
+        }
+        Err(Error::invalid("revision", "must be a branch, a tag or a commit without slashes"))
+    }
 }
 
 /// What happens while weights are fetched.
@@ -122,9 +144,7 @@ impl Hub {
         tell: &mut (dyn FnMut(PullEvent<'_>) + Send),
     ) -> Result<PathBuf> {
         let folder = folder_of(models_dir, &request.name)?;
-        for file in &request.files {
-            safe_path(file)?;
-        }
+        request.check()?;
         fs::create_dir_all(models_dir).map_err(|error| unusable(models_dir, error))?;
         let _lock = lock(models_dir)?;
         match manifest.model(&request.name) {
@@ -171,10 +191,6 @@ impl Hub {
         tell: &mut (dyn FnMut(PullEvent<'_>) + Send),
     ) -> Result<()> {
         let revision = request.revision.as_deref().unwrap_or(REVISION_DEFAULT);
-        let allowed = |letter: u8| letter.is_ascii_alphanumeric() || b"._-".contains(&letter);
-        if revision.is_empty() || revision.len() > 100 || revision.starts_with('.') || !revision.bytes().all(allowed) {
-            return Err(Error::invalid("revision", "must be a branch, a tag or a commit without slashes"));
-        }
         let repository = self.repository(&request.name, revision).await?;
         let mut items = Vec::new();
         for file in chosen(&repository.files, &request.files)? {
@@ -210,7 +226,7 @@ impl Hub {
         let size_bytes = items.iter().filter_map(|item| item.size_bytes).fold(0, u64::saturating_add);
         if size_bytes > bytes_max {
             let message = format!("the files have {size_bytes} bytes together, the limit is {bytes_max}");
-            return Err(Error::too_large("files", message).remedy("raise the limit with --max-bytes"));
+            return Err(Error::too_large("files", message).remedy("raise the limit with --max-bytes, or `max_bytes`"));
         }
         tell(PullEvent::Begins { license, folder, size_bytes });
         let known = Pulled::read(folder);
@@ -221,7 +237,10 @@ impl Hub {
                 fs::create_dir_all(parent).map_err(|error| unusable(parent, error))?;
             }
             let verified = item.sha256.is_some();
-            let done = already(known.as_ref(), folder, item);
+            let done = match already(known.as_ref(), folder, item) {
+                Some(file) => Some(file),
+                None => in_place(&path, item).await?,
+            };
             let file = match done {
                 Some(file) => file,
                 None => {
@@ -259,11 +278,23 @@ fn already(known: Option<&Pulled>, folder: &Path, item: &Item) -> Option<WeightF
     (file.sha256 == *expected && file.state(folder) == crate::manifest::FileState::Present).then(|| file.clone())
 }
 
+/// The file's entry, when a pull that ended early has put it into place: it is read to be sure. `None` when it has to be fetched.
+async fn in_place(path: &Path, item: &Item) -> Result<Option<WeightFile>> {
+    let (Some(expected), Some(size_bytes)) = (&item.sha256, item.size_bytes) else { return Ok(None) };
+    if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size_bytes) {
+        return Ok(None);
+    }
+    let path = path.to_owned();
+    let sha256 = tokio::task::spawn_blocking(move || sha256_of(&path))
+        .await
+        .map_err(|source| Error::from_source("hashing a file failed", source))?;
+    // What cannot be read is fetched anew.
+    let sha256 = sha256.ok().filter(|sha256| sha256 == expected);
+    Ok(sha256.map(|sha256| WeightFile { path: item.file.clone(), size_bytes, sha256, sources: Vec::new() }))
+}
+
 /// Which files of a repository are fetched.
 fn chosen(offered: &[String], named: &[String]) -> Result<Vec<String>> {
-    if named.len() > FILES_MAX {
-        return Err(Error::too_large("files", format!("at most {FILES_MAX} files are fetched at once")));
-    }
     if let Some(absent) = named.iter().find(|file| !offered.contains(file)) {
         return Err(Error::not_found("not_on_hub", format!("the repository has no file `{absent}`")));
     }
@@ -277,7 +308,7 @@ fn chosen(offered: &[String], named: &[String]) -> Result<Vec<String>> {
     if !weights.is_empty() {
         let names: Vec<&str> = weights.iter().take(30).map(|file| file.as_str()).collect();
         let message = format!("the repository has {} GGUF files: {}", weights.len(), names.join(", "));
-        return Err(Error::invalid("files", message).remedy("choose with --file"));
+        return Err(Error::invalid("files", message).remedy("name one of them with --file, or `files`"));
     }
     let found: Vec<String> = EMBEDDING_FILES
         .iter()
@@ -288,7 +319,7 @@ fn chosen(offered: &[String], named: &[String]) -> Result<Vec<String>> {
         return Ok(found);
     }
     Err(Error::invalid("files", "the repository has neither a GGUF file nor the files of an embedding model")
-        .remedy("name files with --file"))
+        .remedy("name files with --file, or `files`"))
 }
 
 /// Held until it is dropped, so that two processes never write the same files. `scripts/fetch_models.py` takes the same lock.

@@ -1,5 +1,6 @@
 //! Answers that are given again: to whom, in which protocol, for how long, at what cost, and to whom not.
 
+mod embeddings;
 mod semantic;
 
 use std::time::Duration;
@@ -126,7 +127,7 @@ on_each_database! {
 
         let (status, usage) = api.get(&format!("{CACHE}/usage?days=2")).await;
         let saved = json!([{ "amount_micros": 76, "currency": "USD" }]);
-        let expected = json!([{ "model": "acme/chat", "calls": 4, "exact_hits": 2, "semantic_hits": 0, "saved": saved }]);
+        let expected = json!([{ "model": "acme/chat", "calls": 4, "exact_hits": 2, "semantic_hits": 0, "partial_hits": 0, "saved": saved }]);
         assert_eq!((status, &usage["models"]), (200, &expected));
     }
 

@@ -24,6 +24,7 @@ mod prompt_calls;
 mod prompts;
 mod provider_batches;
 mod providers;
+mod pulls;
 mod quality;
 mod requests;
 mod resilience;

@@ -50,9 +50,9 @@ pub struct PullArgs {
     /// Branch, tag or commit of the repository
     #[arg(long, value_name = "REVISION")]
     revision: Option<String>,
-    /// Address of the hub, with Hugging Face's layout
-    #[arg(long, env = "PLASMA_HUB_URL", default_value = HUB_URL_DEFAULT, value_name = "URL")]
-    hub: String,
+    /// Address of the hub, with Hugging Face's layout [default: hub_url of plasma.toml, or https://huggingface.co]
+    #[arg(long, env = "PLASMA_HUB_URL", value_name = "URL")]
+    hub: Option<String>,
     /// Bytes that all files may have together
     #[arg(long, default_value_t = 50_000_000_000, value_name = "BYTES")]
     max_bytes: u64,
@@ -66,7 +66,8 @@ pub struct PullArgs {
 /// What the hub, the disk or a check says.
 pub async fn pull(arguments: PullArgs) -> Result<bool> {
     let models_dir = arguments.place.folder()?;
-    let hub = Hub::new(&arguments.hub).map_err(described)?;
+    let hub = arguments.hub.unwrap_or_else(configured_hub);
+    let hub = Hub::new(&hub).map_err(described)?;
     let request = PullRequest {
         name: arguments.name,
         files: arguments.file,
@@ -81,6 +82,11 @@ pub async fn pull(arguments: PullArgs) -> Result<bool> {
     })?;
     println!("{} is in place: {}", printable(&request.name), folder.display());
     Ok(true)
+}
+
+/// The hub of the configuration. Whoever names a folder needs none.
+fn configured_hub() -> String {
+    Layers::read(None, &[]).finish().map_or_else(|_| HUB_URL_DEFAULT.to_owned(), |(config, _)| config.hub_url)
 }
 
 /// What a bar has shown.

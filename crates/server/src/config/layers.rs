@@ -12,7 +12,7 @@ use toml::{Table, Value, de::DeTable};
 use super::{Config, SETTINGS, Setting, check, conflicts};
 
 /// Variables of the environment that start with `PLASMA_` and belong to the client commands, the tests and the scripts.
-const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CACHE_DIR", "PLASMA_HUB_URL"];
+const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CACHE_DIR"];
 
 /// The configuration file's greatest size in bytes: anything larger is some other file.
 const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -128,6 +128,12 @@ pub const SETTINGS: &[Setting] = &[
         "Folders beside models_dir whose weights administrators may add as custom models, separated by colons",
     ),
     Setting::new(
+        "hub_url",
+        Kind::Url(&["http", "https"]),
+        Some("https://huggingface.co"),
+        "Where weights are fetched: Hugging Face, or another server with its layout, such as a mirror",
+    ),
+    Setting::new(
         "model_idle_seconds",
         whole(5, 86_400, "seconds"),
         Some("300"),

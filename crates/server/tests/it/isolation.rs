@@ -76,19 +76,12 @@ impl Things {
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
         let model = id(server.post("/api/v1/models", model).await);
         let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
-        success(
-            server.request(Method::PUT, "/api/v1/routes/our-route").bearer_auth(KEY).json(&route).send().await.unwrap(),
-        )
-        .await;
-        let alias = json!({"target": model});
-        let path = "/api/v1/models/aliases/our-alias";
-        success(server.request(Method::PUT, path).bearer_auth(KEY).json(&alias).send().await.unwrap()).await;
+        put(server, "/api/v1/routes/our-route", route).await;
+        put(server, "/api/v1/models/aliases/our-alias", json!({"target": model})).await;
         server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
         let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
         server.post("/api/v1/prompts/our-prompt/versions", version).await;
-        let path = "/api/v1/prompts/our-prompt/aliases/production";
-        let alias = json!({"split": [{"version": 1}]});
-        success(server.request(Method::PUT, path).bearer_auth(KEY).json(&alias).send().await.unwrap()).await;
+        put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
@@ -99,6 +92,7 @@ impl Things {
         let case = json!({"id": "one", "prompt": "Secret plan?", "check": {"kind": "exact", "expected": "marzipan"}});
         let benchmark = json!({"models": [model], "suite": {"name": "Secret plan", "cases": [case]}});
         let benchmark = id(server.post("/api/v1/models/benchmarks", benchmark).await);
+        let pull = id(server.post("/api/v1/models/pulls", json!({"name": "local/all-minilm-l6-v2"})).await);
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
         let call = captured_call(server, &model).await;
@@ -115,6 +109,7 @@ impl Things {
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),
             ("/api/v1/models/budgets/", "id", &budget),
+            ("/api/v1/models/pulls/", "id", &pull),
             ("/api/v1/models/limits/", "id", &limit),
             ("/api/v1/routes/", "name", &"our-route".to_owned()),
             ("/api/v1/models/aliases/", "name", &"our-alias".to_owned()),
@@ -192,6 +187,11 @@ impl Things {
         let ids = self.ids.values().filter(|value| value.len() > 10).cloned();
         ids.chain(["marzipan", "The vault", "Secret plan", "ada@example.com"].map(str::to_owned)).collect()
     }
+}
+
+/// Puts something, as the owner.
+async fn put(server: &Plasma, path: &str, body: Value) {
+    success(server.request(Method::PUT, path).bearer_auth(KEY).json(&body).send().await.unwrap()).await;
 }
 
 /// A batch and the file that it reads.

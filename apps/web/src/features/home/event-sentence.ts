@@ -32,6 +32,8 @@ const TEXTS: Record<string, string> = {
   "models.benchmark.created": "Benchmark begun",
   "models.benchmark.ended": "Benchmark ended",
   "models.benchmark.deleted": "Benchmark removed",
+  "models.pull.created": "Weights are fetched",
+  "models.pull.ended": "Fetching weights ended",
   "models.budget.created": "Budget set",
   "models.budget.changed": "Budget changed",
   "models.budget.deleted": "Budget removed",
@@ -86,6 +88,7 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("models.provider.")) return "/models/providers/";
   if (type.startsWith("models.route.")) return "/models/routes/";
   if (type.startsWith("models.budget.")) return "/models/budgets/";
+  if (type.startsWith("models.pull.")) return "/models/";
   if (type.startsWith("identity.user.")) return "/settings/users/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   return null;

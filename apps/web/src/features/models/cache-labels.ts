@@ -1,6 +1,6 @@
 import type { CacheKind, CacheMode } from "@plasma/client/types";
 
-export const CACHE_KINDS: Record<CacheKind, string> = { exact: "cache", semantic: "similar question" };
+export const CACHE_KINDS: Record<CacheKind, string> = { exact: "cache", semantic: "similar question", partial: "partly from cache" };
 
 export const CACHE_MODES: Record<CacheMode, { label: string; about: string }> = {
   off: { label: "Never", about: "A model answers every question." },

@@ -50,20 +50,23 @@ export function CacheSection() {
         error={purge.error}
         onConfirm={() => purge.mutate(undefined, { onSuccess: () => setPurging(false) })}
       >
-        All kept answers of this workspace are thrown away, those of routes too. The next questions are answered by models.
+        All kept answers and vectors of this workspace are thrown away, those of routes too. The next questions are answered by models.
       </ConfirmDialog>
     </section>
   );
 }
 
 function Summary({ cache: { settings, purged_at } }: { cache: ModelCache }) {
-  const { enabled, ttl_seconds, any_temperature } = settings;
+  const { enabled, ttl_seconds, any_temperature, embeddings } = settings;
   return (
     <div className="border-y border-rule-strong py-4">
       <p>
         {enabled
           ? `The same question to the same model is answered once in ${durationText(ttl_seconds ?? 3_600)}${any_temperature ? ", also where the request wants chance" : ""}.`
           : "Off for requests that name a model: each is answered by the model."}
+      </p>
+      <p className="mt-1">
+        {(embeddings ?? true) ? "A text is embedded once by each model, for applications, ingestion and search." : "Texts are embedded each time."}
       </p>
       <p className="mt-1 text-[0.875rem] text-soft">
         Routes have settings of their own. A hit costs nothing.
@@ -99,6 +102,7 @@ function CacheForm({ settings: given, onClose }: { settings: ModelCacheSettings;
         hint="Kilobytes. Longer ones are not kept, also for routes."
       />
       <CheckField label="Also where the request wants chance" hint="A temperature above 0 without a seed, or several answers." checked={settings.any_temperature ?? false} onChange={(event) => setSettings({ ...settings, any_temperature: event.target.checked })} />
+      <CheckField label="Embed a text once" hint="The vector of a text is given again by the same model, to everybody in this workspace." checked={settings.embeddings ?? true} onChange={(event) => setSettings({ ...settings, embeddings: event.target.checked })} />
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>Save changes</Button>
         <Button variant="quiet" onClick={onClose}>Cancel</Button>

@@ -21,10 +21,12 @@ import { AddModelDialog } from "./add-model-dialog";
 import { capabilitiesText } from "./capabilities";
 import { CapabilitiesDialog } from "./capabilities-dialog";
 import { CustomModelDialog } from "./custom-model-dialog";
+import { FetchModel } from "./fetch-model";
 import { MODEL_STATES } from "./model-labels";
 import { ModelPriceText } from "./model-price";
 import { ModelTabs } from "./model-tabs";
 import { PriceDialog } from "./price-dialog";
+import { PullsSection } from "./pulls-section";
 
 /** Kinds in the order in which they are shown; some only when there is one. */
 const GROUPS: { kind: ModelKind; title: string; always: boolean }[] = [
@@ -82,6 +84,7 @@ export function ModelsPage() {
           </>
         )}
       </QueryView>
+      <PullsSection />
       <CustomModelDialog open={addingCustom} onOpenChange={setAddingCustom} />
       <AddModelDialog open={adding} onOpenChange={setAdding} />
       <PriceDialog model={pricing} onClose={() => setPricing(null)} />
@@ -151,6 +154,7 @@ function ModelRow({ model, health, denied, onPrice, onDescribe, onRemove }: { mo
         )}
       </div>
       {model.remedy && <p className="mt-3 rounded-[5px] border-l-3 border-warn bg-warn-soft px-4 py-3"><Message text={model.remedy} /></p>}
+      {model.state === "missing" && !model.custom && <FetchModel model={model} />}
       <dl className="mt-3 flex flex-wrap gap-x-9 gap-y-2">
         <Fact name="Provider">{model.provider.kind === "local" ? "This machine" : model.provider.name}</Fact>
         {model.context_length !== null && <Fact name="Context">{formatCount(model.context_length)} tokens</Fact>}

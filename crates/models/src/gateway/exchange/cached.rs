@@ -174,6 +174,7 @@ impl Exchange {
             similarity: found.similarity,
             age_seconds,
             saved: kept.cost.clone(),
+            texts: None,
         });
         self.cache = CacheUse { line: Some(line), filling: None };
         let mut answer = kept.answer.clone();

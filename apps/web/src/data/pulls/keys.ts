@@ -1,0 +1,1 @@
+export const pullKeys = { all: ["pulls"] as const };

@@ -65,7 +65,7 @@ bench-http: build ## Measure requests per second, start-up and idle cost
 	@$(cargo) xtask bench http
 
 bench-models: models ## Measure the local models: tokens and passages per second
-	@$(cargo) run --release --locked --package plasma-models --example measure_local
+	@$(cargo) run --release --locked --example measure_local
 
 bench-gateway: build ## Measure Plasma as a gateway beside LiteLLM and Portkey (about 8 minutes; OPTIONS="--soak 1000000" for memory)
 	@$(cargo) xtask bench gateway $(OPTIONS)

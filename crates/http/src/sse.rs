@@ -33,14 +33,7 @@ pub fn sse_event(name: &str, data: &impl Serialize) -> Bytes {
 /// A stream of server-sent events, each written already, that proxies must not hold back; a comment every 15 s keeps idle
 /// connections open.
 pub fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
-    let body = Body::from_stream(Gathered {
-        inner: Box::pin(events),
-        bytes: BytesMut::new(),
-        turns: 0,
-        has_ended: false,
-        sent_at: Instant::now(),
-        idle: Box::pin(tokio::time::sleep(IDLE_MAX)),
-    });
+    let body = Body::from_stream(Gathered::new(events, IDLE_MAX));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -57,6 +50,7 @@ struct Gathered<S> {
     turns: u32,
     has_ended: bool,
     sent_at: Instant,
+    idle_max: Duration,
     /// Set anew only when it fires, not with every event.
     idle: Pin<Box<Sleep>>,
 }
@@ -93,21 +87,33 @@ impl<S: Stream<Item = Bytes>> Stream for Gathered<S> {
 }
 
 impl<S> Gathered<S> {
+    fn new(events: S, idle_max: Duration) -> Self {
+        Self {
+            inner: Box::pin(events),
+            bytes: BytesMut::new(),
+            turns: 0,
+            has_ended: false,
+            sent_at: Instant::now(),
+            idle_max,
+            idle: Box::pin(tokio::time::sleep(idle_max)),
+        }
+    }
+
     fn goes_out(&mut self) -> Poll<Option<Result<Bytes, axum::Error>>> {
         self.turns = 0;
         self.sent_at = Instant::now();
         Poll::Ready(Some(Ok(self.bytes.split().freeze())))
     }
 
-    /// A comment when nothing has gone out for 15 s.
+    /// A comment when nothing has gone out for a long time.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
         while self.idle.as_mut().poll(context).is_ready() {
-            let is_idle = self.sent_at.elapsed() >= IDLE_MAX;
+            let is_idle = self.sent_at.elapsed() >= self.idle_max;
             if is_idle {
                 self.bytes.extend_from_slice(COMMENT);
                 self.sent_at = Instant::now();
             }
-            let next = self.sent_at + IDLE_MAX;
+            let next = self.sent_at + self.idle_max;
             self.idle.as_mut().reset(next);
             if is_idle {
                 return self.goes_out();
@@ -125,17 +131,17 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn events_go_out_in_order_and_a_comment_when_none_comes() {
-        let waits = |seconds, event: &'static str| async move {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let waits = |milliseconds, event: &'static str| async move {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             Bytes::from(event)
         };
-        let events = stream::iter([waits(0, "a"), waits(0, "b"), waits(10, "c"), waits(31, "d")]).then(|event| event);
-        let response = event_stream(events);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let body = to_bytes(response.into_body(), 1_000).await.unwrap();
-        assert_eq!(body, "abc:\n\n:\n\nd");
+        let events = stream::iter([waits(0, "a"), waits(0, "b"), waits(300, "c")]).then(|event| event);
+        let body = Body::from_stream(Gathered::new(events, Duration::from_millis(50)));
+        let text = String::from_utf8(to_bytes(body, 1_000).await.unwrap().to_vec()).unwrap();
+        let comments = text.strip_prefix("ab").unwrap().strip_suffix('c').unwrap();
+        assert!(!comments.is_empty() && comments.replace(":\n\n", "").is_empty(), "{text:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 use plasma_kernel::{Actor, Code, Ctx, Error, Result, TenantId};
 use plasma_store::{Dialect, Store};
 use tokio::{
-    sync::{Mutex, mpsc, oneshot, watch},
+    sync::{Mutex, Notify, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,10 @@ use crate::{
 
 /// Calls under way and records not yet written, together: beyond it a new call is refused.
 const CALLS_MAX: usize = 10_000;
+/// Records that wait for the database before new calls wait with them, and how long these do: what comes faster than it can be
+/// recorded is slowed down, and refused only when that does not help.
+const UNWRITTEN_MAX: usize = 2_000;
+const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// Records in one transaction.
 const BATCH_MAX: usize = 200;
 /// How long records that are in the journal gather for one transaction.
@@ -75,6 +79,21 @@ struct Shared {
     journal: Option<CallJournal>,
     /// Records that were sent and are not in the database yet.
     unwritten: AtomicUsize,
+    /// Told after each batch.
+    written: Notify,
+}
+
+impl Shared {
+    /// Returns when fewer records wait for the database than may.
+    async fn room(&self) {
+        loop {
+            let written = self.written.notified();
+            if self.unwritten.load(Ordering::Acquire) < UNWRITTEN_MAX {
+                return;
+            }
+            written.await;
+        }
+    }
 }
 
 impl Place {
@@ -127,7 +146,7 @@ impl CallLog {
         };
         // Named before this process writes its own.
         let left = if journal.is_some() { call_journal::left_files(&folder) } else { Vec::new() };
-        let shared = Arc::new(Shared { journal, unwritten: AtomicUsize::new(0) });
+        let shared = Arc::new(Shared { journal, unwritten: AtomicUsize::new(0), written: Notify::new() });
         let writer = Writer { ctx: ctx.clone(), store, shared: shared.clone(), stop: stop.clone() };
         let writer = tokio::spawn(writer.run(left, told, entries, waiting));
         Self { queue, readers, shared, caught_up, stop, writer: Mutex::new(Some(writer)) }
@@ -138,9 +157,6 @@ impl CallLog {
     /// # Errors
     /// `unavailable` (`calls_not_caught_up`) after 10 s.
     pub(crate) async fn caught_up(&self) -> Result<()> {
-        if *self.caught_up.borrow() {
-            return Ok(());
-        }
         let mut caught_up = self.caught_up.clone();
         match tokio::time::timeout(READ_WAIT, caught_up.wait_for(|done| *done)).await {
             Ok(Ok(_)) => Ok(()),
@@ -170,32 +186,40 @@ impl CallLog {
         }
     }
 
-    /// A place for the record of a call that starts now.
-    pub(crate) fn reserve(&self) -> Result<Place> {
-        let place = |permit| Place { permit, shared: self.shared.clone() };
-        self.queue.clone().try_reserve_owned().map(place).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::new(
-                Code::RateLimited,
-                "too_many_model_calls",
-                format!("{CALLS_MAX} model calls are under way or wait to be recorded"),
-            )
-            .retry_after_ms(1_000)
-            .remedy("try again in a moment"),
-            mpsc::error::TrySendError::Closed(_) => {
-                Error::unavailable("shutting_down", "this server is shutting down").retry_after_ms(1_000)
+    /// A place for the record of a call that starts now. Waits while the database is behind.
+    ///
+    /// # Errors
+    /// `rate_limited` (`too_many_model_calls`), `unavailable` (`shutting_down`).
+    pub(crate) async fn reserve(&self) -> Result<Place> {
+        if self.shared.unwritten.load(Ordering::Acquire) >= UNWRITTEN_MAX
+            && tokio::time::timeout(ROOM_WAIT, self.shared.room()).await.is_err()
+        {
+            return Err(too_many(UNWRITTEN_MAX));
+        }
+        match self.queue.clone().try_reserve_owned() {
+            Ok(permit) => Ok(Place { permit, shared: self.shared.clone() }),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(too_many(CALLS_MAX)),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                Err(Error::unavailable("shutting_down", "this server is shutting down").retry_after_ms(1_000))
             }
-        })
+        }
     }
 
     /// Takes no more calls and returns when every record has been written.
     pub(crate) async fn shutdown(&self) {
         self.stop.cancel();
-        if let Some(writer) = self.writer.lock().await.take()
-            && tokio::time::timeout(SHUTDOWN_MAX, writer).await.is_err()
-        {
+        let Some(writer) = self.writer.lock().await.take() else { return };
+        if tokio::time::timeout(SHUTDOWN_MAX, writer).await.is_err() {
             tracing::warn!("model calls were still under way at shutdown; they are not in the call log");
         }
     }
+}
+
+fn too_many(calls: usize) -> Error {
+    let message = format!("{calls} model calls are under way or wait to be recorded");
+    Error::new(Code::RateLimited, "too_many_model_calls", message)
+        .retry_after_ms(1_000)
+        .remedy("try again in a moment; if it lasts, check the database with /readyz")
 }
 
 struct Writer {
@@ -261,6 +285,7 @@ impl Writer {
             self.write_group(group).await;
         }
         self.shared.unwritten.fetch_sub(written, Ordering::AcqRel);
+        self.shared.written.notify_waiters();
     }
 
     /// Puts what an earlier process has left in a file into the database. What cannot be put there stays in a file under another
@@ -435,8 +460,8 @@ impl Writer {
     /// Tells of what came of writing.
     fn written(&self, entries: Vec<Queued>, outcome: &Result<()>) {
         if let Err(error) = outcome {
-            let ids: Vec<String> = entries.iter().map(|queued| queued.entry.call.id.to_string()).collect();
-            tracing::error!(error = ?error, calls = ids.join(" "), "model calls could not be recorded");
+            let calls: Vec<String> = entries.iter().map(|queued| queued.entry.call.id.to_string()).collect();
+            tracing::error!(?error, calls = calls.join(" "), "model calls could not be recorded");
         }
         if let (Some(journal), Ok(())) = (&self.shared.journal, outcome) {
             journal.written(entries.iter().filter_map(|queued| queued.journaled));

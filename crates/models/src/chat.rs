@@ -236,7 +236,7 @@ impl Models {
         let mut question = Question::new(purpose, Asked::Ours(Box::new(request.into_request())), true);
         question.prompt = used;
         let plan = self.plan_chat(ctx, model.as_deref(), &question).await?;
-        let exchange = Exchange::start(self, ctx, question, plan)?;
+        let exchange = Exchange::start(self, ctx, question, plan).await?;
         let (call_id, model) = (exchange.call_id(), exchange.model().to_owned());
         let answer = Answering { exchange, open_text: false, finish_reason: "stop".to_owned() };
         let events = futures::stream::unfold(answer, |mut answer| async move {

@@ -164,7 +164,7 @@ impl Models {
             streamed: false,
             price: Some(cost::free()),
         };
-        let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
+        let mut call = RunningCall::start(&self.inner.calls, ctx, start).await?;
         let call_id = call.id();
         let work = async {
             if matches!(purpose, Purpose::Api | Purpose::Batch) {

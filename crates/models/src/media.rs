@@ -121,7 +121,7 @@ impl Models {
             streamed: false,
             price: remote.price.clone(),
         };
-        let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
+        let mut call = RunningCall::start(&self.inner.calls, ctx, start).await?;
         let ready = async {
             let price = require_price(&remote)?;
             let admission = self.admit(ctx, 0).await?;

@@ -85,7 +85,8 @@ pub(crate) struct Finished {
 }
 
 impl RunningCall {
-    pub(crate) fn start(log: &CallLog, ctx: &Ctx, start: CallStart) -> Result<Self> {
+    pub(crate) async fn start(log: &CallLog, ctx: &Ctx, start: CallStart) -> Result<Self> {
+        let place = log.reserve().await?;
         Ok(Self {
             id: CallId::new(ctx),
             span: span(&start),
@@ -109,7 +110,7 @@ impl RunningCall {
             reservation: None,
             admission: None,
             provider_admission: None,
-            place: Some(log.reserve()?),
+            place: Some(place),
         })
     }
 

@@ -53,7 +53,7 @@ pub fn run(root: &Path, what: &What) -> Result<()> {
 
 fn search(root: &Path) -> Result<()> {
     let status = Command::new("cargo")
-        .args(["run", "--release", "--quiet", "--package", "plasma-knowledge", "--example", "bench_search"])
+        .args(["run", "--release", "--quiet", "--example", "bench_search"])
         .current_dir(root)
         .status()
         .context("cannot run cargo")?;
@@ -102,7 +102,7 @@ fn http(root: &Path, seconds: u32, connections: u32, idle_seconds: u64) -> Resul
 }
 
 fn build(root: &Path) -> Result<PathBuf> {
-    cargo_build(root, &["--package", "plasma-server", "--bin", "plasma"])?;
+    cargo_build(root, &["--workspace", "--bin", "plasma"])?;
     Ok(target(root)?.join("release/plasma"))
 }
 

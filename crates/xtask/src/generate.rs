@@ -34,7 +34,7 @@ fn put(file: &Path, text: &str, check: bool) -> Result<bool> {
 /// What the program itself prints. Run, not linked: so the other tasks compile in seconds.
 fn specification(root: &Path) -> Result<String> {
     let output = Command::new("cargo")
-        .args(["run", "--release", "--quiet", "--package", "plasma-server", "--bin", "plasma", "--", "openapi"])
+        .args(["run", "--release", "--quiet", "--bin", "plasma", "--", "openapi"])
         .current_dir(root)
         .stderr(std::process::Stdio::inherit())
         .output()

@@ -794,13 +794,13 @@ export interface paths {
         /**
          * Change the cache's settings
          * @description The exact cache gives an answer again where the same question is asked of the same model. A shorter time holds also for
-         *     answers that are kept already.
+         *     answers that are kept already. Vectors of texts have a switch of their own, `embeddings`.
          */
         put: operations["set_model_cache"];
         post?: never;
         /**
          * Purge the cache
-         * @description Throws all kept answers of the workspace away, those of routes too.
+         * @description Throws all kept answers of the workspace away, those of routes and vectors of texts too.
          */
         delete: operations["purge_model_cache"];
         options?: never;
@@ -1059,6 +1059,54 @@ export interface paths {
         patch: operations["change_model_limit"];
         trace?: never;
     };
+    "/api/v1/models/pulls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List fetched weights
+         * @description What is being fetched and what was, newest first.
+         */
+        get: operations["list_model_pulls"];
+        put?: never;
+        /**
+         * Fetch weights
+         * @description In the background, onto the machine of the server that does the work, from Hugging Face or the mirror that the configuration names.
+         *     They are for all workspaces. What breaks off, also by a crash, goes on where it stopped; a file is accepted only when its size and
+         *     SHA-256 are right. One model is fetched once at a time.
+         */
+        post: operations["create_model_pull"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/pulls/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get how far weights have come */
+        get: operations["get_model_pull"];
+        put?: never;
+        post?: never;
+        /**
+         * Stop fetching weights
+         * @description Within about a second. What was fetched so far stays, and the next pull of the same model goes on there. One that has ended stays as
+         *     it is.
+         */
+        delete: operations["cancel_model_pull"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/quality": {
         parameters: {
             query?: never;
@@ -1135,6 +1183,28 @@ export interface paths {
          * @description The records of its calls stay, and so do a custom model's files. Slashes in the id are encoded as `%2F`.
          */
         delete: operations["delete_model"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/capabilities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what a model can do
+         * @description Replaces what was said of a provider's chat model before. Routes send requests that need more (tools, images, documents,
+         *     recordings, a JSON schema, thinking) to other candidates; who names the model itself is not refused. Slashes in the id are
+         *     encoded as `%2F`.
+         */
+        put: operations["set_model_capabilities"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1792,7 +1862,9 @@ export interface paths {
         put?: never;
         /**
          * Embed texts (OpenAI format)
-         * @description The header `plasma-call-id` names the call's record.
+         * @description The header `plasma-call-id` names the call's record. A text that the workspace has had embedded before by the same model is not
+         *     embedded again, where the cache is on; the header `plasma-cache` says whether all of them were known (`hit`), some (`partial`) or
+         *     none (`miss`). `cache-control: no-cache` or `no-store` asks the model for all.
          */
         post: operations["create_embedding"];
         delete?: never;
@@ -2653,14 +2725,14 @@ export interface components {
              */
             threshold: number;
         };
-        /** @description Where an answer that no model gave comes from. */
+        /** @description Where an answer comes from that no model gave, or the vectors of texts that were known. */
         CacheHit: {
             /**
              * Format: int64
-             * @description Since the first call began.
+             * @description Since that call began.
              */
             age_seconds: number;
-            /** @description The call that a model answered. */
+            /** @description The call that a model answered; of several that embedded the texts, the oldest. */
             call_id: components["schemas"]["CallId"];
             /** @description How it was found. */
             kind: components["schemas"]["CacheKind"];
@@ -2670,12 +2742,13 @@ export interface components {
              * @description Cosine similarity of the two last messages, for `semantic`.
              */
             similarity: number | null;
+            texts?: components["schemas"]["TextHits"] | null;
         };
         /**
          * @description How an answer was found again.
          * @enum {string}
          */
-        CacheKind: "exact" | "semantic";
+        CacheKind: "exact" | "semantic" | "partial";
         /**
          * @description Which answers are given again.
          * @enum {string}
@@ -2695,6 +2768,12 @@ export interface components {
              * @default false
              */
             any_temperature: boolean;
+            /**
+             * @description Whether a text is embedded once by each model: its vector is given again until it is pushed out, purged, or 30 days old. On
+             *     when absent.
+             * @default true
+             */
+            embeddings: boolean;
             /**
              * @description Whether the exact cache works for requests that name a model. Routes have settings of their own.
              * @default false
@@ -2755,6 +2834,11 @@ export interface components {
          * @enum {string}
          */
         CallStatus: "succeeded" | "failed" | "cancelled";
+        /**
+         * @description What a chat model can do beyond answering text with text.
+         * @enum {string}
+         */
+        Capability: "tools" | "vision" | "documents" | "audio" | "json_schema" | "thinking";
         /** @description What a workspace keeps of what models are asked and answer. */
         CaptureSettings: {
             /** @description Whether the answer is kept. */
@@ -3423,7 +3507,7 @@ export interface components {
         EmbeddingUsage: {
             /**
              * Format: int64
-             * @description Tokens read.
+             * @description Tokens read, with those that texts took when they were embedded before.
              */
             prompt_tokens: number;
             /**
@@ -3521,6 +3605,11 @@ export interface components {
         };
         /** @description A price of your own. It takes the place of a public price as a whole: what it leaves out is unknown. */
         GivenPrice: {
+            /**
+             * Format: int32
+             * @description By how many percent a call costs less that the provider's own batch API runs, such as 50; when absent it costs as much.
+             */
+            batch_discount_percent?: number | null;
             /**
              * Format: int64
              * @description The same for those of them that were written to a cache; when absent they cost as much as other tokens read.
@@ -3861,6 +3950,11 @@ export interface components {
         /** @description A model that can be called. */
         Model: {
             /**
+             * @description All that a chat model can do beyond answering text with text. Null: nobody says, so that routes try it. Models in this
+             *     process can do nothing of it.
+             */
+            capabilities: components["schemas"]["Capability"][] | null;
+            /**
              * Format: int32
              * @description Tokens of prompt and answer together at most.
              */
@@ -3938,6 +4032,16 @@ export interface components {
              */
             target: string;
         };
+        /** @description What a million tokens cost in calls that the provider's own batch API runs. */
+        ModelBatchPrice: {
+            cache_write_per_million: components["schemas"]["Money"] | null;
+            cached_input_per_million: components["schemas"]["Money"] | null;
+            input_per_million: components["schemas"]["Money"] | null;
+            output_per_million: components["schemas"]["Money"] | null;
+            reasoning_per_million: components["schemas"]["Money"] | null;
+            /** @description Other prices of calls that read much, by ascending `above_input_tokens`. */
+            tiers: components["schemas"]["ModelPriceTier"][];
+        };
         /** @description How the workspace's cache of answers works. */
         ModelCache: {
             purged_at: components["schemas"]["Timestamp"] | null;
@@ -3946,23 +4050,28 @@ export interface components {
         };
         /** @description What the cache did. */
         ModelCacheReport: {
-            /** @description Each model of which clients asked something, most calls first. */
+            /** @description Each model of which clients asked something, or that embedded texts, most calls first. */
             models: components["schemas"]["ModelCacheUsage"][];
         };
         /** @description What the cache did for one model. */
         ModelCacheUsage: {
             /**
              * Format: int64
-             * @description Chats of clients that were answered.
+             * @description Chats of clients that were answered, or embeddings.
              */
             calls: number;
             /**
              * Format: int64
-             * @description Those of them that the exact cache answered.
+             * @description Those of them that the exact cache answered: embeddings of which every text was known.
              */
             exact_hits: number;
             /** @description The model's name. */
             model: string;
+            /**
+             * Format: int64
+             * @description Embeddings of which some texts were known.
+             */
+            partial_hits: number;
             /** @description What the first calls of the hits cost, as far as it is known, one entry for each currency. */
             saved: components["schemas"]["Money"][];
             /**
@@ -4052,6 +4161,14 @@ export interface components {
             expires_at: components["schemas"]["Timestamp"];
             request: components["schemas"]["KeptText"] | null;
         };
+        /** @description What a chat model can do. */
+        ModelCapabilities: {
+            /**
+             * @description All that it can do beyond answering text with text, each word once; an empty list says that it is nothing. Null: nobody
+             *     knows, and routes try it.
+             */
+            capabilities: components["schemas"]["Capability"][] | null;
+        };
         /** @description How a model at a provider has been doing lately, as the process that answers saw it. */
         ModelHealth: {
             /** @description Whether routes ask it last, because it failed several times in a row. */
@@ -4133,6 +4250,13 @@ export interface components {
         };
         /** @description What a million tokens cost. */
         ModelPrice: {
+            batch: components["schemas"]["ModelBatchPrice"] | null;
+            /**
+             * Format: int32
+             * @description By how many percent a call costs less that the provider's own batch API runs, as an administrator says; null: it costs as
+             *     much, unless there is `batch`.
+             */
+            batch_discount_percent: number | null;
             cache_write_per_million: components["schemas"]["Money"] | null;
             cached_input_per_million: components["schemas"]["Money"] | null;
             /** @description Whether it costs nothing. */
@@ -4164,6 +4288,58 @@ export interface components {
             kind: components["schemas"]["ProviderKind"];
             /** @description The provider's name. */
             name: string;
+        };
+        /** @description Weights that are fetched onto the server's machine. */
+        ModelPull: {
+            /** @description Who began it. */
+            actor: components["schemas"]["Actor"];
+            /** @description When it was begun, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Bytes so far.
+             */
+            done_bytes: number;
+            ended_at: components["schemas"]["Timestamp"] | null;
+            error: components["schemas"]["ModelPullError"] | null;
+            /** @description The files that were named; empty: those that are chosen by themselves. */
+            files: string[];
+            /**
+             * @description The files' folder in the models directory. The path of a custom model may begin with it.
+             * @example Qwen--Qwen2.5-0.5B-Instruct-GGUF
+             */
+            folder: string;
+            /** @description Its id. */
+            id: components["schemas"]["PullId"];
+            /** @description SPDX name of the weights' license, where it is known. */
+            license: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of all files together at most.
+             */
+            max_bytes: number;
+            /** @description The model of this program (`local/…`), or ORG/REPO of the hub. */
+            name: string;
+            /** @description The branch, tag or commit that was named. */
+            revision: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of all files; null before the hub has said it.
+             */
+            size_bytes: number | null;
+            started_at: components["schemas"]["Timestamp"] | null;
+            /** @description Where it is. */
+            state: components["schemas"]["PullState"];
+        };
+        /** @description Why weights could not be fetched. */
+        ModelPullError: {
+            /** @description For a person, with what to do. */
+            message: string;
+            /**
+             * @description Stable, such as `not_on_hub`.
+             * @example hub_unreachable
+             */
+            reason: string;
         };
         /**
          * @description Whether a model can answer now.
@@ -4347,6 +4523,11 @@ export interface components {
         /** @description A provider's model to add. */
         NewModel: {
             /**
+             * Format: int32
+             * @description By how many percent a call costs less that the provider's own batch API runs, such as 50; when absent it costs as much.
+             */
+            batch_discount_percent?: number | null;
+            /**
              * Format: int64
              * @description The same for those of them that were written to a cache; when absent they cost as much as other tokens read.
              */
@@ -4362,6 +4543,11 @@ export interface components {
              *     speak have no other price.
              */
             call_price_micros_per_thousand?: number | null;
+            /**
+             * @description All that a chat model can do beyond answering text with text, each word once; an empty list says that it is nothing.
+             *     Routes ask a model only what it can do. When absent or null nobody knows, and routes try it.
+             */
+            capabilities?: components["schemas"]["Capability"][] | null;
             /**
              * Format: int32
              * @description Tokens of prompt and answer together at most.
@@ -4422,6 +4608,28 @@ export interface components {
              * @description Tokens a minute, read and written.
              */
             tokens_per_minute?: number | null;
+        };
+        /** @description Weights to fetch: either `name` or `repository`. */
+        NewModelPull: {
+            /** @description Paths in the repository. When absent its only GGUF file, or the files of an embedding model of the BERT family. */
+            files?: string[];
+            /**
+             * Format: int64
+             * @description Bytes of all files together at most: 1 to 10,000,000,000,000 (10 TB), 50 GB when absent.
+             */
+            max_bytes?: number | null;
+            /**
+             * @description A model of this program.
+             * @example local/all-minilm-l6-v2
+             */
+            name?: string | null;
+            /**
+             * @description A repository of the hub.
+             * @example Qwen/Qwen2.5-0.5B-Instruct-GGUF
+             */
+            repository?: string | null;
+            /** @description A branch, tag or commit of the repository without slashes; `main` when absent. */
+            revision?: string | null;
         };
         /** @description A prompt to add. */
         NewPrompt: {
@@ -5038,6 +5246,11 @@ export interface components {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
                 /**
+                 * @description All that a chat model can do beyond answering text with text. Null: nobody says, so that routes try it. Models in this
+                 *     process can do nothing of it.
+                 */
+                capabilities: components["schemas"]["Capability"][] | null;
+                /**
                  * Format: int32
                  * @description Tokens of prompt and answer together at most.
                  */
@@ -5194,6 +5407,55 @@ export interface components {
                  * @description Tokens a minute, read and written; null when any number may be used.
                  */
                 tokens_per_minute: number | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ModelPull: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description Who began it. */
+                actor: components["schemas"]["Actor"];
+                /** @description When it was begun, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: int64
+                 * @description Bytes so far.
+                 */
+                done_bytes: number;
+                ended_at: components["schemas"]["Timestamp"] | null;
+                error: components["schemas"]["ModelPullError"] | null;
+                /** @description The files that were named; empty: those that are chosen by themselves. */
+                files: string[];
+                /**
+                 * @description The files' folder in the models directory. The path of a custom model may begin with it.
+                 * @example Qwen--Qwen2.5-0.5B-Instruct-GGUF
+                 */
+                folder: string;
+                /** @description Its id. */
+                id: components["schemas"]["PullId"];
+                /** @description SPDX name of the weights' license, where it is known. */
+                license: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes of all files together at most.
+                 */
+                max_bytes: number;
+                /** @description The model of this program (`local/…`), or ORG/REPO of the hub. */
+                name: string;
+                /** @description The branch, tag or commit that was named. */
+                revision: string | null;
+                /**
+                 * Format: int64
+                 * @description Bytes of all files; null before the hub has said it.
+                 */
+                size_bytes: number | null;
+                started_at: components["schemas"]["Timestamp"] | null;
+                /** @description Where it is. */
+                state: components["schemas"]["PullState"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -5741,6 +6003,12 @@ export interface components {
             /** @description Whether it gave its list of models. */
             ok: boolean;
         };
+        PullId: string;
+        /**
+         * @description Where weights are on their way.
+         * @enum {string}
+         */
+        PullState: "queued" | "running" | "done" | "failed" | "cancelled";
         /**
          * @description What a call is made for.
          * @enum {string}
@@ -6009,6 +6277,11 @@ export interface components {
             first_token_timeout_ms?: number | null;
             /** @description What happens when a stream breaks after its first token. */
             on_broken_stream?: components["schemas"]["BrokenStream"];
+            /**
+             * @description Only models with all of these capabilities, or of which nobody says what they can do. What a request itself needs
+             *     (tools, images, documents, recordings, a JSON schema, thinking) is required of its candidates in any case.
+             */
+            requires?: components["schemas"]["Capability"][];
             /** @description Only models of this domain, such as `legal`. */
             requires_domain?: string | null;
             /** @description Where requests may go. */
@@ -6088,6 +6361,19 @@ export interface components {
             name: string;
         };
         TenantId: string;
+        /** @description How many texts of an embedding had been embedded before. */
+        TextHits: {
+            /**
+             * Format: int64
+             * @description All texts of the call.
+             */
+            all: number;
+            /**
+             * Format: int64
+             * @description Those whose vectors were known.
+             */
+            known: number;
+        };
         /** @description A place in the ranking by words. */
         TextReason: {
             /**
@@ -8779,6 +9065,133 @@ export interface operations {
             };
         };
     };
+    list_model_pulls: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ModelPull"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_model_pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewModelPull"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPull"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_model_pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pull */
+                id: components["schemas"]["PullId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPull"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    cancel_model_pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pull */
+                id: components["schemas"]["PullId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPull"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_quality_settings: {
         parameters: {
             query?: never;
@@ -8927,6 +9340,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    set_model_capabilities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The model's name, with slashes as `%2F`
+                 * @example acme%2Flarge-1
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelCapabilities"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
             };
             /** @description What went wrong */
             default: {

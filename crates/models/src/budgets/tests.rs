@@ -106,7 +106,7 @@ async fn record(
 ) -> Result<()> {
     let (written, is_written) = oneshot::channel();
     let call = call(ctx, cost, status);
-    let place = models.inner.calls.reserve()?;
+    let place = models.inner.calls.reserve().await?;
     place.send_settled(Entry { tenant: ctx.tenant()?, call, payload: None, written: Some(written) }, settlement);
     let outcome = is_written.await.unwrap();
     // Until then only the journal may have it.

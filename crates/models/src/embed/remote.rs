@@ -141,7 +141,7 @@ impl Models {
             streamed: false,
             price: remote.price.clone(),
         };
-        let mut call = RunningCall::start(&self.inner.calls, ctx, start)?;
+        let mut call = RunningCall::start(&self.inner.calls, ctx, start).await?;
         let Ready { lookup, admission, request } = match self.prepare_embeddings(ctx, remote, body, texts).await {
             Ok(ready) => ready,
             Err(error) => return Err(CallError::of(call, error).await),

@@ -237,10 +237,10 @@ impl RemoteSource {
                 let Some(frame) = frame else { return Ok(false) };
                 observe(call, &frame.deltas);
                 has_content |= frame.deltas.iter().any(is_content);
-                if let Some(event) = frame.event {
-                    if let Some(data) = self.names.rename(&event)? {
-                        write_sse_event(event.name.as_deref(), &data, &mut text);
-                    }
+                if let Some(event) = frame.event
+                    && let Some(data) = self.names.rename(&event)?
+                {
+                    write_sse_event(event.name.as_deref(), &data, &mut text);
                 }
                 Ok(text.len() < PASSED_BYTES_MAX)
             });

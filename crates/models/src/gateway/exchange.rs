@@ -90,7 +90,7 @@ pub(crate) enum Whole {
 impl Exchange {
     /// # Errors
     /// `forbidden` without the permission of the purpose, `rate_limited` (`too_many_model_calls`).
-    pub(crate) fn start(models: &Models, ctx: &Ctx, mut question: Question, plan: Plan) -> Result<Self> {
+    pub(crate) async fn start(models: &Models, ctx: &Ctx, mut question: Question, plan: Plan) -> Result<Self> {
         ctx.require(question.purpose.permission())?;
         let first = plan.candidates.first().ok_or_else(|| Error::internal("a plan without a candidate"))?;
         let start = first.call_start(question.purpose, question.streamed);
@@ -99,7 +99,7 @@ impl Exchange {
         let spoken = goes_on.then(Spoken::default);
         // Events of two providers make no stream of either's protocol.
         question.never_raw = goes_on;
-        let mut call = RunningCall::start(&models.inner.calls, ctx, start)?;
+        let mut call = RunningCall::start(&models.inner.calls, ctx, start).await?;
         call.decided(plan.decision.clone());
         call.uses_prompt(question.prompt.clone());
         Ok(Self {

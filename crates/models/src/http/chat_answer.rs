@@ -69,7 +69,7 @@ async fn exchange(models: &Models, ctx: &Ctx, chat: ClientChat) -> Result<Respon
     question.prompt = used;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
     let usage_wanted = question.wants_usage()?;
-    let mut exchange = Exchange::start(models, ctx, question, plan)?;
+    let mut exchange = Exchange::start(models, ctx, question, plan).await?;
     let call_id = exchange.call_id();
     let names = Names { protocol, call_id, now: ctx.now() };
     if streamed {
@@ -103,7 +103,7 @@ pub(crate) async fn whole_chat_answer(
     let mut question = Question::new(purpose, Asked::Client { protocol, body, header }, false);
     question.prompt = used;
     let plan = models.plan_chat(ctx, model.as_deref(), &question).await?;
-    let mut exchange = Exchange::start(models, ctx, question, plan)?;
+    let mut exchange = Exchange::start(models, ctx, question, plan).await?;
     let names = Names { protocol, call_id: exchange.call_id(), now: ctx.now() };
     let json = match exchange.whole().await? {
         Whole::Raw(json) => json,

@@ -131,7 +131,7 @@ on_each_database! {
 /// Records a call under an id that is taken. Only a process with a journal can promise to do it later.
 async fn record_as(id: CallId, models: &Models, ctx: &Ctx, settlement: Settlement) {
     let (written, is_written) = oneshot::channel();
-    let place = models.inner.calls.reserve().unwrap();
+    let place = models.inner.calls.reserve().await.unwrap();
     let call = ModelCall { id, ..call(ctx, Some(400), CallStatus::Succeeded) };
     place.send_settled(
         Entry { tenant: ctx.tenant().unwrap(), call, payload: None, written: Some(written) },

@@ -1,6 +1,10 @@
 //! The dashboard: the exported files of `apps/web`, embedded into the program.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     body::Body,
@@ -30,10 +34,13 @@ pub struct Dashboard {
 struct File {
     bytes: Bytes,
     headers: HeaderMap,
+    is_page: bool,
+    /// A page's policy, made when it is first asked for: the pages of a file that nobody reads take no memory.
+    policy: OnceLock<Option<HeaderValue>>,
 }
 
 impl Dashboard {
-    /// Reads the embedded files and works out their headers once.
+    /// Works out the headers of the embedded files once.
     pub fn new() -> Self {
         let files = Exported::iter()
             .filter_map(|path| Some((path.to_string(), File::new(&path, Exported::get(&path)?))))
@@ -79,10 +86,7 @@ impl File {
         // Next puts a hash of the content into the names under this folder.
         let forever = path.starts_with("_next/static/");
         set(header::CACHE_CONTROL, if forever { "public, max-age=31536000, immutable" } else { "no-cache" }.to_owned());
-        if mime == mime_guess::mime::TEXT_HTML {
-            set(header::CONTENT_SECURITY_POLICY, policy(&String::from_utf8_lossy(&bytes)));
-        }
-        Self { bytes, headers }
+        Self { bytes, headers, is_page: mime == mime_guess::mime::TEXT_HTML, policy: OnceLock::new() }
     }
 
     fn answer(&self, status: StatusCode, request: &HeaderMap, head: bool) -> Response {
@@ -94,6 +98,11 @@ impl File {
             (status, if head { Body::empty() } else { Body::from(self.bytes.clone()) }).into_response()
         };
         response.headers_mut().extend(self.headers.clone());
+        if self.is_page {
+            let policy = || HeaderValue::try_from(policy(&String::from_utf8_lossy(&self.bytes))).ok();
+            let policy = self.policy.get_or_init(policy).clone();
+            response.headers_mut().extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+        }
         response
     }
 }

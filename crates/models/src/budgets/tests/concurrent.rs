@@ -35,16 +35,15 @@ async fn one_call(models: &Models, ctx: &Ctx, random: &Random, tally: &Tally, le
     sleep(Duration::from_micros(below(random, 400_000).unsigned_abs())).await;
     let worst = 1 + below(random, WORST_MAX);
     let reserving = reserve(models, ctx, worst);
-    let reservation = if below(random, 10) == 0 {
-        match timeout(Duration::from_micros(below(random, 20_000).unsigned_abs()), reserving).await {
-            Ok(reservation) => reservation,
-            Err(_) => {
-                tally.gone.fetch_add(1, Ordering::SeqCst);
-                return;
-            }
-        }
-    } else {
-        reserving.await
+    // Some go away after a while, some as soon as they would have to wait.
+    let patience = match below(random, 10) {
+        0 => Duration::from_micros(below(random, 20_000).unsigned_abs()),
+        1..=4 => Duration::ZERO,
+        _ => Duration::MAX,
+    };
+    let Ok(reservation) = timeout(patience, reserving).await else {
+        tally.gone.fetch_add(1, Ordering::SeqCst);
+        return;
     };
     let reservation = match reservation {
         Ok(reservation) => reservation,

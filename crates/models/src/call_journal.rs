@@ -3,7 +3,7 @@
 //! A transaction of SQLite waits for the disk: more than a millisecond, which an answer would wait too. Instead the record is
 //! appended to a file first. What has been written to a file outlives the process, also when it is killed, and at the next start
 //! what is not in the database yet is put there. Only when the whole machine stops can records be lost that the writer of the
-//! call log has not put into the database yet: those of about the last 20 ms. With Postgres there is no journal, for the disk of a
+//! call log has not put into the database yet: those of about the last 50 ms. With Postgres there is no journal, for the disk of a
 //! process may not come back: there an answer's end waits for the transaction.
 //!
 //! A file has one record a line. It is removed when all of its records are in the database.

@@ -2,7 +2,7 @@
 //!
 //! A call takes its place in the queue when it starts, so that its record always has room, even when the call is dropped
 //! in the middle. Where an answer waits for its record it is written at once, and while one batch is being written the next
-//! one gathers. Where a journal has the record already, records gather for 20 ms, or until somebody wants to read them.
+//! one gathers. Where a journal has the record already, records gather for 50 ms, or until somebody wants to read them.
 
 use std::{
     path::PathBuf,
@@ -38,7 +38,7 @@ const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// Records in one transaction.
 const BATCH_MAX: usize = 200;
 /// How long records that are in the journal gather for one transaction.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 /// How often a batch is tried while the database is busy or away, and the pause before the second try (it doubles).
 const ATTEMPTS_MAX: u32 = 6;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);

@@ -110,7 +110,7 @@ impl Store {
             Pool::Sqlite { writer, .. } => {
                 Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await.map_err(database_error)?)
             }
-            Pool::Postgres(pool) => Connection::Postgres(pool.begin().await.map_err(database_error)?),
+            Pool::Postgres(pool) => begin_postgres(pool, "BEGIN").await?,
         };
         Tx::new(connection, ctx, Some(self.inner.committed.clone())).await
     }
@@ -122,9 +122,7 @@ impl Store {
     pub async fn read(&self, ctx: &Ctx) -> Result<Tx> {
         let connection = match &self.inner.pool {
             Pool::Sqlite { readers, .. } => Connection::Sqlite(readers.begin().await.map_err(database_error)?),
-            Pool::Postgres(pool) => {
-                Connection::Postgres(pool.begin_with("BEGIN READ ONLY").await.map_err(database_error)?)
-            }
+            Pool::Postgres(pool) => begin_postgres(pool, "BEGIN READ ONLY").await?,
         };
         Tx::new(connection, ctx, None).await
     }
@@ -183,6 +181,16 @@ impl Store {
     pub(crate) fn master_key(&self) -> &MasterKey {
         &self.inner.master_key
     }
+}
+
+/// Begins a transaction on Postgres in a task of its own, which goes on when the caller goes away: a `begin` of sqlx 0.9.0 that is
+/// dropped before the database has answered gives its connection back to the pool with the transaction open, and whoever
+/// comes next works in it (transact-rs/sqlx #4393, mended after 0.9.0).
+async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Connection> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await }).await;
+    let begun = begun.map_err(|error| Error::from_source("beginning a transaction panicked", error))?;
+    begun.map(Connection::Postgres).map_err(database_error)
 }
 
 async fn open_sqlite(config: &StoreConfig) -> Result<Pool> {

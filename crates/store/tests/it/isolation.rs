@@ -9,6 +9,22 @@ async fn emit(store: &Store, ctx: &Ctx, subject: &str) {
 }
 
 on_each_database! {
+    async fn a_caller_that_goes_away_while_a_transaction_begins_leaves_nothing_open(test: TestStore) {
+        let (ctx, other) = (tenant(), tenant());
+        for round in 0..100 {
+            // Given up at the first wait, wherever that is.
+            let _ = tokio::time::timeout(std::time::Duration::ZERO, test.read(&other)).await;
+            let _ = tokio::time::timeout(std::time::Duration::from_micros(50 * round % 700), test.begin(&other)).await;
+            let mut tx = test.begin(&ctx).await.unwrap();
+            tx.emit(NewEvent::new("test.happened", round, serde_json::json!({}))).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut tx = test.read(&ctx).await.unwrap();
+        let count = "SELECT COUNT(*) AS events FROM events WHERE tenant_id = $1";
+        let row = tx.fetch_one(count, [ctx.tenant().unwrap().into()]).await.unwrap();
+        assert_eq!(row.get::<usize>("events").unwrap(), 100);
+    }
+
     async fn a_tenant_reads_only_its_own_rows(test: TestStore) {
         let (ours, theirs) = (tenant(), tenant());
         emit(&test, &ours, "ours").await;

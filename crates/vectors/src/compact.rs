@@ -149,9 +149,7 @@ impl VectorIndex {
             fs::copy(&log, &to).at(&to)?;
         }
         // Last: a copy without it is none.
-        let to = folder.join(manifest::NAME);
-        fs::copy(self.folder.join(manifest::NAME), &to).at(&to)?;
-        crate::journal::sync_folder(&to)
+        manifest::copy(&self.folder, folder)
     }
 }
 

@@ -84,12 +84,7 @@ impl Manifest {
 
     /// Replaces the folder's manifest; the disk has it when this returns.
     pub(crate) fn write(&self, folder: &Path, options: &Options) -> Result<()> {
-        let temporary = folder.join(TEMPORARY_NAME);
-        let file = folder.join(NAME);
-        let mut output = File::create(&temporary).at(&temporary)?;
-        output.write_all(&self.bytes(options)).and_then(|()| output.sync_all()).at(&temporary)?;
-        fs::rename(&temporary, &file).at(&file)?;
-        sync_folder(&file)
+        replace(folder, &self.bytes(options))
     }
 
     fn bytes(&self, options: &Options) -> Vec<u8> {
@@ -123,6 +118,22 @@ impl Manifest {
         bytes.put_u32(checksum);
         bytes
     }
+}
+
+/// Copies the manifest of one folder into another.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let file = from.join(NAME);
+    replace(to, &fs::read(&file).at(&file)?)
+}
+
+/// It is there whole or not at all, whenever the process or the machine stops.
+fn replace(folder: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = folder.join(TEMPORARY_NAME);
+    let file = folder.join(NAME);
+    let mut output = File::create(&temporary).at(&temporary)?;
+    output.write_all(bytes).and_then(|()| output.sync_all()).at(&temporary)?;
+    fs::rename(&temporary, &file).at(&file)?;
+    sync_folder(&file)
 }
 
 fn parse(reader: &mut Reader<'_>) -> Option<Manifest> {

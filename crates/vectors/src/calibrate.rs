@@ -19,8 +19,8 @@ const SEED: u64 = 0x706c_6173_6d61_0003;
 const PARTITIONS_PART: f64 = 0.6;
 /// Candidates while the reach is chosen: so many that hardly any is lost.
 const MANY_RESCORED: usize = 400;
-const RESCORED: [usize; 12] = [10, 15, 20, 25, 30, 40, 50, 70, 100, 150, 250, 400];
-const REACH_MAX: f32 = 8.0;
+const RESCORED: [usize; 13] = [10, 12, 15, 20, 25, 30, 40, 50, 70, 100, 150, 250, 400];
+const REACH_MAX: f32 = 1.5;
 const REACH_STEPS: usize = 9;
 
 /// What to measure.

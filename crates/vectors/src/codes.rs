@@ -94,6 +94,24 @@ impl Encoder {
     }
 }
 
+/// What a code of a block stands for, without the centre.
+pub(crate) fn decode_lane(block: &[u8], layout: Layout, lane: usize, target: &mut [f32]) {
+    let start = layout.groups_bytes() + 4 * lane;
+    let factor = f32::from_le_bytes([block[start], block[start + 1], block[start + 2], block[start + 3]]);
+    for (group, numbers) in target.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let bytes = &block[group * GROUP_BYTES + 4 * lane..][..4];
+        for (j, byte) in bytes.iter().enumerate() {
+            numbers[j] = factor * (f32::from(byte & 15) - 7.5);
+            numbers[j + 4] = factor * (f32::from(byte >> 4) - 7.5);
+        }
+    }
+}
+
+/// Replaces the summand of a code.
+pub(crate) fn set_summand(block: &mut [u8], layout: Layout, lane: usize, summand: f32) {
+    block[layout.groups_bytes() + 4 * (BLOCK + lane)..][..4].copy_from_slice(&summand.to_le_bytes());
+}
+
 for_each_cpu! {
     /// Writes the level of each number (0 to 15) and returns the factor: `factor * (level - 7.5)` estimates the vector.
     fn quantize(vector: &[f32], levels: &mut [u8], square: f32) -> f32 = quantize_body

@@ -5,6 +5,7 @@ mod bits;
 mod bytes;
 mod calibrate;
 mod candidates;
+mod centers;
 mod codes;
 mod compact;
 mod cpu;

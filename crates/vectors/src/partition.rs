@@ -2,14 +2,7 @@
 
 mod train;
 
-use crate::{
-    codes::{BLOCK, Layout, Query},
-    error::Result,
-    kernels::{distance, dot},
-    scan,
-    segment::{Rows, code_centers},
-    shared::Shared,
-};
+use crate::{centers::Centers, codes::Query, error::Result, kernels::dot, segment::Rows, shared::Shared};
 
 /// Rows that a thread takes at a time.
 const CHUNK_ROWS: usize = 4_096;
@@ -18,9 +11,6 @@ const NEAREST: usize = 12;
 /// How much more a second partition is wanted whose difference from the row is orthogonal to the first one's (SOAR, Sun et
 /// al., NeurIPS 2023): a query for which the first is unfavourable then finds the row by the second.
 const ORTHOGONALITY: f32 = 1.0;
-/// A row is spilled if the second centre is not further away than so many times the first, squared. Rows deep inside their
-/// partition are found there anyway.
-const SPILL_RATIO: f32 = 1.25;
 /// Above so many rows partitions grow with the square root of their number, or looking for the nearest centre would take most of the
 /// time.
 const LARGE_ROWS: usize = 2_000_000;
@@ -31,8 +21,7 @@ const NONE: u32 = u32::MAX;
 /// How the rows of a segment are laid out.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Rotated.
-    pub(crate) centers: Vec<f32>,
+    pub(crate) centers: Centers,
     /// For each row of the segment, which row of the source it is.
     pub(crate) order: Vec<u32>,
     /// Own rows of each partition.
@@ -44,12 +33,13 @@ pub(crate) struct Plan {
 /// Decides where each row goes.
 pub(crate) fn plan(shared: &Shared, rows: &dyn Rows, threads: usize) -> Result<Plan> {
     let count = partitions_for(shared, rows.count());
-    let centers = train::train(shared, rows, count, threads)?;
+    let mut centers = Centers::new(&train::train(shared, rows, count, threads)?, shared.layout().padded);
+    centers.settle();
     if count == 1 {
         let order = (0..rows.count() as u32).collect();
         return Ok(Plan { centers, order, own: vec![rows.count() as u32], spilled: vec![Vec::new()] });
     }
-    let assigned = assign(shared, rows, &Finder::new(&centers, shared.layout().padded), threads)?;
+    let assigned = assign(shared, rows, &centers, threads)?;
     Ok(lay_out(centers, count, &assigned))
 }
 
@@ -62,7 +52,7 @@ fn partitions_for(shared: &Shared, rows: usize) -> usize {
     (rows as f64 / (options.partition_rows as f64 * growth)) as usize
 }
 
-fn lay_out(centers: Vec<f32>, count: usize, assigned: &[(u32, u32)]) -> Plan {
+fn lay_out(centers: Centers, count: usize, assigned: &[(u32, u32)]) -> Plan {
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); count];
     for (row, (first, _)) in assigned.iter().enumerate() {
         if let Some(members) = members.get_mut(*first as usize) {
@@ -81,60 +71,8 @@ fn lay_out(centers: Vec<f32>, count: usize, assigned: &[(u32, u32)]) -> Plan {
     Plan { centers, order, own, spilled }
 }
 
-/// Finds the centres that are nearest to a vector.
-pub(crate) struct Finder<'a> {
-    centers: &'a [f32],
-    mean: Vec<f32>,
-    codes: Vec<u8>,
-    layout: Layout,
-}
-
-impl<'a> Finder<'a> {
-    pub(crate) fn new(centers: &'a [f32], padded: usize) -> Self {
-        let (mean, codes) = code_centers(centers, padded);
-        Self { centers, mean, codes, layout: Layout { padded, has_summands: true } }
-    }
-
-    fn count(&self) -> usize {
-        self.centers.len() / self.layout.padded
-    }
-
-    pub(crate) fn center(&self, at: usize) -> &[f32] {
-        self.centers.get(at * self.layout.padded..(at + 1) * self.layout.padded).unwrap_or_default()
-    }
-
-    /// Centres and their squared distances, nearest first: almost always the nearest ones.
-    pub(crate) fn nearest(&self, query: &Query, keep: usize, found: &mut Vec<(f32, usize)>) {
-        found.clear();
-        let count = self.count();
-        let mut threshold = f32::NEG_INFINITY;
-        scan::for_each_block(&self.codes, self.layout, query, |block, scanned| {
-            let scores = scanned.scores(0.0, 2.0);
-            if scores.iter().all(|score| *score < threshold) {
-                return;
-            }
-            for (lane, score) in scores.into_iter().enumerate() {
-                let center = block * BLOCK + lane;
-                if score >= threshold && center < count {
-                    let at = found.partition_point(|(other, _)| *other >= score);
-                    found.insert(at, (score, center));
-                    found.truncate(keep);
-                    if found.len() == keep {
-                        threshold = found.last().map_or(threshold, |(score, _)| *score);
-                    }
-                }
-            }
-        });
-        debug_assert_eq!(self.mean.len(), self.layout.padded);
-        for (score, center) in found.iter_mut() {
-            *score = distance(&query.rotated, self.center(*center));
-        }
-        found.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
-    }
-}
-
 /// The first and the second partition of each row.
-fn assign(shared: &Shared, rows: &dyn Rows, finder: &Finder<'_>, threads: usize) -> Result<Vec<(u32, u32)>> {
+fn assign(shared: &Shared, rows: &dyn Rows, centers: &Centers, threads: usize) -> Result<Vec<(u32, u32)>> {
     let chunks = in_chunks(rows.count(), CHUNK_ROWS, threads, |range| {
         let mut vector = vec![0.0; shared.options.dimensions];
         let padded = shared.layout().padded;
@@ -147,8 +85,8 @@ fn assign(shared: &Shared, rows: &dyn Rows, finder: &Finder<'_>, threads: usize)
                 rows.read(row, &mut vector)?;
                 shared.rotation().rotate(&vector, &mut rotated);
                 query.set(&rotated);
-                finder.nearest(&query, NEAREST, &mut found);
-                Ok(two(finder, &rotated, &found, &mut differences))
+                centers.nearest(&query, NEAREST, &mut found);
+                Ok(two(centers, shared.options.spill_ratio, &rotated, &found, &mut differences))
             })
             .collect::<Result<Vec<_>>>()
     })?;
@@ -156,16 +94,20 @@ fn assign(shared: &Shared, rows: &dyn Rows, finder: &Finder<'_>, threads: usize)
 }
 
 fn two(
-    finder: &Finder<'_>,
+    centers: &Centers,
+    spill_ratio: f32,
     vector: &[f32],
     found: &[(f32, usize)],
     (first, second): &mut (Vec<f32>, Vec<f32>),
 ) -> (u32, u32) {
     let Some((nearest, others)) = found.split_first() else { return (0, NONE) };
-    subtract(vector, finder.center(nearest.1), first);
+    if spill_ratio <= 1.0 {
+        return (nearest.1 as u32, NONE);
+    }
+    subtract(vector, centers.center(nearest.1), first);
     let mut best = (f32::INFINITY, NONE);
-    for (square, center) in others.iter().filter(|other| other.0 <= SPILL_RATIO * nearest.0) {
-        subtract(vector, finder.center(*center), second);
+    for (square, center) in others.iter().filter(|other| other.0 <= spill_ratio * nearest.0) {
+        subtract(vector, centers.center(*center), second);
         let along = dot(first, second);
         let loss = square + ORTHOGONALITY * along * along / nearest.0.max(f32::MIN_POSITIVE);
         if loss < best.0 {

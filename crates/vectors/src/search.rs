@@ -7,18 +7,17 @@ use self::pieces::{Piece, Target, scan_all};
 use crate::{
     allow::AllowSet,
     candidates::{Candidates, Nearest},
-    codes::{BLOCK, Query},
+    codes::Query,
     error::{Error, Result},
     kernels::dot,
-    scan,
     types::{Effort, Found, Metric, Search, Work},
-    view::{Place, Placed, View},
+    view::{Place, View},
 };
 
 /// Up to so many allowed vectors are all compared exactly, which is faster than scanning for them.
 const ALLOWED_EXACT: usize = 2_500;
 /// Partitions that are scanned before the first look at what was found.
-const FIRST_PARTITIONS: usize = 8;
+const FIRST_PARTITIONS: usize = 32;
 /// Hits for which [`Effort::rescored`] is meant.
 const EFFORT_LIMIT: usize = 10;
 /// Vectors that are asked for before they are compared.
@@ -131,44 +130,26 @@ impl View {
     /// Every partition, with the score above which it hardly holds anything.
     fn targets(&self, query: &Query, reach: f32) -> Vec<Target> {
         let metric = self.shared.options.metric;
-        let dimensions = self.shared.options.dimensions as f32;
-        let spread = reach / dimensions.sqrt();
         let length = dot(&query.rotated, &query.rotated).sqrt();
         let mut targets = Vec::new();
         for (part, placed) in self.placed.iter().enumerate() {
             let partitions = placed.segment.partitions();
-            if partitions.len() == 1 || reach.is_infinite() {
-                targets.extend((0..partitions.len()).map(|partition| Target { part, partition, bound: f32::INFINITY }));
-                continue;
-            }
-            let scores = center_scores(placed, query, metric);
+            let is_always = partitions.len() == 1 || reach.is_infinite();
+            let scores = placed.segment.centers.scores(query, metric);
             for (partition, (score, known)) in scores.into_iter().zip(partitions).enumerate() {
                 let bound = match metric {
-                    Metric::Cosine | Metric::Dot => score + spread * known.radius * length,
+                    _ if is_always => f32::INFINITY,
+                    Metric::Cosine | Metric::Dot => score + reach * known.radius * length,
                     Metric::L2 => {
                         let distance = (-score).max(0.0).sqrt();
-                        score - known.radius * known.radius + 2.0 * spread * known.radius * distance
+                        score - known.radius * known.radius + 2.0 * reach * known.radius * distance
                     }
                 };
-                targets.push(Target { part, partition, bound });
+                targets.push(Target { part, partition, base: score, bound });
             }
         }
         targets
     }
-}
-
-/// Estimated scores of the centres of a segment.
-fn center_scores(placed: &Placed, query: &Query, metric: Metric) -> Vec<f32> {
-    let (mean, codes, layout) = placed.segment.center_codes();
-    let mut scores = Vec::with_capacity(placed.segment.partitions().len() + BLOCK);
-    if metric == Metric::L2 {
-        let base = -crate::kernels::distance(mean, &query.rotated);
-        scan::for_each_block(codes, layout, query, |_, block| scores.extend(block.scores(base, 2.0)));
-    } else {
-        let base = dot(mean, &query.rotated);
-        scan::for_each_block(codes, layout, query, |_, block| scores.extend(block.products(base)));
-    }
-    scores
 }
 
 /// Takes the `count` most promising targets out.

@@ -19,7 +19,8 @@ pub(crate) use self::{
 };
 use crate::{
     bytes::Reader,
-    codes::{BLOCK, Encoder, Layout},
+    centers::CodedCenters,
+    codes::BLOCK,
     error::{AtFile, Error, Result},
     kernels,
     shared::Shared,
@@ -60,11 +61,7 @@ pub(crate) struct Segment {
     map: Mmap,
     header: Header,
     partitions: Vec<Partition>,
-    /// Rotated, one after the other.
-    centers: Vec<f32>,
-    /// Codes of the centres around their mean, with summands whatever the metric.
-    center_codes: Vec<u8>,
-    center_mean: Vec<f32>,
+    pub(crate) centers: CodedCenters,
     /// In anonymous memory with huge pages where the system has them: scans then miss fewer translations of addresses.
     codes: MmapMut,
     spilled: Vec<u32>,
@@ -102,18 +99,20 @@ impl Segment {
     pub(crate) fn open(id: u64, file: &Path, shared: &Arc<Shared>) -> Result<Self> {
         let map = map(file)?;
         let header = Header::read(&map, file, shared)?;
-        let layout = shared.layout();
         for section in Section::ALL {
             header.check(section, &map, file)?;
         }
         let partitions = read_partitions(&header, &map, file)?;
-        let centers: Vec<f32> = header.floats(Section::Centers, &map).collect();
+        let centers = CodedCenters {
+            mean: header.floats(Section::Mean, &map).collect(),
+            codes: header.bytes(Section::Centers, &map).to_vec(),
+            count: header.partitions,
+        };
         let spilled: Vec<u32> = header.u32s(Section::Spilled, &map).collect();
         if spilled.iter().any(|row| *row as usize >= header.rows) {
             return Err(Error::damaged(file, "rows"));
         }
         let codes = resident(header.bytes(Section::Codes, &map), file)?;
-        let (center_mean, center_codes) = code_centers(&centers, layout.padded);
         Ok(Self {
             id,
             file: file.to_owned(),
@@ -122,8 +121,6 @@ impl Segment {
             header,
             partitions,
             centers,
-            center_codes,
-            center_mean,
             codes,
             spilled,
         })
@@ -135,17 +132,6 @@ impl Segment {
 
     pub(crate) fn partitions(&self) -> &[Partition] {
         &self.partitions
-    }
-
-    /// The rotated centre of a partition.
-    pub(crate) fn center(&self, partition: usize) -> &[f32] {
-        let padded = self.shared.layout().padded;
-        self.centers.get(partition * padded..(partition + 1) * padded).unwrap_or_default()
-    }
-
-    /// Mean of the centres, and codes of the centres around it.
-    pub(crate) fn center_codes(&self) -> (&[f32], &[u8], Layout) {
-        (&self.center_mean, &self.center_codes, center_layout(self.shared.layout().padded))
     }
 
     /// Some blocks of codes, one after the other.
@@ -213,8 +199,8 @@ impl Segment {
     /// Bytes in the process's own memory.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.codes.len()
-            + self.center_codes.len()
-            + 4 * (self.centers.len() + self.center_mean.len() + self.spilled.len())
+            + self.centers.codes.len()
+            + 4 * (self.centers.mean.len() + self.spilled.len())
             + size_of::<Partition>() * self.partitions.len()
     }
 
@@ -238,25 +224,6 @@ fn prefetch(record: &[u8]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = record;
-}
-
-fn center_layout(padded: usize) -> Layout {
-    Layout { padded, has_summands: true }
-}
-
-/// Codes of vectors around their mean, for finding the nearest of them.
-pub(crate) fn code_centers(centers: &[f32], padded: usize) -> (Vec<f32>, Vec<u8>) {
-    let count = (centers.len() / padded).max(1);
-    let mut mean = vec![0.0_f64; padded];
-    for center in centers.chunks_exact(padded) {
-        for (sum, value) in mean.iter_mut().zip(center) {
-            *sum += f64::from(*value);
-        }
-    }
-    let mean: Vec<f32> = mean.iter().map(|sum| (sum / count as f64) as f32).collect();
-    let mut codes = Vec::new();
-    Encoder::new(center_layout(padded)).encode(centers.chunks_exact(padded), &mean, &mut codes);
-    (mean, codes)
 }
 
 fn read_partitions(header: &Header, map: &Mmap, file: &Path) -> Result<Vec<Partition>> {

@@ -35,7 +35,7 @@ impl Tail {
 
     /// Returns the row.
     pub(crate) fn push(&mut self, key: u128, vector: &[f32]) -> usize {
-        if self.rows % CHUNK == 0 {
+        if self.rows.is_multiple_of(CHUNK) {
             self.chunks.push(Arc::default());
         }
         if let Some(chunk) = self.chunks.last_mut() {

@@ -1,7 +1,7 @@
 //! Centres of partitions.
 
-use super::{Finder, in_chunks};
-use crate::{codes::Query, error::Result, rotation::Random, segment::Rows, shared::Shared};
+use super::in_chunks;
+use crate::{centers::Centers, codes::Query, error::Result, rotation::Random, segment::Rows, shared::Shared};
 
 /// Rows of the sample for each centre.
 const SAMPLE_ROWS: usize = 32;
@@ -62,13 +62,13 @@ fn read_sample(shared: &Shared, rows: &dyn Rows, size: usize, threads: usize) ->
 }
 
 fn nearest(sample: &[f32], centers: &[f32], padded: usize, threads: usize) -> Result<Vec<u32>> {
-    let finder = Finder::new(centers, padded);
+    let centers = Centers::new(centers, padded);
     let chunks = in_chunks(sample.len() / padded, CHUNK_ROWS, threads, |range| {
         let mut query = Query::new(vec![0.0; padded]);
         let mut found = Vec::new();
         let of = |at| {
             query.set(row(sample, at, padded));
-            finder.nearest(&query, 4, &mut found);
+            centers.nearest(&query, 4, &mut found);
             found.first().map_or(0, |(_, center)| *center as u32)
         };
         Ok(range.map(of).collect::<Vec<u32>>())

@@ -6,7 +6,6 @@ use crate::{
     allow::AllowSet,
     candidates::Candidates,
     codes::{BLOCK, Query},
-    kernels::{distance, dot},
     scan,
     segment::Partition,
     types::{Metric, Search},
@@ -23,6 +22,8 @@ const PARALLEL_BLOCKS: usize = 768;
 pub(super) struct Target {
     pub(super) part: usize,
     pub(super) partition: usize,
+    /// The score of its centre.
+    pub(super) base: f32,
     /// What its members hardly exceed.
     pub(super) bound: f32,
 }
@@ -40,6 +41,7 @@ impl Target {
         (0..blocks).step_by(PIECE_BLOCKS).map(move |first| Piece {
             part: self.part,
             partition: self.partition,
+            base: self.base,
             first,
             count: PIECE_BLOCKS.min(blocks - first),
         })
@@ -51,6 +53,7 @@ impl Target {
 pub(super) struct Piece {
     part: usize,
     partition: usize,
+    base: f32,
     first: usize,
     count: usize,
 }
@@ -115,12 +118,8 @@ fn scan_piece(
 ) -> usize {
     let Some(placed) = view.placed.get(piece.part) else { return 0 };
     let Some(partition) = placed.segment.partitions().get(piece.partition) else { return 0 };
-    let center = placed.segment.center(piece.partition);
-    let (base, scale) = match view.shared.options.metric {
-        Metric::Cosine | Metric::Dot => (dot(center, &query.rotated), 1.0),
-        Metric::L2 => (-distance(center, &query.rotated), 2.0),
-    };
-    let scan = Scan { view, placed, partition, query, allow, base, scale };
+    let scale = if view.shared.options.metric == Metric::L2 { 2.0 } else { 1.0 };
+    let scan = Scan { view, placed, partition, query, allow, base: piece.base, scale };
     let own_blocks = partition.own_blocks();
     let end = piece.first + piece.count;
     let own = piece.first..end.min(own_blocks);

@@ -56,7 +56,8 @@ pub(crate) fn build(file: &Path, shared: &Shared, rows: &dyn Rows, threads: usiz
             Section::Codes => source.codes(&mut writer, threads)?,
             Section::Spilled => writer.u32s(plan.spilled.iter().flatten())?,
             Section::Partitions => source.partitions(&mut writer)?,
-            Section::Centers => writer.floats(&plan.centers)?,
+            Section::Mean => writer.floats(&plan.centers.coded.mean)?,
+            Section::Centers => writer.bytes(&plan.centers.coded.codes)?,
         };
         writer.align()?;
         if let Some(checksum) = header.checksums.get_mut(section as usize) {
@@ -109,7 +110,6 @@ impl Source<'_> {
         if self.plan.own.len() == 1 {
             return self.plain_codes(writer, threads);
         }
-        let padded = self.shared.layout().padded;
         let mut starts = vec![0_u32];
         starts.extend(self.plan.own.iter().scan(0, |sum, own| {
             *sum += own;
@@ -124,11 +124,9 @@ impl Source<'_> {
                 let mut codes = Vec::new();
                 let mut radii = Vec::new();
                 for at in range.map(|at| first + at) {
-                    let (Some([start, end]), Some(center), Some(spilled)) = (
-                        starts.get(at..at + 2).and_then(<[u32]>::first_chunk::<2>),
-                        self.plan.centers.get(at * padded..(at + 1) * padded),
-                        self.plan.spilled.get(at),
-                    ) else {
+                    let center = self.plan.centers.center(at);
+                    let range = starts.get(at..at + 2).and_then(<[u32]>::first_chunk::<2>);
+                    let (Some([start, end]), Some(spilled)) = (range, self.plan.spilled.get(at)) else {
                         continue;
                     };
                     let square = self.encode(*start..*end, center, &mut encoder, &mut codes)?;
@@ -150,7 +148,7 @@ impl Source<'_> {
             let mut codes = Vec::new();
             let mut encoder = Encoder::new(self.shared.layout());
             let rows = range.map(|row| row as u32);
-            let square = self.encode(rows, &self.plan.centers, &mut encoder, &mut codes)?;
+            let square = self.encode(rows, self.plan.centers.center(0), &mut encoder, &mut codes)?;
             Ok((codes, square))
         })?;
         let mut square = 0.0;
@@ -237,6 +235,11 @@ impl Writer {
         for number in numbers {
             self.write(&number.to_le_bytes())?;
         }
+        Ok(None)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<Told> {
+        self.write(bytes)?;
         Ok(None)
     }
 

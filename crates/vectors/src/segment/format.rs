@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::{
     bytes::{Put, Reader},
+    centers,
+    codes::BLOCK,
     error::{Error, Result},
     shared::Shared,
     types::{Metric, Options, Storage},
@@ -28,13 +30,15 @@ pub(super) enum Section {
     Spilled,
     /// For each partition: own rows `u32`, spilled rows `u32`, radius `f32`.
     Partitions,
-    /// `f32`: rotated centres.
+    /// `f32`: the rotated mean of the centres.
+    Mean,
+    /// Blocks of codes of the centres around it, with summands.
     Centers,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Keys, Self::Order, Self::Codes, Self::Spilled, Self::Partitions, Self::Centers];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Keys, Self::Order, Self::Codes, Self::Spilled, Self::Partitions, Self::Mean, Self::Centers];
 }
 
 #[derive(Clone, Debug, Default)]
@@ -44,10 +48,10 @@ pub(super) struct Header {
     pub(super) blocks: usize,
     pub(super) spilled: usize,
     /// Checksums by section.
-    pub(super) checksums: [u32; 6],
+    pub(super) checksums: [u32; 7],
     pub(super) vectors_start: usize,
     /// Begin and length of the sections, which follow from the numbers above.
-    pub(super) places: [(usize, usize); 6],
+    pub(super) places: [(usize, usize); 7],
 }
 
 pub(crate) fn metric_code(metric: Metric) -> u8 {
@@ -75,7 +79,8 @@ impl Header {
             self.blocks.checked_mul(layout.block_bytes())?,
             self.spilled.checked_mul(4)?,
             self.partitions.checked_mul(12)?,
-            self.partitions.checked_mul(4 * layout.padded)?,
+            4 * layout.padded,
+            self.partitions.div_ceil(BLOCK).checked_mul(centers::layout(layout.padded).block_bytes())?,
         ];
         let mut start = HEADER_BYTES;
         for (place, length) in self.places.iter_mut().zip(lengths) {
@@ -173,6 +178,7 @@ impl Header {
             Section::Codes => "codes",
             Section::Spilled => "spilled rows",
             Section::Partitions => "partitions",
+            Section::Mean => "mean of centres",
             Section::Centers => "centres",
         };
         Err(Error::damaged(file, what))

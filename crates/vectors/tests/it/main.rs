@@ -1,5 +1,7 @@
 //! What a user of an index relies on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
 mod calibrate;
 mod crash;
 mod damage;

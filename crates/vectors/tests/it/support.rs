@@ -31,7 +31,8 @@ impl Random {
 pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
     // The clusters are the same for every seed, so that queries come from where the vectors are.
     let mut fixed = Random::new(77);
-    let normal = |random: &mut Random, scale: f32| -> Vec<f32> { (0..dimensions).map(|_| scale * random.normal()).collect() };
+    let normal =
+        |random: &mut Random, scale: f32| -> Vec<f32> { (0..dimensions).map(|_| scale * random.normal()).collect() };
     let centers: Vec<Vec<f32>> = (0..20).map(|_| normal(&mut fixed, 1.0)).collect();
     let directions: Vec<Vec<f32>> = (0..12).map(|_| normal(&mut fixed, 0.3)).collect();
     let mut random = Random::new(seed);

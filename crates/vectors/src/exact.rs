@@ -12,6 +12,8 @@ use crate::{
 
 /// Rows that a thread takes at a time.
 const CHUNK_ROWS: usize = 8_192;
+/// Rows that are compared with a query while it is in the first-level cache.
+const TILE_ROWS: usize = 16;
 
 impl View {
     /// The nearest vectors to each of several queries, by comparing all: each vector is read once for all queries.
@@ -40,19 +42,22 @@ impl View {
                 }
             }
         };
-        let metric = self.shared.options.metric;
+        let (metric, dimensions) = (self.shared.options.metric, self.shared.options.dimensions);
         for placed in self.placed.iter() {
             merge(in_chunks(placed.segment.rows(), CHUNK_ROWS, threads, |range| {
                 let mut nearest = new();
-                let mut vector = vec![0.0; self.shared.options.dimensions];
-                for row in range.filter(|row| !placed.deleted.contains(*row)) {
-                    if allow.is_some_and(|allow| !allow.contains(placed.base + row as u32)) {
-                        continue;
+                let allowed = |row: &usize| allow.is_none_or(|allow| allow.contains(placed.base + *row as u32));
+                let rows: Vec<usize> = range.filter(|row| !placed.deleted.contains(*row)).filter(allowed).collect();
+                let mut tile = vec![0.0; TILE_ROWS * dimensions];
+                for rows in rows.chunks(TILE_ROWS) {
+                    for (row, vector) in rows.iter().zip(tile.chunks_exact_mut(dimensions)) {
+                        placed.segment.read(*row, vector)?;
                     }
-                    placed.segment.read(row, &mut vector)?;
                     for (query, nearest) in queries.iter().zip(&mut nearest) {
-                        let score = kernels::score_plain(metric, &vector, query);
-                        nearest.push(|| placed.segment.key(row).unwrap_or_default(), score);
+                        for (row, vector) in rows.iter().zip(tile.chunks_exact(dimensions)) {
+                            let score = kernels::score_plain(metric, vector, query);
+                            nearest.push(|| placed.segment.key(*row).unwrap_or_default(), score);
+                        }
                     }
                 }
                 Ok(nearest)

@@ -36,8 +36,8 @@ impl Random {
 }
 
 impl Generator {
-    pub fn new(real: &[Vec<f32>], _dimensions: usize) -> Self {
-        Self { real: real.to_vec() }
+    pub fn new(real: Vec<Vec<f32>>) -> Self {
+        Self { real }
     }
 
     /// The same for the same number.

@@ -1,12 +1,18 @@
 //! What the process takes.
 
-/// Resident memory in MB: the process's own, and mapped pages of files.
-pub fn memory() -> std::io::Result<String> {
+/// Resident memory of its own, in MB.
+pub fn anonymous_mb() -> std::io::Result<f64> {
+    of("RssAnon:")
+}
+
+/// Resident pages of mapped files, in MB.
+pub fn mapped_mb() -> std::io::Result<f64> {
+    of("RssFile:")
+}
+
+fn of(name: &str) -> std::io::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let of = |name: &str| -> f64 {
-        let line = status.lines().find(|line| line.starts_with(name));
-        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
-        kilobytes.unwrap_or(0.0) * 1_024.0 / 1e6
-    };
-    Ok(format!("\"anonymous_mb\":{:.1},\"mapped_mb\":{:.1}", of("RssAnon:"), of("RssFile:")))
+    let line = status.lines().find(|line| line.starts_with(name));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
+    Ok(kilobytes.unwrap_or(0.0) * 1_024.0 / 1e6)
 }

@@ -2,6 +2,8 @@
 
 mod train;
 
+pub(crate) use self::train::cluster;
+
 use crate::{centers::Centers, codes::Query, error::Result, kernels::dot, segment::Rows, shared::Shared};
 
 /// Rows that a thread takes at a time.
@@ -35,6 +37,7 @@ pub(crate) fn plan(shared: &Shared, rows: &dyn Rows, threads: usize) -> Result<P
     let count = partitions_for(shared, rows.count());
     let mut centers = Centers::new(&train::train(shared, rows, count, threads)?, shared.layout().padded);
     centers.settle();
+    let centers = centers.grouped(threads)?;
     if count == 1 {
         let order = (0..rows.count() as u32).collect();
         return Ok(Plan { centers, order, own: vec![rows.count() as u32], spilled: vec![Vec::new()] });
@@ -79,13 +82,14 @@ fn assign(shared: &Shared, rows: &dyn Rows, centers: &Centers, threads: usize) -
         let mut rotated = vec![0.0; padded];
         let mut query = Query::new(vec![0.0; padded]);
         let mut found = Vec::new();
+        let nearest = if shared.options.spill_ratio > 1.0 { NEAREST } else { 3 };
         let mut differences = (vec![0.0; padded], vec![0.0; padded]);
         range
             .map(|row| {
                 rows.read(row, &mut vector)?;
                 shared.rotation().rotate(&vector, &mut rotated);
                 query.set(&rotated);
-                centers.nearest(&query, NEAREST, &mut found);
+                centers.nearest(&query, nearest, &mut found);
                 Ok(two(centers, shared.options.spill_ratio, &rotated, &found, &mut differences))
             })
             .collect::<Result<Vec<_>>>()

@@ -20,23 +20,30 @@ pub(super) fn train(shared: &Shared, rows: &dyn Rows, count: usize, threads: usi
     let wanted = if count == 1 { MEAN_ROWS } else { SAMPLE_ROWS * count };
     let sample = read_sample(shared, rows, wanted.min(rows.count()), threads)?;
     let size = sample.len() / padded;
-    let mut centers = vec![0.0; count * padded];
     if size == 0 {
-        return Ok(centers);
+        return Ok(vec![0.0; count * padded]);
     }
     if count == 1 {
+        let mut centers = vec![0.0; padded];
         move_centers(&sample, &vec![0; size], &mut centers, padded);
         return Ok(centers);
     }
+    cluster(&sample, count, padded, threads)
+}
+
+/// `count` centres of rotated vectors.
+pub(crate) fn cluster(sample: &[f32], count: usize, padded: usize, threads: usize) -> Result<Vec<f32>> {
+    let size = sample.len() / padded;
+    let mut centers = vec![0.0; count * padded];
     for (at, center) in centers.chunks_exact_mut(padded).enumerate() {
-        center.copy_from_slice(row(&sample, at * size / count, padded));
+        center.copy_from_slice(row(sample, at * size / count, padded));
     }
     let mut random = Random::new(SEED);
     for round in 0..ROUNDS {
-        let assigned = nearest(&sample, &centers, padded, threads)?;
-        move_centers(&sample, &assigned, &mut centers, padded);
+        let assigned = nearest(sample, &centers, padded, threads)?;
+        move_centers(sample, &assigned, &mut centers, padded);
         if round + 2 < ROUNDS {
-            balance(&sample, &assigned, &mut centers, padded, &mut random);
+            balance(sample, &assigned, &mut centers, padded, &mut random);
         }
     }
     Ok(centers)
@@ -62,7 +69,7 @@ fn read_sample(shared: &Shared, rows: &dyn Rows, size: usize, threads: usize) ->
 }
 
 fn nearest(sample: &[f32], centers: &[f32], padded: usize, threads: usize) -> Result<Vec<u32>> {
-    let centers = Centers::new(centers, padded);
+    let centers = Centers::new(centers, padded).grouped(threads)?;
     let chunks = in_chunks(sample.len() / padded, CHUNK_ROWS, threads, |range| {
         let mut query = Query::new(vec![0.0; padded]);
         let mut found = Vec::new();

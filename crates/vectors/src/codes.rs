@@ -11,7 +11,7 @@
 #![allow(clippy::indexing_slicing, reason = "places inside a block, whose size is computed here; inner loops")]
 #![allow(unsafe_code, reason = "calls of functions compiled for instructions that the processor was asked for")]
 
-use crate::{cpu::for_each_cpu, kernels::dot, rotation::GROUP};
+use crate::{cpu::for_each_cpu, kernels::dot, rotation::GROUP, signs::Tables};
 
 /// Codes in a block.
 pub(crate) const BLOCK: usize = 16;
@@ -174,6 +174,8 @@ pub(crate) struct Query {
     pub(crate) rotated: Vec<f32>,
     /// 8-bit whole numbers (`i8`), rounded from `rotated`.
     pub(crate) bytes: Vec<u8>,
+    /// For signs.
+    pub(crate) tables: Tables,
     /// An estimate is `alpha * factor * (2 * sum - offset)`.
     pub(crate) alpha: f32,
     pub(crate) offset: i32,
@@ -181,7 +183,8 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn new(rotated: Vec<f32>) -> Self {
-        let mut query = Self { bytes: vec![0; rotated.len()], rotated, alpha: 0.0, offset: 0 };
+        let tables = Tables::default();
+        let mut query = Self { bytes: vec![0; rotated.len()], rotated, tables, alpha: 0.0, offset: 0 };
         query.round();
         query
     }
@@ -204,6 +207,12 @@ impl Query {
         }
         self.alpha = step / 2.0;
         self.offset = TWICE_MIDDLE * sum;
+    }
+
+    /// Makes it ready for looking at signs as well.
+    pub(crate) fn with_tables(mut self) -> Self {
+        self.tables = Tables::new(&self.rotated);
+        self
     }
 
     /// What a sum of products of levels and bytes says of the inner product, before the factor.

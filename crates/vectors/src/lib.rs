@@ -21,6 +21,7 @@ mod scan;
 mod search;
 mod segment;
 mod shared;
+mod signs;
 mod stats;
 mod tail;
 mod types;

@@ -5,7 +5,11 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_signs;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_signs;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -59,6 +63,42 @@ fn groups(block: &[u8], groups_bytes: usize) -> &[[u8; GROUP_BYTES]] {
 /// The query's numbers for each group.
 fn query_groups(query: &[u8]) -> &[[u8; GROUP]] {
     query.as_chunks().0
+}
+
+/// The query's tables for each group of signs: for the low halves of its bytes, and for the high ones.
+fn sign_tables(tables: &[u8]) -> &[[[u8; GROUP_BYTES]; 2]] {
+    tables.as_chunks::<GROUP_BYTES>().0.as_chunks().0
+}
+
+fn sign_sums(cpu: Cpu, blocks: Blocks<'_>, tables: &[u8], target: &mut [Sums]) {
+    match cpu {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `cpu` comes from asking the processor (or, in tests, is compared with that).
+        Cpu::Avx512 => unsafe { avx512_signs::sums(blocks, tables, target) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Cpu::Avx2 => unsafe { avx2_signs::sums(blocks, tables, target) },
+        #[cfg(target_arch = "aarch64")]
+        Cpu::Neon => neon::sign_sums(blocks, tables, target),
+        _ => scalar_signs(blocks, tables, target),
+    }
+}
+
+/// The definition. In each group byte `16 * lane + code` chooses from the tables of that lane.
+fn scalar_signs(blocks: Blocks<'_>, tables: &[u8], target: &mut [Sums]) {
+    for (block, target) in blocks.iter().zip(target) {
+        let mut sums = [0_i32; BLOCK];
+        for (group, [low, high]) in block.iter().zip(sign_tables(tables)) {
+            let (low, high) = (low.as_chunks::<16>().0, high.as_chunks::<16>().0);
+            for ((bytes, low), high) in group.as_chunks::<BLOCK>().0.iter().zip(low).zip(high) {
+                for (sum, byte) in sums.iter_mut().zip(bytes) {
+                    let of = |table: &[u8; 16], at: u8| table.get(usize::from(at)).copied().map_or(0, i32::from);
+                    *sum += of(low, byte & 15) + of(high, byte >> 4);
+                }
+            }
+        }
+        *target = sums;
+    }
 }
 
 fn sums(cpu: Cpu, blocks: Blocks<'_>, query: &[u8], target: &mut [Sums]) {
@@ -130,6 +170,42 @@ impl Scanned<'_> {
     }
 }
 
+/// Looks at whole blocks of signs, in order. `visit` gets the number of each and the scores that its vectors will hardly exceed:
+/// `base + scale * factor * (estimate + slack) + summand`.
+#[inline]
+pub(crate) fn for_each_sign_block(
+    blocks: &[u8],
+    layout: Layout,
+    query: &Query,
+    (base, scale, slack): (f32, f32, f32),
+    mut visit: impl FnMut(usize, [f32; BLOCK]),
+) {
+    let (stride, groups_bytes) = (layout.sign_block_bytes(), layout.sign_groups_bytes());
+    let cpu = cpu();
+    let mut run_sums = [[0; BLOCK]; RUN];
+    let mut number = 0;
+    for run in blocks.chunks(RUN * stride) {
+        sign_sums(cpu, Blocks { bytes: run, stride, groups_bytes }, &query.tables.bytes, &mut run_sums);
+        for (block, sums) in run.chunks_exact(stride).zip(&run_sums) {
+            let mut numbers =
+                block.get(groups_bytes..).unwrap_or_default().as_chunks::<4>().0.as_chunks::<BLOCK>().0.iter();
+            let mut scores = [0.0; BLOCK];
+            if let Some(factors) = numbers.next() {
+                for ((score, sum), factor) in scores.iter_mut().zip(sums).zip(factors) {
+                    *score = base + scale * (f32::from_le_bytes(*factor) * (query.tables.estimate(*sum) + slack));
+                }
+            }
+            if let Some(summands) = numbers.next() {
+                for (score, summand) in scores.iter_mut().zip(summands) {
+                    *score += f32::from_le_bytes(*summand);
+                }
+            }
+            visit(number, scores);
+            number += 1;
+        }
+    }
+}
+
 /// Scans whole blocks, in order; `visit` gets the number of each.
 #[inline]
 pub(crate) fn for_each_block(blocks: &[u8], layout: Layout, query: &Query, mut visit: impl FnMut(usize, Scanned<'_>)) {
@@ -188,6 +264,21 @@ mod tests {
                         let mut actual = vec![[7; BLOCK]; count];
                         sums(kernel, blocks, &query, &mut actual);
                         assert_eq!(actual, expected, "{kernel:?} {padded} {count}");
+                    }
+                    let groups_bytes = layout.sign_groups_bytes();
+                    // No sum may exceed 16 bits.
+                    let entry_max = (65_535 / padded.next_multiple_of(32) * 4).min(255);
+                    let mut tables: Vec<u8> =
+                        (0..2 * groups_bytes).map(|_| random.below(entry_max + 1) as u8).collect();
+                    if extreme {
+                        tables.fill(entry_max as u8);
+                    }
+                    let signs = Blocks { bytes: &bytes, stride: layout.sign_block_bytes(), groups_bytes };
+                    scalar_signs(signs, &tables, &mut expected);
+                    for kernel in kernels() {
+                        let mut actual = vec![[7; BLOCK]; count];
+                        sign_sums(kernel, signs, &tables, &mut actual);
+                        assert_eq!(actual, expected, "signs {kernel:?} {padded} {count}");
                     }
                 }
             }

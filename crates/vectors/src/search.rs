@@ -18,6 +18,11 @@ use crate::{
 const ALLOWED_EXACT: usize = 2_500;
 /// Partitions that are scanned before the first look at what was found.
 const FIRST_PARTITIONS: usize = 32;
+/// Standard deviation of an estimate by signs, as a part of the factor and the query's length: for normally distributed numbers
+/// the factor is sqrt(pi / 2) * r / sqrt(n) and the deviation sqrt(pi / 2 - 1) * r / sqrt(n).
+const SIGN_DEVIATION: f32 = 0.602_8;
+/// So many deviations below the last candidate a vector is passed over for its signs: one of 4,000 wrongly.
+const SIGN_DEVIATIONS: f32 = 3.5;
 /// Hits for which [`Effort::rescored`] is meant.
 const EFFORT_LIMIT: usize = 10;
 /// Vectors that are asked for before they are compared.
@@ -102,7 +107,7 @@ impl View {
         let rotation = self.shared.rotation();
         let mut rotated = vec![0.0; rotation.padded()];
         rotation.rotate(query, &mut rotated);
-        let coded = Query::new(rotated);
+        let coded = Query::new(rotated).with_tables();
         let keep = (search.limit * effort.rescored).div_ceil(EFFORT_LIMIT).max(search.limit);
         let mut candidates = Candidates::new(keep);
         let mut targets = self.targets(&coded, effort.reach);
@@ -131,6 +136,7 @@ impl View {
     fn targets(&self, query: &Query, reach: f32) -> Vec<Target> {
         let metric = self.shared.options.metric;
         let length = dot(&query.rotated, &query.rotated).sqrt();
+        let slack = if reach.is_infinite() { f32::INFINITY } else { SIGN_DEVIATIONS * SIGN_DEVIATION * length };
         let mut targets = Vec::new();
         for (part, placed) in self.placed.iter().enumerate() {
             let partitions = placed.segment.partitions();
@@ -145,7 +151,7 @@ impl View {
                         score - known.radius * known.radius + 2.0 * reach * known.radius * distance
                     }
                 };
-                targets.push(Target { part, partition, base: score, bound });
+                targets.push(Target { part, partition, base: score, slack, bound });
             }
         }
         targets

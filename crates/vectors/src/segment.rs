@@ -24,7 +24,11 @@ use crate::{
     error::{AtFile, Error, Result},
     kernels,
     shared::Shared,
+    signs,
 };
+
+/// Smaller segments are scanned without a look at signs.
+const SIGNS_FROM_BLOCKS: usize = 64;
 
 /// A partition of a segment: rows next to each other, and copies of the codes of rows of other partitions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +68,8 @@ pub(crate) struct Segment {
     pub(crate) centers: CodedCenters,
     /// In anonymous memory with huge pages where the system has them: scans then miss fewer translations of addresses.
     codes: MmapMut,
+    /// Of partitioned segments, made from the codes.
+    signs: Option<MmapMut>,
     spilled: Vec<u32>,
 }
 
@@ -81,13 +87,30 @@ fn map(file: &Path) -> Result<Mmap> {
     unsafe { Mmap::map(&open) }.at(file)
 }
 
-/// A copy of `bytes` in memory of our own.
-fn resident(bytes: &[u8], file: &Path) -> Result<MmapMut> {
+/// Zeros in memory of our own.
+fn anonymous(length: usize, file: &Path) -> Result<MmapMut> {
     // An empty map is refused by the system.
-    let mut memory = MmapMut::map_anon(bytes.len().max(1)).at(file)?;
+    let memory = MmapMut::map_anon(length.max(1)).at(file)?;
     #[cfg(target_os = "linux")]
     // Without huge pages it works as well.
     let _ = memory.advise(memmap2::Advice::HugePage);
+    Ok(memory)
+}
+
+/// For segments that are worth it.
+fn resident_signs(codes: &[u8], header: &Header, shared: &Shared, file: &Path) -> Result<Option<MmapMut>> {
+    if header.blocks < SIGNS_FROM_BLOCKS {
+        return Ok(None);
+    }
+    let layout = shared.layout();
+    let mut memory = anonymous(header.blocks * layout.sign_block_bytes(), file)?;
+    signs::derive(codes, layout, &mut memory);
+    Ok(Some(memory))
+}
+
+/// A copy of `bytes` in memory of our own.
+fn resident(bytes: &[u8], file: &Path) -> Result<MmapMut> {
+    let mut memory = anonymous(bytes.len(), file)?;
     if let Some(target) = memory.get_mut(..bytes.len()) {
         target.copy_from_slice(bytes);
     }
@@ -112,7 +135,9 @@ impl Segment {
         if spilled.iter().any(|row| *row as usize >= header.rows) {
             return Err(Error::damaged(file, "rows"));
         }
-        let codes = resident(header.bytes(Section::Codes, &map), file)?;
+        let codes = header.bytes(Section::Codes, &map);
+        let signs = resident_signs(codes, &header, shared, file)?;
+        let codes = resident(codes, file)?;
         Ok(Self {
             id,
             file: file.to_owned(),
@@ -122,6 +147,7 @@ impl Segment {
             partitions,
             centers,
             codes,
+            signs,
             spilled,
         })
     }
@@ -138,6 +164,12 @@ impl Segment {
     pub(crate) fn blocks(&self, first: usize, count: usize) -> &[u8] {
         let size = self.shared.layout().block_bytes();
         self.codes.get(first * size..(first + count) * size).unwrap_or_default()
+    }
+
+    /// The signs of these blocks, if the segment has them.
+    pub(crate) fn sign_blocks(&self, first: usize, count: usize) -> Option<&[u8]> {
+        let size = self.shared.layout().sign_block_bytes();
+        self.signs.as_ref().and_then(|signs| signs.get(first * size..(first + count) * size))
     }
 
     /// The rows that are spilled into a partition.
@@ -199,6 +231,7 @@ impl Segment {
     /// Bytes in the process's own memory.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.codes.len()
+            + self.signs.as_ref().map_or(0, |signs| signs.len())
             + self.centers.codes.len()
             + 4 * (self.centers.mean.len() + self.spilled.len())
             + size_of::<Partition>() * self.partitions.len()
@@ -214,11 +247,15 @@ impl Segment {
     }
 }
 
+/// Cache lines that are asked for.
+#[cfg(target_arch = "x86_64")]
+const PREFETCHED_LINES: usize = 24;
+
 /// The first lines of a record: the processor's own prefetching follows from there.
 #[allow(unsafe_code, reason = "a hint to the processor")]
-fn prefetch(record: &[u8]) {
+pub(crate) fn prefetch(record: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    for line in record.chunks(64).take(12) {
+    for line in record.chunks(64).take(PREFETCHED_LINES) {
         // SAFETY: a hint; the address lies inside the slice.
         unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) }
     }

@@ -7,7 +7,7 @@ use crate::{
     candidates::Candidates,
     codes::{BLOCK, Query},
     scan,
-    segment::Partition,
+    segment::{Partition, prefetch},
     types::{Metric, Search},
     view::{Placed, View},
 };
@@ -17,6 +17,9 @@ const PIECE_BLOCKS: usize = 256;
 /// From so many blocks on a second thread is worth its start.
 const PARALLEL_BLOCKS: usize = 768;
 
+/// Blocks of codes that are asked for before they are scanned.
+const WAITING: usize = 8;
+
 /// A partition that may be scanned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
@@ -24,6 +27,8 @@ pub(super) struct Target {
     pub(super) partition: usize,
     /// The score of its centre.
     pub(super) base: f32,
+    /// How much an estimate by signs may be too low; infinite if signs are not to be looked at.
+    pub(super) slack: f32,
     /// What its members hardly exceed.
     pub(super) bound: f32,
 }
@@ -42,6 +47,7 @@ impl Target {
             part: self.part,
             partition: self.partition,
             base: self.base,
+            slack: self.slack,
             first,
             count: PIECE_BLOCKS.min(blocks - first),
         })
@@ -54,6 +60,7 @@ pub(super) struct Piece {
     part: usize,
     partition: usize,
     base: f32,
+    slack: f32,
     first: usize,
     count: usize,
 }
@@ -119,7 +126,7 @@ fn scan_piece(
     let Some(placed) = view.placed.get(piece.part) else { return 0 };
     let Some(partition) = placed.segment.partitions().get(piece.partition) else { return 0 };
     let scale = if view.shared.options.metric == Metric::L2 { 2.0 } else { 1.0 };
-    let scan = Scan { view, placed, partition, query, allow, base: piece.base, scale };
+    let scan = Scan { view, placed, partition, query, allow, base: piece.base, scale, slack: piece.slack };
     let own_blocks = partition.own_blocks();
     let end = piece.first + piece.count;
     let own = piece.first..end.min(own_blocks);
@@ -146,6 +153,7 @@ struct Scan<'a> {
     allow: Option<&'a AllowSet>,
     base: f32,
     scale: f32,
+    slack: f32,
 }
 
 impl Scan<'_> {
@@ -208,9 +216,40 @@ impl Scan<'_> {
     }
 
     /// Scans blocks one after the other. `row_of` maps the place of a code to its row, if it is one that may be found.
-    #[inline]
     fn run(&self, block: usize, blocks: usize, candidates: &mut Candidates, row_of: impl Fn(usize) -> Option<usize>) {
-        let bytes = self.placed.segment.blocks(block, blocks);
+        let segment = &self.placed.segment;
+        let layout = self.view.shared.layout();
+        let Some(signs) = segment.sign_blocks(block, blocks).filter(|_| self.slack.is_finite()) else {
+            return self.codes(segment.blocks(block, blocks), 0, candidates, &row_of);
+        };
+        // Blocks that deserve a second look: on their way into the cache while others are looked at.
+        let mut waiting = [0; WAITING];
+        let mut count = 0;
+        scan::for_each_sign_block(signs, layout, self.query, (self.base, self.scale, self.slack), |number, scores| {
+            let threshold = candidates.threshold();
+            if !scores.iter().fold(false, |any, score| any | (*score >= threshold)) {
+                return;
+            }
+            if let Some(place) = waiting.get_mut(count) {
+                *place = number;
+                count += 1;
+                prefetch(segment.blocks(block + number, 1));
+            }
+            if count == WAITING {
+                for number in waiting {
+                    self.codes(segment.blocks(block + number, 1), number, candidates, &row_of);
+                }
+                count = 0;
+            }
+        });
+        for number in waiting.into_iter().take(count) {
+            self.codes(segment.blocks(block + number, 1), number, candidates, &row_of);
+        }
+    }
+
+    /// Scans blocks of codes, of which the first has the number `first` in its run.
+    #[inline]
+    fn codes(&self, bytes: &[u8], first: usize, candidates: &mut Candidates, row_of: &impl Fn(usize) -> Option<usize>) {
         scan::for_each_block(bytes, self.view.shared.layout(), self.query, |number, scanned| {
             let scores = scanned.scores(self.base, self.scale);
             let threshold = candidates.threshold();
@@ -219,7 +258,7 @@ impl Scan<'_> {
             }
             for (lane, score) in scores.into_iter().enumerate() {
                 if score >= candidates.threshold()
-                    && let Some(row) = row_of(number * BLOCK + lane)
+                    && let Some(row) = row_of((first + number) * BLOCK + lane)
                     && !self.placed.deleted.contains(row)
                 {
                     candidates.push(score, self.placed.base + row as u32);

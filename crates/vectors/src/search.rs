@@ -23,6 +23,8 @@ const FIRST_PARTITIONS: usize = 32;
 const SIGN_DEVIATION: f32 = 0.602_8;
 /// So many deviations below the last candidate a vector is passed over for its signs: one of 4,000 wrongly.
 const SIGN_DEVIATIONS: f32 = 3.5;
+/// More candidates for ten hits are not compared.
+const RESCORED_MAX: usize = 10_000;
 /// Hits for which [`Effort::rescored`] is meant.
 const EFFORT_LIMIT: usize = 10;
 /// Vectors that are asked for before they are compared.
@@ -108,7 +110,8 @@ impl View {
         let mut rotated = vec![0.0; rotation.padded()];
         rotation.rotate(query, &mut rotated);
         let coded = Query::new(rotated).with_tables();
-        let keep = (search.limit * effort.rescored).div_ceil(EFFORT_LIMIT).max(search.limit);
+        let keep =
+            search.limit.saturating_mul(effort.rescored.min(RESCORED_MAX)).div_ceil(EFFORT_LIMIT).max(search.limit);
         let mut candidates = Candidates::new(keep);
         let mut targets = self.targets(&coded, effort.reach);
         let mut count = FIRST_PARTITIONS;

@@ -6,6 +6,7 @@ mod format;
 use std::{
     fmt,
     fs::File,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -71,6 +72,7 @@ pub(crate) struct Segment {
     /// Of partitioned segments, made from the codes.
     signs: Option<MmapMut>,
     spilled: Vec<u32>,
+    key_range: RangeInclusive<u128>,
 }
 
 impl fmt::Debug for Segment {
@@ -135,6 +137,7 @@ impl Segment {
         if spilled.iter().any(|row| *row as usize >= header.rows) {
             return Err(Error::damaged(file, "rows"));
         }
+        let key_range = key_range(&header, &map);
         let codes = header.bytes(Section::Codes, &map);
         let signs = resident_signs(codes, &header, shared, file)?;
         let codes = resident(codes, file)?;
@@ -149,6 +152,7 @@ impl Segment {
             codes,
             signs,
             spilled,
+            key_range,
         })
     }
 
@@ -189,6 +193,10 @@ impl Segment {
 
     /// The row of a key, deleted or not.
     pub(crate) fn row(&self, key: u128) -> Option<usize> {
+        // Keys often grow with time, so that a new one is larger than all.
+        if !self.key_range.contains(&key) {
+            return None;
+        }
         let order = self.header.bytes(Section::Order, &self.map).as_chunks::<4>().0;
         let order = order.get(..self.rows())?;
         let row_at = |at: &[u8; 4]| u32::from_le_bytes(*at) as usize;
@@ -261,6 +269,16 @@ pub(crate) fn prefetch(record: &[u8]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = record;
+}
+
+fn key_range(header: &Header, map: &Mmap) -> RangeInclusive<u128> {
+    let keys = header.bytes(Section::Keys, map).as_chunks::<16>().0;
+    let order = header.bytes(Section::Order, map).as_chunks::<4>().0;
+    let key = |row: &[u8; 4]| keys.get(u32::from_le_bytes(*row) as usize).map(|key| u128::from_le_bytes(*key));
+    match (order.first().and_then(key), order.last().and_then(key)) {
+        (Some(first), Some(last)) => first..=last,
+        _ => 0..=u128::MAX,
+    }
 }
 
 fn read_partitions(header: &Header, map: &Mmap, file: &Path) -> Result<Vec<Partition>> {

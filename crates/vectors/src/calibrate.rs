@@ -16,7 +16,7 @@ const RESAMPLES: usize = 1_000;
 const SEED: u64 = 0x706c_6173_6d61_0003;
 /// Of the recall that may be missing, the part that unscanned partitions may cost; the rest is for candidates that are not
 /// compared.
-const PARTITIONS_PART: f64 = 0.9;
+const PARTITIONS_PART: f64 = 0.75;
 /// Candidates while the reach is chosen: so many that hardly any is lost.
 const MANY_RESCORED: usize = 400;
 const RESCORED: [usize; 13] = [10, 12, 15, 20, 25, 30, 40, 50, 70, 100, 150, 250, 400];

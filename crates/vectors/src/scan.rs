@@ -206,6 +206,18 @@ pub(crate) fn for_each_sign_block(
     }
 }
 
+/// Scans one block.
+#[inline]
+pub(crate) fn one_block(block: &[u8], layout: Layout, query: &Query, visit: impl FnOnce(Scanned<'_>)) {
+    let (stride, groups_bytes) = (layout.block_bytes(), layout.groups_bytes());
+    let mut found = [[0; BLOCK]];
+    sums(cpu(), Blocks { bytes: block, stride, groups_bytes }, &query.bytes, &mut found);
+    let mut numbers = block.get(groups_bytes..).unwrap_or_default().as_chunks::<4>().0.as_chunks::<BLOCK>().0.iter();
+    if let (Some(factors), [sums]) = (numbers.next(), &found) {
+        visit(Scanned { query, sums, factors, summands: numbers.next() });
+    }
+}
+
 /// Scans whole blocks, in order; `visit` gets the number of each.
 #[inline]
 pub(crate) fn for_each_block(blocks: &[u8], layout: Layout, query: &Query, mut visit: impl FnMut(usize, Scanned<'_>)) {

@@ -62,6 +62,8 @@ pub struct Options {
     /// A vector whose second nearest centre is not further away than so many times the nearest (1 to 4, squared distances) is
     /// found in both partitions. With 1 none is: on text embeddings the larger scans cost more than they find.
     pub spill_ratio: f32,
+    /// Vectors that a step of a search must scan for a second thread to be worth its start (some 50 microseconds).
+    pub parallel_from_rows: usize,
 }
 
 impl Options {
@@ -76,6 +78,7 @@ impl Options {
             partition_from_rows: 50_000,
             partition_rows: 128,
             spill_ratio: 1.0,
+            parallel_from_rows: 100_000,
         }
     }
 

@@ -87,8 +87,13 @@ impl Bulk<'_> {
         }
         let index = self.index;
         let file = segment_file(&index.folder, self.id);
-        build(&file, &index.shared, &rows, threads)?;
-        let segment = Arc::new(Segment::open(self.id, &file, &index.shared)?);
+        let built = build(&file, &index.shared, &rows, threads);
+        let opened = built.and_then(|()| Segment::open(self.id, &file, &index.shared));
+        if opened.is_err() {
+            // What is left of it is in nobody's way.
+            let _ = fs::remove_file(&file);
+        }
+        let segment = Arc::new(opened?);
         let mut writer = index.writer()?;
         // The log's changes came before these, so that they must not be replayed after them.
         index.seal(&mut writer)?;

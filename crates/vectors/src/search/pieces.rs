@@ -14,8 +14,6 @@ use crate::{
 
 /// Blocks that a thread gets in one piece.
 const PIECE_BLOCKS: usize = 256;
-/// From so many blocks on a second thread is worth its start.
-const PARALLEL_BLOCKS: usize = 768;
 
 /// Blocks of codes that are asked for before they are scanned.
 const WAITING: usize = 8;
@@ -74,7 +72,8 @@ pub(super) fn scan_all(
     candidates: &mut Candidates,
 ) -> usize {
     let blocks: usize = pieces.iter().map(|piece| piece.count).sum();
-    let threads = search.threads.min(blocks / (PARALLEL_BLOCKS / 2)).max(1);
+    let for_a_thread = (view.shared.options.parallel_from_rows / BLOCK / 2).max(1);
+    let threads = search.threads.min(blocks / for_a_thread).max(1);
     if threads == 1 {
         return pieces.iter().map(|piece| scan_piece(view, query, *piece, search.allow, candidates)).sum();
     }
@@ -220,9 +219,18 @@ impl Scan<'_> {
         let segment = &self.placed.segment;
         let layout = self.view.shared.layout();
         let Some(signs) = segment.sign_blocks(block, blocks).filter(|_| self.slack.is_finite()) else {
-            return self.codes(segment.blocks(block, blocks), 0, candidates, &row_of);
+            let codes = segment.blocks(block, blocks);
+            scan::for_each_block(codes, layout, self.query, |number, scanned| {
+                self.take(number, scanned.scores(self.base, self.scale), candidates, &row_of);
+            });
+            return;
         };
-        // Blocks that deserve a second look: on their way into the cache while others are looked at.
+        let second_look = |number: usize, candidates: &mut Candidates| {
+            scan::one_block(segment.blocks(block + number, 1), layout, self.query, |scanned| {
+                self.take(number, scanned.scores(self.base, self.scale), candidates, &row_of);
+            });
+        };
+        // Blocks that deserve one: on their way into the cache while others are looked at.
         let mut waiting = [0; WAITING];
         let mut count = 0;
         scan::for_each_sign_block(signs, layout, self.query, (self.base, self.scale, self.slack), |number, scores| {
@@ -237,33 +245,36 @@ impl Scan<'_> {
             }
             if count == WAITING {
                 for number in waiting {
-                    self.codes(segment.blocks(block + number, 1), number, candidates, &row_of);
+                    second_look(number, candidates);
                 }
                 count = 0;
             }
         });
         for number in waiting.into_iter().take(count) {
-            self.codes(segment.blocks(block + number, 1), number, candidates, &row_of);
+            second_look(number, candidates);
         }
     }
 
-    /// Scans blocks of codes, of which the first has the number `first` in its run.
+    /// Takes the candidates of a block of codes, which has this number in its run.
     #[inline]
-    fn codes(&self, bytes: &[u8], first: usize, candidates: &mut Candidates, row_of: &impl Fn(usize) -> Option<usize>) {
-        scan::for_each_block(bytes, self.view.shared.layout(), self.query, |number, scanned| {
-            let scores = scanned.scores(self.base, self.scale);
-            let threshold = candidates.threshold();
-            if !scores.iter().fold(false, |any, score| any | (*score >= threshold)) {
-                return;
+    fn take(
+        &self,
+        number: usize,
+        scores: [f32; BLOCK],
+        candidates: &mut Candidates,
+        row_of: &impl Fn(usize) -> Option<usize>,
+    ) {
+        let threshold = candidates.threshold();
+        if !scores.iter().fold(false, |any, score| any | (*score >= threshold)) {
+            return;
+        }
+        for (lane, score) in scores.into_iter().enumerate() {
+            if score >= candidates.threshold()
+                && let Some(row) = row_of(number * BLOCK + lane)
+                && !self.placed.deleted.contains(row)
+            {
+                candidates.push(score, self.placed.base + row as u32);
             }
-            for (lane, score) in scores.into_iter().enumerate() {
-                if score >= candidates.threshold()
-                    && let Some(row) = row_of((first + number) * BLOCK + lane)
-                    && !self.placed.deleted.contains(row)
-                {
-                    candidates.push(score, self.placed.base + row as u32);
-                }
-            }
-        });
+        }
     }
 }

@@ -11,7 +11,12 @@ fn a_filter_of_any_selectivity_finds_what_brute_force_finds() {
     for metric in [Metric::Cosine, Metric::L2] {
         for partition_from_rows in [1_000, 1_000_000] {
             let folder = tempfile::tempdir().unwrap();
-            let options = Options { partition_from_rows, partition_rows: 64, ..Options::new(24, metric) };
+            let options = Options {
+                partition_from_rows,
+                partition_rows: 64,
+                parallel_from_rows: 1_000,
+                ..Options::new(24, metric)
+            };
             let index = loaded(folder.path(), options, &vectors);
             index.insert(20_000, &vectors[5]).unwrap();
             index.delete(6).unwrap();

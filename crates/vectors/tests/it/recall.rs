@@ -77,7 +77,12 @@ fn the_number_of_threads_changes_nothing() {
     let queries = clustered(20, 16, 7);
     for partition_from_rows in [1_000, 1_000_000] {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { partition_from_rows, partition_rows: 100, ..Options::new(16, Metric::L2) };
+        let options = Options {
+            partition_from_rows,
+            partition_rows: 100,
+            parallel_from_rows: 2_000,
+            ..Options::new(16, Metric::L2)
+        };
         let index = loaded(folder.path(), options, &vectors);
         for query in &queries {
             for effort in [Effort::DEFAULT, Effort::ALL] {

@@ -12,7 +12,7 @@ web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-http \
-	bench-models bench-gateway
+	bench-models bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ bench-models: models ## Measure the local models: tokens and passages per second
 
 bench-gateway: build ## Measure Plasma as a gateway beside LiteLLM and Portkey (about 8 minutes; OPTIONS="--soak 1000000" for memory)
 	@$(cargo) xtask bench gateway $(OPTIONS)
+
+bench-vector: ## Measure the vector index beside hnswlib, faiss, ScaNN and usearch on 200,000 real texts (about 40 minutes; the first run embeds them)
+	@$(env) && python3 benches/vector/run.py $(OPTIONS)
+
+bench-vector-10m: ## Measure the vector index alone on 10,000,000 synthetic vectors (about an hour and 30 GB of disk; KEEP=--keep for the next run)
+	@$(env) && python3 benches/vector/run.py --rows 10000000 --storage f16 --only plasma --queries 1000 $(KEEP) $(OPTIONS)
 
 clean: ## Remove everything that was built (not the cached models)
 	@rm -rf target node_modules apps/*/node_modules packages/*/node_modules apps/web/out apps/web/.next .plasma

@@ -22,7 +22,8 @@ const ARROWS: &[(&str, bool, &[&str])] = &[
     ("identity", true, &[]),
     ("plugins", true, &[]),
     ("analytics", true, &["learning"]),
-    ("knowledge", true, &["models"]),
+    ("vectors", false, &[]),
+    ("knowledge", true, &["models", "vectors"]),
     ("integrations", true, &["knowledge"]),
     ("content", true, &["analytics", "knowledge", "models"]),
     (

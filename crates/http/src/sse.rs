@@ -16,8 +16,9 @@ use tokio::time::{Instant, Sleep};
 
 /// Bytes that go out at once even when more would follow.
 const GATHERED_BYTES_MAX: usize = 16 << 10;
-/// How often other tasks get a turn to bring more before what has gathered goes out.
-const TURNS_MAX: u32 = 8;
+/// How often other tasks get a turn to bring more before what has gathered goes out: in a row without anything new, and in all.
+const EMPTY_TURNS_MAX: u32 = 8;
+const TURNS_MAX: u32 = 200;
 /// Proxies close connections on which nothing has come for some time: then a comment goes out.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 /// A line that readers skip (WHATWG HTML, section 9.2.6).
@@ -48,6 +49,8 @@ struct Gathered<S> {
     inner: Pin<Box<S>>,
     bytes: BytesMut,
     turns: u32,
+    /// Turns since something has come.
+    empty_turns: u32,
     has_ended: bool,
     sent_at: Instant,
     idle_max: Duration,
@@ -66,6 +69,7 @@ impl<S: Stream<Item = Bytes>> Stream for Gathered<S> {
             match self.inner.as_mut().poll_next(context) {
                 Poll::Ready(Some(bytes)) => {
                     self.bytes.extend_from_slice(&bytes);
+                    self.empty_turns = 0;
                     if self.bytes.len() >= GATHERED_BYTES_MAX {
                         return self.goes_out();
                     }
@@ -75,7 +79,8 @@ impl<S: Stream<Item = Bytes>> Stream for Gathered<S> {
                     return if self.bytes.is_empty() { Poll::Ready(None) } else { self.goes_out() };
                 }
                 Poll::Pending if self.bytes.is_empty() => return self.poll_idle(context),
-                Poll::Pending if self.turns < TURNS_MAX => {
+                Poll::Pending if self.empty_turns < EMPTY_TURNS_MAX && self.turns < TURNS_MAX => {
+                    self.empty_turns += 1;
                     self.turns += 1;
                     context.waker().wake_by_ref();
                     return Poll::Pending;
@@ -92,6 +97,7 @@ impl<S> Gathered<S> {
             inner: Box::pin(events),
             bytes: BytesMut::new(),
             turns: 0,
+            empty_turns: 0,
             has_ended: false,
             sent_at: Instant::now(),
             idle_max,
@@ -101,6 +107,7 @@ impl<S> Gathered<S> {
 
     fn goes_out(&mut self) -> Poll<Option<Result<Bytes, axum::Error>>> {
         self.turns = 0;
+        self.empty_turns = 0;
         self.sent_at = Instant::now();
         Poll::Ready(Some(Ok(self.bytes.split().freeze())))
     }

@@ -147,10 +147,11 @@ fn question_text(purpose: Purpose, request: &Request) -> Option<String> {
     }
 }
 
-/// Words that name another language than the question's own as the one that is wanted.
+/// Words that name another language than the question's own as the one that is wanted. Ends of words are those of ASCII: to look for
+/// Unicode's in a long text takes many times longer.
 static OTHER_LANGUAGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)translat|übersetz|tradui|traduc|tradu[cz]|\b(?:english|german|french|spanish|italian|portuguese|dutch|polish|russian|chinese|japanese|korean|arabic|turkish|swedish|englisch\w*|deutsch\w*|französisch\w*|spanisch\w*|anglais|allemand|français|espagnol|inglés|alemán|francés|español|language|sprache)\b",
+        r"(?i)translat|übersetz|tradui|traduc|tradu[cz]|(?-u:\b)(?:english|german|french|spanish|italian|portuguese|dutch|polish|russian|chinese|japanese|korean|arabic|turkish|swedish|englisch\w*|deutsch\w*|französisch\w*|spanisch\w*|anglais|allemand|français|espagnol|inglés|alemán|francés|español|language|sprache)(?-u:\b)",
     )
     .ok()
 });

@@ -88,7 +88,7 @@ impl Book {
         let name = upstream_model.to_lowercase();
         let model = self.model(provider, &name).or_else(|| self.model(provider, &with_dashed_dates(&name)?))?;
         let tiered = model.price_at(at)?;
-        let rates = tiered.price.base_rates();
+        let rates = tiered.price.rates;
         (rates.input.is_some() || rates.output.is_some()).then_some(tiered)
     }
 
@@ -279,12 +279,15 @@ impl FilePrice {
             (None, Some((start, end))) => Condition::Between(time(&start)?, time(&end)?),
             (Some(_), Some(_)) => return Err("a price has two conditions".to_owned()),
         };
+        let rates = Rates {
+            input: within(self.input)?,
+            cached_input: within(self.cache_read)?,
+            cache_write: within(self.cache_write)?,
+            output: within(self.output)?,
+            reasoning: within(self.output_reasoning)?,
+        };
         let price = Price {
-            input_micros_per_million: within(self.input)?,
-            cached_input_micros_per_million: within(self.cache_read)?,
-            cache_write_micros_per_million: within(self.cache_write)?,
-            output_micros_per_million: within(self.output)?,
-            reasoning_micros_per_million: within(self.output_reasoning)?,
+            rates,
             call_micros_per_thousand: within(self.requests_kcount)?,
             tiers: self.tiers.into_iter().map(FileTier::read).collect::<Result<_, _>>()?,
             ..Price::default()

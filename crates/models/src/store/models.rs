@@ -2,7 +2,7 @@ use plasma_kernel::{Error, ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx, Value};
 
 use super::providers::options;
-use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
+use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, Rates, cost};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -55,11 +55,15 @@ fn price(row: &Row) -> Result<Option<Price>> {
         return Ok(Some(cost::free()));
     }
     let Some(currency) = row.get::<Option<String>>("currency")? else { return Ok(None) };
+    let rates = Rates {
+        input: row.get("input_price_micros")?,
+        cached_input: row.get("cached_input_price_micros")?,
+        cache_write: row.get("cache_write_price_micros")?,
+        output: row.get("output_price_micros")?,
+        reasoning: None,
+    };
     Ok(Some(Price {
-        input_micros_per_million: row.get("input_price_micros")?,
-        cached_input_micros_per_million: row.get("cached_input_price_micros")?,
-        cache_write_micros_per_million: row.get("cache_write_price_micros")?,
-        output_micros_per_million: row.get("output_price_micros")?,
+        rates,
         call_micros_per_thousand: row.get("call_price_micros")?,
         batch_discount_percent: narrow(row, "batch_discount_percent")?,
         currency,
@@ -71,10 +75,10 @@ fn price(row: &Row) -> Result<Option<Price>> {
 fn price_values(price: Option<&Price>) -> [Value; 8] {
     let paid = price.filter(|price| !price.free);
     [
-        paid.and_then(|price| price.input_micros_per_million).into(),
-        paid.and_then(|price| price.cached_input_micros_per_million).into(),
-        paid.and_then(|price| price.cache_write_micros_per_million).into(),
-        paid.and_then(|price| price.output_micros_per_million).into(),
+        paid.and_then(|price| price.rates.input).into(),
+        paid.and_then(|price| price.rates.cached_input).into(),
+        paid.and_then(|price| price.rates.cache_write).into(),
+        paid.and_then(|price| price.rates.output).into(),
         paid.and_then(|price| price.call_micros_per_thousand).into(),
         paid.map(|price| price.currency.as_str()).into(),
         price.filter(|price| price.free).map(|_| 1_i64).into(),

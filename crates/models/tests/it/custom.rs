@@ -9,7 +9,7 @@ use std::{
 use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
 use plasma_models::{
     BrokenStream, EmbedRequest, LocalModels, LocalSettings, Manifest, Model, ModelKind, ModelState, Models,
-    NewCustomModel, NewModel, Price, Priority, Purpose, Residency, RouteCandidate, RouteSettings, Strategy,
+    NewCustomModel, NewModel, Price, Priority, Purpose, Rates, Residency, RouteCandidate, RouteSettings, Strategy,
     manifest::default_models_dir,
 };
 use plasma_store::Store;
@@ -231,7 +231,7 @@ on_each_database! {
             kind: ModelKind::Chat,
             context_length: None,
             dimensions: None,
-            price: Some(Price { input_micros_per_million: Some(1), output_micros_per_million: Some(1), ..Price::default() }),
+            price: Some(Price { rates: Rates { input: Some(1), output: Some(1), ..Rates::default() }, ..Price::default() }),
             capabilities: None,
             domain: Some("legal".to_owned()),
             description: None,

@@ -232,11 +232,8 @@ async fn the_cheapest_model_is_asked_first() {
         Answer::json(whole_answer("cheap", 7, 2)),
     )
     .await;
-    let price = plasma_models::Price {
-        input_micros_per_million: Some(1),
-        output_micros_per_million: Some(1),
-        ..plasma_models::Price::default()
-    };
+    let rates = plasma_models::Rates { input: Some(1), output: Some(1), ..plasma_models::Rates::default() };
+    let price = plasma_models::Price { rates, ..plasma_models::Price::default() };
     setup.models.delete_model(&setup.ctx, "backup/chat").await.unwrap();
     let providers = setup.models.providers(&setup.ctx, &plasma_kernel::PageRequest::default()).await.unwrap();
     let provider = providers.data.iter().find(|provider| provider.name == "backup").unwrap().id;

@@ -6,7 +6,7 @@ use axum::Extension;
 use plasma_kernel::{CallId, Ctx, PageRequest, ProviderId};
 use plasma_models::{
     CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models, ModelsConfig,
-    NewModel, NewProvider, Price, ProviderKind, ProviderOptions, http,
+    NewModel, NewProvider, Price, ProviderKind, ProviderOptions, Rates, http,
 };
 use plasma_store::Store;
 use plasma_testkit::{TestStore, system, tenant};
@@ -58,11 +58,7 @@ pub async fn add_provider_of(
 
 /// 2.50 and 10.00 USD for a million tokens.
 pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &str, kind: ModelKind) -> Model {
-    let price = Price {
-        input_micros_per_million: Some(2_500_000),
-        output_micros_per_million: Some(10_000_000),
-        ..Price::default()
-    };
+    let rates = Rates { input: Some(2_500_000), output: Some(10_000_000), ..Rates::default() };
     let new = NewModel {
         provider,
         name: name.to_owned(),
@@ -70,7 +66,7 @@ pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &
         kind,
         context_length: None,
         dimensions: None,
-        price: Some(price),
+        price: Some(Price { rates, ..Price::default() }),
         capabilities: None,
         domain: None,
         description: None,

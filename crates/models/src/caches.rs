@@ -265,10 +265,11 @@ impl Caches {
     }
 }
 
-/// The calls of one model and what the cache did for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the cache did for one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ModelCacheUsage)]
 pub struct CacheUsage {
-    /// The model that was asked, or would have been.
+    /// The model's name.
     pub model: String,
     /// Chats of clients that were answered, or embeddings.
     pub calls: u64,
@@ -278,7 +279,7 @@ pub struct CacheUsage {
     pub semantic_hits: u64,
     /// Embeddings of which some texts were known.
     pub partial_hits: u64,
-    /// What the first calls of the hits cost, one entry for each currency.
+    /// What the first calls of the hits cost, as far as it is known, one entry for each currency.
     pub saved: Vec<Money>,
 }
 

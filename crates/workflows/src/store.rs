@@ -3,7 +3,7 @@
 use plasma_kernel::{Ctx, Error, JobId, Page, PageRequest, Result, TenantId, Timestamp};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Job, JobCounts, JobFilter, JobProgress};
+use crate::{Job, JobCounts, JobError, JobFilter, JobProgress};
 
 /// The tenant_id of the installation's own jobs.
 const INSTALLATION: &str = "installation";
@@ -294,8 +294,7 @@ pub(crate) async fn counts(tx: &mut Tx, ctx: &Ctx) -> Result<JobCounts> {
 fn job_from_row(row: &Row) -> Result<Job> {
     let state: String = row.get("state")?;
     let (done, total): (Option<u64>, Option<u64>) = (row.get("progress_done")?, row.get("progress_total")?);
-    let error_reason: Option<String> = row.get("error_reason")?;
-    let error_detail: Option<String> = row.get("error_detail")?;
+    let (reason, detail): (Option<String>, Option<String>) = (row.get("error_reason")?, row.get("error_detail")?);
     Ok(Job {
         id: row.get("id")?,
         kind: row.get("kind")?,
@@ -304,7 +303,7 @@ fn job_from_row(row: &Row) -> Result<Job> {
         attempt: row.get("attempt")?,
         max_attempts: row.get("max_attempts")?,
         progress: done.zip(total).map(|(done, total)| JobProgress { done, total }),
-        error: error_reason.zip(error_detail),
+        error: reason.zip(detail).map(|(reason, detail)| JobError { reason, detail }),
         run_at: row.get("run_at")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use plasma_kernel::Timestamp;
+use plasma_kernel::{Timestamp, day_of_date};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,11 +11,7 @@ use super::{
     batch::{BatchPrice, overlaid},
     clause::{Clause, Pattern},
 };
-use crate::{
-    Price, PriceSnapshot, PriceTier, Rates,
-    calls::{DAY_MICROS, day_of},
-    catalog::PRICE_MICROS_MAX,
-};
+use crate::{Price, PriceSnapshot, PriceTier, Rates, calls::DAY_MICROS, catalog::PRICE_MICROS_MAX};
 
 const MINUTE_MICROS: i64 = 60_000_000;
 /// Kinds that are one service at whatever address, and the snapshot's id of it.
@@ -147,7 +143,7 @@ fn compact_date(digits: &str) -> Option<(&str, &str, &str)> {
 
 /// The day of a date in digits.
 fn date(year: &str, month: &str, day: &str) -> Option<i64> {
-    day_of(number(year, 4)?, number(month, 2)?, number(day, 2)?)
+    day_of_date(number(year, 4)?, number(month, 2)?, number(day, 2)?)
 }
 
 /// Exactly so many digits.

@@ -1,11 +1,9 @@
 use std::time::Instant;
 
+use plasma_kernel::day_of_date;
+
 use super::*;
-use crate::{
-    ModelKind, Rates, TokenUsage,
-    calls::{DAY_MICROS, day_of},
-    cost,
-};
+use crate::{ModelKind, Rates, TokenUsage, calls::DAY_MICROS, cost};
 
 /// Rows as `scripts/price_samples.py` describes them.
 type Sample = (String, String, i64, u64, u64, u64, u64, u64, Option<String>, Option<i64>);
@@ -15,7 +13,7 @@ fn samples() -> Vec<Sample> {
 }
 
 fn at(year: i64, month: i64, day: i64, minutes: i64) -> i64 {
-    day_of(year, month, day).unwrap() * DAY_MICROS + minutes * 60_000_000
+    day_of_date(year, month, day).unwrap() * DAY_MICROS + minutes * 60_000_000
 }
 
 fn hint<'a>(kind: &'a str, base_url: &'a str) -> ProviderHint<'a> {

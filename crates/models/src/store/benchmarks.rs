@@ -72,6 +72,10 @@ pub(crate) async fn count(tx: &mut Tx) -> Result<(usize, usize)> {
 }
 
 pub(crate) async fn get(tx: &mut Tx, id: BenchmarkId) -> Result<Benchmark> {
+    find(tx, id).await?.ok_or_else(|| not_found(id))
+}
+
+pub(crate) async fn find(tx: &mut Tx, id: BenchmarkId) -> Result<Option<Benchmark>> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
@@ -81,9 +85,8 @@ pub(crate) async fn get(tx: &mut Tx, id: BenchmarkId) -> Result<Benchmark> {
              FROM model_benchmarks b WHERE b.tenant_id = $1 AND b.id = $2",
             [tenant.into(), id.into()],
         )
-        .await?
-        .ok_or_else(|| not_found(id))?;
-    benchmark(&row)
+        .await?;
+    row.as_ref().map(benchmark).transpose()
 }
 
 pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Benchmark>> {

@@ -5,8 +5,9 @@ use std::{path::Path, time::Duration};
 use axum::Extension;
 use plasma_kernel::{CallId, Ctx, PageRequest, ProviderId};
 use plasma_models::{
-    CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models, ModelsConfig,
-    NewModel, NewProvider, Price, ProviderKind, ProviderOptions, Rates, http,
+    BrokenStream, CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models,
+    ModelsConfig, NewModel, NewProvider, Price, ProviderKind, ProviderOptions, Rates, Residency, RouteCache,
+    RouteCandidate, RouteSettings, Strategy, http,
 };
 use plasma_store::Store;
 use plasma_testkit::{TestStore, system, tenant};
@@ -54,6 +55,23 @@ pub async fn add_provider_of(
     let api_key = Some(API_KEY.to_owned());
     let new = NewProvider { name: name.to_owned(), kind, base_url: base_url.to_owned(), api_key, options };
     models.create_provider(ctx, new).await.unwrap().id
+}
+
+/// A route that asks these models in this order, each once.
+pub fn ordered_route(candidates: &[&str]) -> RouteSettings {
+    RouteSettings {
+        strategy: Strategy::Ordered,
+        candidates: candidates.iter().map(|model| RouteCandidate { model: (*model).to_owned(), weight: 1 }).collect(),
+        residency: Residency::Any,
+        context_length_min: None,
+        complexity_threshold: None,
+        requires_domain: None,
+        requires: Vec::new(),
+        attempts_max: 1,
+        first_token_timeout_ms: None,
+        on_broken_stream: BrokenStream::EndWithError,
+        cache: RouteCache::default(),
+    }
 }
 
 /// 2.50 and 10.00 USD for a million tokens.

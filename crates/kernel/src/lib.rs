@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calendar;
 mod clock;
 mod ctx;
 mod error;
@@ -8,6 +9,7 @@ mod money;
 mod page;
 mod permission;
 
+pub use calendar::{date_of_day, day_of_date};
 pub use clock::{Clock, Random, Timestamp};
 pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};

@@ -9,6 +9,7 @@ mod answers;
 mod calibration;
 mod flights;
 mod key;
+mod memory;
 mod semantic;
 mod vectors;
 
@@ -19,12 +20,13 @@ use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub(crate) use answers::{AnswerCache, CachedAnswer, is_worth_keeping, pieces};
+pub(crate) use answers::{CachedAnswer, is_worth_keeping, pieces};
 pub use calibration::{CALIBRATION_PAIRS_MAX, Calibration, CalibrationRow, TextPair};
 pub(crate) use flights::{Boarding, Flights, Follow, Followed, Found, Joined, Lead};
 pub(crate) use key::{AnswerKey, QuestionKey};
+pub(crate) use memory::MemoryCache;
 pub(crate) use semantic::{Compared, ScopeKey, SimilarQuestions};
-pub(crate) use vectors::{KeptVector, VectorCache, VectorMaker, VectorOrigin, cost_of, tokens_of};
+pub(crate) use vectors::{KeptVector, VectorMaker, VectorOrigin, cost_of, tokens_of};
 
 use crate::{
     Models,
@@ -240,10 +242,10 @@ impl CachePolicy {
 /// All caches of this process.
 pub(crate) struct Caches {
     pub(crate) states: TenantCache<CacheState>,
-    pub(crate) answers: AnswerCache,
+    pub(crate) answers: MemoryCache<CachedAnswer>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) similar: SimilarQuestions,
-    pub(crate) vectors: VectorCache,
+    pub(crate) vectors: MemoryCache<KeptVector>,
     /// Texts that models are embedding.
     pub(crate) vector_flights: Arc<Flights<Arc<KeptVector>>>,
 }
@@ -253,20 +255,21 @@ impl Caches {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             states: TenantCache::new(),
-            answers: AnswerCache::new(bytes_max),
+            answers: MemoryCache::new(bytes_max, CachedAnswer::bytes),
             flights: Arc::default(),
             // Vectors of questions are smaller than answers.
             similar: SimilarQuestions::new(bytes_max / 4),
-            vectors: VectorCache::new(bytes_max / 4),
+            vectors: MemoryCache::new(bytes_max / 4, KeptVector::bytes),
             vector_flights: Arc::default(),
         }
     }
 }
 
-/// The calls of one model and what the cache did for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the cache did for one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ModelCacheUsage)]
 pub struct CacheUsage {
-    /// The model that was asked, or would have been.
+    /// The model's name.
     pub model: String,
     /// Chats of clients that were answered, or embeddings.
     pub calls: u64,
@@ -276,7 +279,7 @@ pub struct CacheUsage {
     pub semantic_hits: u64,
     /// Embeddings of which some texts were known.
     pub partial_hits: u64,
-    /// What the first calls of the hits cost, one entry for each currency.
+    /// What the first calls of the hits cost, as far as it is known, one entry for each currency.
     pub saved: Vec<Money>,
 }
 

@@ -172,15 +172,8 @@ impl Models {
         if let Some(models) = self.inner.chat_models.get(&tenant).await {
             return Ok(models);
         }
-        let custom = self.custom_models(ctx).await?;
-        let mut tx = self.inner.store.read(ctx).await?;
-        let now = ctx.now();
-        let mut models: Vec<Model> =
-            store::models::all(&mut tx).await?.into_iter().map(|listed| with_price(listed, now)).collect();
-        models.extend(self.inner.local.models().into_iter().map(|model| self.local_model(model)));
-        models.extend(custom.iter().map(|model| self.custom_as_model(model)));
+        let mut models = self.tenant_models(ctx).await?;
         models.retain(|model| model.kind == ModelKind::Chat);
-        models.sort_by(|a, b| a.id.cmp(&b.id));
         let models = Arc::new(models);
         self.inner.chat_models.insert(tenant, models.clone()).await;
         Ok(models)

@@ -10,7 +10,7 @@ const CALL_SCALE: u128 = TOKENS_PER_PRICE / 1_000;
 
 /// The price of what nothing is paid for: calls that run in this process, and models that an administrator marks as free.
 pub(crate) fn free() -> Price {
-    Price { input_micros_per_million: Some(0), output_micros_per_million: Some(0), free: true, ..Price::default() }
+    Price { rates: Rates { input: Some(0), output: Some(0), ..Rates::default() }, free: true, ..Price::default() }
 }
 
 /// The cost of `usage`, rounded up to the next millionth once. `None` when a price that is needed is unknown. Tokens read from
@@ -82,7 +82,7 @@ impl Price {
         let tiers = self.tiers.iter().filter(|tier| tier.above_input_tokens < input_tokens_max);
         let mut input = Some(0);
         let mut output = Some(0);
-        for rates in std::iter::once(self.base_rates()).chain(tiers.map(|tier| tier.rates)) {
+        for rates in std::iter::once(self.rates).chain(tiers.map(|tier| tier.rates)) {
             let read = rates.input.map(|rate| rate.max(rates.cached_input.max(rates.cache_write).unwrap_or(0)));
             let written = rates.output.map(|rate| rate.max(rates.reasoning.unwrap_or(0)));
             input = input.zip(read).map(|(dearest, rate)| rate.max(dearest));
@@ -97,7 +97,7 @@ impl Price {
         let complete = |rates: Rates| rates.input.is_some() && (kind == ModelKind::Embedding || rates.output.is_some());
         match kind {
             ModelKind::Chat | ModelKind::Embedding => {
-                self.free || (complete(self.base_rates()) && self.tiers.iter().all(|tier| complete(tier.rates)))
+                self.free || (complete(self.rates) && self.tiers.iter().all(|tier| complete(tier.rates)))
             }
             // Their pictures, minutes and characters are not counted: such a call has a price for itself.
             ModelKind::Image | ModelKind::Transcription | ModelKind::Speech => {
@@ -109,17 +109,7 @@ impl Price {
     /// The prices of a call that reads so many tokens: those of the highest tier that it is above.
     pub(crate) fn rates_of(&self, input_tokens: u64) -> Rates {
         let reached = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
-        reached.map_or_else(|| self.base_rates(), |tier| tier.rates)
-    }
-
-    pub(crate) fn base_rates(&self) -> Rates {
-        Rates {
-            input: self.input_micros_per_million,
-            cached_input: self.cached_input_micros_per_million,
-            cache_write: self.cache_write_micros_per_million,
-            output: self.output_micros_per_million,
-            reasoning: self.reasoning_micros_per_million,
-        }
+        reached.map_or(self.rates, |tier| tier.rates)
     }
 
     fn call_total(&self) -> u128 {
@@ -142,12 +132,7 @@ mod tests {
     use crate::PriceTier;
 
     fn price(input: Option<i64>, output: Option<i64>) -> Price {
-        Price {
-            input_micros_per_million: input,
-            output_micros_per_million: output,
-            currency: "EUR".to_owned(),
-            ..Price::default()
-        }
+        Price { rates: Rates { input, output, ..Rates::default() }, currency: "EUR".to_owned(), ..Price::default() }
     }
 
     fn micros(price: &Price, input_tokens: u64, output_tokens: u64) -> Option<i64> {
@@ -194,11 +179,11 @@ mod tests {
         };
         let mut price = price(Some(1_000_000), Some(5_000_000));
         assert_eq!(cost_of(&price, usage), Some(100 + 50));
-        price.cached_input_micros_per_million = Some(100_000);
+        price.rates.cached_input = Some(100_000);
         assert_eq!(cost_of(&price, usage), Some(40 + 6 + 50));
-        price.cache_write_micros_per_million = Some(1_250_000);
+        price.rates.cache_write = Some(1_250_000);
         assert_eq!(cost_of(&price, usage), Some(10 + 6 + 38 + 50)); // 37.5, rounded up in the sum
-        price.reasoning_micros_per_million = Some(2_000_000);
+        price.rates.reasoning = Some(2_000_000);
         assert_eq!(cost_of(&price, usage), Some(10 + 6 + 38 + 30 + 8));
         // 12 for a thousand calls: 0.012 for one.
         price.call_micros_per_thousand = Some(12_000_000);
@@ -230,12 +215,7 @@ mod tests {
         price.call_micros_per_thousand = Some(1_000_000);
         price.batch_discount_percent = Some(20);
         assert_eq!(batch(&price), euros(814)); // 17.5 and 1,000, less a fifth
-        price.batch = Some(Box::new(Price {
-            input_micros_per_million: Some(1_000_000),
-            output_micros_per_million: Some(1_000_000),
-            currency: "EUR".to_owned(),
-            ..Price::default()
-        }));
+        price.batch = Some(Box::new(self::price(Some(1_000_000), Some(1_000_000))));
         assert_eq!(batch(&price), euros(4));
         assert_eq!(batch_cost(Some(&free()), &usage).map(|money| money.amount_micros), Some(0));
         assert_eq!(batch_cost(None, &usage), None);
@@ -275,9 +255,9 @@ mod tests {
     #[test]
     fn absurd_numbers_stop_at_the_maximum() {
         let mut price = price(Some(i64::MAX), Some(i64::MAX));
-        price.cached_input_micros_per_million = Some(i64::MAX);
-        price.cache_write_micros_per_million = Some(i64::MAX);
-        price.reasoning_micros_per_million = Some(i64::MAX);
+        price.rates.cached_input = Some(i64::MAX);
+        price.rates.cache_write = Some(i64::MAX);
+        price.rates.reasoning = Some(i64::MAX);
         price.call_micros_per_thousand = Some(i64::MAX);
         let all = u64::MAX;
         assert_eq!(micros(&price, all, all), Some(i64::MAX));

@@ -21,3 +21,12 @@ pub(crate) mod pulls;
 pub(crate) mod quality;
 pub(crate) mod routes;
 pub(crate) mod usage;
+
+use plasma_kernel::{Money, Result};
+use plasma_store::Row;
+
+/// An amount in two columns; `None` where either is NULL.
+fn money(row: &Row, amount_micros: &'static str, currency: &'static str) -> Result<Option<Money>> {
+    let (amount_micros, currency): (Option<i64>, Option<String>) = (row.get(amount_micros)?, row.get(currency)?);
+    Ok(amount_micros.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }))
+}

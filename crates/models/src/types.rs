@@ -224,19 +224,11 @@ pub struct Model {
     pub created_at: Timestamp,
 }
 
-/// What a model costs, in millionths of one unit of the currency for a million tokens.
+/// What a model costs, in millionths of one unit of the currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// For tokens read; `None` when unknown.
-    pub input_micros_per_million: Option<i64>,
-    /// For those of them that a cache answered; `None`: they cost as much as other tokens read.
-    pub cached_input_micros_per_million: Option<i64>,
-    /// For those of them that were written to a cache; `None`: they cost as much as other tokens read.
-    pub cache_write_micros_per_million: Option<i64>,
-    /// For tokens written; `None` when unknown.
-    pub output_micros_per_million: Option<i64>,
-    /// For those of them that were thoughts; `None`: they cost as much as other tokens written. From the snapshot only.
-    pub reasoning_micros_per_million: Option<i64>,
+    /// For tokens. A price of thoughts comes from the snapshot only.
+    pub rates: Rates,
     /// For the calls themselves, in millionths for a thousand calls.
     pub call_micros_per_thousand: Option<i64>,
     /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
@@ -257,11 +249,7 @@ impl Default for Price {
     /// Nothing is known; US dollars.
     fn default() -> Self {
         Self {
-            input_micros_per_million: None,
-            cached_input_micros_per_million: None,
-            cache_write_micros_per_million: None,
-            output_micros_per_million: None,
-            reasoning_micros_per_million: None,
+            rates: Rates::default(),
             call_micros_per_thousand: None,
             tiers: Vec::new(),
             batch_discount_percent: None,
@@ -281,18 +269,18 @@ pub struct PriceTier {
     pub rates: Rates,
 }
 
-/// The prices of a million tokens of each kind, as in [`Price`].
+/// What a million tokens of each kind cost, in millionths of one unit of the price's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// For tokens read.
+    /// For tokens read; `None` when unknown.
     pub input: Option<i64>,
-    /// For those that a cache answered.
+    /// For those of them that a cache answered; `None`: they cost as much as other tokens read.
     pub cached_input: Option<i64>,
-    /// For those that were written to a cache.
+    /// For those of them that were written to a cache; `None`: they cost as much as other tokens read.
     pub cache_write: Option<i64>,
-    /// For tokens written.
+    /// For tokens written; `None` when unknown.
     pub output: Option<i64>,
-    /// For those that were thoughts.
+    /// For those of them that were thoughts; `None`: they cost as much as other tokens written.
     pub reasoning: Option<i64>,
 }
 

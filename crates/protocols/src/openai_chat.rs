@@ -10,6 +10,7 @@
 //! Groq, Mistral and others refuse fields that they do not know.
 
 mod answer;
+pub(crate) mod effort;
 mod error;
 mod messages;
 mod parts;
@@ -17,7 +18,7 @@ mod reasoning;
 mod request;
 mod stream_reader;
 mod stream_writer;
-mod tools;
+pub(crate) mod tools;
 mod wire;
 mod write_messages;
 mod write_request;

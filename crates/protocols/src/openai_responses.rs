@@ -26,12 +26,15 @@ mod tools;
 mod tests;
 
 pub use answer::read_answer;
-pub use error::{read_error, write_error};
+pub use error::read_error;
 pub use reply::write_answer;
 pub use request::read_request;
 pub use send::write_request;
 pub use stream_reader::StreamReader;
 pub use stream_writer::StreamWriter;
+
+/// Both of OpenAI's protocols write errors alike.
+pub use crate::openai_chat::write_error;
 
 use crate::{
     Protocol,

@@ -108,7 +108,6 @@ impl Tx {
     pub async fn emit(&mut self, event: NewEvent) -> Result<EventId> {
         let ctx = self.ctx().clone();
         let id = EventId::new(&ctx);
-        let actor = serde_json::to_string(ctx.actor()).map_err(|error| Error::from_source("actor", error))?;
         let row = self
             .fetch_one(
                 "INSERT INTO events (tenant_id, id, type, subject, actor, request_id, at, data)
@@ -118,7 +117,7 @@ impl Tx {
                     id.into(),
                     event.kind.into(),
                     event.subject.into(),
-                    actor.into(),
+                    Value::json(ctx.actor())?,
                     event.request.unwrap_or(ctx.request()).into(),
                     ctx.now().into(),
                     event.data.to_string().into(),
@@ -211,17 +210,15 @@ impl Tx {
 }
 
 fn event_from_row(row: &Row) -> Result<Event> {
-    let actor: String = row.get("actor")?;
-    let data: String = row.get("data")?;
     Ok(Event {
         id: row.get("id")?,
         tenant: row.get("tenant_id")?,
         kind: row.get("type")?,
         subject: row.get("subject")?,
-        actor: serde_json::from_str(&actor).map_err(|error| Error::from_source("column actor", error))?,
+        actor: row.json("actor")?,
         request_id: row.get("request_id")?,
         at: row.get("at")?,
-        data: serde_json::from_str(&data).map_err(|error| Error::from_source("column data", error))?,
+        data: row.json("data")?,
         position: EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? },
     })
 }

@@ -1,12 +1,13 @@
 //! Parameters and rows that are the same on both engines.
 
-use std::str::FromStr;
+use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
     KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TenantId,
     UserId,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
 /// A statement: one text for both engines, or a body for each.
@@ -40,6 +41,26 @@ pub enum Value {
     Real(Option<f64>),
     /// Bytes.
     Blob(Option<Vec<u8>>),
+}
+
+impl Value {
+    /// The JSON of `value`, which [`Row::json`] reads.
+    ///
+    /// # Errors
+    /// `internal` for what JSON cannot say, such as a map whose keys are no texts.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        serde_json::to_string(value)
+            .map(Self::from)
+            .map_err(|error| Error::from_source("a value cannot be written as JSON", error))
+    }
+
+    /// The same, and NULL for `None`.
+    ///
+    /// # Errors
+    /// As [`Value::json`].
+    pub fn optional_json<T: Serialize + ?Sized>(value: Option<&T>) -> Result<Self> {
+        value.map_or(Ok(Self::Text(None)), Self::json)
+    }
 }
 
 impl From<&str> for Value {
@@ -84,10 +105,30 @@ impl From<u32> for Value {
     }
 }
 
+impl From<Option<u32>> for Value {
+    fn from(number: Option<u32>) -> Self {
+        Self::Int(number.map(i64::from))
+    }
+}
+
 /// Counts and sizes. Beyond 2^63 (which no table reaches) the number is held at the maximum.
 impl From<usize> for Value {
     fn from(number: usize) -> Self {
         Self::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+/// As `usize`.
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Some(number).into()
+    }
+}
+
+/// As `usize`.
+impl From<Option<u64>> for Value {
+    fn from(number: Option<u64>) -> Self {
+        Self::Int(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
     }
 }
 
@@ -149,6 +190,26 @@ impl Row {
     pub fn get<T: FromColumn>(&self, name: &'static str) -> Result<T> {
         T::from_column(self, name)
     }
+
+    /// The JSON in the column `name` as a `T`.
+    ///
+    /// # Errors
+    /// `internal` when the column is absent or NULL, or holds something else.
+    pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T> {
+        read_json(name, &self.get::<String>(name)?)
+    }
+
+    /// The same, and `None` for NULL.
+    ///
+    /// # Errors
+    /// `internal` when the column is absent or holds something else.
+    pub fn optional_json<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>> {
+        self.get::<Option<String>>(name)?.map(|text| read_json(name, &text)).transpose()
+    }
+}
+
+fn read_json<T: DeserializeOwned>(name: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::from_source(format!("column {name} holds wrong JSON"), error))
 }
 
 /// A type that a column can be read as.
@@ -186,12 +247,20 @@ macro_rules! read_narrow {
     ($($type:ty),*) => {$(
         impl FromColumn for $type {
             fn from_column(row: &Row, name: &'static str) -> Result<Self> {
-                let number = i64::from_column(row, name)?;
-                Self::try_from(number)
-                    .map_err(|error| Error::from_source(format!("column {name} holds {number}"), error))
+                narrow(name, i64::from_column(row, name)?)
+            }
+        }
+
+        impl FromColumn for Option<$type> {
+            fn from_column(row: &Row, name: &'static str) -> Result<Self> {
+                Option::<i64>::from_column(row, name)?.map(|number| narrow(name, number)).transpose()
             }
         }
     )*};
+}
+
+fn narrow<T: TryFrom<i64, Error = TryFromIntError>>(name: &'static str, number: i64) -> Result<T> {
+    T::try_from(number).map_err(|error| Error::from_source(format!("column {name} holds {number}"), error))
 }
 
 read_narrow!(u32, u64, usize);

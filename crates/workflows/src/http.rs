@@ -5,8 +5,6 @@ mod jobs;
 use plasma_store::Store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use jobs::JobBody;
-
 /// `/api/v1/jobs`.
 pub fn routes() -> OpenApiRouter<Store> {
     OpenApiRouter::new().routes(routes!(jobs::list_jobs))

@@ -10,8 +10,8 @@ mod store;
 mod types;
 
 pub use dispatch::Workflows;
-pub use http::{JobBody, routes};
+pub use http::routes;
 pub use jobs::{enqueue, job_counts, list_jobs};
 pub use run::Run;
 pub use step::{Queue, Step};
-pub use types::{Job, JobCounts, JobFilter, JobProgress, JobState};
+pub use types::{Job, JobCounts, JobError, JobFilter, JobProgress, JobState};

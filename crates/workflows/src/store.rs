@@ -3,7 +3,7 @@
 use plasma_kernel::{Ctx, Error, JobId, Page, PageRequest, Result, TenantId, Timestamp};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Job, JobCounts, JobFilter, JobProgress};
+use crate::{Job, JobCounts, JobError, JobFilter, JobProgress};
 
 /// The tenant_id of the installation's own jobs.
 const INSTALLATION: &str = "installation";
@@ -145,7 +145,6 @@ pub(crate) async fn renew(tx: &mut Tx, lease: &Lease, lease_until: Timestamp) ->
 
 pub(crate) async fn write_progress(tx: &mut Tx, lease: &Lease, progress: JobProgress) -> Result<()> {
     let now = tx.ctx().now();
-    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     tx.execute(
         "UPDATE jobs SET progress_done = $4, progress_total = $5, updated_at = $6
          WHERE tenant_id = $1 AND id = $2 AND lease_owner = $3 AND state = 'running'",
@@ -153,8 +152,8 @@ pub(crate) async fn write_progress(tx: &mut Tx, lease: &Lease, progress: JobProg
             lease.tenant_text().into(),
             lease.job.into(),
             lease.owner.as_str().into(),
-            count(progress.done).into(),
-            count(progress.total).into(),
+            progress.done.into(),
+            progress.total.into(),
             now.into(),
         ],
     )
@@ -294,10 +293,8 @@ pub(crate) async fn counts(tx: &mut Tx, ctx: &Ctx) -> Result<JobCounts> {
 
 fn job_from_row(row: &Row) -> Result<Job> {
     let state: String = row.get("state")?;
-    let progress_done: Option<i64> = row.get("progress_done")?;
-    let progress_total: Option<i64> = row.get("progress_total")?;
-    let error_reason: Option<String> = row.get("error_reason")?;
-    let error_detail: Option<String> = row.get("error_detail")?;
+    let (done, total): (Option<u64>, Option<u64>) = (row.get("progress_done")?, row.get("progress_total")?);
+    let (reason, detail): (Option<String>, Option<String>) = (row.get("error_reason")?, row.get("error_detail")?);
     Ok(Job {
         id: row.get("id")?,
         kind: row.get("kind")?,
@@ -305,11 +302,8 @@ fn job_from_row(row: &Row) -> Result<Job> {
         state: state.parse()?,
         attempt: row.get("attempt")?,
         max_attempts: row.get("max_attempts")?,
-        progress: progress_done.zip(progress_total).map(|(done, total)| JobProgress {
-            done: u64::try_from(done).unwrap_or(0),
-            total: u64::try_from(total).unwrap_or(0),
-        }),
-        error: error_reason.zip(error_detail),
+        progress: done.zip(total).map(|(done, total)| JobProgress { done, total }),
+        error: reason.zip(detail).map(|(reason, detail)| JobError { reason, detail }),
         run_at: row.get("run_at")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,

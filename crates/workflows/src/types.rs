@@ -48,31 +48,42 @@ pub struct JobProgress {
     pub total: u64,
 }
 
-/// A background job as people see it.
-#[derive(Clone, Debug)]
+/// A background job.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// The step's kind, as in `knowledge.ingest`.
+    /// What it does, as in `knowledge.ingest`.
     pub kind: String,
     /// The id of the thing it works on.
     pub subject: String,
     /// Where it is.
     pub state: JobState,
-    /// Attempts begun, from 1.
+    /// Attempts begun.
     pub attempt: u32,
     /// Attempts at most.
     pub max_attempts: u32,
-    /// How far it has come, once the step has said.
+    /// How far it has come.
+    #[schema(required)]
     pub progress: Option<JobProgress>,
-    /// Why the last attempt failed: stable reason and text.
-    pub error: Option<(String, String)>,
+    /// Why the last attempt failed.
+    #[schema(required)]
+    pub error: Option<JobError>,
     /// When it may run, in microseconds since 1970 UTC.
     pub run_at: Timestamp,
     /// When it was enqueued.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct JobError {
+    /// A stable identifier.
+    pub reason: String,
+    /// For a person.
+    pub detail: String,
 }
 
 /// Which jobs a list shows.

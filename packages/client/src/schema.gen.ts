@@ -4032,13 +4032,8 @@ export interface components {
              */
             target: string;
         };
-        /** @description What a million tokens cost in calls that the provider's own batch API runs. */
-        ModelBatchPrice: {
-            cache_write_per_million: components["schemas"]["Money"] | null;
-            cached_input_per_million: components["schemas"]["Money"] | null;
-            input_per_million: components["schemas"]["Money"] | null;
-            output_per_million: components["schemas"]["Money"] | null;
-            reasoning_per_million: components["schemas"]["Money"] | null;
+        /** @description What calls cost that the provider's own batch API runs. */
+        ModelBatchPrice: components["schemas"]["ModelRates"] & {
             /** @description Other prices of calls that read much, by ascending `above_input_tokens`. */
             tiers: components["schemas"]["ModelPriceTier"][];
         };
@@ -4248,8 +4243,8 @@ export interface components {
              */
             tokens_per_minute?: number | null;
         };
-        /** @description What a million tokens cost. */
-        ModelPrice: {
+        /** @description What a model costs. */
+        ModelPrice: components["schemas"]["ModelRates"] & {
             batch: components["schemas"]["ModelBatchPrice"] | null;
             /**
              * Format: int32
@@ -4257,29 +4252,19 @@ export interface components {
              *     much, unless there is `batch`.
              */
             batch_discount_percent: number | null;
-            cache_write_per_million: components["schemas"]["Money"] | null;
-            cached_input_per_million: components["schemas"]["Money"] | null;
             /** @description Whether it costs nothing. */
             free: boolean;
-            input_per_million: components["schemas"]["Money"] | null;
-            output_per_million: components["schemas"]["Money"] | null;
             per_thousand_calls: components["schemas"]["Money"] | null;
-            reasoning_per_million: components["schemas"]["Money"] | null;
             /** @description Other prices of calls that read much, by ascending `above_input_tokens`. */
             tiers: components["schemas"]["ModelPriceTier"][];
         };
         /** @description The prices of all tokens of a call that reads more than so many. */
-        ModelPriceTier: {
+        ModelPriceTier: components["schemas"]["ModelRates"] & {
             /**
              * Format: int64
              * @description Tokens read, from a cache or not.
              */
             above_input_tokens: number;
-            cache_write_per_million: components["schemas"]["Money"] | null;
-            cached_input_per_million: components["schemas"]["Money"] | null;
-            input_per_million: components["schemas"]["Money"] | null;
-            output_per_million: components["schemas"]["Money"] | null;
-            reasoning_per_million: components["schemas"]["Money"] | null;
         };
         /** @description Where a model runs. */
         ModelProvider: {
@@ -4340,6 +4325,14 @@ export interface components {
              * @example hub_unreachable
              */
             reason: string;
+        };
+        /** @description What a million tokens cost. */
+        ModelRates: {
+            cache_write_per_million: components["schemas"]["Money"] | null;
+            cached_input_per_million: components["schemas"]["Money"] | null;
+            input_per_million: components["schemas"]["Money"] | null;
+            output_per_million: components["schemas"]["Money"] | null;
+            reasoning_per_million: components["schemas"]["Money"] | null;
         };
         /**
          * @description Whether a model can answer now.

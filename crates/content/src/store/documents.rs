@@ -1,7 +1,6 @@
 use plasma_kernel::{CallId, CollectionId, DocumentId, Page, PageRequest, Result, Timestamp};
-use plasma_store::{Row, Tx, page_key};
+use plasma_store::{Row, Tx, Value, page_key};
 
-use super::{actor, actor_text};
 use crate::{Citation, Document, DocumentFilter, DocumentState, DocumentSummary};
 
 /// A document's row to insert.
@@ -15,7 +14,7 @@ pub(crate) struct NewDocument<'a> {
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewDocument<'_>) -> Result<()> {
-    let (now, by) = (tx.ctx().now(), actor_text(tx.ctx().actor())?);
+    let (now, by) = (tx.ctx().now(), Value::json(tx.ctx().actor())?);
     tx.execute(
         "INSERT INTO content_documents (tenant_id, id, state, title, excerpt, revision, brief, collection_id, call_id,
                                         created_at, created_by, updated_at, updated_by)
@@ -30,7 +29,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewDocument<'_>) -> Result<()> {
             new.collection.into(),
             new.call.into(),
             now.into(),
-            by.into(),
+            by,
         ],
     )
     .await?;
@@ -72,22 +71,14 @@ pub(crate) async fn advance(
     title: &str,
     excerpt: &str,
 ) -> Result<Option<u32>> {
-    let (now, by) = (tx.ctx().now(), actor_text(tx.ctx().actor())?);
+    let (now, by) = (tx.ctx().now(), Value::json(tx.ctx().actor())?);
     let row = tx
         .fetch_optional(
             "UPDATE content_documents
              SET revision = revision + 1, title = $3, excerpt = $4, updated_at = $5, updated_by = $6
              WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL AND ($7 IS NULL OR revision = $7)
              RETURNING revision",
-            [
-                tx.tenant()?.into(),
-                id.into(),
-                title.into(),
-                excerpt.into(),
-                now.into(),
-                by.into(),
-                expected_revision.map(i64::from).into(),
-            ],
+            [tx.tenant()?.into(), id.into(), title.into(), excerpt.into(), now.into(), by, expected_revision.into()],
         )
         .await?;
     row.map(|row| row.get("revision")).transpose()
@@ -170,8 +161,8 @@ fn summary(row: &Row) -> Result<DocumentSummary> {
         call_id: row.get("call_id")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
-        created_by: actor(row, "created_by")?,
-        updated_by: actor(row, "updated_by")?,
+        created_by: row.json("created_by")?,
+        updated_by: row.json("updated_by")?,
     })
 }
 
@@ -188,7 +179,7 @@ fn document(row: &Row, citations: Vec<Citation>) -> Result<Document> {
         citations,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
-        created_by: actor(row, "created_by")?,
-        updated_by: actor(row, "updated_by")?,
+        created_by: row.json("created_by")?,
+        updated_by: row.json("updated_by")?,
     })
 }

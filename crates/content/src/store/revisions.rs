@@ -1,7 +1,6 @@
 use plasma_kernel::{CallId, DocumentId, Error, Page, PageRequest, Result};
-use plasma_store::{Row, Tx};
+use plasma_store::{Row, Tx, Value};
 
-use super::{actor, actor_text};
 use crate::{Revision, RevisionKind, Text};
 
 /// A revision's row to insert.
@@ -15,7 +14,7 @@ pub(crate) struct NewRevision<'a> {
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: &NewRevision<'_>) -> Result<()> {
-    let (now, by) = (tx.ctx().now(), actor_text(tx.ctx().actor())?);
+    let (now, by) = (tx.ctx().now(), Value::json(tx.ctx().actor())?);
     tx.execute(
         "INSERT INTO content_revisions (tenant_id, document_id, number, kind, title, body, note, call_id, created_at, created_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -29,7 +28,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewRevision<'_>) -> Result<()> {
             new.note.into(),
             new.call.into(),
             now.into(),
-            by.into(),
+            by,
         ],
     )
     .await?;
@@ -74,7 +73,7 @@ fn revision(row: &Row) -> Result<Revision> {
         note: row.get("note")?,
         kind: row.get::<String>("kind")?.parse()?,
         created_at: row.get("created_at")?,
-        created_by: actor(row, "created_by")?,
+        created_by: row.json("created_by")?,
         call_id: row.get("call_id")?,
         body: None,
     })

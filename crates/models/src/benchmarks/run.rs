@@ -49,10 +49,9 @@ impl Step for RunBenchmark {
     }
 
     async fn failed(&self, _models: &Models, _ctx: &Ctx, tx: &mut Tx, error: &Error) -> Result<()> {
-        match store::benchmarks::get(tx, self.benchmark).await {
-            Ok(benchmark) => end(tx, &benchmark, BenchmarkState::Failed, Some(&public_text(error))).await.map(drop),
-            Err(error) if error.code() == Code::NotFound => Ok(()),
-            Err(error) => Err(error),
+        match store::benchmarks::find(tx, self.benchmark).await? {
+            Some(benchmark) => end(tx, &benchmark, BenchmarkState::Failed, Some(&public_text(error))).await.map(drop),
+            None => Ok(()),
         }
     }
 }
@@ -76,12 +75,8 @@ pub(super) async fn end(
 async fn work(models: &Models, id: BenchmarkId, run: &Run) -> Result<()> {
     let store = &models.inner.store;
     let mut tx = store.begin(run.ctx()).await?;
-    let benchmark = match store::benchmarks::get(&mut tx, id).await {
-        Ok(benchmark) => benchmark,
-        // Removed before it began.
-        Err(error) if error.code() == Code::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    // Removed before it began.
+    let Some(benchmark) = store::benchmarks::find(&mut tx, id).await? else { return Ok(()) };
     if !store::benchmarks::start(&mut tx, id, run.ctx().now()).await? {
         return Ok(());
     }
@@ -128,11 +123,8 @@ impl Work<'_> {
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
             let mut tx = self.models.inner.store.read(self.run.ctx()).await?;
-            match store::benchmarks::get(&mut tx, self.benchmark.id).await {
-                Ok(benchmark) if benchmark.state == BenchmarkState::Running => {}
-                Ok(_) => return Ok(()),
-                Err(error) if error.code() == Code::NotFound => return Ok(()),
-                Err(error) => return Err(error),
+            if !store::benchmarks::is_running(&mut tx, self.benchmark.id).await? {
+                return Ok(());
             }
         }
     }

@@ -1,12 +1,7 @@
 //! Answers in memory.
 
-use std::{sync::Arc, time::Duration};
-
-use moka::{policy::EvictionPolicy, sync::Cache};
-use plasma_kernel::{CallId, Money, TenantId, Timestamp};
+use plasma_kernel::{CallId, Money, Timestamp};
 use plasma_protocols::chat::{Answer, Content, Delta, MediaSource, Part, StopReason, TokenLogprob};
-
-use super::{AnswerKey, TTL_SECONDS_MAX};
 
 /// What an entry takes beyond its texts, about.
 const ENTRY_BYTES: usize = 512;
@@ -32,53 +27,9 @@ impl CachedAnswer {
         Self { answer, call_id, begun_at, cost, bytes }
     }
 
+    /// What it takes in memory, about.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
-    }
-}
-
-/// Answers of all tenants, bounded by their bytes: those that were not wanted for longest go first.
-pub(crate) struct AnswerCache(Cache<AnswerKey, Arc<CachedAnswer>>);
-
-impl AnswerCache {
-    pub(crate) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &AnswerKey, kept: &Arc<CachedAnswer>| u32::try_from(kept.bytes).unwrap_or(u32::MAX);
-        let cache = Cache::builder()
-            .max_capacity(bytes_max)
-            .weigher(weigh)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(Duration::from_secs(u64::from(TTL_SECONDS_MAX)))
-            .support_invalidation_closures()
-            .build();
-        Self(cache)
-    }
-
-    pub(crate) fn get(&self, key: &AnswerKey) -> Option<Arc<CachedAnswer>> {
-        self.0.get(key)
-    }
-
-    pub(crate) fn put(&self, key: AnswerKey, kept: Arc<CachedAnswer>) {
-        self.0.insert(key, kept);
-        // At once, so that the bound holds: this happens once for each answer of a model, which took far longer.
-        self.0.run_pending_tasks();
-    }
-
-    pub(crate) fn remove(&self, key: &AnswerKey) {
-        self.0.invalidate(key);
-    }
-
-    pub(crate) fn forget(&self, tenant: TenantId) {
-        if let Err(error) = self.0.invalidate_entries_if(move |key, _| key.tenant == tenant) {
-            // Cannot be: closures are supported. Answers from before a purge are refused by their time as well.
-            tracing::error!(%error, "kept answers could not be thrown away");
-        }
-        self.0.run_pending_tasks();
-    }
-
-    #[cfg(test)]
-    fn bytes(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.weighted_size()
     }
 }
 
@@ -168,7 +119,6 @@ fn piece_end(text: &str) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use plasma_protocols::chat::{Choice, Collector, ToolCall, Usage};
     use plasma_testkit::system;
@@ -219,25 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_by_bytes_and_a_purge_spares_other_tenants() {
-        let ctx = system();
-        let tenants = [TenantId::new(&ctx), TenantId::new(&ctx)];
-        let cache = AnswerCache::new(100_000);
-        let key = |tenant: usize, number: u8| AnswerKey { tenant: tenants[tenant], hash: [number; 32] };
-        let put = |key: AnswerKey, bytes: usize| {
-            let answer = answer(vec![Part::text("x".repeat(bytes))], StopReason::End);
-            cache.put(key, Arc::new(CachedAnswer::new(answer, CallId::new(&ctx), 0, None)));
-        };
-        for number in 0..50 {
-            put(key(0, number), 9_000);
-            assert!(cache.bytes() <= 100_000);
-        }
-        assert!(cache.get(&key(0, 49)).is_some() && cache.get(&key(0, 0)).is_none());
-        // Larger than everything: not kept, and the others stay.
-        put(key(0, 60), 200_000);
-        assert!(cache.get(&key(0, 60)).is_none() && cache.get(&key(0, 49)).is_some());
-        put(key(1, 49), 9_000);
-        cache.forget(tenants[0]);
-        assert!(cache.get(&key(0, 49)).is_none() && cache.get(&key(1, 49)).is_some());
+    fn an_answer_weighs_what_its_texts_do() {
+        let answer = answer(vec![Part::text("x".repeat(9_000))], StopReason::End);
+        let bytes = CachedAnswer::new(answer, CallId::new(&system()), 0, None).bytes();
+        assert!((9_000..10_000).contains(&bytes), "{bytes}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plasma_kernel::{Code, Ctx, Error, Permission, Result};
+use serde::{Deserialize, Serialize};
 
 use super::{
     key::{Words, figures},
@@ -20,40 +21,48 @@ const THRESHOLDS: std::ops::RangeInclusive<u32> = 50..=99;
 /// The quantile of the normal distribution for an upper bound that holds in 95 of 100 cases.
 const Z: f64 = 1.644_853_6;
 
-/// Two messages, and whether the answer to one is an answer to the other.
-#[derive(Clone, Debug)]
+/// Two messages.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CacheTextPair)]
 pub struct TextPair {
-    /// One, up to 2,000 characters.
+    /// One: 1 to 2,000 characters.
     pub a: String,
     /// The other.
     pub b: String,
-    /// Whether both ask the same.
+    /// Whether the answer to one is an answer to the other.
     pub same: bool,
 }
 
-/// What a threshold would do with the pairs.
-#[derive(Clone, Debug, PartialEq)]
+/// What one threshold would do.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = CacheCalibrationRow)]
 pub struct CalibrationRow {
     /// The least similarity of a hit.
     pub threshold: f64,
-    /// Pairs that are hits.
+    /// Pairs that would be hits.
     pub hits: u64,
     /// Those of them that do not ask the same.
     pub false_hits: u64,
-    /// Their share of the hits; `None` without hits.
+    /// Their share of the hits; null without hits.
+    #[schema(required)]
     pub false_hit_rate: Option<f64>,
-    /// The upper bound of that share (Wilson's, 95%, one-sided): few pairs prove little.
+    /// The upper bound of that share (Wilson's, 95%).
+    #[schema(required)]
     pub false_hit_rate_max: Option<f64>,
-    /// The share of the pairs that ask the same and are hits; `None` without such pairs.
+    /// The share of the pairs that ask the same and would be hits; null without such pairs.
+    #[schema(required)]
     pub found: Option<f64>,
 }
 
-/// How similar two questions must be, and what that rests on.
-#[derive(Clone, Debug)]
+/// What thresholds of the semantic cache would do.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CacheCalibration)]
 pub struct Calibration {
     /// The embedding model.
     pub model: String,
-    /// The smallest threshold whose upper bound is within the target; `None` when no threshold is.
+    /// The smallest threshold that keeps within the target; null when none does, or the pairs are too few to show it.
+    #[schema(required)]
     pub threshold: Option<f64>,
     /// Every threshold that was tried, ascending.
     pub rows: Vec<CalibrationRow>,

@@ -3,14 +3,13 @@
 //! A text is known by a hash of the model and of all that decides the vector: two requests that have some texts in common share
 //! those.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use moka::{policy::EvictionPolicy, sync::Cache};
 use plasma_kernel::{CallId, Money, TenantId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AnswerKey, TTL_SECONDS_MAX,
+    AnswerKey,
     key::{Hash, digest},
 };
 use crate::{catalog::RemoteModel, manifest::ModelEntry};
@@ -44,6 +43,11 @@ pub(crate) struct VectorOrigin {
 impl KeptVector {
     pub(crate) fn new(vector: Vec<f32>, text_bytes: usize, origin: Arc<VectorOrigin>) -> Self {
         Self { vector, text_bytes, origin }
+    }
+
+    /// What it takes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        ENTRY_BYTES + size_of_val(self.vector.as_slice())
     }
 
     /// The text's share of a number of its call, by its length, in millionths.
@@ -106,55 +110,6 @@ impl VectorMaker {
     }
 }
 
-/// Vectors of all tenants, bounded by their bytes: those that were not wanted for longest go first, and all after 30 days.
-pub(crate) struct VectorCache(Cache<AnswerKey, Arc<KeptVector>>);
-
-impl VectorCache {
-    pub(crate) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &AnswerKey, kept: &Arc<KeptVector>| {
-            u32::try_from(ENTRY_BYTES + size_of_val(kept.vector.as_slice())).unwrap_or(u32::MAX)
-        };
-        let cache = Cache::builder()
-            .max_capacity(bytes_max)
-            .weigher(weigh)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(Duration::from_secs(u64::from(TTL_SECONDS_MAX)))
-            .support_invalidation_closures()
-            .build();
-        Self(cache)
-    }
-
-    pub(crate) fn get(&self, key: &AnswerKey) -> Option<Arc<KeptVector>> {
-        self.0.get(key)
-    }
-
-    pub(crate) fn put(&self, vectors: impl IntoIterator<Item = (AnswerKey, Arc<KeptVector>)>) {
-        for (key, kept) in vectors {
-            self.0.insert(key, kept);
-        }
-        // At once, so that the bound holds: this happens once for each call of a model, which took far longer.
-        self.0.run_pending_tasks();
-    }
-
-    pub(crate) fn remove(&self, key: &AnswerKey) {
-        self.0.invalidate(key);
-    }
-
-    pub(crate) fn forget(&self, tenant: TenantId) {
-        if let Err(error) = self.0.invalidate_entries_if(move |key, _| key.tenant == tenant) {
-            // Cannot be: closures are supported. Vectors from before a purge are refused by their time as well.
-            tracing::error!(%error, "kept vectors could not be thrown away");
-        }
-        self.0.run_pending_tasks();
-    }
-
-    #[cfg(test)]
-    fn bytes(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.weighted_size()
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -203,25 +158,5 @@ mod tests {
         for different in [maker.key(ours, "a text "), maker.key(theirs, "a text"), another.key(ours, "a text")] {
             assert_ne!(key, different);
         }
-    }
-
-    #[test]
-    fn vectors_are_bounded_by_bytes_and_a_purge_spares_other_tenants() {
-        let tenants = [TenantId::new(&system()), TenantId::new(&system())];
-        let cache = VectorCache::new(100_000);
-        let origin = origin(None, 0, 1);
-        let key = |tenant: TenantId, number: u8| AnswerKey { tenant, hash: [number; 32] };
-        let vector = || Arc::new(KeptVector::new(vec![0.5; 2_000], 1, origin.clone()));
-        let [ours, theirs] = tenants;
-        for number in 0..50 {
-            cache.put([(key(ours, number), vector())]);
-            assert!(cache.bytes() <= 100_000);
-        }
-        assert!(cache.get(&key(ours, 49)).is_some() && cache.get(&key(ours, 0)).is_none());
-        cache.put([(key(theirs, 1), vector()), (key(theirs, 2), vector())]);
-        cache.remove(&key(theirs, 2));
-        cache.forget(ours);
-        assert!(cache.get(&key(ours, 49)).is_none());
-        assert!(cache.get(&key(theirs, 1)).is_some() && cache.get(&key(theirs, 2)).is_none());
     }
 }

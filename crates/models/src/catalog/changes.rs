@@ -192,10 +192,10 @@ fn price_data(price: &Price) -> serde_json::Value {
         return json!({ "free": true });
     }
     json!({
-        "input_micros_per_million": price.input_micros_per_million,
-        "cached_input_micros_per_million": price.cached_input_micros_per_million,
-        "cache_write_micros_per_million": price.cache_write_micros_per_million,
-        "output_micros_per_million": price.output_micros_per_million,
+        "input_micros_per_million": price.rates.input,
+        "cached_input_micros_per_million": price.rates.cached_input,
+        "cache_write_micros_per_million": price.rates.cache_write,
+        "output_micros_per_million": price.rates.output,
         "call_micros_per_thousand": price.call_micros_per_thousand,
         "batch_discount_percent": price.batch_discount_percent,
         "currency": price.currency,
@@ -209,24 +209,24 @@ fn check_price(price: &Price) -> Result<()> {
         }
         _ => Ok(()),
     };
+    let rates = &price.rates;
     if price.free {
         if price.batch_discount_percent.is_some() {
             return Err(free_and_priced());
         }
-        let rates = price.base_rates();
         let given = [rates.input, rates.cached_input, rates.cache_write, rates.output, price.call_micros_per_thousand];
         return if given.iter().flatten().all(|micros| *micros == 0) { Ok(()) } else { Err(free_and_priced()) };
     }
-    within("input_price_micros_per_million", price.input_micros_per_million)?;
-    within("cached_input_price_micros_per_million", price.cached_input_micros_per_million)?;
-    within("cache_write_price_micros_per_million", price.cache_write_micros_per_million)?;
-    within("output_price_micros_per_million", price.output_micros_per_million)?;
+    within("input_price_micros_per_million", rates.input)?;
+    within("cached_input_price_micros_per_million", rates.cached_input)?;
+    within("cache_write_price_micros_per_million", rates.cache_write)?;
+    within("output_price_micros_per_million", rates.output)?;
     within("call_price_micros_per_thousand", price.call_micros_per_thousand)?;
     if price.batch_discount_percent.is_some_and(|percent| percent > 100) {
         return Err(Error::invalid("batch_discount_percent", "must be 0 to 100"));
     }
     // Only the snapshot has these, and there are no columns for them.
-    if !price.tiers.is_empty() || price.reasoning_micros_per_million.is_some() || price.batch.is_some() {
+    if !price.tiers.is_empty() || rates.reasoning.is_some() || price.batch.is_some() {
         let message = "tiers, prices of thoughts and whole prices of batches cannot be set";
         return Err(Error::invalid("price", message));
     }

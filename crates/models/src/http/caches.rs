@@ -5,13 +5,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use plasma_http::{Caller, Json, Problem, ProblemBody, Query};
-use plasma_kernel::{Money, Timestamp};
+use plasma_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    CALIBRATION_PAIRS_MAX, CacheSettings, CacheState, CacheUsage, Calibration, CalibrationRow, Models, TextPair,
-    caches::CacheWish,
-};
+use crate::{CacheSettings, CacheState, CacheUsage, Calibration, Models, TextPair, caches::CacheWish};
 
 impl CacheWish {
     /// `cache-control: no-cache` or `no-store`; what else the header may say is for others.
@@ -126,32 +123,7 @@ pub(super) struct CacheUsageQuery {
 #[schema(as = ModelCacheReport)]
 pub struct CacheUsageBody {
     /// Each model of which clients asked something, or that embedded texts, most calls first.
-    pub models: Vec<ModelCacheUsageBody>,
-}
-
-/// What the cache did for one model.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = ModelCacheUsage)]
-pub struct ModelCacheUsageBody {
-    /// The model's name.
-    pub model: String,
-    /// Chats of clients that were answered, or embeddings.
-    pub calls: u64,
-    /// Those of them that the exact cache answered: embeddings of which every text was known.
-    pub exact_hits: u64,
-    /// Those of them that the semantic cache answered.
-    pub semantic_hits: u64,
-    /// Embeddings of which some texts were known.
-    pub partial_hits: u64,
-    /// What the first calls of the hits cost, as far as it is known, one entry for each currency.
-    pub saved: Vec<Money>,
-}
-
-impl From<CacheUsage> for ModelCacheUsageBody {
-    fn from(usage: CacheUsage) -> Self {
-        let CacheUsage { model, calls, exact_hits, semantic_hits, partial_hits, saved } = usage;
-        Self { model, calls, exact_hits, semantic_hits, partial_hits, saved }
-    }
+    pub models: Vec<CacheUsage>,
 }
 
 /// Sum up the cache's hits
@@ -171,8 +143,7 @@ pub(super) async fn get_model_cache_usage(
     Query(query): Query<CacheUsageQuery>,
 ) -> Result<Json<CacheUsageBody>, Problem> {
     const DAYS_DEFAULT: u32 = 30;
-    let usage = models.cache_usage(&ctx, query.days.unwrap_or(DAYS_DEFAULT)).await?;
-    Ok(Json(CacheUsageBody { models: usage.into_iter().map(ModelCacheUsageBody::from).collect() }))
+    Ok(Json(CacheUsageBody { models: models.cache_usage(&ctx, query.days.unwrap_or(DAYS_DEFAULT)).await? }))
 }
 
 /// Pairs of messages of which a person has said whether they ask the same.
@@ -182,64 +153,10 @@ pub(super) async fn get_model_cache_usage(
 pub struct CalibrationRequest {
     /// 1 to 2,000. A share of false hits of 1% cannot be shown with fewer than 268 hits.
     #[schema(min_items = 1, max_items = 2_000)]
-    pairs: Vec<TextPairBody>,
+    pairs: Vec<TextPair>,
     /// The share of hits that may be false: above 0, below 1.
     #[schema(example = 0.01)]
     target_false_hit_rate: f64,
-}
-
-/// Two messages.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = CacheTextPair)]
-pub struct TextPairBody {
-    /// One: 1 to 2,000 characters.
-    a: String,
-    /// The other.
-    b: String,
-    /// Whether the answer to one is an answer to the other.
-    same: bool,
-}
-
-/// What thresholds of the semantic cache would do.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = CacheCalibration)]
-pub struct CalibrationBody {
-    /// The embedding model.
-    pub model: String,
-    /// The smallest threshold that keeps within the target; null when none does, or the pairs are too few to show it.
-    #[schema(required)]
-    pub threshold: Option<f64>,
-    /// Every threshold that was tried, ascending.
-    pub rows: Vec<CalibrationRowBody>,
-}
-
-/// What one threshold would do.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = CacheCalibrationRow)]
-pub struct CalibrationRowBody {
-    /// The least similarity of a hit.
-    pub threshold: f64,
-    /// Pairs that would be hits.
-    pub hits: u64,
-    /// Those of them that do not ask the same.
-    pub false_hits: u64,
-    /// Their share of the hits; null without hits.
-    #[schema(required)]
-    pub false_hit_rate: Option<f64>,
-    /// The upper bound of that share (Wilson's, 95%).
-    #[schema(required)]
-    pub false_hit_rate_max: Option<f64>,
-    /// The share of the pairs that ask the same and would be hits; null without such pairs.
-    #[schema(required)]
-    pub found: Option<f64>,
-}
-
-impl From<CalibrationRow> for CalibrationRowBody {
-    fn from(row: CalibrationRow) -> Self {
-        let CalibrationRow { threshold, hits, false_hits, false_hit_rate, false_hit_rate_max, found } = row;
-        Self { threshold, hits, false_hits, false_hit_rate, false_hit_rate_max, found }
-    }
 }
 
 /// Calibrate the semantic cache
@@ -250,7 +167,7 @@ impl From<CalibrationRow> for CalibrationRowBody {
     post, path = "/api/v1/models/cache/calibrate", tag = "models", request_body = CalibrationRequest,
     security(("bearer" = [])), extensions(("x-permission" = json!("models:write"))),
     responses(
-        (status = 200, body = CalibrationBody),
+        (status = 200, body = Calibration),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
@@ -258,14 +175,8 @@ pub(super) async fn calibrate_model_cache(
     State(models): State<Models>,
     Caller(ctx): Caller,
     Json(request): Json<CalibrationRequest>,
-) -> Result<Json<CalibrationBody>, Problem> {
-    let pair = |TextPairBody { a, b, same }| TextPair { a, b, same };
-    // One more tells that there are too many.
-    let pairs: Vec<TextPair> = request.pairs.into_iter().take(CALIBRATION_PAIRS_MAX + 1).map(pair).collect();
-    let Calibration { model, threshold, rows } =
-        models.calibrate_cache(&ctx, &pairs, request.target_false_hit_rate).await?;
-    let rows = rows.into_iter().map(CalibrationRowBody::from).collect();
-    Ok(Json(CalibrationBody { model, threshold, rows }))
+) -> Result<Json<Calibration>, Problem> {
+    Ok(Json(models.calibrate_cache(&ctx, &request.pairs, request.target_false_hit_rate).await?))
 }
 
 #[cfg(test)]

@@ -4,27 +4,14 @@ use plasma_kernel::{Error, Money, Result};
 use serde::{Deserialize, Serialize};
 
 use super::models::ModelBody;
-use crate::{Models, Price, PriceSource, PriceTier, catalog};
+use crate::{Models, Price, PriceSource, PriceTier, Rates, catalog};
 
-/// What a million tokens cost.
+/// What a model costs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ModelPrice)]
 pub struct PriceBody {
-    /// For tokens read.
-    #[schema(required)]
-    pub input_per_million: Option<Money>,
-    /// For those of them that a cache answered; null: as much as other tokens read.
-    #[schema(required)]
-    pub cached_input_per_million: Option<Money>,
-    /// For those of them that were written to a cache; null: as much as other tokens read.
-    #[schema(required)]
-    pub cache_write_per_million: Option<Money>,
-    /// For tokens written.
-    #[schema(required)]
-    pub output_per_million: Option<Money>,
-    /// For those of them that were thoughts; null: as much as other tokens written.
-    #[schema(required)]
-    pub reasoning_per_million: Option<Money>,
+    #[serde(flatten)]
+    rates: RatesBody,
     /// For a thousand calls, besides their tokens; null: nothing.
     #[schema(required)]
     pub per_thousand_calls: Option<Money>,
@@ -41,25 +28,12 @@ pub struct PriceBody {
     pub free: bool,
 }
 
-/// What a million tokens cost in calls that the provider's own batch API runs.
+/// What calls cost that the provider's own batch API runs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ModelBatchPrice)]
 pub struct BatchPriceBody {
-    /// For tokens read.
-    #[schema(required)]
-    pub input_per_million: Option<Money>,
-    /// For those of them that a cache answered; null: as much as other tokens read.
-    #[schema(required)]
-    pub cached_input_per_million: Option<Money>,
-    /// For those of them that were written to a cache; null: as much as other tokens read.
-    #[schema(required)]
-    pub cache_write_per_million: Option<Money>,
-    /// For tokens written.
-    #[schema(required)]
-    pub output_per_million: Option<Money>,
-    /// For those of them that were thoughts; null: as much as other tokens written.
-    #[schema(required)]
-    pub reasoning_per_million: Option<Money>,
+    #[serde(flatten)]
+    rates: RatesBody,
     /// Other prices of calls that read much, by ascending `above_input_tokens`.
     pub tiers: Vec<PriceTierBody>,
 }
@@ -70,6 +44,14 @@ pub struct BatchPriceBody {
 pub struct PriceTierBody {
     /// Tokens read, from a cache or not.
     pub above_input_tokens: u64,
+    #[serde(flatten)]
+    rates: RatesBody,
+}
+
+/// What a million tokens cost.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ModelRates)]
+pub struct RatesBody {
     /// For tokens read.
     #[schema(required)]
     pub input_per_million: Option<Money>,
@@ -89,15 +71,10 @@ pub struct PriceTierBody {
 
 impl From<&Price> for PriceBody {
     fn from(price: &Price) -> Self {
-        let money = |micros: Option<i64>| micros.map(|micros| price.money(micros));
         Self {
-            input_per_million: money(price.input_micros_per_million),
-            cached_input_per_million: money(price.cached_input_micros_per_million),
-            cache_write_per_million: money(price.cache_write_micros_per_million),
-            output_per_million: money(price.output_micros_per_million),
-            reasoning_per_million: money(price.reasoning_micros_per_million),
-            per_thousand_calls: money(price.call_micros_per_thousand),
-            tiers: price.tiers.iter().map(|tier| PriceTierBody::of(price, tier)).collect(),
+            rates: RatesBody::of(price, &price.rates),
+            per_thousand_calls: price.call_micros_per_thousand.map(|micros| price.money(micros)),
+            tiers: tiers(price),
             batch_discount_percent: price.batch_discount_percent,
             batch: price.batch.as_deref().map(BatchPriceBody::from),
             free: price.free,
@@ -107,28 +84,28 @@ impl From<&Price> for PriceBody {
 
 impl From<&Price> for BatchPriceBody {
     fn from(price: &Price) -> Self {
-        let money = |micros: Option<i64>| micros.map(|micros| price.money(micros));
-        Self {
-            input_per_million: money(price.input_micros_per_million),
-            cached_input_per_million: money(price.cached_input_micros_per_million),
-            cache_write_per_million: money(price.cache_write_micros_per_million),
-            output_per_million: money(price.output_micros_per_million),
-            reasoning_per_million: money(price.reasoning_micros_per_million),
-            tiers: price.tiers.iter().map(|tier| PriceTierBody::of(price, tier)).collect(),
-        }
+        Self { rates: RatesBody::of(price, &price.rates), tiers: tiers(price) }
     }
 }
 
-impl PriceTierBody {
-    fn of(price: &Price, tier: &PriceTier) -> Self {
+fn tiers(price: &Price) -> Vec<PriceTierBody> {
+    let tier = |tier: &PriceTier| PriceTierBody {
+        above_input_tokens: tier.above_input_tokens,
+        rates: RatesBody::of(price, &tier.rates),
+    };
+    price.tiers.iter().map(tier).collect()
+}
+
+impl RatesBody {
+    /// In the price's currency.
+    fn of(price: &Price, rates: &Rates) -> Self {
         let money = |micros: Option<i64>| micros.map(|micros| price.money(micros));
         Self {
-            above_input_tokens: tier.above_input_tokens,
-            input_per_million: money(tier.rates.input),
-            cached_input_per_million: money(tier.rates.cached_input),
-            cache_write_per_million: money(tier.rates.cache_write),
-            output_per_million: money(tier.rates.output),
-            reasoning_per_million: money(tier.rates.reasoning),
+            input_per_million: money(rates.input),
+            cached_input_per_million: money(rates.cached_input),
+            cache_write_per_million: money(rates.cache_write),
+            output_per_million: money(rates.output),
+            reasoning_per_million: money(rates.reasoning),
         }
     }
 }
@@ -220,10 +197,13 @@ impl GivenPrice {
     pub(super) fn into_price(self) -> Result<Option<Price>> {
         let Self { currency, free, .. } = self;
         let price = Price {
-            input_micros_per_million: self.input_price_micros_per_million,
-            cached_input_micros_per_million: self.cached_input_price_micros_per_million,
-            cache_write_micros_per_million: self.cache_write_price_micros_per_million,
-            output_micros_per_million: self.output_price_micros_per_million,
+            rates: Rates {
+                input: self.input_price_micros_per_million,
+                cached_input: self.cached_input_price_micros_per_million,
+                cache_write: self.cache_write_price_micros_per_million,
+                output: self.output_price_micros_per_million,
+                reasoning: None,
+            },
             call_micros_per_thousand: self.call_price_micros_per_thousand,
             ..Price::default()
         };

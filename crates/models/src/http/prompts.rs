@@ -4,7 +4,7 @@ use axum::{
     response::IntoResponse,
 };
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
-use plasma_kernel::{Page, PromptId, Timestamp};
+use plasma_kernel::Page;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,34 +13,6 @@ use crate::{
     Models, Prompt, PromptAlias, PromptCall, PromptParameters, PromptReference, PromptShare, RenderedMessage,
     RenderedPrompt, RenderedVersion,
 };
-
-/// Messages for models under a name, in numbered versions.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Prompt)]
-pub struct PromptBody {
-    /// Its id.
-    pub id: PromptId,
-    /// What callers name.
-    #[schema(example = "support-reply")]
-    pub name: String,
-    /// What it is for.
-    pub description: String,
-    /// The number of the newest version; 0 while there is none.
-    pub newest_version: u32,
-    /// In the order of their names.
-    pub aliases: Vec<PromptAlias>,
-    /// When it was added, in microseconds since 1970 UTC.
-    pub created_at: Timestamp,
-    /// When its newest version was added, or it itself.
-    pub updated_at: Timestamp,
-}
-
-impl From<Prompt> for PromptBody {
-    fn from(prompt: Prompt) -> Self {
-        let Prompt { id, name, description, newest_version, aliases, created_at, updated_at } = prompt;
-        Self { id, name, description, newest_version, aliases, created_at, updated_at }
-    }
-}
 
 /// A prompt to add.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -119,7 +91,7 @@ impl From<RenderedPrompt> for RenderedBody {
     get, path = "/api/v1/prompts", tag = "prompts", params(PageQuery), security(("bearer" = [])),
     extensions(("x-permission" = json!("models:read"))),
     responses(
-        (status = 200, body = Page<PromptBody>),
+        (status = 200, body = Page<Prompt>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
@@ -127,8 +99,8 @@ pub(super) async fn list_prompts(
     State(models): State<Models>,
     Caller(ctx): Caller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Page<PromptBody>>, Problem> {
-    Ok(Json(models.prompts(&ctx, &page.into_request()?).await?.map(PromptBody::from)))
+) -> Result<Json<Page<Prompt>>, Problem> {
+    Ok(Json(models.prompts(&ctx, &page.into_request()?).await?))
 }
 
 /// Add a prompt
@@ -138,7 +110,7 @@ pub(super) async fn list_prompts(
     post, path = "/api/v1/prompts", tag = "prompts", request_body = NewPromptBody, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:write"))),
     responses(
-        (status = 201, body = PromptBody),
+        (status = 201, body = Prompt),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
@@ -149,7 +121,7 @@ pub(super) async fn create_prompt(
 ) -> Result<impl IntoResponse, Problem> {
     let prompt = models.create_prompt(&ctx, &body.name, &body.description).await?;
     let location = format!("/api/v1/prompts/{}", prompt.name);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(PromptBody::from(prompt))))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(prompt)))
 }
 
 /// Get a prompt
@@ -158,7 +130,7 @@ pub(super) async fn create_prompt(
     params(("name" = String, Path, description = "The prompt's name")),
     extensions(("x-permission" = json!("models:read"))),
     responses(
-        (status = 200, body = PromptBody),
+        (status = 200, body = Prompt),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
@@ -166,8 +138,8 @@ pub(super) async fn get_prompt(
     State(models): State<Models>,
     Caller(ctx): Caller,
     Path(name): Path<String>,
-) -> Result<Json<PromptBody>, Problem> {
-    Ok(Json(models.prompt(&ctx, &name).await?.into()))
+) -> Result<Json<Prompt>, Problem> {
+    Ok(Json(models.prompt(&ctx, &name).await?))
 }
 
 /// Remove a prompt

@@ -20,13 +20,8 @@ pub(super) fn overlaid(standard: &Price, batch: &Price) -> Price {
         let first = above_input_tokens.saturating_add(1);
         PriceTier { above_input_tokens, rates: rates(standard.rates_of(first), batch.rates_of(first)) }
     };
-    let base = rates(standard.base_rates(), batch.base_rates());
     Price {
-        input_micros_per_million: base.input,
-        cached_input_micros_per_million: base.cached_input,
-        cache_write_micros_per_million: base.cache_write,
-        output_micros_per_million: base.output,
-        reasoning_micros_per_million: base.reasoning,
+        rates: rates(standard.rates, batch.rates),
         call_micros_per_thousand: batch.call_micros_per_thousand.or(standard.call_micros_per_thousand),
         tiers: limits.into_iter().map(tier).collect(),
         currency: standard.currency.clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use plasma_kernel::Timestamp;
+use plasma_kernel::{Timestamp, day_of_date};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,11 +11,7 @@ use super::{
     batch::{BatchPrice, overlaid},
     clause::{Clause, Pattern},
 };
-use crate::{
-    Price, PriceSnapshot, PriceTier, Rates,
-    calls::{DAY_MICROS, day_of},
-    catalog::PRICE_MICROS_MAX,
-};
+use crate::{Price, PriceSnapshot, PriceTier, Rates, calls::DAY_MICROS, catalog::PRICE_MICROS_MAX};
 
 const MINUTE_MICROS: i64 = 60_000_000;
 /// Kinds that are one service at whatever address, and the snapshot's id of it.
@@ -88,7 +84,7 @@ impl Book {
         let name = upstream_model.to_lowercase();
         let model = self.model(provider, &name).or_else(|| self.model(provider, &with_dashed_dates(&name)?))?;
         let tiered = model.price_at(at)?;
-        let rates = tiered.price.base_rates();
+        let rates = tiered.price.rates;
         (rates.input.is_some() || rates.output.is_some()).then_some(tiered)
     }
 
@@ -147,7 +143,7 @@ fn compact_date(digits: &str) -> Option<(&str, &str, &str)> {
 
 /// The day of a date in digits.
 fn date(year: &str, month: &str, day: &str) -> Option<i64> {
-    day_of(number(year, 4)?, number(month, 2)?, number(day, 2)?)
+    day_of_date(number(year, 4)?, number(month, 2)?, number(day, 2)?)
 }
 
 /// Exactly so many digits.
@@ -279,12 +275,15 @@ impl FilePrice {
             (None, Some((start, end))) => Condition::Between(time(&start)?, time(&end)?),
             (Some(_), Some(_)) => return Err("a price has two conditions".to_owned()),
         };
+        let rates = Rates {
+            input: within(self.input)?,
+            cached_input: within(self.cache_read)?,
+            cache_write: within(self.cache_write)?,
+            output: within(self.output)?,
+            reasoning: within(self.output_reasoning)?,
+        };
         let price = Price {
-            input_micros_per_million: within(self.input)?,
-            cached_input_micros_per_million: within(self.cache_read)?,
-            cache_write_micros_per_million: within(self.cache_write)?,
-            output_micros_per_million: within(self.output)?,
-            reasoning_micros_per_million: within(self.output_reasoning)?,
+            rates,
             call_micros_per_thousand: within(self.requests_kcount)?,
             tiers: self.tiers.into_iter().map(FileTier::read).collect::<Result<_, _>>()?,
             ..Price::default()

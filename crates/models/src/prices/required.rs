@@ -35,7 +35,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ProviderKind, ProviderOptions,
+        ProviderKind, ProviderOptions, Rates,
         prices::{self, ProviderHint},
         upstream::Endpoint,
     };
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_model_without_a_whole_price_is_refused_until_it_is_priced_or_free() {
-        let half = Price { input_micros_per_million: Some(1), ..Price::default() };
+        let half = Price { rates: Rates { input: Some(1), ..Rates::default() }, ..Price::default() };
         for refused in [
             remote(ModelKind::Chat, None, "no-such-model"),
             remote(ModelKind::Chat, Some(half.clone()), "gpt-4o"),
@@ -70,7 +70,7 @@ mod tests {
             assert_eq!(error.field_name(), Some("model"));
             assert!(error.remedy_text().is_some_and(|remedy| remedy.contains("PUT /api/v1/models/")));
         }
-        let whole = Price { output_micros_per_million: Some(0), ..half.clone() };
+        let whole = Price { rates: Rates { output: Some(0), ..half.rates }, ..half.clone() };
         let free = Price { free: true, ..Price::default() };
         for allowed in [
             remote(ModelKind::Chat, Some(whole), "no-such-model"),

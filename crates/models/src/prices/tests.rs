@@ -1,11 +1,9 @@
 use std::time::Instant;
 
+use plasma_kernel::day_of_date;
+
 use super::*;
-use crate::{
-    ModelKind, TokenUsage,
-    calls::{DAY_MICROS, day_of},
-    cost,
-};
+use crate::{ModelKind, Rates, TokenUsage, calls::DAY_MICROS, cost};
 
 /// Rows as `scripts/price_samples.py` describes them.
 type Sample = (String, String, i64, u64, u64, u64, u64, u64, Option<String>, Option<i64>);
@@ -15,7 +13,7 @@ fn samples() -> Vec<Sample> {
 }
 
 fn at(year: i64, month: i64, day: i64, minutes: i64) -> i64 {
-    day_of(year, month, day).unwrap() * DAY_MICROS + minutes * 60_000_000
+    day_of_date(year, month, day).unwrap() * DAY_MICROS + minutes * 60_000_000
 }
 
 fn hint<'a>(kind: &'a str, base_url: &'a str) -> ProviderHint<'a> {
@@ -108,7 +106,7 @@ fn book(models: &str) -> Result<Book, String> {
 }
 
 fn input_at(book: &Book, model: &str, at: i64) -> Option<i64> {
-    book.find(&hint("openai", "https://p/v1"), model, at)?.price.input_micros_per_million
+    book.find(&hint("openai", "https://p/v1"), model, at)?.price.rates.input
 }
 
 #[test]
@@ -150,7 +148,7 @@ fn a_batch_costs_what_its_variant_names_and_else_what_other_calls_cost() {
         |model: &str, time: i64| book.find(&hint("openai", "https://p/v1"), model, time).unwrap().at(time).batch;
     let rates = |model: &str, time: i64| {
         let price = batch(model, time).unwrap();
-        let rates = price.base_rates();
+        let rates = price.rates;
         (rates.input, rates.cached_input, rates.output, price.call_micros_per_thousand)
     };
     assert_eq!(batch("m", at(2026, 10, 14, 0) - 1), None);
@@ -257,7 +255,7 @@ fn a_hostile_book_is_refused_and_breaks_nothing() {
 fn an_administrators_price_comes_before_the_snapshot() {
     let openai = hint("openai", "https://api.openai.com/v1");
     let now = at(2026, 11, 20, 0);
-    let own = Price { input_micros_per_million: Some(1), ..Price::default() };
+    let own = Price { rates: Rates { input: Some(1), ..Rates::default() }, ..Price::default() };
     assert_eq!(effective(Some(own.clone()), &openai, "gpt-4o", now), Some((own, PriceSource::Administrator)));
     let free = Price { free: true, ..Price::default() };
     assert_eq!(effective(Some(free), &openai, "gpt-4o", now), Some((cost::free(), PriceSource::Administrator)));

@@ -2,12 +2,13 @@ use plasma_kernel::{Actor, PromptId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A prompt: messages for models under a name, in numbered versions.
-#[derive(Clone, Debug)]
+/// Messages for models under a name, in numbered versions.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Prompt {
     /// Its id.
     pub id: PromptId,
-    /// What callers name, unique in the tenant.
+    /// What callers name.
+    #[schema(example = "support-reply")]
     pub name: String,
     /// What it is for.
     pub description: String,
@@ -15,7 +16,7 @@ pub struct Prompt {
     pub newest_version: u32,
     /// In the order of their names.
     pub aliases: Vec<PromptAlias>,
-    /// When it was added.
+    /// When it was added, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// When its newest version was added, or it itself.
     pub updated_at: Timestamp,

@@ -1,39 +1,23 @@
 use std::collections::HashSet;
 
-use plasma_kernel::{Actor, BatchId, Error, FileId, Page, PageRequest, Result, Timestamp};
-use plasma_store::{Row, Tx, page_key};
+use plasma_kernel::{BatchId, FileId, Page, PageRequest, Result, Timestamp};
+use plasma_store::{Row, Tx, Value, page_key};
 
 use crate::{
     batches::{Batch, BatchError, BatchStatus, Cursor, LineResult},
     files::{File, Sight, creator_text},
 };
 
-/// The column `creator`.
-pub(super) fn actor(row: &Row) -> Result<Actor> {
-    let text: String = row.get("creator")?;
-    serde_json::from_str(&text).map_err(|error| Error::from_source("column creator", error))
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Result<Option<T>> {
-    let text: Option<String> = row.get(column)?;
-    let value = text.map(|text| serde_json::from_str(&text)).transpose();
-    value.map_err(|error| Error::from_source(format!("column {column}"), error))
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 fn batch(row: &Row) -> Result<Batch> {
     Ok(Batch {
         id: row.get("id")?,
         input_file_id: row.get("input_file_id")?,
         endpoint: row.get::<String>("endpoint")?.parse()?,
-        metadata: json(row, "metadata")?,
-        creator: actor(row)?,
+        metadata: row.optional_json("metadata")?,
+        creator: row.json("creator")?,
         status: row.get::<String>("status")?.parse()?,
         outcome: row.get::<Option<String>>("outcome")?.map(|outcome| outcome.parse()).transpose()?,
-        errors: json(row, "errors")?.unwrap_or_default(),
+        errors: row.optional_json("errors")?.unwrap_or_default(),
         total: row.get("total_count")?,
         completed: row.get("completed_count")?,
         failed: row.get("failed_count")?,
@@ -53,7 +37,6 @@ fn batch(row: &Row) -> Result<Batch> {
 
 pub(crate) async fn insert(tx: &mut Tx, batch: &Batch) -> Result<()> {
     let tenant = tx.tenant()?;
-    let metadata = batch.metadata.as_ref().map(serde_json::to_string).transpose();
     tx.execute(
         "INSERT INTO model_batches (tenant_id, id, input_file_id, endpoint, metadata, creator, status, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -62,7 +45,7 @@ pub(crate) async fn insert(tx: &mut Tx, batch: &Batch) -> Result<()> {
             batch.id.into(),
             batch.input_file_id.into(),
             batch.endpoint.as_str().into(),
-            metadata.map_err(|error| Error::from_source("metadata", error))?.into(),
+            Value::optional_json(batch.metadata.as_ref())?,
             creator_text(&batch.creator)?.into(),
             batch.status.as_str().into(),
             batch.created_at.into(),
@@ -140,7 +123,7 @@ pub(crate) async fn begin(
     tx.execute(
         "UPDATE model_batches SET status = 'in_progress', total_count = $3, provider_model = $4, in_progress_at = $5
          WHERE tenant_id = $1 AND id = $2 AND status = 'validating'",
-        [tenant.into(), id.into(), number(total).into(), provider_model.into(), now.into()],
+        [tenant.into(), id.into(), total.into(), provider_model.into(), now.into()],
     )
     .await
     .map(drop)
@@ -162,7 +145,7 @@ pub(crate) async fn set_counts(tx: &mut Tx, id: BatchId, completed: u64, failed:
     let tenant = tx.tenant()?;
     tx.execute(
         "UPDATE model_batches SET completed_count = $3, failed_count = $4 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), id.into(), number(completed).into(), number(failed).into()],
+        [tenant.into(), id.into(), completed.into(), failed.into()],
     )
     .await
     .map(drop)
@@ -187,7 +170,7 @@ pub(crate) async fn advance(tx: &mut Tx, id: BatchId, next: Cursor) -> Result<()
     let tenant = tx.tenant()?;
     tx.execute(
         "UPDATE model_batches SET next_line = $3, next_offset = $4 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), id.into(), number(next.line).into(), number(next.offset).into()],
+        [tenant.into(), id.into(), next.line.into(), next.offset.into()],
     )
     .await
     .map(drop)
@@ -225,10 +208,9 @@ pub(crate) async fn end(
 
 pub(crate) async fn set_errors(tx: &mut Tx, id: BatchId, errors: &[BatchError]) -> Result<()> {
     let tenant = tx.tenant()?;
-    let errors = serde_json::to_string(errors).map_err(|error| Error::from_source("errors", error))?;
     tx.execute(
         "UPDATE model_batches SET errors = $3 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), id.into(), errors.into()],
+        [tenant.into(), id.into(), Value::json(errors)?],
     )
     .await
     .map(drop)
@@ -254,7 +236,7 @@ pub(crate) async fn record(tx: &mut Tx, id: BatchId, line: u64, result: &LineRes
         .execute(
             "INSERT INTO model_batch_results (tenant_id, batch_id, line, is_error, result) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (tenant_id, batch_id, line) DO NOTHING",
-            [tenant.into(), id.into(), number(line).into(), result.is_error.into(), (&result.text).into()],
+            [tenant.into(), id.into(), line.into(), result.is_error.into(), (&result.text).into()],
         )
         .await?;
     if inserted == 0 {
@@ -288,7 +270,7 @@ pub(crate) async fn recorded(tx: &mut Tx, id: BatchId, from: u64) -> Result<Hash
     let rows = tx
         .fetch_all(
             "SELECT line FROM model_batch_results WHERE tenant_id = $1 AND batch_id = $2 AND line >= $3",
-            [tenant.into(), id.into(), number(from).into()],
+            [tenant.into(), id.into(), from.into()],
         )
         .await?;
     rows.iter().map(|row| row.get("line")).collect()
@@ -301,7 +283,7 @@ pub(crate) async fn results(tx: &mut Tx, id: BatchId, after: u64, limit: u64) ->
         .fetch_all(
             "SELECT line, is_error, result FROM model_batch_results WHERE tenant_id = $1 AND batch_id = $2 AND line > $3
              ORDER BY line LIMIT $4",
-            [tenant.into(), id.into(), number(after).into(), number(limit).into()],
+            [tenant.into(), id.into(), after.into(), limit.into()],
         )
         .await?;
     rows.iter()
@@ -318,7 +300,7 @@ pub(crate) async fn delete_results(tx: &mut Tx, id: BatchId, limit: u64) -> Resu
     tx.execute(
         "DELETE FROM model_batch_results WHERE tenant_id = $1 AND batch_id = $2 AND line IN (
              SELECT line FROM model_batch_results WHERE tenant_id = $1 AND batch_id = $2 ORDER BY line LIMIT $3)",
-        [tenant.into(), id.into(), number(limit).into()],
+        [tenant.into(), id.into(), limit.into()],
     )
     .await
 }

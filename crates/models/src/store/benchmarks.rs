@@ -2,36 +2,27 @@
 
 use std::collections::HashSet;
 
-use plasma_kernel::{BenchmarkId, Error, Money, Page, PageRequest, Result, Timestamp};
-use plasma_store::{Row, Tx, page_key};
-use serde::de::DeserializeOwned;
+use plasma_kernel::{BenchmarkId, Error, Page, PageRequest, Result, Timestamp};
+use plasma_store::{Row, Tx, Value, page_key};
 
 use crate::benchmarks::{Benchmark, BenchmarkState, CaseResult, ResultFilter, Suite};
 
 /// Between the parts of a cursor: no case's id has it.
 const SEPARATOR: char = '/';
 
-fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T> {
-    serde_json::from_str(&row.get::<String>(name)?).map_err(|error| Error::from_source(format!("column {name}"), error))
-}
-
-fn text<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::from_source("a benchmark cannot be written", error))
-}
-
 fn benchmark(row: &Row) -> Result<Benchmark> {
     Ok(Benchmark {
         id: row.get("id")?,
         name: row.get("name")?,
         suite: row.get("suite_name")?,
-        models: json(row, "models")?,
+        models: row.json("models")?,
         case_count: row.get("case_count")?,
         concurrency: row.get("concurrency")?,
         greedy: row.get("greedy")?,
         state: row.get::<String>("state")?.parse()?,
         done: row.get("done")?,
         error: row.get("error")?,
-        actor: json(row, "actor")?,
+        actor: row.json("actor")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
@@ -52,14 +43,14 @@ pub(crate) async fn insert(tx: &mut Tx, benchmark: &Benchmark, suite: &Suite) ->
             tenant.into(),
             benchmark.id.into(),
             (&benchmark.name).into(),
-            text(suite)?.into(),
+            Value::json(suite)?,
             (&benchmark.suite).into(),
             suite.cases.len().into(),
-            text(&benchmark.models)?.into(),
+            Value::json(&benchmark.models)?,
             benchmark.concurrency.into(),
             benchmark.greedy.into(),
             benchmark.state.as_str().into(),
-            text(&benchmark.actor)?.into(),
+            Value::json(&benchmark.actor)?,
             benchmark.created_at.into(),
         ],
     )
@@ -81,6 +72,10 @@ pub(crate) async fn count(tx: &mut Tx) -> Result<(usize, usize)> {
 }
 
 pub(crate) async fn get(tx: &mut Tx, id: BenchmarkId) -> Result<Benchmark> {
+    find(tx, id).await?.ok_or_else(|| not_found(id))
+}
+
+pub(crate) async fn find(tx: &mut Tx, id: BenchmarkId) -> Result<Option<Benchmark>> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
@@ -90,9 +85,8 @@ pub(crate) async fn get(tx: &mut Tx, id: BenchmarkId) -> Result<Benchmark> {
              FROM model_benchmarks b WHERE b.tenant_id = $1 AND b.id = $2",
             [tenant.into(), id.into()],
         )
-        .await?
-        .ok_or_else(|| not_found(id))?;
-    benchmark(&row)
+        .await?;
+    row.as_ref().map(benchmark).transpose()
 }
 
 pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Benchmark>> {
@@ -119,7 +113,7 @@ pub(crate) async fn suite(tx: &mut Tx, id: BenchmarkId) -> Result<Suite> {
         )
         .await?
         .ok_or_else(|| not_found(id))?;
-    json(&row, "suite")
+    row.json("suite")
 }
 
 /// Marks a run as running; `false` when it has ended.
@@ -177,7 +171,6 @@ pub(crate) async fn delete(tx: &mut Tx, id: BenchmarkId) -> Result<()> {
 /// Writes a result, unless the run has ended meanwhile or the case has one.
 pub(crate) async fn insert_result(tx: &mut Tx, id: BenchmarkId, result: &CaseResult, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     tx.execute(
         "INSERT INTO model_benchmark_results (tenant_id, benchmark_id, model, case_id, score, reason, answer, error, call_id,
            first_token_ms, duration_ms, input_tokens, output_tokens, cost_micros, cost_currency, created_at)
@@ -196,10 +189,10 @@ pub(crate) async fn insert_result(tx: &mut Tx, id: BenchmarkId, result: &CaseRes
             result.answer.as_deref().into(),
             result.error.as_deref().into(),
             result.call_id.into(),
-            result.first_token_ms.map(number).into(),
-            number(result.duration_ms).into(),
-            number(result.input_tokens).into(),
-            number(result.output_tokens).into(),
+            result.first_token_ms.into(),
+            result.duration_ms.into(),
+            result.input_tokens.into(),
+            result.output_tokens.into(),
             result.cost.as_ref().map(|cost| cost.amount_micros).into(),
             result.cost.as_ref().map(|cost| cost.currency.as_str()).into(),
             now.into(),
@@ -223,8 +216,6 @@ pub(crate) async fn asked(tx: &mut Tx, id: BenchmarkId) -> Result<HashSet<(Strin
 }
 
 fn result(row: &Row) -> Result<CaseResult> {
-    let amount_micros: Option<i64> = row.get("cost_micros")?;
-    let currency: Option<String> = row.get("cost_currency")?;
     Ok(CaseResult {
         model: row.get("model")?,
         case: row.get("case_id")?,
@@ -233,11 +224,11 @@ fn result(row: &Row) -> Result<CaseResult> {
         answer: row.get("answer")?,
         error: row.get("error")?,
         call_id: row.get("call_id")?,
-        first_token_ms: row.get::<Option<i64>>("first_token_ms")?.and_then(|number| u64::try_from(number).ok()),
+        first_token_ms: row.get("first_token_ms")?,
         duration_ms: row.get("duration_ms")?,
         input_tokens: row.get("input_tokens")?,
         output_tokens: row.get("output_tokens")?,
-        cost: amount_micros.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }),
+        cost: super::money(row, "cost_micros", "cost_currency")?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The settings of caches, and what caches did.
 
-use plasma_kernel::{Error, Money, Result, Timestamp};
-use plasma_store::Tx;
+use plasma_kernel::{Money, Result, Timestamp};
+use plasma_store::{Tx, Value};
 
 use super::call_list::{ID_SLACK_MS, id_at};
 use crate::caches::{CacheKind, CacheSettings, CacheState};
@@ -12,19 +12,16 @@ pub(crate) async fn get(tx: &mut Tx) -> Result<CacheState> {
         .fetch_optional("SELECT settings, purged_at FROM model_cache_settings WHERE tenant_id = $1", [tenant.into()])
         .await?;
     let Some(row) = row else { return Ok(CacheState::default()) };
-    let settings: Option<String> = row.get("settings")?;
-    let settings = settings.map(|text| serde_json::from_str(&text)).transpose();
-    let settings: Option<CacheSettings> = settings.map_err(|error| Error::from_source("column settings", error))?;
-    Ok(CacheState { settings: settings.unwrap_or_default(), purged_at: row.get("purged_at")? })
+    let settings = row.optional_json("settings")?.unwrap_or_default();
+    Ok(CacheState { settings, purged_at: row.get("purged_at")? })
 }
 
 pub(crate) async fn put(tx: &mut Tx, settings: &CacheSettings, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
-    let settings = serde_json::to_string(settings).map_err(|error| Error::from_source("settings", error))?;
     tx.execute(
         "INSERT INTO model_cache_settings (tenant_id, settings, purged_at, updated_at) VALUES ($1, $2, 0, $3)
          ON CONFLICT (tenant_id) DO UPDATE SET settings = $2, updated_at = $3",
-        [tenant.into(), settings.into(), now.into()],
+        [tenant.into(), Value::json(settings)?, now.into()],
     )
     .await
     .map(drop)
@@ -66,13 +63,11 @@ pub(crate) async fn usage(tx: &mut Tx, since_at: Timestamp) -> Result<Vec<UsageR
     rows.iter()
         .map(|row| {
             let cache: Option<String> = row.get("cache")?;
-            let (saved, currency): (Option<i64>, Option<String>) =
-                (row.get("saved_micros")?, row.get("cost_currency")?);
             Ok(UsageRow {
                 model: row.get("model")?,
                 cache: cache.map(|word| word.parse()).transpose()?,
                 calls: row.get("calls")?,
-                saved: saved.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }),
+                saved: super::money(row, "saved_micros", "cost_currency")?,
             })
         })
         .collect()

@@ -57,7 +57,6 @@ pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -
     let before = filter.to.map(|to| id_at(to, ID_SLACK_MS));
     let before = [Some(page_key(page.cursor.as_deref())), before.as_deref()].into_iter().flatten().min();
     let key = filter.key.map(|id| id.to_string());
-    let amount = |number: Option<u64>| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX));
     let rows = tx
         .fetch_all(
             statement(filter),
@@ -73,10 +72,10 @@ pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -
                 filter.status.map(|status| status.as_str()).into(),
                 filter.purpose.map(|purpose| purpose.as_str()).into(),
                 key.or_else(|| filter.user.map(|id| id.to_string())).into(),
-                amount(filter.cost_micros_min).into(),
-                amount(filter.duration_ms_min).into(),
+                filter.cost_micros_min.into(),
+                filter.duration_ms_min.into(),
                 filter.prompt.as_deref().into(),
-                filter.prompt_version.map(i64::from).into(),
+                filter.prompt_version.into(),
                 page.fetch_limit().into(),
             ],
         )

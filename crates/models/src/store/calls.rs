@@ -1,5 +1,5 @@
-use plasma_kernel::{Actor, CallId, Ctx, Error, Money, Result};
-use plasma_store::{NewEvent, Row, Store, Tx};
+use plasma_kernel::{Actor, CallId, Ctx, Error, Result};
+use plasma_store::{NewEvent, Row, Store, Tx, Value};
 use serde_json::json;
 
 use crate::{
@@ -67,18 +67,12 @@ pub(crate) async fn insert_with_event(tx: &mut Tx, call: &ModelCall) -> Result<(
 
 async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
     let tenant = tx.tenant()?;
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let actor = serde_json::to_string(&call.actor).map_err(|error| Error::from_source("actor", error))?;
     // One attempt that worked says no more than the call itself.
     let attempts = match call.attempts.as_slice() {
         [] => None,
         [only] if only.error.is_none() => None,
-        attempts => Some(serde_json::to_string(attempts).map_err(|error| Error::from_source("attempts", error))?),
+        attempts => Some(attempts),
     };
-    let decision = call.decision.as_ref().map(serde_json::to_string).transpose();
-    let decision = decision.map_err(|error| Error::from_source("decision", error))?;
-    let hit = call.cache.as_ref().map(serde_json::to_string).transpose();
-    let hit = hit.map_err(|error| Error::from_source("cache_hit", error))?;
     tx.execute(
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
@@ -94,29 +88,29 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             call.purpose.as_str().into(),
             call.status.as_str().into(),
             call.streamed.into(),
-            number(call.usage.input_tokens).into(),
-            number(call.usage.cached_input_tokens).into(),
-            number(call.usage.output_tokens).into(),
-            number(call.queued_ms).into(),
-            call.first_token_ms.map(number).into(),
-            number(call.duration_ms).into(),
+            call.usage.input_tokens.into(),
+            call.usage.cached_input_tokens.into(),
+            call.usage.output_tokens.into(),
+            call.queued_ms.into(),
+            call.first_token_ms.into(),
+            call.duration_ms.into(),
             call.cost.as_ref().map(|cost| cost.amount_micros).into(),
             call.cost.as_ref().map(|cost| cost.currency.as_str()).into(),
             call.error.as_deref().into(),
-            actor.into(),
+            Value::json(&call.actor)?,
             call.request.into(),
             call.created_at.into(),
-            attempts.into(),
+            Value::optional_json(attempts)?,
             call.decision.as_ref().map(|decision| decision.route.as_str()).into(),
-            decision.into(),
-            number(call.usage.cache_write_tokens).into(),
-            number(call.usage.reasoning_tokens).into(),
+            Value::optional_json(call.decision.as_ref())?,
+            call.usage.cache_write_tokens.into(),
+            call.usage.reasoning_tokens.into(),
             actor_id(&call.actor).into(),
             call.cache.as_ref().map(|hit| hit.kind.as_str()).into(),
-            hit.into(),
+            Value::optional_json(call.cache.as_ref())?,
             call.cache.as_ref().and_then(|hit| hit.saved.as_ref()).map(|saved| saved.amount_micros).into(),
             call.prompt.as_ref().map(|prompt| prompt.name.as_str()).into(),
-            call.prompt.as_ref().map(|prompt| i64::from(prompt.version)).into(),
+            call.prompt.as_ref().map(|prompt| prompt.version).into(),
         ],
     )
     .await
@@ -159,28 +153,13 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
     })
 }
 
-fn money(row: &Row) -> Result<Option<Money>> {
-    let amount_micros: Option<i64> = row.get("cost_micros")?;
-    let currency: Option<String> = row.get("cost_currency")?;
-    Ok(amount_micros.zip(currency).map(|(amount_micros, currency)| Money { amount_micros, currency }))
-}
-
 pub(super) fn call(row: &Row) -> Result<ModelCall> {
-    let actor: String = row.get("actor")?;
-    let first_token_ms: Option<i64> = row.get("first_token_ms")?;
-    let attempts: Option<String> = row.get("attempts")?;
-    let decision: Option<String> = row.get("decision")?;
-    let (prompt, version): (Option<String>, Option<i64>) = (row.get("prompt")?, row.get("prompt_version")?);
-    let version = version.and_then(|version| u32::try_from(version).ok());
-    let decision = decision.map(|text| serde_json::from_str(&text));
-    let hit: Option<String> = row.get("cache_hit")?;
-    let hit = hit.map(|text| serde_json::from_str(&text)).transpose();
-    let attempts = attempts.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
+    let (prompt, version): (Option<String>, Option<u32>) = (row.get("prompt")?, row.get("prompt_version")?);
     Ok(ModelCall {
         id: row.get("id")?,
         model: row.get("model")?,
-        decision: decision.transpose().map_err(|error| Error::from_source("column decision", error))?,
-        attempts: attempts.map_err(|error| Error::from_source("column attempts", error))?,
+        decision: row.optional_json("decision")?,
+        attempts: row.optional_json("attempts")?.unwrap_or_default(),
         prompt: prompt.zip(version).map(|(name, version)| PromptUse { name, version }),
         kind: row.get::<String>("kind")?.parse()?,
         purpose: row.get::<String>("purpose")?.parse()?,
@@ -194,12 +173,12 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
             reasoning_tokens: row.get("reasoning_tokens")?,
         },
         queued_ms: row.get("queued_ms")?,
-        first_token_ms: first_token_ms.map(i64::unsigned_abs),
+        first_token_ms: row.get("first_token_ms")?,
         duration_ms: row.get("duration_ms")?,
-        cost: money(row)?,
-        cache: hit.map_err(|error| Error::from_source("column cache_hit", error))?,
+        cost: super::money(row, "cost_micros", "cost_currency")?,
+        cache: row.optional_json("cache_hit")?,
         error: row.get("error")?,
-        actor: serde_json::from_str::<Actor>(&actor).map_err(|error| Error::from_source("column actor", error))?,
+        actor: row.json("actor")?,
         request: row.get("request_id")?,
         created_at: row.get("created_at")?,
     })

@@ -1,14 +1,13 @@
 //! Custom models: weights on this machine as models of a workspace.
 
-use plasma_kernel::{Error, Result};
-use plasma_store::{Row, Tx};
+use plasma_kernel::Result;
+use plasma_store::{Row, Tx, Value};
 
 use crate::custom::CustomModel;
 
 fn custom_model(row: &Row) -> Result<CustomModel> {
     Ok(CustomModel {
-        entry: serde_json::from_str(&row.get::<String>("entry")?)
-            .map_err(|error| Error::from_source("column entry", error))?,
+        entry: row.json("entry")?,
         domain: row.get("domain")?,
         description: row.get("description")?,
         created_at: row.get("created_at")?,
@@ -17,13 +16,12 @@ fn custom_model(row: &Row) -> Result<CustomModel> {
 
 pub(crate) async fn insert(tx: &mut Tx, model: &CustomModel) -> Result<()> {
     let tenant = tx.tenant()?;
-    let entry = serde_json::to_string(&model.entry).map_err(|error| Error::from_source("a custom model", error))?;
     tx.execute(
         "INSERT INTO custom_models (tenant_id, id, entry, domain, description, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
         [
             tenant.into(),
             (&model.entry.id).into(),
-            entry.into(),
+            Value::json(&model.entry)?,
             model.domain.as_deref().into(),
             model.description.as_deref().into(),
             model.created_at.into(),

@@ -9,7 +9,7 @@ fn file(row: &Row) -> Result<File> {
         purpose: row.get::<String>("purpose")?.parse()?,
         filename: row.get("filename")?,
         size_bytes: row.get("size_bytes")?,
-        creator: super::batches::actor(row)?,
+        creator: row.json("creator")?,
         created_at: row.get("created_at")?,
         blob: row.get("blob")?,
     })
@@ -17,7 +17,6 @@ fn file(row: &Row) -> Result<File> {
 
 pub(crate) async fn insert(tx: &mut Tx, file: &File) -> Result<()> {
     let tenant = tx.tenant()?;
-    let size = i64::try_from(file.size_bytes).unwrap_or(i64::MAX);
     tx.execute(
         "INSERT INTO model_files (tenant_id, id, purpose, filename, size_bytes, blob, creator, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -26,7 +25,7 @@ pub(crate) async fn insert(tx: &mut Tx, file: &File) -> Result<()> {
             file.id.into(),
             file.purpose.as_str().into(),
             (&file.filename).into(),
-            size.into(),
+            file.size_bytes.into(),
             (&file.blob).into(),
             creator_text(&file.creator)?.into(),
             file.created_at.into(),

@@ -1,8 +1,8 @@
-use plasma_kernel::{Error, ProviderId, Result, Timestamp};
+use plasma_kernel::{ProviderId, Result, Timestamp};
 use plasma_store::{Row, Tx, Value};
 
 use super::providers::options;
-use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, cost};
+use crate::{Capability, Model, ModelKind, ModelState, NewModel, Price, ProviderKind, ProviderOptions, Rates, cost};
 
 /// A model of a provider, with what is needed to call it.
 pub(crate) struct RemoteRow {
@@ -19,11 +19,6 @@ pub(crate) struct RemoteRow {
     pub(crate) created_at: Timestamp,
 }
 
-fn narrow(row: &Row, name: &'static str) -> Result<Option<u32>> {
-    // The verbs that write these columns bound them far below 2^32.
-    Ok(row.get::<Option<i64>>(name)?.and_then(|number| u32::try_from(number).ok()))
-}
-
 fn kind(row: &Row) -> Result<ModelKind> {
     row.get::<String>("kind")?.parse()
 }
@@ -36,32 +31,23 @@ pub(crate) struct ListedModel {
     pub(crate) base_url: String,
 }
 
-/// A JSON array of words; NULL when nobody says what the model can do.
-fn capabilities(row: &Row) -> Result<Option<Vec<Capability>>> {
-    let text: Option<String> = row.get("capabilities")?;
-    text.map(|text| serde_json::from_str(&text).map_err(|error| Error::from_source("column capabilities", error)))
-        .transpose()
-}
-
-fn capabilities_text(capabilities: Option<&[Capability]>) -> Result<Option<String>> {
-    capabilities
-        .map(|words| serde_json::to_string(words).map_err(|error| Error::from_source("capabilities", error)))
-        .transpose()
-}
-
 /// The administrator's own price.
 fn price(row: &Row) -> Result<Option<Price>> {
     if row.get::<Option<i64>>("free")? == Some(1) {
         return Ok(Some(cost::free()));
     }
     let Some(currency) = row.get::<Option<String>>("currency")? else { return Ok(None) };
+    let rates = Rates {
+        input: row.get("input_price_micros")?,
+        cached_input: row.get("cached_input_price_micros")?,
+        cache_write: row.get("cache_write_price_micros")?,
+        output: row.get("output_price_micros")?,
+        reasoning: None,
+    };
     Ok(Some(Price {
-        input_micros_per_million: row.get("input_price_micros")?,
-        cached_input_micros_per_million: row.get("cached_input_price_micros")?,
-        cache_write_micros_per_million: row.get("cache_write_price_micros")?,
-        output_micros_per_million: row.get("output_price_micros")?,
+        rates,
         call_micros_per_thousand: row.get("call_price_micros")?,
-        batch_discount_percent: narrow(row, "batch_discount_percent")?,
+        batch_discount_percent: row.get("batch_discount_percent")?,
         currency,
         ..Price::default()
     }))
@@ -71,14 +57,14 @@ fn price(row: &Row) -> Result<Option<Price>> {
 fn price_values(price: Option<&Price>) -> [Value; 8] {
     let paid = price.filter(|price| !price.free);
     [
-        paid.and_then(|price| price.input_micros_per_million).into(),
-        paid.and_then(|price| price.cached_input_micros_per_million).into(),
-        paid.and_then(|price| price.cache_write_micros_per_million).into(),
-        paid.and_then(|price| price.output_micros_per_million).into(),
+        paid.and_then(|price| price.rates.input).into(),
+        paid.and_then(|price| price.rates.cached_input).into(),
+        paid.and_then(|price| price.rates.cache_write).into(),
+        paid.and_then(|price| price.rates.output).into(),
         paid.and_then(|price| price.call_micros_per_thousand).into(),
         paid.map(|price| price.currency.as_str()).into(),
         price.filter(|price| price.free).map(|_| 1_i64).into(),
-        paid.and_then(|price| price.batch_discount_percent).map(i64::from).into(),
+        paid.and_then(|price| price.batch_discount_percent).into(),
     ]
 }
 
@@ -99,15 +85,15 @@ fn model(row: &Row) -> Result<Model> {
         provider_kind: provider_kind(row)?,
         state: ModelState::Remote,
         remedy: None,
-        context_length: narrow(row, "context_length")?,
-        dimensions: narrow(row, "dimensions")?,
+        context_length: row.get("context_length")?,
+        dimensions: row.get("dimensions")?,
         license: None,
         size_bytes: None,
         memory_bytes: None,
         price: price(row)?,
         price_source: None,
         default: false,
-        capabilities: capabilities(row)?,
+        capabilities: row.optional_json("capabilities")?,
         domain: row.get("domain")?,
         description: row.get("description")?,
         created_at: row.get("created_at")?,
@@ -129,8 +115,8 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             new.provider.into(),
             new.upstream_name.as_deref().unwrap_or(&new.name).into(),
             new.kind.as_str().into(),
-            new.context_length.map(i64::from).into(),
-            new.dimensions.map(i64::from).into(),
+            new.context_length.into(),
+            new.dimensions.into(),
             now.into(),
             input,
             cached_input,
@@ -142,7 +128,7 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, new: &NewModel, now: Timestamp
             batch_discount,
             new.domain.as_deref().into(),
             new.description.as_deref().into(),
-            capabilities_text(new.capabilities.as_deref())?.into(),
+            Value::optional_json(new.capabilities.as_deref())?,
         ],
     )
     .await
@@ -170,7 +156,7 @@ pub(crate) async fn set_capabilities(tx: &mut Tx, id: &str, capabilities: Option
     let changed = tx
         .execute(
             "UPDATE models SET capabilities = $3 WHERE tenant_id = $1 AND id = $2",
-            [tenant.into(), id.into(), capabilities_text(capabilities)?.into()],
+            [tenant.into(), id.into(), Value::optional_json(capabilities)?],
         )
         .await?;
     Ok(changed > 0)
@@ -237,7 +223,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
         Ok(RemoteRow {
             kind: kind(&row)?,
             upstream_name: row.get("upstream_name")?,
-            dimensions: narrow(&row, "dimensions")?,
+            dimensions: row.get("dimensions")?,
             price: price(&row)?,
             provider_id: row.get("provider_id")?,
             provider_name: row.get("provider_name")?,

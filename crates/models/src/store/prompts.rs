@@ -1,14 +1,9 @@
 //! Prompts, their versions and aliases. No statement changes a version.
 
 use plasma_kernel::{Actor, Error, Page, PageRequest, PromptId, Result, Timestamp};
-use plasma_store::{Row, Tx};
+use plasma_store::{Row, Tx, Value};
 
 use crate::prompts::{Prompt, PromptAlias, PromptVersion, PromptVersionSummary};
-
-fn json_of<T: serde::de::DeserializeOwned>(row: &Row, column: &'static str) -> Result<T> {
-    serde_json::from_str(&row.get::<String>(column)?)
-        .map_err(|error| Error::from_source(format!("column {column}"), error))
-}
 
 /// Without its aliases.
 fn prompt(row: &Row) -> Result<Prompt> {
@@ -24,8 +19,7 @@ fn prompt(row: &Row) -> Result<Prompt> {
 }
 
 fn alias(row: &Row) -> Result<(PromptId, PromptAlias)> {
-    let alias =
-        PromptAlias { name: row.get("name")?, split: json_of(row, "split")?, updated_at: row.get("updated_at")? };
+    let alias = PromptAlias { name: row.get("name")?, split: row.json("split")?, updated_at: row.get("updated_at")? };
     Ok((row.get("prompt_id")?, alias))
 }
 
@@ -123,7 +117,6 @@ pub(crate) struct NewRow<'a> {
 /// Adds a version. The caller holds the prompt's lock, and `version` follows the newest one.
 pub(crate) async fn insert_version(tx: &mut Tx, new: NewRow<'_>) -> Result<()> {
     let tenant = tx.tenant()?;
-    let actor = serde_json::to_string(new.actor).map_err(|error| Error::from_source("actor", error))?;
     tx.execute(
         "INSERT INTO model_prompt_versions (tenant_id, prompt_id, version, definition, note, actor, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -133,7 +126,7 @@ pub(crate) async fn insert_version(tx: &mut Tx, new: NewRow<'_>) -> Result<()> {
             new.version.into(),
             new.definition.into(),
             new.note.into(),
-            actor.into(),
+            Value::json(new.actor)?,
             new.created_at.into(),
         ],
     )
@@ -158,9 +151,9 @@ pub(crate) async fn version(tx: &mut Tx, id: PromptId, version: u32) -> Result<O
     row.map(|row| {
         Ok(PromptVersion {
             version: row.get("version")?,
-            definition: json_of(&row, "definition")?,
+            definition: row.json("definition")?,
             note: row.get("note")?,
-            actor: json_of(&row, "actor")?,
+            actor: row.json("actor")?,
             created_at: row.get("created_at")?,
         })
     })
@@ -186,7 +179,7 @@ pub(crate) async fn versions(tx: &mut Tx, id: PromptId, page: &PageRequest) -> R
         Ok(PromptVersionSummary {
             version: row.get("version")?,
             note: row.get("note")?,
-            actor: json_of(row, "actor")?,
+            actor: row.json("actor")?,
             created_at: row.get("created_at")?,
         })
     };
@@ -196,11 +189,10 @@ pub(crate) async fn versions(tx: &mut Tx, id: PromptId, page: &PageRequest) -> R
 
 pub(crate) async fn put_alias(tx: &mut Tx, id: PromptId, alias: &PromptAlias) -> Result<()> {
     let tenant = tx.tenant()?;
-    let split = serde_json::to_string(&alias.split).map_err(|error| Error::from_source("split", error))?;
     tx.execute(
         "INSERT INTO model_prompt_aliases (tenant_id, prompt_id, name, split, updated_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (tenant_id, prompt_id, name) DO UPDATE SET split = $4, updated_at = $5",
-        [tenant.into(), id.into(), (&alias.name).into(), split.into(), alias.updated_at.into()],
+        [tenant.into(), id.into(), (&alias.name).into(), Value::json(&alias.split)?, alias.updated_at.into()],
     )
     .await
     .map(drop)

@@ -1,19 +1,11 @@
 use plasma_kernel::{Error, Page, PageRequest, ProviderId, Result, Timestamp};
-use plasma_store::{Row, Tx, page_key};
+use plasma_store::{Row, Tx, Value, page_key};
 
 use crate::{NewProvider, Provider, ProviderOptions};
 
 /// The column `options`: JSON, for nothing of it is searched for.
 pub(super) fn options(row: &Row) -> Result<ProviderOptions> {
-    let text: Option<String> = row.get("options")?;
-    text.map_or_else(
-        || Ok(ProviderOptions::default()),
-        |text| serde_json::from_str(&text).map_err(|error| Error::from_source("column options", error)),
-    )
-}
-
-fn options_text(options: &ProviderOptions) -> Result<String> {
-    serde_json::to_string(options).map_err(|error| Error::from_source("options", error))
+    Ok(row.optional_json("options")?.unwrap_or_default())
 }
 
 fn provider(row: &Row) -> Result<Provider> {
@@ -58,7 +50,7 @@ pub(crate) async fn insert(
             (&new.base_url).into(),
             api_key_sealed.into(),
             now.into(),
-            options_text(&new.options)?.into(),
+            Value::json(&new.options)?,
         ],
     )
     .await
@@ -81,7 +73,7 @@ pub(crate) async fn update(
             (&provider.base_url).into(),
             api_key_sealed.into(),
             now.into(),
-            options_text(&provider.options)?.into(),
+            Value::json(&provider.options)?,
         ],
     )
     .await

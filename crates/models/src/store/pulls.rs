@@ -1,22 +1,9 @@
 //! Weights that are fetched. They belong to the installation: row-level security does not guard them, the verbs decide who sees what.
 
 use plasma_kernel::{Error, Page, PageRequest, PullId, Result, Timestamp};
-use plasma_store::{Row, Tx, page_key};
-use serde::de::DeserializeOwned;
+use plasma_store::{Row, Tx, Value, page_key};
 
 use crate::pulls::{Pull, PullFailure, PullState, folder_name};
-
-fn json<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T> {
-    serde_json::from_str(&row.get::<String>(name)?).map_err(|error| Error::from_source(format!("column {name}"), error))
-}
-
-fn text<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::from_source("a pull cannot be written", error))
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
 
 fn pull(row: &Row) -> Result<Pull> {
     let name: String = row.get("name")?;
@@ -25,15 +12,15 @@ fn pull(row: &Row) -> Result<Pull> {
         id: row.get("id")?,
         folder: folder_name(&name),
         name,
-        files: json(row, "files")?,
+        files: row.json("files")?,
         revision: row.get("revision")?,
         max_bytes: row.get("max_bytes")?,
         state: row.get::<String>("state")?.parse()?,
         done_bytes: row.get("done_bytes")?,
-        size_bytes: row.get::<Option<i64>>("size_bytes")?.and_then(|number| u64::try_from(number).ok()),
+        size_bytes: row.get("size_bytes")?,
         license: row.get("license")?,
         error: reason.zip(message).map(|(reason, message)| PullFailure { reason, message }),
-        actor: json(row, "actor")?,
+        actor: row.json("actor")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
@@ -47,13 +34,13 @@ pub(crate) async fn insert(tx: &mut Tx, pull: &Pull) -> Result<()> {
         [
             pull.id.into(),
             (&pull.name).into(),
-            text(&pull.files)?.into(),
+            Value::json(&pull.files)?,
             pull.revision.as_deref().into(),
-            number(pull.max_bytes).into(),
+            pull.max_bytes.into(),
             pull.state.as_str().into(),
-            pull.size_bytes.map(number).into(),
+            pull.size_bytes.into(),
             pull.license.as_deref().into(),
-            text(&pull.actor)?.into(),
+            Value::json(&pull.actor)?,
             pull.created_at.into(),
         ],
     )
@@ -128,8 +115,8 @@ pub(crate) async fn reached(tx: &mut Tx, id: PullId, reached: &Reached) -> Resul
              WHERE id = $1 AND state = 'running'",
             [
                 id.into(),
-                number(reached.done_bytes).into(),
-                reached.size_bytes.map(number).into(),
+                reached.done_bytes.into(),
+                reached.size_bytes.into(),
                 reached.license.as_deref().into(),
             ],
         )

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use plasma_kernel::{Actor, CallId, Error, Result, Timestamp};
-use plasma_store::{Row, Tx};
+use plasma_kernel::{Actor, CallId, Result, Timestamp};
+use plasma_store::{Row, Tx, Value};
 
 use crate::{
     CallQuality, Feedback, JudgeScore, Mark, ModelCall, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
@@ -135,17 +135,14 @@ fn score(row: &Row, column: &'static str) -> Result<Option<Score>> {
 }
 
 fn marks(row: &Row) -> Result<Vec<Mark>> {
-    let marks: Option<String> = row.get("marks")?;
-    let marks = marks.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text));
-    marks.map_err(|error| Error::from_source("column marks", error))
+    Ok(row.optional_json("marks")?.unwrap_or_default())
 }
 
 pub(crate) async fn set_marks(tx: &mut Tx, id: CallId, marks: &[Mark], score: Score) -> Result<()> {
     let tenant = tx.tenant()?;
-    let text = serde_json::to_string(marks).map_err(|error| Error::from_source("marks", error))?;
     tx.execute(
         "UPDATE model_call_quality SET marks = $3, rule_score = $4 WHERE tenant_id = $1 AND call_id = $2",
-        [tenant.into(), id.into(), text.into(), score.thousandths().into()],
+        [tenant.into(), id.into(), Value::json(marks)?, score.thousandths().into()],
     )
     .await
     .map(drop)
@@ -172,30 +169,24 @@ pub(crate) async fn set_judged(tx: &mut Tx, id: CallId, judged: &JudgeScore) -> 
     .map(drop)
 }
 
-fn actor_text(actor: &Actor) -> Result<String> {
-    serde_json::to_string(actor).map_err(|error| Error::from_source("actor", error))
-}
-
 /// An actor's rating of a call.
 pub(crate) async fn feedback_of(tx: &mut Tx, id: CallId, actor: &Actor) -> Result<Option<Feedback>> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
             "SELECT * FROM model_call_feedback WHERE tenant_id = $1 AND call_id = $2 AND actor = $3",
-            [tenant.into(), id.into(), actor_text(actor)?.into()],
+            [tenant.into(), id.into(), Value::json(actor)?],
         )
         .await?;
     row.as_ref().map(feedback).transpose()
 }
 
 fn feedback(row: &Row) -> Result<Feedback> {
-    let actor: String = row.get("actor")?;
-    let labels: String = row.get("labels")?;
     Ok(Feedback {
-        actor: serde_json::from_str(&actor).map_err(|error| Error::from_source("column actor", error))?,
+        actor: row.json("actor")?,
         score: Score::of_thousandths(row.get("score")?).fraction(),
         comment: row.get("comment")?,
-        labels: serde_json::from_str(&labels).map_err(|error| Error::from_source("column labels", error))?,
+        labels: row.json("labels")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
@@ -203,7 +194,6 @@ fn feedback(row: &Row) -> Result<Feedback> {
 
 pub(crate) async fn put_feedback(tx: &mut Tx, id: CallId, feedback: &Feedback, score: Score) -> Result<()> {
     let tenant = tx.tenant()?;
-    let labels = serde_json::to_string(&feedback.labels).map_err(|error| Error::from_source("labels", error))?;
     tx.execute(
         "INSERT INTO model_call_feedback (tenant_id, call_id, actor, score, comment, labels, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -211,10 +201,10 @@ pub(crate) async fn put_feedback(tx: &mut Tx, id: CallId, feedback: &Feedback, s
         [
             tenant.into(),
             id.into(),
-            actor_text(&feedback.actor)?.into(),
+            Value::json(&feedback.actor)?,
             score.thousandths().into(),
             feedback.comment.as_deref().into(),
-            labels.into(),
+            Value::json(&feedback.labels)?,
             feedback.created_at.into(),
             feedback.updated_at.into(),
         ],

@@ -1,14 +1,13 @@
 use plasma_kernel::{Error, Result, Timestamp};
-use plasma_store::{Row, Tx};
+use plasma_store::{Row, Tx, Value};
 
 use crate::Route;
 
 fn route(row: &Row) -> Result<Route> {
-    let settings: String = row.get("settings")?;
     Ok(Route {
         id: Some(row.get("id")?),
         name: row.get("name")?,
-        settings: serde_json::from_str(&settings).map_err(|error| Error::from_source("column settings", error))?,
+        settings: row.json("settings")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -41,12 +40,11 @@ pub(crate) async fn exists(tx: &mut Tx, name: &str) -> Result<bool> {
 pub(crate) async fn put(tx: &mut Tx, route: &Route, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant()?;
     let id = route.id.ok_or_else(|| Error::internal("a route without an id cannot be stored"))?;
-    let settings = serde_json::to_string(&route.settings).map_err(|error| Error::from_source("settings", error))?;
     tx.execute(
         "INSERT INTO model_routes (tenant_id, id, name, settings, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $5)
          ON CONFLICT (tenant_id, name) DO UPDATE SET settings = $4, updated_at = $5",
-        [tenant.into(), id.into(), (&route.name).into(), settings.into(), now.into()],
+        [tenant.into(), id.into(), (&route.name).into(), Value::json(&route.settings)?, now.into()],
     )
     .await
     .map(drop)

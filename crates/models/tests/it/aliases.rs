@@ -1,30 +1,13 @@
 //! Other names of models and routes, and what the refusal of an unknown name says.
 
 use plasma_kernel::{Code, Permission, Permissions};
-use plasma_models::{BrokenStream, Residency, RouteCandidate, RouteSettings, Strategy};
 use plasma_testkit::{TestStore, on_each_database, tenant, with_permissions};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Setup, call_id, open, serve},
+    support::{Setup, call_id, open, ordered_route, serve},
     upstream::{Answer, Upstream, whole_answer},
 };
-
-fn route_to(model: &str) -> RouteSettings {
-    RouteSettings {
-        strategy: Strategy::Ordered,
-        candidates: vec![RouteCandidate { model: model.to_owned(), weight: 1 }],
-        residency: Residency::Any,
-        context_length_min: None,
-        complexity_threshold: None,
-        requires_domain: None,
-        requires: Vec::new(),
-        attempts_max: 1,
-        first_token_timeout_ms: None,
-        on_broken_stream: BrokenStream::EndWithError,
-        cache: plasma_models::RouteCache::default(),
-    }
-}
 
 fn question(model: &str) -> String {
     json!({ "model": model, "max_tokens": 50, "messages": [{ "role": "user", "content": "hi" }] }).to_string()
@@ -52,7 +35,7 @@ on_each_database! {
 
     async fn an_alias_stands_for_a_route_too_and_changes_at_once(test: TestStore) {
         let setup = Setup::new(test, Answer::json(whole_answer("Hello", 7, 2))).await;
-        setup.models.put_route(&setup.ctx, "careful", route_to("acme/chat")).await.unwrap();
+        setup.models.put_route(&setup.ctx, "careful", ordered_route(&["acme/chat"])).await.unwrap();
         let alias = setup.models.put_alias(&setup.ctx, "assistant", "careful").await.unwrap();
         let response = setup.post("/v1/chat/completions", question("assistant")).await;
         assert_eq!(response.status(), 200);
@@ -87,9 +70,9 @@ on_each_database! {
         }
         // One name never means two things.
         assert_eq!(models.put_alias(ctx, "auto-cheap", "acme/chat").await.unwrap_err().reason(), "route_exists");
-        assert_eq!(models.put_route(ctx, "one", route_to("acme/chat")).await.unwrap_err().reason(), "alias_exists");
+        assert_eq!(models.put_route(ctx, "one", ordered_route(&["acme/chat"])).await.unwrap_err().reason(), "alias_exists");
         // A route names models themselves, so that no alias leads back to its own route.
-        let error = models.put_route(ctx, "round", route_to("one")).await.unwrap_err();
+        let error = models.put_route(ctx, "round", ordered_route(&["one"])).await.unwrap_err();
         assert_eq!(error.field_name(), Some("candidates[0].model"));
         assert!(error.message().contains("`acme/chat`"), "{}", error.message());
     }
@@ -104,7 +87,7 @@ on_each_database! {
             let name = format!("name-{number}");
             let made = tokio::join!(
                 setup.models.put_alias(ctx, &name, "acme/chat"),
-                other.put_route(ctx, &name, route_to("acme/chat")),
+                other.put_route(ctx, &name, ordered_route(&["acme/chat"])),
             );
             match made {
                 (Ok(_), Err(error)) => assert_eq!(error.reason(), "alias_exists", "{name}: {error}"),
@@ -122,9 +105,9 @@ on_each_database! {
         assert_eq!(names.len(), NAMES, "{names:?}");
         // A name that is given up is free at once, also for the other process.
         setup.models.put_alias(ctx, "free", "acme/chat").await.unwrap();
-        assert_eq!(other.put_route(ctx, "free", route_to("acme/chat")).await.unwrap_err().reason(), "alias_exists");
+        assert_eq!(other.put_route(ctx, "free", ordered_route(&["acme/chat"])).await.unwrap_err().reason(), "alias_exists");
         setup.models.delete_alias(ctx, "free").await.unwrap();
-        other.put_route(ctx, "free", route_to("acme/chat")).await.unwrap();
+        other.put_route(ctx, "free", ordered_route(&["acme/chat"])).await.unwrap();
         assert_eq!(setup.models.put_alias(ctx, "free", "acme/chat").await.unwrap_err().reason(), "route_exists");
     }
 

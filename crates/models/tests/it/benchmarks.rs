@@ -12,7 +12,7 @@ use std::{
 use axum::{Router, body::Body, extract::State, http::Response, routing::post};
 use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
 use plasma_models::{
-    BudgetPeriod, BudgetSubject, CallFilter, ModelKind, Models, NewBudget, NewModel, Price, Purpose,
+    BudgetPeriod, BudgetSubject, CallFilter, ModelKind, Models, NewBudget, NewModel, Price, Purpose, Rates,
     benchmarks::{Benchmark, BenchmarkState, NewBenchmark, ResultFilter, Suite},
 };
 use plasma_testkit::{TestStore, on_each_database, system, tenant, with_permissions};
@@ -98,8 +98,7 @@ impl Setup {
                 context_length: None,
                 dimensions: None,
                 price: Some(Price {
-                    input_micros_per_million: Some(1_000_000),
-                    output_micros_per_million: Some(2_000_000),
+                    rates: Rates { input: Some(1_000_000), output: Some(2_000_000), ..Rates::default() },
                     ..Price::default()
                 }),
                 capabilities: None,

@@ -8,16 +8,15 @@ use std::{
 
 use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
 use plasma_models::{
-    BrokenStream, EmbedRequest, LocalModels, LocalSettings, Manifest, Model, ModelKind, ModelState, Models,
-    NewCustomModel, NewModel, Price, Priority, Purpose, Residency, RouteCandidate, RouteSettings, Strategy,
-    manifest::default_models_dir,
+    EmbedRequest, LocalModels, LocalSettings, Manifest, Model, ModelKind, ModelState, Models, NewCustomModel, NewModel,
+    Price, Priority, Purpose, Rates, RouteSettings, manifest::default_models_dir,
 };
 use plasma_store::Store;
 use plasma_testkit::{on_each_database, system, tenant, with_permissions};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Setup, config, serve},
+    support::{Setup, config, ordered_route, serve},
     upstream::{Answer, whole_answer},
 };
 
@@ -231,7 +230,7 @@ on_each_database! {
             kind: ModelKind::Chat,
             context_length: None,
             dimensions: None,
-            price: Some(Price { input_micros_per_million: Some(1), output_micros_per_million: Some(1), ..Price::default() }),
+            price: Some(Price { rates: Rates { input: Some(1), output: Some(1), ..Rates::default() }, ..Price::default() }),
             capabilities: None,
             domain: Some("legal".to_owned()),
             description: None,
@@ -246,19 +245,9 @@ on_each_database! {
         assert_eq!((status, list["data"][0]["id"].as_str(), list["data"][0]["domain"].as_str()), (200, Some("acme/ft-contracts"), Some("legal")));
         assert_eq!(setup.get("/api/v1/models?domain=Legal").await.0, 400);
 
-        let candidate = |model: &str| RouteCandidate { model: model.to_owned(), weight: 1 };
         let settings = RouteSettings {
-            strategy: Strategy::Ordered,
-            candidates: vec![candidate("acme/chat"), candidate("acme/ft-contracts")],
-            residency: Residency::Any,
-            context_length_min: None,
-            complexity_threshold: None,
             requires_domain: Some("legal".to_owned()),
-            requires: Vec::new(),
-            cache: plasma_models::RouteCache::default(),
-            attempts_max: 1,
-            first_token_timeout_ms: None,
-            on_broken_stream: BrokenStream::EndWithError,
+            ..ordered_route(&["acme/chat", "acme/ft-contracts"])
         };
         models.put_route(ctx, "law", settings.clone()).await.unwrap();
         let body = json!({ "model": "law", "messages": [{ "role": "user", "content": "hi" }] }).to_string();

@@ -3,6 +3,7 @@
 use plasma_kernel::Code;
 use plasma_models::{
     BudgetPeriod, BudgetSubject, CallStatus, ModelKind, NewBudget, NewModel, Price, ProviderKind, ProviderOptions,
+    Rates,
 };
 use plasma_testkit::on_each_database;
 use reqwest::multipart::{Form, Part};
@@ -103,7 +104,7 @@ on_each_database! {
 
     async fn such_a_call_needs_a_price_for_itself_and_a_budget(test: TestStore) {
         let setup = Setup::new(test, Answer::json(json!({"created": 1, "data": []}))).await;
-        let tokens = Price { input_micros_per_million: Some(1), output_micros_per_million: Some(1), ..Price::default() };
+        let tokens = Price { rates: Rates { input: Some(1), output: Some(1), ..Rates::default() }, ..Price::default() };
         add(&setup, "unpriced", ModelKind::Image, Some(tokens)).await;
         add(&setup, "painter", ModelKind::Image, by_the_call()).await;
         add(&setup, "free", ModelKind::Image, Some(Price { free: true, ..Price::default() })).await;

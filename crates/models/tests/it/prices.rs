@@ -143,7 +143,7 @@ on_each_database! {
         let tier = PriceTier { above_input_tokens: 1, rates: Rates::default() };
         for price in [
             Price { tiers: vec![tier], ..Price::default() },
-            Price { reasoning_micros_per_million: Some(1), ..Price::default() },
+            Price { rates: Rates { reasoning: Some(1), ..Rates::default() }, ..Price::default() },
             Price { call_micros_per_thousand: Some(-1), ..Price::default() },
             Price { batch: Some(Box::default()), ..Price::default() },
             Price { free: true, batch_discount_percent: Some(50), ..Price::default() },
@@ -153,7 +153,7 @@ on_each_database! {
         }
         // Nothing of this changed anything, and others cannot.
         let model = setup.models.model(&setup.ctx, "acme/chat").await.unwrap();
-        assert_eq!(model.price.unwrap().input_micros_per_million, Some(2_500_000));
+        assert_eq!(model.price.unwrap().rates.input, Some(2_500_000));
         let reader = with_permissions(&setup.ctx, Permissions::none().with(Permission::ModelsRead));
         let error = setup.models.set_price(&reader, "acme/chat", None).await.unwrap_err();
         assert_eq!(error.code(), Code::Forbidden);

@@ -1,14 +1,12 @@
 //! What happens when providers fail: retries, the next candidate of a route, and what the caller and the record see of it.
 
 use plasma_kernel::ProviderId;
-use plasma_models::{
-    BrokenStream, CallStatus, ModelKind, ModelsConfig, Residency, RouteCandidate, RouteSettings, Strategy,
-};
+use plasma_models::{BrokenStream, CallStatus, ModelKind, ModelsConfig, RouteSettings};
 use plasma_testkit::{TestStore, on_each_database, tenant};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Setup, add_model, add_provider, assert_status, call_id, config, data, open_with, serve},
+    support::{Setup, add_model, add_provider, assert_status, call_id, config, data, open_with, ordered_route, serve},
     upstream::{Answer, Piece, Upstream, finish_chunk, text_chunk, usage_chunk, whole_answer},
 };
 
@@ -16,22 +14,6 @@ use crate::{
 struct Pair {
     setup: Setup,
     backup: Upstream,
-}
-
-fn route(candidates: &[&str]) -> RouteSettings {
-    RouteSettings {
-        strategy: Strategy::Ordered,
-        candidates: candidates.iter().map(|model| RouteCandidate { model: (*model).to_owned(), weight: 1 }).collect(),
-        residency: Residency::Any,
-        context_length_min: None,
-        complexity_threshold: None,
-        requires_domain: None,
-        requires: Vec::new(),
-        attempts_max: 1,
-        first_token_timeout_ms: None,
-        on_broken_stream: BrokenStream::EndWithError,
-        cache: plasma_models::RouteCache::default(),
-    }
 }
 
 async fn add(setup: &Setup, name: &str, upstream: &Upstream) -> ProviderId {
@@ -44,7 +26,7 @@ async fn pair(test: TestStore, first: Answer, second: Answer) -> Pair {
     let setup = Setup::new(test, first).await;
     let backup = Upstream::start(second).await;
     add(&setup, "backup", &backup).await;
-    setup.models.put_route(&setup.ctx, "both", route(&["acme/chat", "backup/chat"])).await.unwrap();
+    setup.models.put_route(&setup.ctx, "both", ordered_route(&["acme/chat", "backup/chat"])).await.unwrap();
     Pair { setup, backup }
 }
 
@@ -141,8 +123,10 @@ async fn a_stream_that_breaks_after_its_first_token_ends_with_an_error() {
 async fn a_broken_stream_goes_on_at_the_next_candidate_where_the_route_says_so() {
     let broken = Answer::events([text_chunk("Hel")]).then(Piece::Break);
     let Pair { setup, backup } = pair(TestStore::sqlite().await, broken, full_stream("lo")).await;
-    let settings =
-        RouteSettings { on_broken_stream: BrokenStream::ContinueOnNext, ..route(&["acme/chat", "backup/chat"]) };
+    let settings = RouteSettings {
+        on_broken_stream: BrokenStream::ContinueOnNext,
+        ..ordered_route(&["acme/chat", "backup/chat"])
+    };
     setup.models.put_route(&setup.ctx, "both", settings).await.unwrap();
     let response = setup.post(CHAT, ask(true)).await;
     let id = call_id(&response);
@@ -176,7 +160,7 @@ async fn a_callers_mistake_is_not_taken_to_the_next_candidate() {
 async fn a_slow_first_token_is_not_waited_for_beyond_the_routes_limit() {
     let Pair { setup, .. } =
         pair(TestStore::sqlite().await, Answer::Silence, Answer::json(whole_answer("Hello", 7, 2))).await;
-    let settings = RouteSettings { first_token_timeout_ms: Some(200), ..route(&["acme/chat", "backup/chat"]) };
+    let settings = RouteSettings { first_token_timeout_ms: Some(200), ..ordered_route(&["acme/chat", "backup/chat"]) };
     setup.models.put_route(&setup.ctx, "both", settings).await.unwrap();
     let response = setup.post(CHAT, ask(false)).await;
     assert_eq!(response.status(), 200);
@@ -232,11 +216,8 @@ async fn the_cheapest_model_is_asked_first() {
         Answer::json(whole_answer("cheap", 7, 2)),
     )
     .await;
-    let price = plasma_models::Price {
-        input_micros_per_million: Some(1),
-        output_micros_per_million: Some(1),
-        ..plasma_models::Price::default()
-    };
+    let rates = plasma_models::Rates { input: Some(1), output: Some(1), ..plasma_models::Rates::default() };
+    let price = plasma_models::Price { rates, ..plasma_models::Price::default() };
     setup.models.delete_model(&setup.ctx, "backup/chat").await.unwrap();
     let providers = setup.models.providers(&setup.ctx, &plasma_kernel::PageRequest::default()).await.unwrap();
     let provider = providers.data.iter().find(|provider| provider.name == "backup").unwrap().id;
@@ -315,7 +296,7 @@ async fn a_model_that_fails_again_and_again_is_asked_last_and_its_health_says_so
     let setup = Setup::with(TestStore::sqlite().await, Upstream::start_with(answers).await).await;
     let backup = Upstream::start(Answer::json(whole_answer("Hello", 7, 2))).await;
     add(&setup, "backup", &backup).await;
-    setup.models.put_route(&setup.ctx, "both", route(&["acme/chat", "backup/chat"])).await.unwrap();
+    setup.models.put_route(&setup.ctx, "both", ordered_route(&["acme/chat", "backup/chat"])).await.unwrap();
     assert_eq!(setup.get("/api/v1/models/health").await.1, json!({ "data": [] }));
     for _ in 0..5 {
         assert_eq!(setup.post(CHAT, ask(false)).await.status(), 200);

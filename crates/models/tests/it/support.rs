@@ -5,8 +5,9 @@ use std::{path::Path, time::Duration};
 use axum::Extension;
 use plasma_kernel::{CallId, Ctx, PageRequest, ProviderId};
 use plasma_models::{
-    CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models, ModelsConfig,
-    NewModel, NewProvider, Price, ProviderKind, ProviderOptions, http,
+    BrokenStream, CallFilter, CallStatus, LocalModels, LocalSettings, Manifest, Model, ModelCall, ModelKind, Models,
+    ModelsConfig, NewModel, NewProvider, Price, ProviderKind, ProviderOptions, Rates, Residency, RouteCache,
+    RouteCandidate, RouteSettings, Strategy, http,
 };
 use plasma_store::Store;
 use plasma_testkit::{TestStore, system, tenant};
@@ -56,13 +57,26 @@ pub async fn add_provider_of(
     models.create_provider(ctx, new).await.unwrap().id
 }
 
+/// A route that asks these models in this order, each once.
+pub fn ordered_route(candidates: &[&str]) -> RouteSettings {
+    RouteSettings {
+        strategy: Strategy::Ordered,
+        candidates: candidates.iter().map(|model| RouteCandidate { model: (*model).to_owned(), weight: 1 }).collect(),
+        residency: Residency::Any,
+        context_length_min: None,
+        complexity_threshold: None,
+        requires_domain: None,
+        requires: Vec::new(),
+        attempts_max: 1,
+        first_token_timeout_ms: None,
+        on_broken_stream: BrokenStream::EndWithError,
+        cache: RouteCache::default(),
+    }
+}
+
 /// 2.50 and 10.00 USD for a million tokens.
 pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &str, kind: ModelKind) -> Model {
-    let price = Price {
-        input_micros_per_million: Some(2_500_000),
-        output_micros_per_million: Some(10_000_000),
-        ..Price::default()
-    };
+    let rates = Rates { input: Some(2_500_000), output: Some(10_000_000), ..Rates::default() };
     let new = NewModel {
         provider,
         name: name.to_owned(),
@@ -70,7 +84,7 @@ pub async fn add_model(models: &Models, ctx: &Ctx, provider: ProviderId, name: &
         kind,
         context_length: None,
         dimensions: None,
-        price: Some(price),
+        price: Some(Price { rates, ..Price::default() }),
         capabilities: None,
         domain: None,
         description: None,

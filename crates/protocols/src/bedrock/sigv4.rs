@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use plasma_kernel::date_of_day;
 use sha2::{Digest as _, Sha256};
 
 /// The key of an AWS account's user or role.
@@ -144,15 +145,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// Seconds since 1970 as `YYYYMMDDThhmmssZ` (ISO 8601, basic format).
 fn basic_time(unix_seconds: i64) -> String {
     let (days, seconds) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
-    // The proleptic Gregorian calendar in eras of 400 years that begin on a 1 March, so that a leap day ends a year.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = date_of_day(days);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }

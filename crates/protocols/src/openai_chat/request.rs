@@ -3,7 +3,7 @@
 use plasma_kernel::{Error, Result};
 use serde_json::Value;
 
-use super::{CHOICES_MAX, UNKNOWN, messages::Conversation, tools};
+use super::{CHOICES_MAX, UNKNOWN, effort::effort_of_word, messages::Conversation, tools};
 use crate::{
     Losses,
     chat::{Effort, OutputFormat, OutputSchema, ReasoningRequest, Request},
@@ -193,16 +193,8 @@ fn read_reasoning(body: &mut Fields, losses: &mut Losses) -> Result<Option<Reaso
 }
 
 fn read_effort(field: &str, effort: &str) -> Result<Effort> {
-    Ok(match effort {
-        "none" => Effort::None,
-        "minimal" => Effort::Minimal,
-        "low" => Effort::Low,
-        "medium" => Effort::Medium,
-        "high" => Effort::High,
-        "xhigh" | "max" => Effort::Max,
-        _ => {
-            return Err(Error::invalid(field, format!("`{effort}` is not an effort"))
-                .remedy("use `none`, `minimal`, `low`, `medium`, `high` or `xhigh`"));
-        }
+    effort_of_word(effort).ok_or_else(|| {
+        Error::invalid(field, format!("`{effort}` is not an effort"))
+            .remedy("use `none`, `minimal`, `low`, `medium`, `high` or `xhigh`")
     })
 }

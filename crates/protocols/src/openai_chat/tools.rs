@@ -42,16 +42,21 @@ pub(super) fn expect_function(fields: &mut Fields) -> Result<()> {
 }
 
 fn read_function(mut function: Fields, losses: &mut Losses) -> Result<Tool> {
+    let tool = read_declaration(&mut function)?;
+    function.finish(UNKNOWN, losses);
+    Ok(tool)
+}
+
+/// What both of OpenAI's protocols say of a function.
+pub(crate) fn read_declaration(function: &mut Fields) -> Result<Tool> {
     let name = function.text("name")?;
-    let tool = Tool {
+    Ok(Tool {
         name: function.need("name", name)?,
         description: function.text("description")?,
         parameters: function.take("parameters"),
         strict: function.flag("strict")?,
         cache: None,
-    };
-    function.finish(UNKNOWN, losses);
-    Ok(tool)
+    })
 }
 
 /// The `tool_choice`, or the `function_call` of the older protocol. A choice that leaves the model free among some of

@@ -3,7 +3,7 @@
 use plasma_kernel::Result;
 use serde_json::{Map, Value, json};
 
-use super::{tools, write_messages};
+use super::{effort::effort_word, tools, write_messages};
 use crate::{
     Losses,
     chat::{Effort, OutputFormat, ReasoningRequest, Request},
@@ -87,13 +87,5 @@ fn write_effort(reasoning: &ReasoningRequest, losses: &mut Losses) -> Option<Val
         _ => Effort::High,
     };
     let effort = reasoning.effort.or(reasoning.budget_tokens.map(of_budget))?;
-    Some(json!(match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        // `max` is younger, and OpenRouter and DeepSeek know this one too.
-        Effort::Max => "xhigh",
-    }))
+    Some(json!(effort_word(effort)))
 }

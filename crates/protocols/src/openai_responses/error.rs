@@ -1,5 +1,5 @@
 use plasma_kernel::{Code, Error};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Told;
 
@@ -33,21 +33,6 @@ pub(super) fn told(error: &Value) -> Told {
         message: Some(text("message")).filter(|message| !message.is_empty()).unwrap_or_else(|| text("detail")),
         param: Some(text("param")).filter(|param| !param.is_empty()),
     }
-}
-
-/// The body of an error for a client. `message` is the text that may be shown; the status is the HTTP answer's own.
-pub fn write_error(error: &Error, message: &str, _status: u16) -> Value {
-    let kind = match error.code() {
-        Code::Unauthenticated => "authentication_error",
-        Code::Forbidden => "permission_error",
-        Code::RateLimited => "rate_limit_error",
-        Code::OverBudget => "insufficient_quota",
-        Code::Invalid | Code::NotFound | Code::Conflict | Code::Gone | Code::TooLarge => "invalid_request_error",
-        Code::Unavailable | Code::Timeout | Code::Upstream | Code::Internal => "server_error",
-    };
-    json!({
-        "error": { "message": message, "type": kind, "param": error.field_name(), "code": error.reason() }
-    })
 }
 
 /// What a client may read of an error in the middle of a stream: internal messages may name what only operators should

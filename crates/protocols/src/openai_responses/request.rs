@@ -5,6 +5,7 @@ use super::{input, tools};
 use crate::{
     Fields, Losses,
     chat::{Effort, OutputFormat, OutputSchema, ReasoningRequest, Request},
+    openai_chat::effort::effort_of_word,
 };
 
 /// Why a field is lost on the way to another protocol.
@@ -133,16 +134,7 @@ fn read_reasoning(fields: &mut Fields, losses: &mut Losses) -> Result<Option<Rea
 }
 
 fn read_effort(effort: &str, place: String) -> Result<Effort> {
-    Ok(match effort {
-        "none" => Effort::None,
-        "minimal" => Effort::Minimal,
-        "low" => Effort::Low,
-        "medium" => Effort::Medium,
-        "high" => Effort::High,
-        "xhigh" | "max" => Effort::Max,
-        other => {
-            return Err(Error::invalid(place, format!("cannot be `{other}`"))
-                .remedy("use none, minimal, low, medium, high or xhigh"));
-        }
+    effort_of_word(effort).ok_or_else(|| {
+        Error::invalid(place, format!("cannot be `{effort}`")).remedy("use none, minimal, low, medium, high or xhigh")
     })
 }

@@ -7,6 +7,7 @@ use super::send_items::Sender;
 use crate::{
     Losses,
     chat::{Content, Effort, OutputFormat, ReasoningRequest, Request, Tool, ToolChoice},
+    openai_chat::effort::effort_word,
 };
 
 /// Thinking budgets in tokens up to which an effort stands for them.
@@ -174,15 +175,4 @@ fn effort(asked: &ReasoningRequest) -> Option<Effort> {
             _ => Effort::High,
         })
     })
-}
-
-fn effort_word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::Max => "xhigh",
-    }
 }

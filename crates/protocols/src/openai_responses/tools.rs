@@ -5,6 +5,7 @@ use super::request::NO_COUNTERPART;
 use crate::{
     Fields, Losses,
     chat::{Tool, ToolChoice},
+    openai_chat::tools::read_declaration,
 };
 
 /// The functions among `tools`.
@@ -24,14 +25,7 @@ fn read_tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool> {
         return Err(Error::invalid(fields.place("type"), what)
             .remedy("use tools of type `function`, or a model of a provider that speaks this protocol"));
     }
-    let name = fields.text("name")?;
-    let tool = Tool {
-        name: fields.need("name", name)?,
-        description: fields.text("description")?,
-        parameters: fields.take("parameters"),
-        strict: fields.flag("strict")?,
-        cache: None,
-    };
+    let tool = read_declaration(&mut fields)?;
     fields.finish(NO_COUNTERPART, losses);
     Ok(tool)
 }

@@ -204,7 +204,7 @@ impl Exchange {
         };
         let caches = &self.models.inner.caches;
         let key = question.to(target);
-        caches.answers.put(key, kept.clone());
+        caches.answers.put([(key, kept.clone())]);
         // The scope belongs to the first candidate.
         if let Some((scope, message)) = similar.filter(|_| self.next_place == 0) {
             caches.similar.add(scope, &message, key);

@@ -1,10 +1,4 @@
-use plasma_kernel::{Code, Error};
-use serde_json::json;
-
-use crate::{
-    Told,
-    openai_responses::{read_error, write_error},
-};
+use crate::{Told, openai_responses::read_error};
 
 #[test]
 fn an_error_body_is_read() {
@@ -35,25 +29,5 @@ fn error_bodies_of_other_servers_are_read() {
 fn what_is_no_error_body_says_nothing() {
     for body in [&b""[..], b"<html>502</html>", b"{\"error\":{\"mess", b"\xff\xfe", b"7", b"[]"] {
         assert_eq!(read_error(body), Told::default());
-    }
-}
-
-#[test]
-fn an_error_is_written_as_openai_does() {
-    let error = Error::invalid("input[0]", "is wrong");
-    let body = write_error(&error, "is wrong (mend it)", 400);
-    let expected = json!({ "error": {
-        "message": "is wrong (mend it)", "type": "invalid_request_error", "param": "input[0]", "code": "invalid",
-    } });
-    assert_eq!(body, expected);
-    for (code, kind) in [
-        (Code::Unauthenticated, "authentication_error"),
-        (Code::Forbidden, "permission_error"),
-        (Code::RateLimited, "rate_limit_error"),
-        (Code::OverBudget, "insufficient_quota"),
-        (Code::NotFound, "invalid_request_error"),
-        (Code::Internal, "server_error"),
-    ] {
-        assert_eq!(write_error(&Error::new(code, "r", "m"), "m", 500)["error"]["type"], kind);
     }
 }

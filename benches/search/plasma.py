@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 API_KEY = "plk_eval0000000000000000000000000000000000000000000000"
 ANSWER_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
+# Servers close connections that nobody uses; one that was idle for longer than this is not used again.
+IDLE_SECONDS_MAX = 2
 # Settings of the caller's own server must not reach this one.
 KEPT_SETTINGS = ("PLASMA_MODELS_DIR", "PLASMA_CACHE_DIR")
 
@@ -42,6 +44,7 @@ class Server:
             before, _, address = line.partition("is ready at http://")
             if address:
                 self.connection = http.client.HTTPConnection(address.strip(), timeout=ANSWER_SECONDS_MAX)
+                self.used_at = time.monotonic()
                 return self
         self.__exit__()
         raise SystemExit(f"plasma ended before it was ready; {self.data / 'server.log'} says why")
@@ -57,10 +60,14 @@ class Server:
 
     def ask(self, method, path, body=None):
         """The answer's JSON; anything but a success ends the program with what the server says."""
+        if time.monotonic() - self.used_at > IDLE_SECONDS_MAX:
+            # The next request opens it again.
+            self.connection.close()
         headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
         self.connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self.connection.getresponse()
         content = answer.read()
+        self.used_at = time.monotonic()
         if answer.status >= 300:
             raise SystemExit(f"{method} {path} was answered with {answer.status}: {content[:500].decode('utf-8', 'replace')}")
         return json.loads(content)

@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-http \
+.PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -61,6 +61,12 @@ gen: node_modules/.package-lock.json ## Regenerate openapi/ and the dashboard's 
 bench-search: ## Measure search over 10,000 passages
 	@$(cargo) xtask bench search
 
+bench-search-http: models build ## Measure hybrid search over 100,000 real passages through HTTP (needs wrk; the first run embeds them; OPTIONS="--seconds 5")
+	@$(cargo) xtask bench search-http $(OPTIONS)
+
+eval-search: models build ## Measure how well text, vector and hybrid search rank on labelled sets (OPTIONS="--keep" for the next run)
+	@$(env) && python3 benches/search/evaluate.py $(OPTIONS)
+
 bench-http: build ## Measure requests per second, start-up and idle cost
 	@$(cargo) xtask bench http
 
@@ -70,7 +76,7 @@ bench-models: models ## Measure the local models: tokens and passages per second
 bench-gateway: build ## Measure Plasma as a gateway beside LiteLLM and Portkey (about 8 minutes; OPTIONS="--soak 1000000" for memory)
 	@$(cargo) xtask bench gateway $(OPTIONS)
 
-bench-vector: ## Measure the vector index beside hnswlib, faiss, ScaNN and usearch on 200,000 real texts (about 40 minutes; the first run embeds them)
+bench-vector: ## Measure the vector index beside hnswlib, faiss, ScaNN, usearch, Qdrant and pgvector on 200,000 real texts (an hour or less; the first run embeds them)
 	@$(env) && python3 benches/vector/run.py $(OPTIONS)
 
 bench-vector-10m: ## Measure the vector index alone on 10,000,000 synthetic vectors (about an hour and 30 GB of disk; KEEP=--keep for the next run)

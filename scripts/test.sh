@@ -50,6 +50,8 @@ program_suites() {
         suite "Rust tests" cargo test --release --locked --workspace --no-fail-fast --quiet
         count '[0-9]+ passed' '[0-9]+ failed'
     fi
+    suite "Measures of ranking" python3 benches/search/test_search.py
+    count '[0-9]+ passed' '[0-9]+ failed'
     suite "Dashboard unit tests" npm run --silent test
     count 'Tests +[0-9]+ passed' 'Tests +[0-9]+ failed'
 }

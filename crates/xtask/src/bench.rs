@@ -1,9 +1,14 @@
 //! Measurements. They print numbers; they do not judge.
 
 mod gateway;
+mod load;
+mod machine;
 mod process;
+mod search_http;
+mod servers;
 
 use std::{
+    env, fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -34,6 +39,8 @@ pub enum What {
     },
     /// Plasma as a gateway beside LiteLLM and Portkey: added latency, answers a second, processor time, memory
     Gateway(gateway::Options),
+    /// Hybrid search over 100,000 real passages through HTTP: searches a second and latency (needs wrk)
+    SearchHttp(search_http::Options),
 }
 
 /// A key that only the measured server knows.
@@ -47,6 +54,10 @@ pub fn run(root: &Path, what: &What) -> Result<()> {
         What::Gateway(options) => {
             let plasma = options.plasma.clone().map_or_else(|| build(root), Ok)?;
             gateway::run(options, &plasma, &build_mock_provider(root)?)
+        }
+        What::SearchHttp(options) => {
+            let plasma = options.plasma.clone().map_or_else(|| build(root), Ok)?;
+            search_http::run(root, options, &plasma)
         }
     }
 }
@@ -134,6 +145,19 @@ fn target(root: &Path) -> Result<PathBuf> {
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
     let target = metadata.get("target_directory").and_then(Value::as_str).context("cargo metadata names no target")?;
     Ok(PathBuf::from(target))
+}
+
+/// A folder in Plasma's cache, made when it is not there.
+fn cache_folder(name: &str) -> Result<PathBuf> {
+    let cache = match (env::var_os("PLASMA_CACHE_DIR"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
+        (Some(cache), ..) => PathBuf::from(cache),
+        (_, Some(caches), _) => Path::new(&caches).join("plasma"),
+        (_, _, Some(home)) => Path::new(&home).join(".cache/plasma"),
+        _ => bail!("no cache folder: set PLASMA_CACHE_DIR"),
+    };
+    let folder = cache.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// A few rows, so that the answer is one that a dashboard gets.

@@ -135,8 +135,12 @@ fn measure(index: &VectorIndex, queries: &[Vec<f32>], arguments: &Arguments, thr
             let search = Search::new(10).threads(threads);
             report(&name(&format!("\"filter\":1,\"threads\":{threads}")), &view, measured, &truth, &search)?;
         }
-        let queries_per_s = throughput(&view, measured)?;
-        println!("{{\"what\":\"throughput\",\"target\":{target},\"threads\":2,\"queries_per_s\":{queries_per_s:.0}}}");
+        let (queries_per_s, timed) = throughput(&view, measured)?;
+        println!(
+            "{{\"what\":\"throughput\",\"target\":{target},\"threads\":2,\"queries_per_s\":{queries_per_s:.0},\"mean_ms\":{:.4},\"p99_ms\":{:.4}}}",
+            timed.mean_ms(),
+            timed.part_ms(0.99),
+        );
         let search = Search::new(10).allow(&selected);
         report(&name("\"filter\":0.01,\"threads\":1"), &view, measured, &selected_truth, &search)?;
     }
@@ -145,19 +149,27 @@ fn measure(index: &VectorIndex, queries: &[Vec<f32>], arguments: &Arguments, thr
     Ok(())
 }
 
-/// Two threads, each with its own queries.
-fn throughput(view: &View, queries: &[Vec<f32>]) -> Result<f64, Failure> {
+/// Two threads, each with its own queries: how many a second both answer together, and how long each took.
+fn throughput(view: &View, queries: &[Vec<f32>]) -> Result<(f64, Timed), Failure> {
     let (left, right) = queries.split_at(queries.len() / 2);
-    let work = |queries: &[Vec<f32>]| -> Result<(), plasma_vectors::Error> {
-        queries.iter().try_for_each(|query| view.search(query, &Search::new(10)).map(|_| ()))
+    let work = |queries: &[Vec<f32>]| -> Result<Vec<Duration>, plasma_vectors::Error> {
+        let timed = |query: &Vec<f32>| {
+            let begun = Instant::now();
+            view.search(query, &Search::new(10)).map(|_| begun.elapsed())
+        };
+        queries.iter().map(timed).collect()
     };
     let begun = Instant::now();
-    std::thread::scope(|scope| {
+    let (first, other) = std::thread::scope(|scope| {
         let other = scope.spawn(|| work(right));
         let first = work(left);
-        other.join().unwrap_or(Ok(())).and(first)
-    })?;
-    Ok(queries.len() as f64 / begun.elapsed().as_secs_f64())
+        (first, other.join())
+    });
+    let queries_per_s = queries.len() as f64 / begun.elapsed().as_secs_f64();
+    let mut timed = Timed { times: first?, ..Timed::default() };
+    timed.times.extend(other.map_err(|_| "a thread panicked")??);
+    timed.times.sort_unstable();
+    Ok((queries_per_s, timed))
 }
 
 /// One vector of a hundred, chosen by its key and not by what it says.
@@ -180,6 +192,7 @@ fn recall(hits: &[Hit], truth: &[Hit]) -> f64 {
     good.min(truth.len()) as f64 / truth.len().max(1) as f64
 }
 
+#[derive(Default)]
 struct Timed {
     times: Vec<Duration>,
     recall: f64,
@@ -189,7 +202,7 @@ struct Timed {
 }
 
 fn time(view: &View, queries: &[Vec<f32>], truth: &[Vec<Hit>], search: &Search<'_>) -> Result<Timed, Failure> {
-    let mut timed = Timed { times: Vec::new(), recall: 0.0, scanned: 0.0, partitions: 0.0, compared: 0.0 };
+    let mut timed = Timed::default();
     for query in queries.iter().take(100) {
         view.search(query, search)?;
     }

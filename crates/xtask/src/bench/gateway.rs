@@ -1,10 +1,7 @@
 //! Plasma as a gateway, beside LiteLLM and Portkey: what each adds to a call, what it can carry, and what it costs.
 //! `benches/gateway/README.md` says how to read the numbers.
 
-mod http;
 mod install;
-mod interrupt;
-mod load;
 mod loads;
 mod report;
 mod servers;
@@ -13,7 +10,7 @@ mod tables;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process, thread,
+    process,
     time::Duration,
 };
 
@@ -21,12 +18,16 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, value_parser};
 
 use self::{
-    load::{Outcome, Pace, Plan},
     loads::{LOADS, Load},
-    report::{Cores, Machine, Report, Row, SoakRow},
-    servers::{Places, Server, Target},
+    report::{Cores, Report, Row, SoakRow},
+    servers::{Places, Target},
 };
-use super::process::{Ticks, anonymous_mb, machine_time, resident_mb, time};
+use super::{
+    load::{self, Outcome, Pace, Plan, http::Connection, interrupt},
+    machine::{Machine, busy},
+    process::{Ticks, anonymous_mb, machine_time, resident_mb, time},
+    servers::Server,
+};
 
 /// Connections that send as fast as they can.
 const SATURATING_CONNECTIONS: usize = 64;
@@ -78,7 +79,7 @@ pub enum Gateway {
 /// Runs the measurement with the programs `plasma` and `mock_provider`.
 pub fn run(options: &Options, plasma: &Path, mock_provider: &Path) -> Result<()> {
     interrupt::listen()?;
-    exact_sleep();
+    load::exact_sleep();
     let gateways = if options.soak.is_some() { vec![Gateway::Plasma] } else { options.only.clone() };
     let installed = install::folder()?;
     for gateway in &gateways {
@@ -88,7 +89,7 @@ pub fn run(options: &Options, plasma: &Path, mock_provider: &Path) -> Result<()>
     let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&installed).context("a temporary folder")?;
     let places = Places { plasma, folder: folder.path(), installed: &installed };
     let provider = servers::start_provider(mock_provider, folder.path())?;
-    let mut report = Report::new(Machine::read(busy_before()?, folder.path())?);
+    let mut report = Report::new(Machine::read(busy()?, folder.path())?);
     println!("{}", report.machine);
     if let Some(requests) = options.soak {
         let target = servers::start_gateway(Gateway::Plasma, &places, &provider, 1)?;
@@ -111,26 +112,6 @@ pub fn run(options: &Options, plasma: &Path, mock_provider: &Path) -> Result<()>
         bail!("{} loads could not be measured", report.failures.len());
     }
     Ok(())
-}
-
-/// Linux lets sleeping threads oversleep by 50 µs to save wake-ups, as much as some of what is measured here. Threads
-/// inherit the setting from the one that starts them.
-fn exact_sleep() {
-    // Where this is not allowed, the report shows how late requests were sent.
-    let _ = fs::write("/proc/self/timerslack_ns", "1000");
-}
-
-/// The share of the machine that other programs take before anything is measured, in percent.
-fn busy_before() -> Result<f64> {
-    let over = Duration::from_secs(2);
-    let before = machine_time()? - time(process::id())?;
-    interrupt::sleep(over)?;
-    let used = (machine_time()? - time(process::id())?) - before;
-    Ok(used.seconds() / over.as_secs_f64() / cores() * 100.0)
-}
-
-fn cores() -> f64 {
-    thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
 struct Comparison<'a> {
@@ -216,7 +197,7 @@ impl Meters {
 
 /// One request, whose answer is shown when it is wrong.
 fn try_once(target: &Target, load: &Load, request: &[u8]) -> Result<(), String> {
-    let mut connection = http::Connection::open(target.address).map_err(|error| error.to_string())?;
+    let mut connection = Connection::open(target.address).map_err(|error| error.to_string())?;
     let answer = connection.exchange(request).map_err(|error| error.to_string())?;
     load.check(answer.status, &connection.body).map_err(|what| {
         let body: String = String::from_utf8_lossy(&connection.body).chars().take(500).collect();
@@ -233,7 +214,7 @@ fn drive(
     requests_max: u64,
 ) -> Result<Outcome> {
     let check = |status: u16, body: &[u8]| load.check(status, body);
-    load::run(&Plan { address: target.address, request, check: &check, pace, time, requests_max })
+    load::run(&Plan { address: target.address, requests: &[request], check: &check, pace, time, requests_max })
 }
 
 /// Many small chats, and how much memory Plasma has after each tenth of them.

@@ -1,14 +1,15 @@
 //! Fetches the other gateways into the cache folder, once for each version.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Gateway, servers::Group};
+use super::Gateway;
+use crate::bench::{cache_folder, servers::Group};
 
 /// LiteLLM's version on PyPI.
 pub const LITELLM: &str = "1.104.0";
@@ -19,15 +20,7 @@ const PORTKEY_LOCKED: &[&str] = &["@hono/node-server@1.13.5", "@hono/node-ws@1.2
 
 /// Where the gateways go: a folder in Plasma's cache.
 pub fn folder() -> Result<PathBuf> {
-    let cache = match (env::var_os("PLASMA_CACHE_DIR"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
-        (Some(cache), ..) => PathBuf::from(cache),
-        (_, Some(caches), _) => Path::new(&caches).join("plasma"),
-        (_, _, Some(home)) => Path::new(&home).join(".cache/plasma"),
-        _ => bail!("no cache folder: set PLASMA_CACHE_DIR"),
-    };
-    let folder = cache.join("bench-gateway");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+    cache_folder("bench-gateway")
 }
 
 /// LiteLLM's command in the folder of installed gateways.

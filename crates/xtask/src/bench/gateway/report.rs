@@ -1,29 +1,14 @@
 //! The numbers, and what they mean beside each other.
 
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write as _},
-    path::Path,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fmt};
 
-use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::{
-    install,
-    load::{Outcome, Pace, percentile},
-    loads::Load,
+use super::{install, loads::Load};
+use crate::bench::{
+    load::{Outcome, Pace},
+    machine::{Machine, Quantiles},
 };
-
-/// A gateway holds a rate when it has answered this share of its requests …
-const HELD_PART: f64 = 0.99;
-/// … and needs no longer than this, in seconds, to catch up after the last one was sent.
-const CATCH_UP_MAX: f64 = 1.0;
-
-/// Writes by which the disk is measured.
-const DURABLE_WRITES: usize = 200;
 
 /// All that was measured.
 #[derive(Debug, Serialize)]
@@ -40,19 +25,6 @@ pub struct Report {
     pub soak: Vec<SoakRow>,
 }
 
-/// The machine.
-#[derive(Debug, Serialize)]
-pub struct Machine {
-    processor: String,
-    /// Processors that the system shows.
-    pub cores: f64,
-    kernel: String,
-    /// Share of the machine that other programs took before the measurement, in percent.
-    busy_before_percent: f64,
-    /// How long it takes until 8 KB are durable, where the gateways keep their data.
-    durable_write_ms: Quantiles,
-}
-
 /// A load that a target cannot answer.
 #[derive(Debug, Serialize)]
 pub struct Failure {
@@ -62,17 +34,6 @@ pub struct Failure {
     pub load: &'static str,
     /// Why.
     pub error: String,
-}
-
-/// Milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Quantiles {
-    /// Half of the requests took no longer.
-    pub p50: f64,
-    /// 99 of 100 took no longer.
-    pub p99: f64,
-    /// The slowest.
-    pub max: f64,
 }
 
 /// What a gateway adds, in milliseconds: its percentile less the one that the provider has without a gateway.
@@ -167,57 +128,9 @@ pub struct SoakRow {
     anonymous_mb: f64,
 }
 
-impl Machine {
-    /// What the system says of itself, and how long durable writes into `folder` take.
-    pub fn read(busy_before_percent: f64, folder: &Path) -> Result<Self> {
-        let processors = fs::read_to_string("/proc/cpuinfo").context("machines are described on Linux only")?;
-        let name = processors.lines().find_map(|line| line.strip_prefix("model name"));
-        Ok(Self {
-            processor: name.unwrap_or_default().trim_start_matches([' ', '\t', ':']).to_owned(),
-            cores: super::cores(),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
-            busy_before_percent,
-            durable_write_ms: durable_writes(folder).context("the disk's speed cannot be measured")?,
-        })
-    }
-}
-
-/// As a database's log does it: append and sync, one after the other.
-fn durable_writes(folder: &Path) -> io::Result<Quantiles> {
-    let mut file = tempfile::tempfile_in(folder)?;
-    let mut micros = Vec::with_capacity(DURABLE_WRITES);
-    for _ in 0..DURABLE_WRITES {
-        let begun = Instant::now();
-        file.write_all(&[0; 8 << 10])?;
-        file.sync_data()?;
-        micros.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
-    }
-    micros.sort_unstable();
-    Quantiles::of(&micros).ok_or_else(|| io::ErrorKind::Other.into())
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processor, cores, kernel, busy_before_percent, durable_write_ms } = self;
-        write!(
-            formatter,
-            "{processor}, {cores} cores, Linux {kernel}; other programs take {busy_before_percent:.0}% of it now. Load \
-             generator, gateway and mock provider share these cores, and nothing is pinned. A durable write of 8 KB takes \
-             {:.2} ms (p50), {:.2} ms (p99).",
-            durable_write_ms.p50, durable_write_ms.p99
-        )
-    }
-}
-
-impl Quantiles {
-    fn of(sorted_micros: &[u32]) -> Option<Self> {
-        let part = |part| percentile(sorted_micros, part).map(|micros| f64::from(micros) / 1_000.0);
-        Some(Self { p50: part(0.5)?, p99: part(0.99)?, max: part(1.0)? })
-    }
-
-    fn above(self, base: Self) -> Added {
-        Added { p50: self.p50 - base.p50, p99: self.p99 - base.p99 }
-    }
+/// Percentile by percentile.
+fn above(value: Quantiles, base: Quantiles) -> Added {
+    Added { p50: value.p50 - base.p50, p99: value.p99 - base.p99 }
 }
 
 impl Row {
@@ -248,7 +161,7 @@ impl Row {
             answers,
             failed,
             per_second: answers as f64 / seconds,
-            held: rate.is_none_or(|rate| is_held(&outcome, rate)),
+            held: rate.is_none_or(|rate| outcome.is_held(rate)),
             latency_ms: Quantiles::of(&outcome.latencies),
             first_ms: load.streamed.then(|| Quantiles::of(&outcome.first)).flatten(),
             late_ms: rate.and_then(|_| Quantiles::of(&outcome.late)),
@@ -276,13 +189,6 @@ impl Row {
             memory: ratio(self.resident_mb, plasma.resident_mb),
         }
     }
-}
-
-fn is_held(outcome: &Outcome, rate: u32) -> bool {
-    let (Some(scheduled), Some(fastest)) = (outcome.scheduled, outcome.latencies.first()) else { return false };
-    let sent_after = scheduled as f64 / f64::from(rate);
-    let behind = outcome.took.as_secs_f64() - sent_after - f64::from(*fastest) / 1e6;
-    outcome.latencies.len() as f64 >= scheduled as f64 * HELD_PART && behind <= CATCH_UP_MAX
 }
 
 fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
@@ -351,8 +257,8 @@ impl Report {
     fn added(&self, row: &Row) -> (Option<Added>, Option<Added>) {
         let direct = self.beside("direct", row).filter(|direct| direct.held && row.held && row.rate.is_some());
         let Some(direct) = direct.filter(|_| row.target != "direct") else { return (None, None) };
-        let above = |value: Option<Quantiles>, base: Option<Quantiles>| Some(value?.above(base?));
-        (above(row.latency_ms, direct.latency_ms), above(row.first_ms, direct.first_ms))
+        let added = |value: Option<Quantiles>, base: Option<Quantiles>| Some(above(value?, base?));
+        (added(row.latency_ms, direct.latency_ms), added(row.first_ms, direct.first_ms))
     }
 
     fn beside(&self, target: &str, row: &Row) -> Option<&Row> {

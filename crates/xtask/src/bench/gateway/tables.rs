@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::{
     loads::LOADS,
-    report::{Added, Quantiles, Report, Row},
+    report::{Added, Report, Row},
 };
+use crate::bench::machine::Quantiles;
 
 /// Above this share of the machine, other programs are a warning: the row is only a hint then.
 const OTHERS_PERCENT_MAX: f64 = 5.0;

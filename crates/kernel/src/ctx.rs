@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TenantId, Timestamp, UserId};
+use crate::{
+    ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TeamId, TenantId, Timestamp, UserId,
+};
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -28,6 +30,7 @@ pub enum Actor {
 pub struct Ctx {
     tenant: Option<TenantId>,
     actor: Actor,
+    team: Option<TeamId>,
     permissions: Permissions,
     request: RequestId,
     clock: Clock,
@@ -45,7 +48,7 @@ impl Ctx {
     /// A context for one tenant's user or key, with the permissions that authentication found.
     pub fn new(tenant: TenantId, actor: Actor, permissions: Permissions, clock: Clock, random: Random) -> Self {
         let request = RequestId::from_bits(next_bits(&clock, &random));
-        Self { tenant: Some(tenant), actor, permissions, request, clock, random }
+        Self { tenant: Some(tenant), actor, team: None, permissions, request, clock, random }
     }
 
     /// A context for work across tenants (migrations, login, recovery). `reason` is recorded with everything it does.
@@ -54,6 +57,7 @@ impl Ctx {
         Self {
             tenant: None,
             actor: Actor::System { reason: reason.into() },
+            team: None,
             permissions: Permissions::all(),
             request,
             clock,
@@ -66,6 +70,8 @@ impl Ctx {
         Self {
             tenant: Some(tenant),
             actor: Actor::System { reason: reason.into() },
+            // What the system does by itself is no team's.
+            team: None,
             permissions: Permissions::all(),
             ..self.clone()
         }
@@ -74,6 +80,12 @@ impl Ctx {
     /// The same context under the request id that the edge gave.
     pub fn with_request(mut self, request: RequestId) -> Self {
         self.request = request;
+        self
+    }
+
+    /// The same context, whose model calls are counted to `team`.
+    pub fn with_team(mut self, team: Option<TeamId>) -> Self {
+        self.team = team;
         self
     }
 
@@ -101,6 +113,11 @@ impl Ctx {
             Actor::User { id } => Some(id),
             _ => None,
         }
+    }
+
+    /// The team to which the actor's model calls are counted; `None` when they are no team's.
+    pub fn team(&self) -> Option<TeamId> {
+        self.team
     }
 
     /// What the actor may do.

@@ -46,6 +46,10 @@ define_permissions! {
     UsersRead = "users:read";
     /// Create, change and delete users.
     UsersWrite = "users:write";
+    /// See teams and who is in them.
+    TeamsRead = "teams:read";
+    /// Create, change and delete teams, and say who is in them.
+    TeamsWrite = "teams:write";
     /// See API keys (never the keys themselves).
     ApiKeysRead = "api_keys:read";
     /// Create and revoke API keys.
@@ -158,10 +162,18 @@ impl Role {
                 .fold(permissions, Permissions::with);
         }
         if self >= Self::Admin {
-            permissions =
-                [P::ModelsWrite, P::UsersRead, P::UsersWrite, P::ApiKeysRead, P::ApiKeysWrite, P::TenantsRead]
-                    .into_iter()
-                    .fold(permissions, Permissions::with);
+            permissions = [
+                P::ModelsWrite,
+                P::UsersRead,
+                P::UsersWrite,
+                P::TeamsRead,
+                P::TeamsWrite,
+                P::ApiKeysRead,
+                P::ApiKeysWrite,
+                P::TenantsRead,
+            ]
+            .into_iter()
+            .fold(permissions, Permissions::with);
         }
         if self == Self::Owner {
             permissions = permissions.with(P::TenantsWrite);

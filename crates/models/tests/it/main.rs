@@ -29,6 +29,7 @@ mod quality;
 mod requests;
 mod resilience;
 mod support;
+mod teams;
 mod typed;
 mod upstream;
 mod usage;

@@ -4,9 +4,14 @@ use plasma_kernel::{CollectionId, Ctx, Error, Page, PageRequest, Permission, Res
 use plasma_workflows::enqueue;
 
 use crate::{
-    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events, limits,
+    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events,
+    index::language::Language,
+    limits,
     steps::PurgeCollection,
-    store::collections::{self, StoredCollection},
+    store::{
+        collections::{self, StoredCollection},
+        synonyms,
+    },
 };
 
 fn check_name(name: &str) -> Result<()> {
@@ -40,6 +45,10 @@ fn check_description(description: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_language(language: &str) -> Result<()> {
+    Language::parse("language", language).map(drop)
+}
+
 fn name_taken(error: Error, name: &str) -> Error {
     if error.reason() == "already_exists" {
         return Error::conflict("collection_name_taken", format!("there is a collection named `{name}` already"))
@@ -66,6 +75,7 @@ impl Knowledge {
         let description = new.description.unwrap_or_default();
         check_name(&new.name)?;
         check_description(&description)?;
+        new.language.as_deref().map_or(Ok(()), check_language)?;
         let model = self.models().embedding_model_default()?;
         let now = ctx.now();
         let collection = Collection {
@@ -73,6 +83,7 @@ impl Knowledge {
             name: new.name,
             description,
             embedding_model: model.to_owned(),
+            language: new.language,
             document_count: 0,
             ready_count: 0,
             failed_count: 0,
@@ -117,7 +128,7 @@ impl Knowledge {
         Ok(self.collection(ctx, reference).await?.collection.clone())
     }
 
-    /// Changes a collection's name or description.
+    /// Changes a collection's name, description or language.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -126,14 +137,16 @@ impl Knowledge {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
+        change.language.as_deref().map_or(Ok(()), check_language)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         let mut collection = stored.collection;
-        if change.name.is_none() && change.description.is_none() {
+        if change.name.is_none() && change.description.is_none() && change.language.is_none() {
             return Ok(collection);
         }
         collection.name = change.name.unwrap_or(collection.name);
         collection.description = change.description.unwrap_or(collection.description);
+        collection.language = change.language.or(collection.language);
         collection.updated_at = ctx.now();
         collections::update(&mut tx, &collection).await.map_err(|error| name_taken(error, &collection.name))?;
         tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
@@ -150,6 +163,7 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
+        synonyms::delete(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

@@ -2,10 +2,16 @@
 //! log, and both can be built anew from SQL at any time.
 
 mod follower;
+pub(crate) mod language;
 mod loader;
 pub(crate) mod memory;
 pub(crate) mod query;
+pub(crate) mod query_build;
+pub(crate) mod query_resolve;
 mod text;
+mod text_search;
+mod text_statistics;
+mod text_terms;
 pub(crate) mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +25,8 @@ use crate::{IndexStatus, caches::TenantCaches, limits};
 
 use memory::{CollectionView, Memory};
 use text::TextReader;
-pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
+pub(crate) use text::{PARTS, low_bits};
+pub(crate) use text_search::{CollectionText, PassageKey, TextHit, TextSearcher, passage_key};
 
 /// The index of this process.
 pub(crate) struct Index {

@@ -23,7 +23,6 @@ use super::{
     Index, Recheck, Text, loader,
     memory::{DocumentChange, DocumentPassages},
     text::{Payload, TextEntry, TextIndex},
-    words,
 };
 use crate::{events, store::queue};
 
@@ -250,6 +249,7 @@ impl Follower {
         let Some((live, passages)) = read else {
             return Ok(if held { DocumentChange::Now(None) } else { DocumentChange::Unread });
         };
+        let title: Arc<str> = live.title.as_str().into();
         for page in passages.chunks(PASSAGES_PAGE) {
             let entries: Vec<TextEntry> = page
                 .iter()
@@ -258,7 +258,10 @@ impl Follower {
                     document,
                     version: live.version,
                     ordinal: passage.ordinal,
-                    text: words::indexed_text(&live.title, passage.heading.as_deref(), &passage.text),
+                    language: live.language,
+                    title: Arc::clone(&title),
+                    heading: passage.heading.clone(),
+                    text: passage.text.clone(),
                 })
                 .collect();
             self.write_text(move |text| entries.iter().try_for_each(|entry| text.add(entry))).await;

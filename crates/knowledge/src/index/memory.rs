@@ -11,6 +11,7 @@ use std::{
 
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result};
 
+use super::language::Language;
 use crate::{
     Metadata,
     store::{passages::IndexedPassage, versions::LiveVersion},
@@ -34,6 +35,7 @@ pub(crate) struct DocumentPassages {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
+    pub(crate) language: Language,
     /// By ordinal, without gaps.
     pub(crate) passages: Vec<Passage>,
     /// Of length 1, one after the other in the order of the passages.
@@ -73,6 +75,7 @@ impl DocumentPassages {
             version: version.version,
             title: version.title,
             metadata: version.metadata,
+            language: version.language,
             passages: kept,
             vectors,
             dimensions,
@@ -275,6 +278,7 @@ mod tests {
             version,
             title: format!("document {id}"),
             metadata: Metadata::new(),
+            language: Language::default(),
         };
         let passages = texts
             .iter()

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::{
         Metadata,
-        index::memory::DocumentPassages,
+        index::{language::Language, memory::DocumentPassages},
         store::{passages::IndexedPassage, versions::LiveVersion},
     };
 
@@ -111,6 +111,7 @@ mod tests {
                 version: 1,
                 title: String::new(),
                 metadata: Metadata::new(),
+                language: Language::default(),
             };
             let passages = vectors
                 .iter()

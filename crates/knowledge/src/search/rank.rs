@@ -6,22 +6,26 @@ use std::{
     time::Instant,
 };
 
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_kernel::{CollectionId, KnowledgeDocumentId, Result};
 
 use super::{
-    Hit, SearchMode, TextReason, VectorReason, explain,
+    Correction, Facet, Hit, SearchMode, TextReason, VectorReason, explain, facets,
     filter::Filter,
+    highlight::Matcher,
     nearest::{VectorHit, nearest},
+    words::{Allowance, Lexical},
 };
 use crate::{
     index::{
-        CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery,
+        Snapshot, TextHit, low_bits, memory::CollectionView, passage_key, query::TextQuery, query_resolve::TextOptions,
     },
     limits,
 };
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
 const CANDIDATES_MIN: usize = 100;
+/// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
+const CANDIDATES_WITH_SIGNS: usize = 5;
 
 /// What is searched for.
 pub(super) struct Plan {
@@ -30,6 +34,8 @@ pub(super) struct Plan {
     pub(super) limit: usize,
     pub(super) filter: Filter,
     pub(super) text: TextQuery,
+    pub(super) words: TextOptions,
+    pub(super) facets: Vec<String>,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
 }
@@ -41,6 +47,8 @@ pub(super) struct Ranked {
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) warnings: Vec<String>,
+    pub(super) corrections: Vec<Correction>,
+    pub(super) facets: Vec<Facet>,
     /// Documents of which the text index has another version than the view: their passages are left out.
     pub(super) doubtful: Vec<KnowledgeDocumentId>,
 }
@@ -90,8 +98,15 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
+    let lexical = Lexical::new(&plan.text, &plan.words, plan.mode, (plan.collection, &snapshot.text), &mut warnings)?;
+    let allowance = lexical.allowance()?;
+    let mut text_ms = milliseconds(started);
+    let started = Instant::now();
     if let Some(query) = &plan.vector {
-        for (place, hit) in nearest_hits(view, query, candidates_max, allowed.as_deref()).into_iter().enumerate() {
+        let limit = if allowance.is_any() { candidates_max } else { CANDIDATES_WITH_SIGNS * candidates_max };
+        let found = nearest_hits(view, query, limit, allowed.as_deref()).into_iter();
+        let found = found.filter(|hit| lets_through(&allowance, view, hit)).take(candidates_max);
+        for (place, hit) in found.enumerate() {
             let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
             candidates.entry((hit.document, hit.passage)).or_default().vector = Some(reason);
         }
@@ -100,16 +115,56 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let started = Instant::now();
     let mut doubtful = Vec::new();
     if plan.mode != SearchMode::Vector {
-        let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+        let lows = allowed.as_deref().map(|allowed| Arc::new(lows(view, allowed)));
+        let found = lexical.hits(candidates_max, lows)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (place, (at, score)) in placed.enumerate() {
             candidates.entry(at).or_default().text = Some((rank_of(place), score));
         }
         doubtful = found.iter().filter(|hit| place_of(view, hit).is_none()).map(|hit| hit.document).collect();
     }
-    let text_ms = milliseconds(started);
-    let hits = best(plan, view, candidates, candidates_max);
-    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, doubtful })
+    let facets = counted(plan, view, allowed.as_deref(), &lexical, &mut warnings)?;
+    text_ms += milliseconds(started);
+    let hits = best(plan, view, &mut Matcher::new(&lexical.query), candidates, candidates_max);
+    let corrections = lexical.query.corrections.clone();
+    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, corrections, facets, doubtful })
+}
+
+fn lets_through(allowance: &Allowance, view: &CollectionView, hit: &VectorHit) -> bool {
+    let key = || {
+        let document = view.documents.get(hit.document)?;
+        let passage = document.passages.get(hit.passage)?;
+        Some(passage_key(low_bits(document.id), document.version, passage.ordinal))
+    };
+    allowance.is_any() || key().is_some_and(|key| allowance.allows(key))
+}
+
+fn lows(view: &CollectionView, allowed: &[usize]) -> HashSet<u64> {
+    allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
+}
+
+/// The facets that were asked for, over all documents that the search concerns.
+fn counted(
+    plan: &Plan,
+    view: &CollectionView,
+    allowed: Option<&[usize]>,
+    lexical: &Lexical<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Facet>> {
+    if plan.facets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let with_words = if plan.mode == SearchMode::Vector { None } else { lexical.documents()? };
+    let places: Vec<usize> = allowed.map_or_else(|| (0..view.documents.len()).collect(), <[usize]>::to_vec);
+    let documents: Vec<_> = places
+        .iter()
+        .filter_map(|place| view.documents.get(*place))
+        .filter(|document| with_words.as_ref().is_none_or(|found| found.contains(&low_bits(document.id))))
+        .collect();
+    let facets = facets::count(&plan.facets, documents.iter().map(|document| &document.metadata));
+    let empty = facets.iter().filter(|facet| facet.values.is_empty() && facet.missing > 0);
+    warnings.extend(empty.map(|facet| format!("none of these documents has the metadata field `{}`", facet.field)));
+    Ok(facets)
 }
 
 fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
@@ -143,45 +198,6 @@ fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<Stri
     Some(allowed)
 }
 
-/// What the text index finds, best first.
-fn text_hits(
-    plan: &Plan,
-    snapshot: &Snapshot,
-    limit: usize,
-    allowed: Option<&[usize]>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<TextHit>> {
-    let searcher = match &snapshot.text {
-        SnapshotText::Complete(searcher) => searcher,
-        SnapshotText::Incomplete(searcher) => {
-            warnings
-                .push("the text index is being built anew: some passages are not found by their words yet".to_owned());
-            searcher
-        }
-        SnapshotText::Unavailable(reason) => return unavailable(plan, reason, warnings),
-    };
-    let view = &snapshot.view;
-    if plan.text.shortened {
-        warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
-    }
-    let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-    let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-        allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
-    });
-    let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-    searcher.search(&query, statistics, limit, allowed.map(Arc::new))
-}
-
-fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-    if plan.mode == SearchMode::Text {
-        return Err(Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
-            .retry_after_ms(5_000)
-            .remedy("try again in a moment; it repairs itself"));
-    }
-    warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
-    Ok(Vec::new())
-}
-
 /// Where the view has what the text index found; `None` when they hold different versions of the document.
 fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     let place = view.place(hit.document)?;
@@ -190,7 +206,13 @@ fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     Some((place, usize::try_from(hit.ordinal).ok()?))
 }
 
-fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate>, candidates_max: usize) -> Vec<Hit> {
+fn best(
+    plan: &Plan,
+    view: &CollectionView,
+    matcher: &mut Matcher<'_>,
+    candidates: HashMap<Place, Candidate>,
+    candidates_max: usize,
+) -> Vec<Hit> {
     let mut scored: Vec<(f64, Place, Candidate)> =
         candidates.into_iter().map(|(place, candidate)| (candidate.score(plan.mode), place, candidate)).collect();
     let similarity = |candidate: &Candidate| candidate.vector.as_ref().map_or(-1.0, |reason| reason.similarity);
@@ -204,25 +226,25 @@ fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate
     scored.truncate(plan.limit);
     scored
         .into_iter()
-        .filter_map(|(score, place, candidate)| hit(plan, view, place, score, candidate, candidates_max))
+        .filter_map(|(score, place, candidate)| hit((plan, view, candidates_max), matcher, place, score, candidate))
         .collect()
 }
 
 fn hit(
-    plan: &Plan,
-    view: &CollectionView,
+    (plan, view, candidates_max): (&Plan, &CollectionView, usize),
+    matcher: &mut Matcher<'_>,
     (document, passage): Place,
     score: f64,
     candidate: Candidate,
-    candidates_max: usize,
 ) -> Option<Hit> {
     let document = view.documents.get(document)?;
     let passage = document.passages.get(passage)?;
     let heading = passage.heading.as_deref();
+    let stemming = document.language.stemming();
     let text = candidate.text.map(|(rank, bm25)| TextReason {
         rank,
         bm25,
-        terms: explain::matched_words(&plan.text, &document.title, heading, &passage.text),
+        terms: matcher.matched_words(stemming, &document.title, heading, &passage.text),
     });
     Some(Hit {
         passage_id: passage.id,
@@ -236,7 +258,7 @@ fn hit(
         ordinal: passage.ordinal,
         metadata: document.metadata.clone(),
         score,
-        highlights: explain::highlights(&plan.text, &passage.text),
+        highlights: matcher.highlights(stemming, &passage.text),
         why: explain::why(plan.mode, candidate.vector, text, candidates_max),
     })
 }

@@ -1,7 +1,7 @@
 use plasma_kernel::{CollectionId, Page, PageRequest, Result};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Collection, KnowledgeCounts};
+use crate::{Collection, KnowledgeCounts, index::language::Language};
 
 /// A collection with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -9,6 +9,13 @@ pub(crate) struct StoredCollection {
     pub(crate) collection: Collection,
     /// Numbers in a vector; `None` until the first one was made.
     pub(crate) dimensions: Option<usize>,
+}
+
+impl StoredCollection {
+    /// The language that documents are taken for when their own cannot be told.
+    pub(crate) fn language(&self) -> Language {
+        self.collection.language.as_deref().and_then(Language::from_code).unwrap_or_default()
+    }
 }
 
 /// How a transaction changes a collection's counts.
@@ -29,6 +36,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             name: row.get("name")?,
             description: row.get("description")?,
             embedding_model: row.get("embedding_model")?,
+            language: row.get("language")?,
             document_count: row.get("document_count")?,
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
@@ -42,8 +50,8 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, created_at, updated_at, language)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
         [
             tenant.into(),
             collection.id.into(),
@@ -51,6 +59,7 @@ pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.description.as_str().into(),
             collection.embedding_model.as_str().into(),
             collection.created_at.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;
@@ -121,13 +130,14 @@ pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, updated_at = $5 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE collections SET name = $3, description = $4, updated_at = $5, language = $6 WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
             collection.id.into(),
             collection.name.as_str().into(),
             collection.description.as_str().into(),
             collection.updated_at.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;

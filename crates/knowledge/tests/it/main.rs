@@ -11,3 +11,4 @@ mod isolation;
 mod replacement;
 mod search;
 mod support;
+mod text;

@@ -21,7 +21,10 @@ import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
 import { SearchPanel } from "./search-panel";
+import { SynonymsEditor } from "./synonyms-editor";
 import { UploadZone } from "./upload-zone";
+
+const TABS = ["documents", "search", "synonyms"];
 
 type OpenDialog = "text" | "edit" | "delete" | null;
 
@@ -36,7 +39,8 @@ function Collection({ id }: { id: string }) {
   const collection = useQuery(collectionQuery(id));
   const denied = useDenied("collections:write");
   const canAsk = useCan("models:invoke");
-  const tab = useParam("tab") === "search" ? "search" : "documents";
+  const asked = useParam("tab") ?? "";
+  const tab = TABS.includes(asked) ? asked : "documents";
   const setParams = useSetParams();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const onOpenChange = (open: boolean) => !open && setDialog(null);
@@ -62,7 +66,7 @@ function Collection({ id }: { id: string }) {
                 <Button reason={denied} onClick={() => setDialog("text")}>Add text</Button>
                 {canAsk && <ButtonLink variant="primary" href={`/ask/?collection=${encodeURIComponent(data.id)}`}>Ask it</ButtonLink>}
                 <Menu trigger={<IconButton label="More actions"><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
-                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name and description</MenuItem>
+                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description and language</MenuItem>
                   <MenuSeparator />
                   <MenuItem danger disabled={denied !== null} onSelect={() => setDialog("delete")}>Delete collection</MenuItem>
                 </Menu>
@@ -72,7 +76,7 @@ function Collection({ id }: { id: string }) {
           <Tabs
             label="Collection"
             value={tab}
-            onChange={(next) => setParams({ tab: next === "search" ? "search" : null })}
+            onChange={(next) => setParams({ tab: next === "documents" ? null : next })}
             items={[
               {
                 value: "documents",
@@ -85,6 +89,7 @@ function Collection({ id }: { id: string }) {
                 ),
               },
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
+              { value: "synonyms", label: "Synonyms", content: <SynonymsEditor collection={data.id} denied={denied} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

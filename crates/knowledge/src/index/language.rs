@@ -20,9 +20,12 @@ const SAMPLE_LETTERS_MIN: usize = 40;
 /// The language of what cannot be told.
 const DEFAULT_CODE: &str = "en";
 
+/// Languages with a stemmer.
+const STEMMED_COUNT: usize = 18;
+
 /// Languages whose words are reduced to stems. A place in this list is written into the index: only append, and raise the text
 /// index's format when anything else changes.
-static STEMMED: [(&str, Lang, Algorithm); 18] = [
+static STEMMED: [(&str, Lang, Algorithm); STEMMED_COUNT] = [
     ("ar", Lang::Ara, Algorithm::Arabic),
     ("da", Lang::Dan, Algorithm::Danish),
     ("nl", Lang::Nld, Algorithm::Dutch),
@@ -114,7 +117,7 @@ impl Stemming {
     /// Words as they stand, in lower case and without accents.
     pub(crate) const NONE: Self = Self(0);
     /// How many ways there are, with that of doing nothing.
-    pub(crate) const COUNT: usize = STEMMED.len() + 1;
+    pub(crate) const COUNT: usize = STEMMED_COUNT + 1;
 
     /// All ways, by number.
     pub(crate) fn all() -> impl Iterator<Item = Self> {

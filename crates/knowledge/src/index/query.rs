@@ -93,7 +93,7 @@ fn segments(query: &str) -> Vec<Segment> {
     let mut at = 0;
     for (opening, closing) in marks.iter().zip(marks.iter().skip(1)).step_by(2) {
         let before = runs(query, at..opening.0, &mut segments);
-        let sign = if before.is_empty() { Sign::None } else { before.chars().next().map_or(Sign::None, sign_of) };
+        let sign = before.chars().next().map_or(Sign::None, sign_of);
         segments.push(Segment {
             range: opening.0 + opening.1.len_utf8()..closing.0,
             sign,

@@ -196,8 +196,9 @@ impl Builder<'_, '_> {
         made
     }
 
-    fn parts(&self) -> impl Iterator<Item = (usize, f32)> + use<> {
-        self.boosts.into_iter().enumerate().filter(|(_, boost)| *boost > 0.0)
+    /// The fields that count, with their factors.
+    fn parts(&self) -> Vec<(usize, f32)> {
+        self.boosts.iter().copied().enumerate().filter(|(_, boost)| *boost > 0.0).collect()
     }
 
     /// A word's stems in each language and field.

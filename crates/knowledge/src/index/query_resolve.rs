@@ -29,6 +29,8 @@ const LISTED_ONE_OF: u64 = 20;
 /// Letters of a word in which one may be wrong, and two.
 const TYPO_LETTERS_MIN: usize = 4;
 const TWO_TYPOS_LETTERS_MIN: usize = 8;
+/// Longer words are not corrected: their automata would take megabytes.
+const TYPO_LETTERS_MAX: usize = 32;
 /// Corrections of one word that are told.
 const CORRECTIONS_OF_WORD_MAX: usize = 3;
 
@@ -266,7 +268,7 @@ fn distance(word: &QueryWord, typo: TypoTolerance) -> Option<u8> {
     let may_be_wrong =
         typo != TypoTolerance::Off && word.sign != Sign::Excluded && word.form.chars().all(char::is_alphabetic);
     match letters {
-        _ if !may_be_wrong => None,
+        _ if !may_be_wrong || letters > TYPO_LETTERS_MAX => None,
         TWO_TYPOS_LETTERS_MIN.. => Some(2),
         TYPO_LETTERS_MIN.. => Some(1),
         _ => None,

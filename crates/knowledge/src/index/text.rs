@@ -171,7 +171,7 @@ impl TextIndex {
         let mut document = TantivyDocument::new();
         document.add_text(self.fields.collection, entry.collection.to_string());
         document.add_text(self.fields.document, entry.document.to_string());
-        let parts = [&*entry.title, entry.heading.as_deref().unwrap_or_default(), &entry.text];
+        let parts = [&*entry.title, entry.heading.as_deref().unwrap_or_default(), entry.text.as_str()];
         for (part, text) in self.fields.parts.iter().zip(parts).filter(|(_, text)| !text.is_empty()) {
             let input = CollectionWords::input(entry.collection, entry.language, text);
             document.add_text(part.stems, &input);

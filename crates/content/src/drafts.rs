@@ -54,8 +54,10 @@ impl Content {
             collection: request.collection,
             query: query.trim().chars().take(QUERY_CHARS_MAX).collect(),
             limit: Some(PASSAGES),
-            filter: None,
             mode: Some(SearchMode::Hybrid),
+            // A brief is no query: a sign in it is punctuation.
+            plain: true,
+            ..SearchRequest::default()
         };
         let text = GroundedRequest {
             instructions: Instructions::Draft,

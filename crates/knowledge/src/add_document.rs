@@ -6,6 +6,7 @@ use plasma_workflows::enqueue;
 use crate::{
     Document, Knowledge, Metadata, NewContent, NewDocument,
     collections::not_found,
+    index::language::Language,
     limits, metadata,
     parse::{self, Format},
     steps::PurgeVersions,
@@ -24,6 +25,7 @@ struct Brought {
     media_type: String,
     size_bytes: usize,
     metadata: Metadata,
+    language: Option<String>,
     /// A new id: that of the document if it is new, and the name of the blob in any case.
     id: KnowledgeDocumentId,
 }
@@ -110,6 +112,7 @@ async fn insert_version(
         media_type: &brought.media_type,
         size_bytes: brought.size_bytes,
         metadata: &brought.metadata,
+        language: brought.language.as_deref(),
     };
     versions::insert(tx, row).await
 }
@@ -122,6 +125,9 @@ fn check(new: &NewDocument) -> Result<()> {
         check_line("key", key, limits::KEY_CHARS_MAX)?;
     }
     metadata::check(&new.metadata)?;
+    if let Some(language) = &new.language {
+        Language::parse("language", language)?;
+    }
     let (field, bytes) = match &new.content {
         NewContent::Text { format, text } => (text_field(*format), text.len()),
         NewContent::File { bytes, .. } => ("file", bytes.len()),
@@ -178,6 +184,7 @@ async fn prepare(ctx: &Ctx, new: NewDocument) -> Result<(Brought, Bytes)> {
         media_type,
         size_bytes: bytes.len(),
         metadata: new.metadata,
+        language: new.language,
         id: KnowledgeDocumentId::new(ctx),
         file_name,
     };

@@ -4,9 +4,14 @@ use plasma_kernel::{CollectionId, Ctx, Error, Page, PageRequest, Permission, Res
 use plasma_workflows::enqueue;
 
 use crate::{
-    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events, limits,
+    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events,
+    index::language::Language,
+    limits,
     steps::PurgeCollection,
-    store::collections::{self, StoredCollection},
+    store::{
+        collections::{self, StoredCollection},
+        synonyms,
+    },
 };
 
 fn check_name(name: &str) -> Result<()> {
@@ -48,6 +53,10 @@ fn check_recall_target(target: f64) -> Result<()> {
     Err(Error::invalid("recall_target", format!("must be {} to {}, got {target}", range.start(), range.end())))
 }
 
+fn check_language(language: &str) -> Result<()> {
+    Language::parse("language", language).map(drop)
+}
+
 fn name_taken(error: Error, name: &str) -> Error {
     if error.reason() == "already_exists" {
         return Error::conflict("collection_name_taken", format!("there is a collection named `{name}` already"))
@@ -76,6 +85,7 @@ impl Knowledge {
         check_description(&description)?;
         let recall_target = new.recall_target.unwrap_or(limits::RECALL_TARGET_DEFAULT);
         check_recall_target(recall_target)?;
+        new.language.as_deref().map_or(Ok(()), check_language)?;
         let model = self.models().embedding_model_default()?;
         let now = ctx.now();
         let collection = Collection {
@@ -83,6 +93,7 @@ impl Knowledge {
             name: new.name,
             description,
             embedding_model: model.to_owned(),
+            language: new.language,
             document_count: 0,
             ready_count: 0,
             failed_count: 0,
@@ -128,7 +139,7 @@ impl Knowledge {
         Ok(self.collection(ctx, reference).await?.collection.clone())
     }
 
-    /// Changes a collection's name, description or recall target.
+    /// Changes a collection's name, description, recall target or language.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -138,15 +149,17 @@ impl Knowledge {
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
         change.recall_target.map_or(Ok(()), check_recall_target)?;
+        change.language.as_deref().map_or(Ok(()), check_language)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         let mut collection = stored.collection;
-        if change.name.is_none() && change.description.is_none() && change.recall_target.is_none() {
+        if change == CollectionChange::default() {
             return Ok(collection);
         }
         collection.name = change.name.unwrap_or(collection.name);
         collection.description = change.description.unwrap_or(collection.description);
         collection.recall_target = change.recall_target.unwrap_or(collection.recall_target);
+        collection.language = change.language.or(collection.language);
         collection.updated_at = ctx.now();
         collections::update(&mut tx, &collection).await.map_err(|error| name_taken(error, &collection.name))?;
         tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
@@ -163,6 +176,7 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
+        synonyms::delete(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

@@ -21,6 +21,7 @@ mod purge;
 mod search;
 mod steps;
 mod store;
+mod synonyms;
 mod types;
 mod waiting;
 
@@ -29,8 +30,10 @@ pub use http::routes;
 pub use knowledge::Knowledge;
 pub use metadata::{Metadata, MetadataValue};
 pub use search::{
-    Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
+    Boosts, Correction, Facet, FacetValue, Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason,
+    Took, TypoTolerance, VectorReason, Why,
 };
+pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
     IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,

@@ -1,9 +1,12 @@
 mod explain;
+mod facets;
 mod filter;
+mod highlight;
 mod hits;
 mod nearest;
 pub(crate) mod passages;
 mod rank;
+mod words;
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,20 +19,24 @@ use crate::{
     limits,
     store::{collections::StoredCollection, passages::PassagePlace},
 };
+pub use facets::{Facet, FacetValue};
 use filter::Filter;
 use rank::{Plan, Ranked, RankedPassage, rank};
+use words::WordSettings;
+pub use words::{Boosts, Correction, TypoTolerance};
 
 const RESULTS_DEFAULT: u32 = 10;
 /// How often a search lets the two halves of the index agree before it goes on without what they differ in.
 const RECHECKS_MAX: u32 = 2;
 
 /// A search of one collection.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
     /// The collection's id or exact name.
     pub collection: String,
-    /// What is looked for, in plain words; "quoted words" count more where they stand together. At most 8,000 characters.
+    /// What is looked for, in plain words; "quoted words" count more where they stand together, `word*` stands for all words that
+    /// begin so, `-word` must not be there, `+word` must. At most 8,000 characters.
     pub query: String,
     /// Results at most: 1 to 100, 10 when absent.
     #[serde(default)]
@@ -42,6 +49,20 @@ pub struct SearchRequest {
     /// How passages are ranked; `hybrid` when absent.
     #[serde(default)]
     pub mode: Option<SearchMode>,
+    /// How much a word counts by where it stands.
+    #[serde(default)]
+    pub boosts: Option<Boosts>,
+    /// When words near to a typed one are looked for as well; `auto` when absent.
+    #[serde(default)]
+    pub typo: Option<TypoTolerance>,
+    /// Metadata fields whose values are counted over all documents that the search concerns: those that the filter lets through and,
+    /// in the modes `text` and `hybrid`, that have a passage with a word of the query. At most 10.
+    #[serde(default)]
+    #[schema(example = json!(["team"]))]
+    pub facets: Option<Vec<String>>,
+    /// The query is a text that nobody typed as a query, such as a question: signs in it mean nothing. Not part of the API.
+    #[serde(skip_deserializing)]
+    pub plain: bool,
 }
 
 /// How passages are ranked.
@@ -72,6 +93,10 @@ pub struct SearchAnswer {
     pub results: Vec<Hit>,
     /// What should be known about these results.
     pub warnings: Vec<String>,
+    /// What mistyped words were taken for: for each of them up to three words of the collection, the most frequent one first.
+    pub corrections: Vec<Correction>,
+    /// The values of the fields that `facets` asks for, in the same order.
+    pub facets: Vec<Facet>,
 }
 
 /// Where the time of a search went, in milliseconds.
@@ -157,9 +182,10 @@ pub struct VectorReason {
 pub struct TextReason {
     /// From 1.
     pub rank: u32,
-    /// BM25 over the words of this collection.
+    /// BM25 over the words of this collection, summed over title, headings and text with their factors.
     pub bm25: f32,
-    /// The query's words that the passage, its headings or its title have.
+    /// The query's words that the passage, its headings or its title have; `budget (typed bugdet)` where a word was taken for another,
+    /// `television (synonym of tv)` where another means the same.
     pub terms: Vec<String>,
 }
 
@@ -185,22 +211,30 @@ impl Knowledge {
         let started = Instant::now();
         let limit = check(&request)?;
         let filter = request.filter.as_ref().map_or_else(|| Ok(Filter::default()), Filter::parse)?;
+        let facets = request.facets.unwrap_or_default();
+        facets::check(&facets)?;
         let collection = self.collection(ctx, &request.collection).await?;
+        let words = WordSettings { boosts: request.boosts, typo: request.typo };
+        let words = words.options(self.synonyms(ctx, &collection).await?)?;
+        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
         let mut mode = request.mode.unwrap_or_default();
         let mut warnings = Vec::new();
         let embedding_started = Instant::now();
-        let vector = self.query_vector(ctx, &collection, &request.query, &mut mode, &mut warnings).await?;
+        let vector =
+            self.query_vector(ctx, &collection, text.meaning(&request.query), &mut mode, &mut warnings).await?;
         let embedding = milliseconds(embedding_started);
         let plan = Plan {
             collection: collection.collection.id,
             mode,
             limit: limit as usize,
             filter,
-            text: TextQuery::parse(&request.query),
+            text,
+            words,
+            facets,
             vector,
         };
         let (ranked, hits) = self.ranked(ctx, Arc::new(plan)).await?;
-        let Ranked { passages, vector_ms, text_ms, warnings: more, .. } = ranked;
+        let Ranked { passages, vector_ms, text_ms, warnings: more, query, facets, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
             total: round(milliseconds(started)),
@@ -215,6 +249,8 @@ impl Knowledge {
             total_passages: passages as u64,
             results: hits,
             warnings,
+            corrections: query.corrections,
+            facets,
         })
     }
 
@@ -237,9 +273,12 @@ impl Knowledge {
             let gone = places.iter().filter(|place| !passages.contains_key(*place));
             ranked.doubts.documents.extend(gone.map(|(document, ..)| *document));
             if ranked.doubts.is_empty() || rechecks == RECHECKS_MAX {
-                let (best, candidates_max) = (std::mem::take(&mut ranked.best), ranked.candidates_max);
-                let hits = off_runtime(move || hits::hits(&plan, best, &passages, candidates_max)).await?;
-                return Ok((ranked, hits));
+                let shown = off_runtime(move || {
+                    let best = std::mem::take(&mut ranked.best);
+                    let hits = hits::hits(&plan, &ranked.query, best, &passages, ranked.candidates_max);
+                    (ranked, hits)
+                });
+                return shown.await;
             }
             rechecks += 1;
             self.index().recheck(tenant, plan.collection, ranked.doubts).await;

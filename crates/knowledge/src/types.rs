@@ -17,6 +17,9 @@ pub struct Collection {
     pub description: String,
     /// The model that embeds its passages and queries.
     pub embedding_model: String,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English.
+    #[schema(required)]
+    pub language: Option<String>,
     /// Documents, in whatever state.
     pub document_count: u64,
     /// Documents whose newest version is searchable.
@@ -47,10 +50,13 @@ pub struct NewCollection {
     #[serde(default)]
     #[schema(minimum = 0.8, maximum = 0.999)]
     pub recall_target: Option<f64>,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told; English when absent.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// What to change of a collection; absent fields stay.
-#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionChange {
     /// 1 to 200 characters, unique in the workspace.
@@ -63,6 +69,10 @@ pub struct CollectionChange {
     #[serde(default)]
     #[schema(minimum = 0.8, maximum = 0.999)]
     pub recall_target: Option<f64>,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told. It holds for documents that are read
+    /// from then on.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// How far a document is.
@@ -127,6 +137,9 @@ pub struct Document {
     pub size_bytes: u64,
     /// Its own fields, for filters.
     pub metadata: Metadata,
+    /// The language by whose rules its words are compared (ISO 639-1): as given, or as found when it was read; null before.
+    #[schema(required)]
+    pub language: Option<String>,
     /// How far the newest version is.
     pub state: DocumentState,
     /// Why it failed, or what it waits for.
@@ -180,6 +193,8 @@ pub struct NewDocument {
     pub key: Option<String>,
     /// Its own fields.
     pub metadata: Metadata,
+    /// Its language (ISO 639-1); when absent, as its text tells.
+    pub language: Option<String>,
     /// Its content.
     pub content: NewContent,
 }

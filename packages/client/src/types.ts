@@ -133,6 +133,9 @@ export type MetadataValue = Metadata[string];
 export type SearchMode = components["schemas"]["SearchMode"];
 export type SearchRequest = components["schemas"]["SearchRequest"];
 export type SearchResult = components["schemas"]["SearchAnswer"];
+export type SearchFacet = components["schemas"]["Facet"];
+export type SynonymSets = components["schemas"]["SynonymSets"];
+export type CollectionSynonyms = components["schemas"]["CollectionSynonyms"];
 export type SearchHit = components["schemas"]["Hit"];
 export type Span = components["schemas"]["Highlight"];
 /** The specification describes filters in words only. */

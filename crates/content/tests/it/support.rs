@@ -62,6 +62,7 @@ impl Setup {
             title: Some("Backup handbook".to_owned()),
             key: None,
             metadata: Default::default(),
+            language: None,
             content: NewContent::Text { format: Format::Markdown, text: HANDBOOK.to_owned() },
         };
         let document = self.knowledge.add_document(&self.ctx, collection.id, document).await.unwrap();

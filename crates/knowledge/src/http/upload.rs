@@ -38,6 +38,9 @@ pub(super) struct AddDocument {
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     #[serde(default)]
     key: Option<String>,
+    /// Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells.
+    #[serde(default)]
+    language: Option<String>,
 }
 
 /// A document as a form.
@@ -53,6 +56,8 @@ pub(super) struct AddFile {
     metadata: Option<String>,
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     key: Option<String>,
+    /// Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells.
+    language: Option<String>,
 }
 
 /// Reads a document from a request of either form.
@@ -79,6 +84,7 @@ fn from_json(body: AddDocument) -> Result<NewDocument> {
         title: Some(body.title),
         key: body.key,
         metadata: body.metadata.unwrap_or_default(),
+        language: body.language,
         content: NewContent::Text { format, text },
     })
 }
@@ -89,6 +95,7 @@ struct Form {
     title: Option<String>,
     metadata: Option<Metadata>,
     key: Option<String>,
+    language: Option<String>,
 }
 
 async fn read_form(request: Request) -> Result<NewDocument> {
@@ -100,12 +107,13 @@ async fn read_form(request: Request) -> Result<NewDocument> {
             "file" => once(&name, &mut form.file, read_file(field).await?)?,
             "title" => once(&name, &mut form.title, read_text(&name, field).await?)?,
             "key" => once(&name, &mut form.key, read_text(&name, field).await?)?,
+            "language" => once(&name, &mut form.language, read_text(&name, field).await?)?,
             "metadata" => once(&name, &mut form.metadata, parse_metadata(&read_text(&name, field).await?)?)?,
             _ => {
                 let shown: String = name.chars().filter(|character| !character.is_control()).take(100).collect();
                 return Err(Error::invalid(
                     shown,
-                    "is not a field of this form; known are file, title, metadata and key",
+                    "is not a field of this form; known are file, title, metadata, key and language",
                 ));
             }
         }
@@ -117,6 +125,7 @@ async fn read_form(request: Request) -> Result<NewDocument> {
         title: given(form.title),
         key: given(form.key),
         metadata: form.metadata.unwrap_or_default(),
+        language: given(form.language),
         content,
     })
 }

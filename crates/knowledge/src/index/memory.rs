@@ -14,6 +14,7 @@ use plasma_vectors::View;
 
 use super::{
     blocks::{Blocks, Keyed},
+    language::Language,
     vectors::CollectionVectors,
 };
 use crate::{Metadata, store::versions::LiveVersion};
@@ -28,14 +29,14 @@ pub(crate) struct DocumentEntry {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
+    /// How its words are reduced.
+    pub(crate) language: Language,
     /// When the document was first brought.
     pub(crate) created_at: Timestamp,
     /// When this version was brought.
     pub(crate) updated_at: Timestamp,
     /// Their ordinals are 0 to this number, which is not included.
     pub(crate) passages: u32,
-    /// Words of its passages, as the text index counts them.
-    pub(crate) words: u64,
 }
 
 impl From<LiveVersion> for DocumentEntry {
@@ -45,10 +46,10 @@ impl From<LiveVersion> for DocumentEntry {
             version: version.version,
             title: version.title,
             metadata: version.metadata,
+            language: version.language,
             created_at: version.created_at,
             updated_at: version.updated_at,
             passages: version.passages,
-            words: version.words,
         }
     }
 }
@@ -74,7 +75,6 @@ pub(crate) struct CollectionView {
     /// The documents' ids with their halves exchanged.
     lows: Blocks<u128>,
     pub(crate) passages: usize,
-    pub(crate) words: u64,
     /// The vectors of the same moment; `None` when there are none, or none that can be read.
     pub(crate) vectors: Option<Arc<View>>,
     bytes: usize,
@@ -83,10 +83,9 @@ pub(crate) struct CollectionView {
 impl CollectionView {
     pub(crate) fn new(documents: Vec<Arc<DocumentEntry>>, vectors: Option<Arc<View>>) -> Self {
         let passages = documents.iter().map(|document| document.passages as usize).sum();
-        let words = documents.iter().map(|document| document.words).sum();
         let bytes = documents.iter().map(|document| document.bytes()).sum();
         let lows = Blocks::new(documents.iter().map(|document| low_first(document.id)).collect());
-        Self { documents: Blocks::new(documents), lows, passages, words, vectors, bytes }
+        Self { documents: Blocks::new(documents), lows, passages, vectors, bytes }
     }
 
     /// Where a document stands in `documents`.
@@ -121,12 +120,10 @@ impl CollectionView {
             }
             if let Some(before) = before {
                 changed.passages = changed.passages.saturating_sub(before.passages as usize);
-                changed.words = changed.words.saturating_sub(before.words);
                 changed.bytes = changed.bytes.saturating_sub(before.bytes());
             }
             if let Some(now) = now {
                 changed.passages += now.passages as usize;
-                changed.words += now.words;
                 changed.bytes += now.bytes();
             }
             documents.insert(id.bits(), now.clone());
@@ -316,10 +313,10 @@ mod tests {
             version,
             title: format!("document {id}"),
             metadata: Metadata::new(),
+            language: Language::default(),
             created_at: 0,
             updated_at: 0,
             passages,
-            words: 2 * u64::from(passages),
         })
     }
 
@@ -343,13 +340,13 @@ mod tests {
     fn a_change_replaces_whole_documents() {
         let high = 9_u128 << 64;
         let view = CollectionView::new(vec![document(2, 1, 1), document(high | 1, 1, 2)], None);
-        assert_eq!((view.passages, view.words), (3, 6));
+        assert_eq!(view.passages, 3);
         let changed = view.changed(&changes([
             (high | 1, Some(document(high | 1, 2, 1))),
             (2, None),
             (high | 3, Some(document(high | 3, 1, 1))),
         ]));
-        assert_eq!((changed.passages, changed.words, changed.documents.len()), (2, 4, 2));
+        assert_eq!((changed.passages, changed.documents.len()), (2, 2));
         let version = |id| changed.document(KnowledgeDocumentId::from_bits(id)).map(|document| document.version);
         assert_eq!([version(high | 1), version(2), version(high | 3)], [Some(2), None, Some(1)]);
         assert_eq!(

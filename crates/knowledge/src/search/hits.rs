@@ -4,31 +4,44 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Hit, TextReason, explain,
+    highlight::Matcher,
     rank::{Plan, RankedPassage},
 };
-use crate::store::passages::{PassagePlace, ShownPassage};
+use crate::{
+    index::query_resolve::ResolvedQuery,
+    store::passages::{PassagePlace, ShownPassage},
+};
 
 /// The hits of an answer, best first. Those without a text are left out.
 pub(super) fn hits(
     plan: &Plan,
+    query: &ResolvedQuery,
     best: Vec<RankedPassage>,
     passages: &HashMap<PassagePlace, Arc<ShownPassage>>,
     candidates_max: usize,
 ) -> Vec<Hit> {
+    let mut matcher = Matcher::new(query);
     let shown = best.into_iter().filter_map(|ranked| {
         let passage = passages.get(&ranked.place())?;
-        Some(hit(plan, ranked, passage, candidates_max))
+        Some(hit(plan, &mut matcher, ranked, passage, candidates_max))
     });
     shown.collect()
 }
 
-fn hit(plan: &Plan, ranked: RankedPassage, passage: &ShownPassage, candidates_max: usize) -> Hit {
+fn hit(
+    plan: &Plan,
+    matcher: &mut Matcher<'_>,
+    ranked: RankedPassage,
+    passage: &ShownPassage,
+    candidates_max: usize,
+) -> Hit {
     let document = &ranked.document;
+    let stemming = document.language.stemming();
     let heading = passage.heading.as_deref();
     let text = ranked.text.map(|(rank, bm25)| TextReason {
         rank,
         bm25,
-        terms: explain::matched_words(&plan.text, &document.title, heading, &passage.text),
+        terms: matcher.matched_words(stemming, &document.title, heading, &passage.text),
     });
     Hit {
         passage_id: passage.id,
@@ -42,7 +55,7 @@ fn hit(plan: &Plan, ranked: RankedPassage, passage: &ShownPassage, candidates_ma
         ordinal: ranked.ordinal,
         metadata: document.metadata.clone(),
         score: ranked.score,
-        highlights: explain::highlights(&plan.text, &passage.text),
+        highlights: matcher.highlights(stemming, &passage.text),
         why: explain::why(plan.mode, ranked.vector, text, candidates_max),
     }
 }

@@ -77,7 +77,10 @@ mod tests {
     use plasma_vectors::{Change, Metric, Options, VectorIndex};
 
     use super::*;
-    use crate::{Metadata, index::memory::DocumentEntry};
+    use crate::{
+        Metadata,
+        index::{language::Language, memory::DocumentEntry},
+    };
 
     fn entry(id: u128, version: u32, passages: u32) -> Arc<DocumentEntry> {
         Arc::new(DocumentEntry {
@@ -85,10 +88,10 @@ mod tests {
             version,
             title: String::new(),
             metadata: Metadata::new(),
+            language: Language::default(),
             created_at: 0,
             updated_at: 0,
             passages,
-            words: 0,
         })
     }
 

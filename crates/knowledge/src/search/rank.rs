@@ -9,15 +9,17 @@ use std::{
 use plasma_kernel::{CollectionId, Error, Result};
 
 use super::{
-    SearchMode, VectorReason, explain,
+    Facet, SearchMode, VectorReason, explain, facets,
     filter::Filter,
     nearest::{VectorHit, nearest},
+    words::{Allowance, Lexical},
 };
 use crate::{
     index::{
-        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, low_bits,
+        Doubts, PassageKey, Snapshot, TextHit, low_bits,
         memory::{CollectionView, DocumentEntry},
         query::TextQuery,
+        query_resolve::{ResolvedQuery, TextOptions},
         vectors::VectorsStatus,
     },
     limits,
@@ -26,6 +28,8 @@ use crate::{
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
 const CANDIDATES_MIN: usize = 100;
+/// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
+const CANDIDATES_WITH_SIGNS: usize = 5;
 
 /// What is searched for.
 pub(super) struct Plan {
@@ -34,6 +38,8 @@ pub(super) struct Plan {
     pub(super) limit: usize,
     pub(super) filter: Filter,
     pub(super) text: TextQuery,
+    pub(super) words: TextOptions,
+    pub(super) facets: Vec<String>,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
 }
@@ -48,6 +54,9 @@ pub(super) struct Ranked {
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) warnings: Vec<String>,
+    /// The query as the collection's words were asked for.
+    pub(super) query: ResolvedQuery,
+    pub(super) facets: Vec<Facet>,
     /// What one half found and the view does not have: it is left out.
     pub(super) doubts: Doubts,
     /// A file of the vector index is damaged.
@@ -73,6 +82,23 @@ impl RankedPassage {
 
 /// A passage in the view: the place of its document, and its ordinal.
 type Place = (usize, u32);
+
+/// What a search may find.
+#[derive(Clone, Copy)]
+struct May<'a> {
+    /// Documents that the filter lets through; `None` when there is no filter.
+    documents: Option<&'a [usize]>,
+    /// Passages that the query's signs let through.
+    passages: &'a Allowance,
+}
+
+impl May<'_> {
+    fn has(self, view: &CollectionView, hit: &VectorHit) -> bool {
+        let key = |document: &Arc<DocumentEntry>| PassageKey::new(document.id, document.version, hit.ordinal);
+        self.passages.is_any()
+            || view.documents.get(hit.document).is_some_and(|document| self.passages.allows(key(document)))
+    }
+}
 
 /// What the half that compares meanings says.
 #[derive(Default)]
@@ -126,7 +152,12 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
-    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+    let lexical = Lexical::new(&plan.text, &plan.words, plan.mode, (plan.collection, &snapshot.text), &mut warnings)?;
+    let allowance = lexical.allowance()?;
+    let mut text_ms = milliseconds(started);
+    let started = Instant::now();
+    let may = May { documents: allowed.as_deref(), passages: &allowance };
+    let by_meaning = by_meaning(plan, snapshot, candidates_max, may, &mut warnings)?;
     for (place, hit) in by_meaning.hits.iter().enumerate() {
         let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
         candidates.entry((hit.document, hit.ordinal)).or_default().vector = Some(reason);
@@ -135,8 +166,11 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let started = Instant::now();
     let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
-        let by_words = ByWords { plan, snapshot, limit: candidates_max, is_alone: by_meaning.unavailable.is_some() };
-        let found = by_words.hits(allowed.as_deref(), &mut warnings)?;
+        if by_meaning.unavailable.is_some() {
+            lexical.expect_answer()?;
+        }
+        let lows = allowed.as_deref().map(|allowed| Arc::new(lows(view, allowed)));
+        let found = lexical.hits(candidates_max, lows)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (place, (at, score)) in placed.enumerate() {
             candidates.entry(at).or_default().text = Some((rank_of(place), score));
@@ -144,10 +178,39 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         let unplaced = found.iter().filter(|hit| place_of(view, hit).is_none());
         doubts.documents.extend(unplaced.map(|hit| hit.document));
     }
-    let text_ms = milliseconds(started);
+    let facets = counted(plan, view, allowed.as_deref(), &lexical, &mut warnings)?;
+    text_ms += milliseconds(started);
     let best = best(plan, view, candidates);
-    let is_damaged = by_meaning.is_damaged;
-    Ok(Ranked { best, candidates_max, passages, vector_ms, text_ms, warnings, doubts, is_damaged })
+    let (query, is_damaged) = (lexical.query, by_meaning.is_damaged);
+    Ok(Ranked { best, candidates_max, passages, vector_ms, text_ms, warnings, query, facets, doubts, is_damaged })
+}
+
+fn lows(view: &CollectionView, allowed: &[usize]) -> HashSet<u64> {
+    allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
+}
+
+/// The facets that were asked for, over all documents that the search concerns.
+fn counted(
+    plan: &Plan,
+    view: &CollectionView,
+    allowed: Option<&[usize]>,
+    lexical: &Lexical<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Facet>> {
+    if plan.facets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let with_words = if plan.mode == SearchMode::Vector { None } else { lexical.documents()? };
+    let places: Vec<usize> = allowed.map_or_else(|| (0..view.documents.len()).collect(), <[usize]>::to_vec);
+    let documents: Vec<_> = places
+        .iter()
+        .filter_map(|place| view.documents.get(*place))
+        .filter(|document| with_words.as_ref().is_none_or(|found| found.contains(&low_bits(document.id))))
+        .collect();
+    let facets = facets::count(&plan.facets, documents.iter().map(|document| &document.metadata));
+    let empty = facets.iter().filter(|facet| facet.values.is_empty() && facet.missing > 0);
+    warnings.extend(empty.map(|facet| format!("none of these documents has the metadata field `{}`", facet.field)));
+    Ok(facets)
 }
 
 /// What the vectors find, nearest first.
@@ -155,7 +218,7 @@ fn by_meaning(
     plan: &Plan,
     snapshot: &Snapshot,
     limit: usize,
-    allowed: Option<&[usize]>,
+    may: May<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<ByMeaning> {
     let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
@@ -169,13 +232,18 @@ fn by_meaning(
         VectorsStatus::Failed(reason) => found.unavailable = Some(reason.clone()),
     }
     if found.unavailable.is_none() {
-        match nearest(&snapshot.view, query, limit, allowed) {
+        let view = &snapshot.view;
+        let proposed = if may.passages.is_any() { limit } else { CANDIDATES_WITH_SIGNS * limit };
+        match nearest(view, query, proposed, may.documents) {
             Ok(nearest) => {
-                // What a filter leaves is no fair sample of what searches scan.
-                if let (Some(work), Some(vectors), None) = (&nearest.work, &snapshot.view.vectors, allowed) {
+                // What a filter or signs leave is no fair sample of what searches scan.
+                if let (Some(work), Some(vectors), None, true) =
+                    (&nearest.work, &view.vectors, may.documents, may.passages.is_any())
+                {
                     snapshot.slot.vectors.note_search(query, work, vectors);
                 }
-                (found.hits, found.doubts) = (nearest.hits, nearest.doubts);
+                found.hits = nearest.hits.into_iter().filter(|hit| may.has(view, hit)).take(limit).collect();
+                found.doubts = nearest.doubts;
             }
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
@@ -221,54 +289,6 @@ fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<Stri
         }
     }
     Some(allowed)
-}
-
-/// The half that looks up words.
-struct ByWords<'a> {
-    plan: &'a Plan,
-    snapshot: &'a Snapshot,
-    limit: usize,
-    /// The other half does not answer.
-    is_alone: bool,
-}
-
-impl ByWords<'_> {
-    /// What the text index finds, best first.
-    fn hits(&self, allowed: Option<&[usize]>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-        let plan = self.plan;
-        let searcher = match &self.snapshot.text {
-            SnapshotText::Complete(searcher) => searcher,
-            SnapshotText::Incomplete(searcher) => {
-                warnings.push(
-                    "the text index is being built anew: some passages are not found by their words yet".to_owned(),
-                );
-                searcher
-            }
-            SnapshotText::Unavailable(reason) => return self.unavailable(reason, warnings),
-        };
-        let view = &self.snapshot.view;
-        if plan.text.shortened {
-            warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
-        }
-        let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-        let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-            let allowed = allowed.iter().filter_map(|place| view.documents.get(*place));
-            allowed.map(|document| low_bits(document.id)).collect()
-        });
-        let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-        searcher.search(&query, statistics, self.limit, allowed.map(Arc::new))
-    }
-
-    fn unavailable(&self, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-        if self.is_alone || self.plan.mode == SearchMode::Text {
-            let message = format!("the text index does not answer: {reason}");
-            return Err(Error::unavailable("text_index_unavailable", message)
-                .retry_after_ms(5_000)
-                .remedy("try again in a moment; it repairs itself"));
-        }
-        warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
-        Ok(Vec::new())
-    }
 }
 
 /// Where the view has what the text index found; `None` when they hold different versions of the document.

@@ -1,7 +1,7 @@
 use plasma_kernel::{CollectionId, Page, PageRequest, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Collection, KnowledgeCounts};
+use crate::{Collection, KnowledgeCounts, index::language::Language};
 
 /// A collection with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -9,6 +9,13 @@ pub(crate) struct StoredCollection {
     pub(crate) collection: Collection,
     /// Numbers in a vector; `None` until the first one was made.
     pub(crate) dimensions: Option<usize>,
+}
+
+impl StoredCollection {
+    /// The language that documents are taken for when their own cannot be told.
+    pub(crate) fn language(&self) -> Language {
+        self.collection.language.as_deref().and_then(Language::from_code).unwrap_or_default()
+    }
 }
 
 /// How a transaction changes a collection's counts.
@@ -29,6 +36,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             name: row.get("name")?,
             description: row.get("description")?,
             embedding_model: row.get("embedding_model")?,
+            language: row.get("language")?,
             document_count: row.get("document_count")?,
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
@@ -43,8 +51,9 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at,
+                                  language)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
         [
             tenant.into(),
             collection.id.into(),
@@ -53,6 +62,7 @@ pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.embedding_model.as_str().into(),
             collection.recall_target.into(),
             collection.created_at.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;
@@ -123,7 +133,7 @@ pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6
+        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6, language = $7
          WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
@@ -132,6 +142,7 @@ pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.description.as_str().into(),
             collection.recall_target.into(),
             collection.updated_at.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;

@@ -1,10 +1,7 @@
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Page, PageRequest, Result, Timestamp};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use super::{
-    collections::{self, CountChange},
-    passages::WrittenPassages,
-};
+use super::collections::{self, CountChange};
 use crate::{Document, DocumentError, DocumentProgress, DocumentState};
 
 /// A document with what only the engine needs.
@@ -36,7 +33,7 @@ macro_rules! select_documents {
             "SELECT d.id, d.collection_id, d.document_key, d.version, d.live_version, d.state, d.error_reason,
                     d.error_detail, d.error_remedy, d.waits_for_model, d.progress_done, d.progress_total, d.seconds_left,
                     d.passage_count, d.created_at, d.updated_at, v.blob, v.title, v.title_is_guessed, v.file_name,
-                    v.media_type, v.size_bytes, v.metadata, v.character_count
+                    v.media_type, v.size_bytes, v.metadata, v.character_count, v.language
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND ",
@@ -63,6 +60,7 @@ fn from_row(row: &Row) -> Result<StoredDocument> {
             media_type: row.get("media_type")?,
             size_bytes: row.get("size_bytes")?,
             metadata: super::versions::metadata_from(row)?,
+            language: Some(row.get::<String>("language")?).filter(|language| !language.is_empty()),
             state,
             error: error_from(row)?,
             progress: progress_from(row, state)?,
@@ -218,18 +216,17 @@ pub(crate) async fn requeue(tx: &mut Tx, stored: &StoredDocument, version: u32) 
     Ok(())
 }
 
-/// Makes the newest version of a locked document, with these passages, the one that is searched.
-pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, written: &WrittenPassages) -> Result<()> {
+/// Makes the newest version of a locked document, with this many passages, the one that is searched.
+pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, passages: usize) -> Result<()> {
     set_state(tx, stored, StateChange { state: DocumentState::Ready, error: None, waits_for_model: false }).await?;
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE knowledge_documents SET live_version = version, passage_count = $3, word_count = $4
-         WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), stored.document.id.into(), written.passages.into(), written.words.into()],
+        "UPDATE knowledge_documents SET live_version = version, passage_count = $3 WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), stored.document.id.into(), passages.into()],
     )
     .await?;
     let before = i64::try_from(stored.document.chunk_count).unwrap_or(0);
-    let passages = i64::try_from(written.passages).unwrap_or(i64::MAX) - before;
+    let passages = i64::try_from(passages).unwrap_or(i64::MAX) - before;
     collections::adjust(tx, stored.document.collection_id, CountChange { passages, ..CountChange::default() }).await
 }
 

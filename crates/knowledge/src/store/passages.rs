@@ -98,24 +98,15 @@ pub(crate) async fn ranges(tx: &mut Tx, document: KnowledgeDocumentId, version: 
         .collect()
 }
 
-/// How much of a version has been written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WrittenPassages {
-    pub(crate) passages: usize,
-    /// Words as the text index counts them.
-    pub(crate) words: usize,
-}
-
-pub(crate) async fn written(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<WrittenPassages> {
+/// How many passages of a version have been written.
+pub(crate) async fn count(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<usize> {
     let tenant = tx.tenant()?;
-    let row = tx
-        .fetch_one(
-            "SELECT COUNT(*) AS passages, CAST(COALESCE(SUM(word_count), 0) AS BIGINT) AS words FROM passages
-             WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
-            [tenant.into(), document.into(), version.into()],
-        )
-        .await?;
-    Ok(WrittenPassages { passages: row.get("passages")?, words: row.get("words")? })
+    tx.fetch_one(
+        "SELECT COUNT(*) AS number FROM passages WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
+        [tenant.into(), document.into(), version.into()],
+    )
+    .await?
+    .get("number")
 }
 
 /// Deletes up to `limit` passages of a version and returns how many they were.

@@ -87,6 +87,7 @@ impl Setup {
                 title: Some(title.to_owned()),
                 key: None,
                 metadata: Default::default(),
+                language: None,
                 content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
             };
             let document = knowledge.add_document(&ctx, collection, new).await.unwrap().id;

@@ -11,4 +11,5 @@ mod isolation;
 mod replacement;
 mod search;
 mod support;
+mod text;
 mod vectors;

@@ -154,9 +154,8 @@ pub fn request(collection: &str, mode: SearchMode, query: &str) -> SearchRequest
     SearchRequest {
         collection: collection.to_owned(),
         query: query.to_owned(),
-        limit: None,
-        filter: None,
         mode: Some(mode),
+        ..SearchRequest::default()
     }
 }
 
@@ -165,6 +164,7 @@ pub fn markdown(title: &str, text: &str) -> NewDocument {
         title: Some(title.to_owned()),
         key: None,
         metadata: Metadata::new(),
+        language: None,
         content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
     }
 }
@@ -182,6 +182,7 @@ pub fn file(name: &str, bytes: impl Into<Vec<u8>>) -> NewDocument {
         title: None,
         key: None,
         metadata: serde_json::from_value(json!({"source": "upload"})).unwrap(),
+        language: None,
         content: NewContent::File { name: name.to_owned(), media_type: None, bytes: bytes.into().into() },
     }
 }

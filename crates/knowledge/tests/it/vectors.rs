@@ -117,8 +117,8 @@ async fn synthetic(setup: &Setup, collection: &Collection, documents: u32, passa
         let id = KnowledgeDocumentId::new(&setup.ctx);
         tx.execute(
             "INSERT INTO knowledge_documents (tenant_id, id, collection_id, version, live_version, state, passage_count,
-                                              word_count, queued_at, created_at, updated_at)
-             VALUES ($1, $2, $3, 1, 1, 'ready', $4, $4, 0, 0, 0)",
+                                              queued_at, created_at, updated_at)
+             VALUES ($1, $2, $3, 1, 1, 'ready', $4, 0, 0, 0)",
             [tenant.into(), id.into(), collection.id.into(), passages.into()],
         )
         .await

@@ -7,8 +7,15 @@ import { useState, type SyntheticEvent } from "react";
 import { useSaveCollection } from "@/data/collections/mutations";
 import { Button } from "@/ui/button";
 import { Dialog, DialogActions } from "@/ui/dialog";
-import { TextAreaField, TextField } from "@/ui/field";
+import { SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
+
+/** Languages whose words are found in all inflections. */
+const LANGUAGES: [code: string, name: string][] = [
+  ["ar", "Arabic"], ["da", "Danish"], ["nl", "Dutch"], ["en", "English"], ["fi", "Finnish"], ["fr", "French"],
+  ["de", "German"], ["el", "Greek"], ["hu", "Hungarian"], ["it", "Italian"], ["no", "Norwegian"], ["pt", "Portuguese"],
+  ["ro", "Romanian"], ["ru", "Russian"], ["es", "Spanish"], ["sv", "Swedish"], ["ta", "Tamil"], ["tr", "Turkish"],
+];
 
 interface Props {
   open: boolean;
@@ -35,12 +42,15 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
   const save = useSaveCollection();
   const [name, setName] = useState(collection?.name ?? "");
   const [description, setDescription] = useState(collection?.description ?? "");
+  const before = collection?.language ?? "en";
+  const [language, setLanguage] = useState(before);
+  const known = LANGUAGES.some(([code]) => code === before);
   const field = save.error ? asProblem(save.error).field : null;
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     save.mutate(
-      { id: collection?.id ?? null, name: name.trim(), description: description.trim() },
+      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), ...(language !== before && { language }) },
       {
         onSuccess: (saved) => {
           onOpenChange(false);
@@ -70,6 +80,15 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
         onChange={(event) => setDescription(event.target.value)}
         error={field === "description" ? save.error?.message : null}
       />
+      <SelectField
+        label="Language of short texts"
+        hint="Longer documents tell their language themselves. It holds for documents that are read from now on."
+        value={language}
+        onChange={(event) => setLanguage(event.target.value)}
+      >
+        {!known && <option value={before}>{before}</option>}
+        {LANGUAGES.map(([code, name]) => <option key={code} value={code}>{name}</option>)}
+      </SelectField>
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{collection ? "Save changes" : "Create collection"}</Button>
         <Button variant="quiet" onClick={() => onOpenChange(false)}>Cancel</Button>

@@ -1,6 +1,6 @@
 "use client";
 
-import type { SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
+import type { MetadataValue, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type SyntheticEvent } from "react";
 
@@ -14,7 +14,8 @@ import { Select, TextInput } from "@/ui/field";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
-import { buildFilter, type FilterRow } from "./metadata";
+import { buildFilter, hasValue, toggleValue, type FilterRow } from "./metadata";
+import { SearchFacets } from "./search-facets";
 import { SearchFilterRows } from "./search-filter";
 import { SearchResultItem } from "./search-result-item";
 
@@ -23,6 +24,9 @@ const MODES: { value: SearchMode; label: string }[] = [
   { value: "vector", label: "Meaning" },
   { value: "text", label: "Words" },
 ];
+
+/** Fields of which values are counted: those that the results have. */
+const FACETS_SHOWN = 4;
 
 export function SearchPanel({ collection }: { collection: string }) {
   const fromAddress = useParam("q") ?? "";
@@ -44,6 +48,13 @@ export function SearchPanel({ collection }: { collection: string }) {
     setFilter(nextFilter);
     setParams({ q: text.trim() });
     if (unchanged && fromAddress !== "") void result.refetch();
+  };
+
+  const fields = [...new Set(result.data?.results.flatMap((hit) => Object.keys(hit.metadata)))].sort().slice(0, FACETS_SHOWN);
+  const toggle = (field: string, value: MetadataValue) => {
+    const next = toggleValue(rows, field, value);
+    setRows(next);
+    setFilter(buildFilter(next));
   };
 
   if (denied) return <EmptyState title="Not open to your role">{denied}</EmptyState>;
@@ -77,6 +88,7 @@ export function SearchPanel({ collection }: { collection: string }) {
         {fromAddress === "" ? (
           <p className="border-t border-rule pt-5 text-soft">
             “Both” ranks by meaning and by words and joins the two. “Words” finds exact names and numbers, “Meaning” finds what is said differently.
+            Quotes keep words together, <span className="figure">bud*</span> finds what begins so, <span className="figure">-word</span> leaves out, <span className="figure">+word</span> must be there.
           </p>
         ) : (
           <QueryView
@@ -89,7 +101,12 @@ export function SearchPanel({ collection }: { collection: string }) {
               </EmptyState>
             }
           >
-            {(data) => <SearchResults data={data} />}
+            {(data) => (
+              <div className="grid gap-x-8 gap-y-6 md:grid-cols-[minmax(0,1fr)_12rem]">
+                <div className="min-w-0"><SearchResults data={data} /></div>
+                <SearchFacets request={request} fields={fields} isChosen={(field, value) => hasValue(rows, field, value)} onToggle={toggle} />
+              </div>
+            )}
           </QueryView>
         )}
       </div>
@@ -111,6 +128,7 @@ function SearchResults({ data }: { data: SearchResult }) {
         <strong className="font-semibold text-ink">{formatDuration(took.total)}</strong>
         {parts.length > 0 && <span className="text-faint"> ({parts.join(", ")})</span>}
       </p>
+      <Corrections data={data} />
       {data.warnings.map((warning) => (
         <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
       ))}
@@ -118,5 +136,18 @@ function SearchResults({ data }: { data: SearchResult }) {
         {data.results.map((hit, index) => <SearchResultItem key={hit.passage_id} hit={hit} rank={index + 1} mode={data.mode} />)}
       </ol>
     </>
+  );
+}
+
+/** What mistyped words were taken for, the likeliest word of each. */
+function Corrections({ data }: { data: SearchResult }) {
+  const words = new Map<string, string>();
+  for (const { from, to } of data.corrections) if (!words.has(from)) words.set(from, to);
+  if (words.size === 0) return null;
+  return (
+    <p className="mt-2">
+      Showing results for <strong className="font-semibold">{[...words.values()].join(", ")}</strong>
+      <span className="text-soft">. No passage has {[...words.keys()].join(", ")}.</span>
+    </p>
   );
 }

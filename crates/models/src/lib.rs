@@ -30,6 +30,7 @@ mod prompts;
 mod providers;
 mod pulls;
 mod quality;
+mod rerank;
 mod routes;
 mod running_call;
 mod steps;
@@ -70,6 +71,7 @@ pub use pulls::{NewPull, Pull, PullFailure, PullState};
 pub use quality::{
     CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
 };
+pub use rerank::{RerankRequest, RerankedDocument, Reranking};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth,

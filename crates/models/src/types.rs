@@ -54,6 +54,8 @@ words! {
         Transcription = "transcription",
         /// Speaks texts.
         Speech = "speech",
+        /// Says how well texts answer a query.
+        Rerank = "rerank",
     }
     /// How a provider is reached.
     ProviderKind, "kind" {

@@ -54,8 +54,8 @@ impl Content {
             collection: request.collection,
             query: query.trim().chars().take(QUERY_CHARS_MAX).collect(),
             limit: Some(PASSAGES),
-            filter: None,
             mode: Some(SearchMode::Hybrid),
+            ..SearchRequest::default()
         };
         let text = GroundedRequest {
             instructions: Instructions::Draft,

@@ -4,7 +4,7 @@ use plasma_kernel::{CollectionId, Ctx, Error, Page, PageRequest, Permission, Res
 use plasma_workflows::enqueue;
 
 use crate::{
-    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events, limits,
+    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, RankingSettings, events, limits,
     steps::PurgeCollection,
     store::collections::{self, StoredCollection},
 };
@@ -73,6 +73,7 @@ impl Knowledge {
             name: new.name,
             description,
             embedding_model: model.to_owned(),
+            ranking: RankingSettings::default(),
             document_count: 0,
             ready_count: 0,
             failed_count: 0,
@@ -117,7 +118,7 @@ impl Knowledge {
         Ok(self.collection(ctx, reference).await?.collection.clone())
     }
 
-    /// Changes a collection's name or description.
+    /// Changes a collection's name, description, or how its results are ranked.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -126,15 +127,20 @@ impl Knowledge {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
+        change.ranking.as_ref().map_or(Ok(()), RankingSettings::check)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         let mut collection = stored.collection;
-        if change.name.is_none() && change.description.is_none() {
+        if change.name.is_none() && change.description.is_none() && change.ranking.is_none() {
             return Ok(collection);
         }
         collection.name = change.name.unwrap_or(collection.name);
         collection.description = change.description.unwrap_or(collection.description);
         collection.updated_at = ctx.now();
+        if let Some(ranking) = change.ranking {
+            collections::set_ranking(&mut tx, id, &ranking).await?;
+            collection.ranking = ranking;
+        }
         collections::update(&mut tx, &collection).await.map_err(|error| name_taken(error, &collection.name))?;
         tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
         self.commit(tx).await?;

@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput,
-    steps, waiting,
+    search::Results, steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.
@@ -28,6 +28,7 @@ struct Inner {
     caches: Arc<TenantCaches>,
     index: Arc<Index>,
     queries: QueryVectors,
+    results: Results,
     throughput: Throughput,
     feed: broadcast::Sender<IngestProgress>,
     stop: CancellationToken,
@@ -48,6 +49,7 @@ impl Knowledge {
             caches,
             index,
             queries: QueryVectors::new(),
+            results: Results::new(),
             throughput: Throughput::default(),
             feed,
             stop: CancellationToken::new(),
@@ -110,6 +112,10 @@ impl Knowledge {
 
     pub(crate) fn queries(&self) -> &QueryVectors {
         &self.inner.queries
+    }
+
+    pub(crate) fn results(&self) -> &Results {
+        &self.inner.results
     }
 
     pub(crate) fn throughput(&self) -> &Throughput {

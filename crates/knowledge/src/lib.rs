@@ -27,7 +27,9 @@ pub use http::routes;
 pub use knowledge::Knowledge;
 pub use metadata::{Metadata, MetadataValue};
 pub use search::{
-    Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
+    CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, FusionMethod, FusionSettings,
+    Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings, RerankReason, RerankSettings, ScoreComponent,
+    SearchAnswer, SearchExplanation, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
 };
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,

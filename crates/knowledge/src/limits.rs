@@ -49,3 +49,24 @@ pub const HIGHLIGHTS_MAX: usize = 200;
 pub const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
 /// How long a search waits until the index has taken up what this process has just committed.
 pub const FRESHNESS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The weight of a half of a hybrid search, or of a signal.
+pub const RANKING_WEIGHT_MAX: f64 = 10.0;
+/// `k` of reciprocal rank fusion.
+pub const FUSION_K_MAX: u32 = 1_000;
+/// Candidates that a reranker reads.
+pub const RERANK_TOP_MAX: u32 = 100;
+/// Characters of a model's name.
+pub const MODEL_NAME_CHARS_MAX: usize = 400;
+/// Days after which a document counts half as new.
+pub const HALF_LIFE_DAYS_MIN: f64 = 0.01;
+/// The same at most: a hundred years.
+pub const HALF_LIFE_DAYS_MAX: f64 = 36_500.0;
+/// Near-identical passages that are named with a result.
+pub const DUPLICATES_MAX: usize = 20;
+/// How long a search waits for a reranker before it goes on without.
+pub const RERANK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of answers to searches that a process remembers.
+pub const RESULT_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long an answer is remembered, as long as its collection does not change.
+pub const RESULT_CACHE_AGE_MAX: Duration = Duration::from_secs(60);

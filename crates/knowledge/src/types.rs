@@ -4,7 +4,7 @@ use bytes::Bytes;
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Metadata, parse::Format};
+use crate::{Metadata, RankingSettings, parse::Format};
 
 /// Documents that are searched together.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -17,6 +17,8 @@ pub struct Collection {
     pub description: String,
     /// The model that embeds its passages and queries.
     pub embedding_model: String,
+    /// How its results are ranked where a search does not say.
+    pub ranking: RankingSettings,
     /// Documents, in whatever state.
     pub document_count: u64,
     /// Documents whose newest version is searchable.
@@ -52,6 +54,9 @@ pub struct CollectionChange {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// How its results are ranked where a search does not say: takes the place of all that was set before.
+    #[serde(default)]
+    pub ranking: Option<RankingSettings>,
 }
 
 /// How far a document is.

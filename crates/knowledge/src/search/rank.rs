@@ -1,4 +1,4 @@
-//! Both halves of a search over one moment of a collection, and their fusion.
+//! Both halves of a search over one moment of a collection, and the shortlist that is made of what they propose.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -6,12 +6,17 @@ use std::{
     time::Instant,
 };
 
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
 
 use super::{
-    Hit, SearchMode, TextReason, VectorReason, explain,
+    CandidateCounts, SearchMode,
+    diversity::Item,
     filter::Filter,
+    fusion::{Candidate, Found, Place},
+    milliseconds,
     nearest::{VectorHit, nearest},
+    order,
+    settings::Ranking,
 };
 use crate::{
     index::{
@@ -29,51 +34,58 @@ pub(super) struct Plan {
     pub(super) mode: SearchMode,
     pub(super) limit: usize,
     pub(super) filter: Filter,
+    /// As the person wrote it; empty where there is only a vector.
+    pub(super) query: String,
     pub(super) text: TextQuery,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
+    pub(super) ranking: Ranking,
+    /// What ages are reckoned from.
+    pub(super) now: Timestamp,
+    pub(super) explain: bool,
+}
+
+impl Plan {
+    /// Passages that each half proposes at most.
+    pub(super) fn candidates_max(&self) -> usize {
+        CANDIDATES_MIN.max(3 * self.limit)
+    }
 }
 
 /// What was found.
 pub(super) struct Ranked {
-    pub(super) hits: Vec<Hit>,
+    /// In order, before the reranker and diversity; with suspects of being the same as a better one.
+    pub(super) items: Vec<Item>,
+    pub(super) candidates: CandidateCounts,
+    /// Passages that the filter lets through.
     pub(super) passages: usize,
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
+    pub(super) ranking_ms: f64,
     pub(super) warnings: Vec<String>,
+    /// Whether something did not answer that would have had its say.
+    pub(super) degraded: bool,
     /// Documents of which the text index has another version than the view: their passages are left out.
     pub(super) doubtful: Vec<KnowledgeDocumentId>,
 }
 
-/// A passage's place in the view: document and passage.
-type Place = (usize, usize);
-
-#[derive(Default)]
-struct Candidate {
-    vector: Option<VectorReason>,
-    /// Rank and BM25.
-    text: Option<(u32, f32)>,
-}
-
-impl Candidate {
-    fn score(&self, mode: SearchMode) -> f64 {
-        match mode {
-            SearchMode::Vector => self.vector.as_ref().map_or(0.0, |reason| f64::from(reason.similarity)),
-            SearchMode::Text => self.text.map_or(0.0, |(_, bm25)| f64::from(bm25)),
-            SearchMode::Hybrid => {
-                let ranks = [self.vector.as_ref().map(|reason| reason.rank), self.text.map(|(rank, _)| rank)];
-                ranks.into_iter().flatten().map(explain::reciprocal_rank).sum()
-            }
-        }
-    }
-}
-
-fn milliseconds(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1_000.0
-}
-
 fn rank_of(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
+}
+
+fn proposed(candidates: &mut HashMap<Place, Candidate>, place: Place) -> &mut Candidate {
+    candidates.entry(place).or_insert(Candidate { place, vector: None, text: None })
+}
+
+fn counts(candidates: &[Candidate], limit: usize) -> CandidateCounts {
+    let of =
+        |chosen: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|candidate| chosen(candidate)).count() as u64;
+    CandidateCounts {
+        limit: limit as u64,
+        vector: of(&|candidate| candidate.vector.is_some()),
+        text: of(&|candidate| candidate.text.is_some()),
+        both: of(&|candidate| candidate.vector.is_some() && candidate.text.is_some()),
+    }
 }
 
 /// Runs the search. Only computes: no SQL, no model.
@@ -87,29 +99,45 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
             allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| document.passages.len()).sum()
         }
     };
-    let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
+    let candidates_max = plan.candidates_max();
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
     if let Some(query) = &plan.vector {
         for (place, hit) in nearest_hits(view, query, candidates_max, allowed.as_deref()).into_iter().enumerate() {
-            let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
-            candidates.entry((hit.document, hit.passage)).or_default().vector = Some(reason);
+            let found = Found { rank: rank_of(place), score: hit.similarity };
+            proposed(&mut candidates, (hit.document, hit.passage)).vector = Some(found);
         }
     }
     let vector_ms = milliseconds(started);
     let started = Instant::now();
-    let mut doubtful = Vec::new();
+    let (mut doubtful, mut degraded) = (Vec::new(), false);
     if plan.mode != SearchMode::Vector {
         let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+        degraded = !matches!(snapshot.text, SnapshotText::Complete(_));
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
-        for (place, (at, score)) in placed.enumerate() {
-            candidates.entry(at).or_default().text = Some((rank_of(place), score));
+        for (rank, (place, score)) in placed.enumerate() {
+            proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score });
         }
         doubtful = found.iter().filter(|hit| place_of(view, hit).is_none()).map(|hit| hit.document).collect();
     }
     let text_ms = milliseconds(started);
-    let hits = best(plan, view, candidates, candidates_max);
-    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, doubtful })
+    let started = Instant::now();
+    let candidates: Vec<Candidate> = candidates.into_values().collect();
+    let counts = counts(&candidates, candidates_max);
+    let (items, more) = order::shortlisted(plan, view, candidates);
+    warnings.extend(more);
+    let ranking_ms = milliseconds(started);
+    Ok(Ranked {
+        items,
+        candidates: counts,
+        passages,
+        vector_ms,
+        text_ms,
+        ranking_ms,
+        warnings,
+        degraded: degraded || !doubtful.is_empty(),
+        doubtful,
+    })
 }
 
 fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
@@ -188,55 +216,4 @@ fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     let document = view.documents.get(place).filter(|document| document.version == hit.version)?;
     document.passage(hit.ordinal)?;
     Some((place, usize::try_from(hit.ordinal).ok()?))
-}
-
-fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate>, candidates_max: usize) -> Vec<Hit> {
-    let mut scored: Vec<(f64, Place, Candidate)> =
-        candidates.into_iter().map(|(place, candidate)| (candidate.score(plan.mode), place, candidate)).collect();
-    let similarity = |candidate: &Candidate| candidate.vector.as_ref().map_or(-1.0, |reason| reason.similarity);
-    scored.sort_by(|left, right| {
-        right
-            .0
-            .total_cmp(&left.0)
-            .then_with(|| similarity(&right.2).total_cmp(&similarity(&left.2)))
-            .then_with(|| left.1.cmp(&right.1))
-    });
-    scored.truncate(plan.limit);
-    scored
-        .into_iter()
-        .filter_map(|(score, place, candidate)| hit(plan, view, place, score, candidate, candidates_max))
-        .collect()
-}
-
-fn hit(
-    plan: &Plan,
-    view: &CollectionView,
-    (document, passage): Place,
-    score: f64,
-    candidate: Candidate,
-    candidates_max: usize,
-) -> Option<Hit> {
-    let document = view.documents.get(document)?;
-    let passage = document.passages.get(passage)?;
-    let heading = passage.heading.as_deref();
-    let text = candidate.text.map(|(rank, bm25)| TextReason {
-        rank,
-        bm25,
-        terms: explain::matched_words(&plan.text, &document.title, heading, &passage.text),
-    });
-    Some(Hit {
-        passage_id: passage.id,
-        document_id: document.id,
-        collection_id: plan.collection,
-        title: document.title.clone(),
-        heading: heading.map(str::to_owned),
-        text: passage.text.to_string(),
-        start: passage.start,
-        end: passage.end,
-        ordinal: passage.ordinal,
-        metadata: document.metadata.clone(),
-        score,
-        highlights: explain::highlights(&plan.text, &passage.text),
-        why: explain::why(plan.mode, candidate.vector, text, candidates_max),
-    })
 }

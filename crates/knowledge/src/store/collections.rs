@@ -1,7 +1,7 @@
-use plasma_kernel::{CollectionId, Page, PageRequest, Result};
+use plasma_kernel::{CollectionId, Error, Page, PageRequest, Result};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Collection, KnowledgeCounts};
+use crate::{Collection, KnowledgeCounts, RankingSettings};
 
 /// A collection with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             name: row.get("name")?,
             description: row.get("description")?,
             embedding_model: row.get("embedding_model")?,
+            ranking: ranking_from(&row.get::<String>("ranking")?)?,
             document_count: row.get("document_count")?,
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
@@ -37,6 +38,10 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             updated_at: row.get("updated_at")?,
         },
     })
+}
+
+fn ranking_from(text: &str) -> Result<RankingSettings> {
+    serde_json::from_str(text).map_err(|error| Error::from_source("column ranking", error))
 }
 
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
@@ -129,6 +134,18 @@ pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.description.as_str().into(),
             collection.updated_at.into(),
         ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Replaces how a collection's results are ranked.
+pub(crate) async fn set_ranking(tx: &mut Tx, id: CollectionId, ranking: &RankingSettings) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let ranking = serde_json::to_string(ranking).map_err(|error| Error::from_source("ranking to JSON", error))?;
+    tx.execute(
+        "UPDATE collections SET ranking = $3 WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), id.into(), ranking.into()],
     )
     .await?;
     Ok(())

@@ -8,6 +8,8 @@ mod http;
 mod index;
 mod ingestion;
 mod isolation;
+mod ranking;
 mod replacement;
+mod reranker;
 mod search;
 mod support;

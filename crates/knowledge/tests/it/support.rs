@@ -154,9 +154,8 @@ pub fn request(collection: &str, mode: SearchMode, query: &str) -> SearchRequest
     SearchRequest {
         collection: collection.to_owned(),
         query: query.to_owned(),
-        limit: None,
-        filter: None,
         mode: Some(mode),
+        ..SearchRequest::default()
     }
 }
 

@@ -1,0 +1,141 @@
+//! From places in a collection's view to the results that are shown.
+
+use std::collections::HashMap;
+
+use plasma_kernel::Ctx;
+
+use super::{
+    Duplicate, FilterExplanation, Finished, FusionMethod, Hit, SearchExplanation, SearchMode,
+    diversity::{Folded, Item},
+    explain,
+    fusion::Place,
+    rank::{Plan, Ranked},
+    why::Teller,
+};
+use crate::{Knowledge, index::Snapshot};
+
+/// Passages as they are shown, by their places.
+#[derive(Default)]
+pub(super) struct Shown {
+    passages: HashMap<Place, ShownPassage>,
+}
+
+impl Shown {
+    /// The text of a passage that was read.
+    pub(super) fn text(&self, place: Place) -> Option<&str> {
+        self.passages.get(&place).map(|passage| passage.text.as_str())
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&ShownPassage> {
+        self.passages.get(&place)
+    }
+}
+
+/// The results. What cannot be read any more is left out.
+pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, items: &[Item], shown: &Shown) -> Vec<Hit> {
+    let teller = Teller { mode: plan.mode, ranking: &plan.ranking, candidates_max: plan.candidates_max() };
+    items.iter().filter_map(|item| hit(plan, snapshot, teller, item, shown)).collect()
+}
+
+fn hit(plan: &Plan, snapshot: &Snapshot, teller: Teller<'_>, item: &Item, shown: &Shown) -> Option<Hit> {
+    let (document, ordinal) = item.place();
+    let document = snapshot.view.documents.get(document)?;
+    let passage = shown.get(item.place())?;
+    let heading = passage.heading.as_deref();
+    let terms = match item.fused.text {
+        Some(_) => explain::matched_words(&plan.text, &document.title, heading, &passage.text),
+        None => Vec::new(),
+    };
+    Some(Hit {
+        passage_id: passage.id,
+        document_id: document.id,
+        collection_id: plan.collection,
+        title: document.title.clone(),
+        heading: passage.heading.clone(),
+        text: passage.text.clone(),
+        start: passage.start,
+        end: passage.end,
+        ordinal: u32::try_from(ordinal).ok()?,
+        metadata: document.metadata.clone(),
+        score: item.score,
+        highlights: explain::highlights(&plan.text, &passage.text),
+        why: teller.why(item, terms),
+        duplicates: item.duplicates.iter().filter_map(|folded| duplicate(snapshot, folded, shown)).collect(),
+        explanation: plan.explain.then(|| teller.explanation(item)),
+    })
+}
+
+fn duplicate(snapshot: &Snapshot, folded: &Folded, shown: &Shown) -> Option<Duplicate> {
+    let (document, ordinal) = folded.place;
+    let document = snapshot.view.documents.get(document)?;
+    Some(Duplicate {
+        passage_id: shown.get(folded.place)?.id,
+        document_id: document.id,
+        title: document.title.clone(),
+        ordinal: u32::try_from(ordinal).ok()?,
+        score: folded.score,
+        similarity: folded.similarity,
+    })
+}
+
+/// What a search looked at and did, in words and numbers.
+pub(super) fn explained(plan: &Plan, snapshot: &Snapshot, ranked: &Ranked, finished: &Finished) -> SearchExplanation {
+    let all = snapshot.view.passages;
+    #[allow(clippy::cast_precision_loss)] // a share
+    let selectivity = if all == 0 { 1.0 } else { ranked.passages as f64 / all as f64 };
+    SearchExplanation {
+        candidates: ranked.candidates,
+        filter: FilterExplanation {
+            filtered: !plan.filter.is_empty(),
+            passages: ranked.passages as u64,
+            passages_all: all as u64,
+            selectivity,
+        },
+        vector_effort: plan.vector.is_some().then(|| "each allowed passage was compared exactly".to_owned()),
+        folded: finished.folded,
+        reranked: finished.reranked,
+        stages: stages(plan, ranked, finished),
+    }
+}
+
+fn stages(plan: &Plan, ranked: &Ranked, finished: &Finished) -> Vec<String> {
+    let ranking = &plan.ranking;
+    let found = ranked.candidates;
+    let mut stages = Vec::new();
+    if plan.vector.is_some() {
+        stages.push(format!("found {} passages by meaning, of {} at most", found.vector, found.limit));
+    }
+    if plan.mode != SearchMode::Vector {
+        stages.push(format!("found {} passages by words, of {} at most", found.text, found.limit));
+    }
+    if plan.mode == SearchMode::Hybrid {
+        let rule = &ranking.fusion;
+        let weights = format!("weights {} for meaning, {} for words", rule.vector_weight, rule.text_weight);
+        stages.push(match rule.method {
+            FusionMethod::Rrf => format!("fused both by reciprocal ranks (k {}, {weights})", rule.k),
+            FusionMethod::Weighted => format!("fused both by their normalised scores ({weights})"),
+        });
+    }
+    if let Some(rule) = &ranking.recency {
+        stages.push(format!("added up to {:.0}% for newness by `{}`", 100.0 * rule.weight, rule.field));
+    }
+    if let Some(rule) = &ranking.popularity {
+        stages.push(format!("added up to {:.0}% for popularity by `{}`", 100.0 * rule.weight, rule.field));
+    }
+    if ranking.deduplicate {
+        stages.push(format!("folded {} near-identical passages into better ones", finished.folded));
+    }
+    if let Some(rule) = &ranking.rerank {
+        stages.push(match finished.reranked {
+            0 => format!("the reranker `{}` had no say", rule.model),
+            count => format!("`{}` read {count} passages and ordered them anew", rule.model),
+        });
+    }
+    if ranking.diversity > 0.0 {
+        stages.push(format!("chose results by maximal marginal relevance (diversity {})", ranking.diversity));
+    }
+    if let Some(count) = ranking.per_document {
+        stages.push(format!("took at most {count} passages of a document"));
+    }
+    stages
+}

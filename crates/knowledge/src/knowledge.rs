@@ -8,8 +8,13 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput,
-    search::Results, steps, waiting,
+    IndexStatus, IngestProgress,
+    caches::TenantCaches,
+    embedding::QueryVectors,
+    index::Index,
+    progress::Throughput,
+    search::{Results, passages::PassageCache},
+    steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.
@@ -29,6 +34,7 @@ struct Inner {
     index: Arc<Index>,
     queries: QueryVectors,
     results: Results,
+    passages: PassageCache,
     throughput: Throughput,
     feed: broadcast::Sender<IngestProgress>,
     stop: CancellationToken,
@@ -50,6 +56,7 @@ impl Knowledge {
             index,
             queries: QueryVectors::new(),
             results: Results::new(),
+            passages: PassageCache::new(),
             throughput: Throughput::default(),
             feed,
             stop: CancellationToken::new(),
@@ -67,6 +74,7 @@ impl Knowledge {
     pub fn start(&self) {
         let inner = &self.inner;
         inner.tasks.spawn(Arc::clone(&inner.index).follow(inner.stop.clone()));
+        inner.tasks.spawn(Arc::clone(&inner.index).keep_up(inner.stop.clone()));
         inner.tasks.spawn(waiting::watch(self.clone(), inner.stop.clone()));
     }
 
@@ -116,6 +124,10 @@ impl Knowledge {
 
     pub(crate) fn results(&self) -> &Results {
         &self.inner.results
+    }
+
+    pub(crate) fn passage_cache(&self) -> &PassageCache {
+        &self.inner.passages
     }
 
     pub(crate) fn throughput(&self) -> &Throughput {

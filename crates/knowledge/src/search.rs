@@ -6,6 +6,7 @@ mod fusion;
 mod hits;
 mod nearest;
 mod order;
+pub(crate) mod passages;
 mod rank;
 mod request;
 mod rerank;
@@ -16,7 +17,7 @@ mod why;
 
 use std::{sync::Arc, time::Instant};
 
-use plasma_kernel::{Code, Ctx, Error, Permission, Result};
+use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 
 use crate::{
     Knowledge,
@@ -64,12 +65,14 @@ struct Notes {
     took: Took,
 }
 
-/// A shortlist that has been folded and reranked, and arranged.
+/// A shortlist that has been folded, reranked and arranged, with the passages that are shown.
 struct Finished {
     items: Vec<Item>,
     shown: Shown,
     folded: u64,
     reranked: u64,
+    /// Documents of passages that are gone: they belong to versions that were replaced meanwhile.
+    gone: Vec<KnowledgeDocumentId>,
 }
 
 impl Knowledge {
@@ -136,22 +139,20 @@ impl Knowledge {
             now: ctx.now(),
             explain: request.explain,
         });
-        let (snapshot, mut ranked) = self.ranked(ctx, &plan).await?;
-        notes.degraded |= ranked.degraded;
-        notes.warnings.append(&mut ranked.warnings);
-        notes.took.vector = round(ranked.vector_ms);
-        notes.took.text = round(ranked.text_ms);
-        let items = std::mem::take(&mut ranked.items);
-        let finished = self.finished(ctx, &plan, &snapshot, items, &mut notes).await?;
-        let results = hits::hits(&plan, &snapshot, &finished.items, &finished.shown);
-        let explanation = request.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished));
-        notes.took.ranking = round(ranked.ranking_ms + notes.took.ranking);
+        let (snapshot, ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
+        let total_passages = ranked.passages as u64;
+        // Finding the words of a hundred passages takes milliseconds as well.
+        let (results, explanation) = off_runtime(move || {
+            let results = hits::hits(&plan, &snapshot, &finished.items, &finished.shown);
+            (results, plan.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished)))
+        })
+        .await?;
         notes.took.total = round(milliseconds(started));
         let answer = SearchAnswer {
             query: request.query.clone(),
             mode,
             took_ms: notes.took,
-            total_passages: ranked.passages as u64,
+            total_passages,
             results,
             warnings: notes.warnings,
             explanation,
@@ -159,21 +160,41 @@ impl Knowledge {
         Ok((answer, !notes.degraded))
     }
 
-    /// Ranks over one moment of the collection, in which both halves of the index agree.
-    async fn ranked(&self, ctx: &Ctx, plan: &Arc<Plan>) -> Result<(Arc<Snapshot>, Ranked)> {
+    /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the passages of the best.
+    async fn ranked(
+        &self,
+        ctx: &Ctx,
+        plan: &Arc<Plan>,
+        notes: &mut Notes,
+    ) -> Result<(Arc<Snapshot>, Ranked, Finished)> {
+        let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
             let snapshot = Arc::new(self.index().snapshot(ctx, plan.collection).await?);
             let (planned, moment) = (Arc::clone(plan), Arc::clone(&snapshot));
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
-            let ranked = tokio::task::spawn_blocking(move || rank(&planned, &moment))
-                .await
-                .map_err(|error| Error::from_source("ranking panicked", error))??;
-            if ranked.doubtful.is_empty() || rechecks == RECHECKS_MAX {
-                return Ok((snapshot, ranked));
+            let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
+            if ranked.is_damaged {
+                self.index().distrust_vectors(tenant, plan.collection, &snapshot.view);
+            }
+            let is_last = rechecks == RECHECKS_MAX;
+            if ranked.doubts.is_empty() || is_last {
+                let mut found = Notes::default();
+                let items = std::mem::take(&mut ranked.items);
+                let mut finished = self.finished(ctx, plan, &snapshot, items, &mut found).await?;
+                if finished.gone.is_empty() || is_last {
+                    notes.degraded |= ranked.degraded || found.degraded || !finished.gone.is_empty();
+                    notes.warnings.append(&mut ranked.warnings);
+                    notes.warnings.append(&mut found.warnings);
+                    let (ranking, embedding) = (ranked.ranking_ms + found.took.ranking, notes.took.embedding);
+                    let (vector, text) = (round(ranked.vector_ms), round(ranked.text_ms));
+                    notes.took = Took { embedding, vector, text, ranking: round(ranking), ..found.took };
+                    return Ok((snapshot, ranked, finished));
+                }
+                ranked.doubts.documents.append(&mut finished.gone);
             }
             rechecks += 1;
-            self.index().recheck(ctx.tenant()?, plan.collection, ranked.doubtful).await;
+            self.index().recheck(tenant, plan.collection, ranked.doubts).await;
         }
     }
 
@@ -186,10 +207,10 @@ impl Knowledge {
         items: Vec<Item>,
         notes: &mut Notes,
     ) -> Result<Finished> {
-        let mut shown = Shown::default();
+        let (mut shown, view) = (Shown::default(), &snapshot.view);
         let doubtful: Vec<_> =
             items.iter().filter_map(|item| Some([item.place(), item.suspect?.of])).flatten().collect();
-        self.read_passages(ctx, snapshot, &doubtful, &mut shown).await?;
+        shown.read(self, ctx, view, &doubtful).await?;
         let started = Instant::now();
         let (mut items, folded) = diversity::settle(items, limits::DUPLICATES_MAX, |place| shown.text(place));
         items.truncate(order::wanted(plan).count);
@@ -199,16 +220,15 @@ impl Knowledge {
         let items = if plan.ranking.diversity > 0.0 {
             // Each candidate is compared with each result: some milliseconds.
             let (planned, moment) = (Arc::clone(plan), Arc::clone(snapshot));
-            tokio::task::spawn_blocking(move || order::arranged(&planned, &moment.view, items))
-                .await
-                .map_err(|error| Error::from_source("ranking panicked", error))?
+            off_runtime(move || order::arranged(&planned, &moment.view, items)).await?
         } else {
-            order::arranged(plan, &snapshot.view, items)
+            order::arranged(plan, view, items)
         };
         notes.took.ranking += milliseconds(started);
-        let places: Vec<_> = items.iter().map(Item::place).collect();
-        self.read_passages(ctx, snapshot, &places, &mut shown).await?;
-        Ok(Finished { items, shown, folded, reranked })
+        shown.read(self, ctx, view, &places(&items)).await?;
+        let missing = places(&items).into_iter().filter(|place| shown.get(*place).is_none());
+        let gone = missing.filter_map(|place| Some(view.documents.get(place.0)?.id)).collect();
+        Ok(Finished { items, shown, folded, reranked, gone })
     }
 
     /// Lets the reranker have its word, where there is one; returns how many passages it has read.
@@ -228,15 +248,14 @@ impl Knowledge {
             }
             return Ok(0);
         }
-        let places: Vec<_> = items.iter().map(Item::place).collect();
-        self.read_passages(ctx, snapshot, &places, shown).await?;
-        let document = |place: &fusion::Place| {
-            let document = snapshot.view.documents.get(place.0)?;
-            let passage = shown.get(*place)?;
+        shown.read(self, ctx, &snapshot.view, &places(items)).await?;
+        let document = |item: &Item| {
+            let document = snapshot.view.documents.get(item.place().0)?;
+            let passage = shown.get(item.place())?;
             Some(rerank::document(&document.title, passage.heading.as_deref(), &passage.text))
         };
-        // A passage that is gone by now is compared as its place in the list: it will not be shown.
-        let documents = places.iter().map(|place| document(place).unwrap_or_else(|| "(gone)".to_owned())).collect();
+        // A passage that is gone by now keeps its place in the list: it will not be shown.
+        let documents = items.iter().map(|item| document(item).unwrap_or_else(|| "(gone)".to_owned())).collect();
         let started = Instant::now();
         let asked = rerank::ask(self.models(), ctx, rule, plan.query.trim(), documents).await;
         notes.took.rerank = round(milliseconds(started));
@@ -295,6 +314,15 @@ impl Knowledge {
         *mode = SearchMode::Text;
         Ok(None)
     }
+}
+
+fn places(items: &[Item]) -> Vec<fusion::Place> {
+    items.iter().map(Item::place).collect()
+}
+
+/// Runs some milliseconds of computing on a thread for blocking work.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("ranking panicked", error))
 }
 
 /// An answer that another search has made.

@@ -15,8 +15,8 @@ use super::{
     settings::{FusionMethod, FusionRule},
 };
 
-/// A passage's place in a view: document and passage.
-pub(crate) type Place = (usize, usize);
+/// A passage in a view: the place of its document, and its ordinal.
+pub(crate) type Place = (usize, u32);
 
 /// A place in the ranking of one half.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ mod tests {
         FusionRule { method, vector_weight, text_weight, k: 60 }
     }
 
-    fn candidate(passage: usize, vector: Option<(u32, f32)>, text: Option<(u32, f32)>) -> Candidate {
+    fn candidate(passage: u32, vector: Option<(u32, f32)>, text: Option<(u32, f32)>) -> Candidate {
         let found = |(rank, score)| Found { rank, score };
         Candidate { place: (0, passage), vector: vector.map(found), text: text.map(found) }
     }
@@ -231,7 +231,7 @@ mod tests {
             let method = if weighted { FusionMethod::Weighted } else { FusionMethod::Rrf };
             let candidates: Vec<Candidate> = (1..)
                 .zip(halves)
-                .map(|(rank, (vector, text))| candidate(rank as usize, vector.map(|score| (rank, score)), text.map(|score| (rank, score))))
+                .map(|(rank, (vector, text))| candidate(rank, vector.map(|score| (rank, score)), text.map(|score| (rank, score))))
                 .collect();
             for fused in fuse(SearchMode::Hybrid, &rule(method, vector_weight, text_weight), candidates) {
                 let parts = [fused.vector, fused.text];

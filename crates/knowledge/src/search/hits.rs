@@ -1,8 +1,9 @@
 //! From places in a collection's view to the results that are shown.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use plasma_kernel::Ctx;
+use plasma_kernel::{Ctx, Result};
+use plasma_vectors::Work;
 
 use super::{
     Duplicate, FilterExplanation, Finished, FusionMethod, Hit, SearchExplanation, SearchMode,
@@ -12,22 +13,51 @@ use super::{
     rank::{Plan, Ranked},
     why::Teller,
 };
-use crate::{Knowledge, index::Snapshot};
+use crate::{
+    Knowledge,
+    index::{Snapshot, memory::CollectionView},
+    store::passages::{PassagePlace, ShownPassage},
+};
 
-/// Passages as they are shown, by their places.
+/// Passages as they are shown, by their places in one view.
 #[derive(Default)]
 pub(super) struct Shown {
-    passages: HashMap<Place, ShownPassage>,
+    passages: HashMap<Place, Arc<ShownPassage>>,
 }
 
 impl Shown {
-    /// The text of a passage that was read.
-    pub(super) fn text(&self, place: Place) -> Option<&str> {
-        self.passages.get(&place).map(|passage| passage.text.as_str())
+    /// A passage that was read and is still there.
+    pub(super) fn get(&self, place: Place) -> Option<&ShownPassage> {
+        self.passages.get(&place).map(Arc::as_ref)
     }
 
-    pub(super) fn get(&self, place: Place) -> Option<&ShownPassage> {
-        self.passages.get(&place)
+    /// Its text.
+    pub(super) fn text(&self, place: Place) -> Option<&str> {
+        self.get(place).map(|passage| passage.text.as_str())
+    }
+
+    /// Reads these passages too. Those that are gone by now are left out.
+    pub(super) async fn read(
+        &mut self,
+        knowledge: &Knowledge,
+        ctx: &Ctx,
+        view: &CollectionView,
+        places: &[Place],
+    ) -> Result<()> {
+        let key = |place: Place| {
+            let document = view.documents.get(place.0)?;
+            Some((place, (document.id, document.version, place.1)))
+        };
+        let absent = places.iter().copied().filter(|place| !self.passages.contains_key(place));
+        let absent: HashMap<Place, PassagePlace> = absent.filter_map(key).collect();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<PassagePlace> = absent.values().copied().collect();
+        let mut found = knowledge.passages(ctx, &keys).await?;
+        let read = absent.into_iter().filter_map(|(place, key)| Some((place, found.remove(&key)?)));
+        self.passages.extend(read);
+        Ok(())
     }
 }
 
@@ -55,7 +85,7 @@ fn hit(plan: &Plan, snapshot: &Snapshot, teller: Teller<'_>, item: &Item, shown:
         text: passage.text.clone(),
         start: passage.start,
         end: passage.end,
-        ordinal: u32::try_from(ordinal).ok()?,
+        ordinal,
         metadata: document.metadata.clone(),
         score: item.score,
         highlights: explain::highlights(&plan.text, &passage.text),
@@ -72,7 +102,7 @@ fn duplicate(snapshot: &Snapshot, folded: &Folded, shown: &Shown) -> Option<Dupl
         passage_id: shown.get(folded.place)?.id,
         document_id: document.id,
         title: document.title.clone(),
-        ordinal: u32::try_from(ordinal).ok()?,
+        ordinal,
         score: folded.score,
         similarity: folded.similarity,
     })
@@ -91,11 +121,19 @@ pub(super) fn explained(plan: &Plan, snapshot: &Snapshot, ranked: &Ranked, finis
             passages_all: all as u64,
             selectivity,
         },
-        vector_effort: plan.vector.is_some().then(|| "each allowed passage was compared exactly".to_owned()),
+        vector_effort: plan.vector.is_some().then(|| effort(ranked.work)),
         folded: finished.folded,
         reranked: finished.reranked,
         stages: stages(plan, ranked, finished),
     }
+}
+
+fn effort(work: Work) -> String {
+    let Work { exact, partitions, scanned, compared } = work;
+    if exact {
+        return format!("all of {compared} vectors were compared exactly");
+    }
+    format!("{scanned} codes in {partitions} partitions were scanned, and the best {compared} vectors compared exactly")
 }
 
 fn stages(plan: &Plan, ranked: &Ranked, finished: &Finished) -> Vec<String> {

@@ -6,7 +6,7 @@ use super::{
     rank::Plan,
     signals::{self, Facts},
 };
-use crate::index::memory::CollectionView;
+use crate::index::{PassageKey, memory::CollectionView};
 
 /// How many different passages the stages after the shortlist need.
 pub(super) fn wanted(plan: &Plan) -> Wanted {
@@ -44,10 +44,9 @@ fn facts(view: &CollectionView, (document, _): Place) -> Option<Facts<'_>> {
     Some(Facts { created_at: document.created_at, updated_at: document.updated_at, metadata: &document.metadata })
 }
 
-/// The vector of a passage, where it has one.
-fn vector(view: &CollectionView, (document, passage): Place) -> Option<Vec<f32>> {
+/// The vector of a passage, where it has one that can be read: a damaged file is the search's own concern.
+fn vector(view: &CollectionView, (document, ordinal): Place) -> Option<Vec<f32>> {
     let document = view.documents.get(document)?;
-    let start = passage.checked_mul(document.dimensions)?;
-    let vector = document.vectors.get(start..start.checked_add(document.dimensions)?)?;
-    (!vector.is_empty()).then(|| vector.to_vec())
+    let key = PassageKey::new(document.id, document.version, ordinal);
+    view.vectors.as_ref()?.vector(key.bits()).ok().flatten()
 }

@@ -6,7 +6,8 @@ use std::{
     time::Instant,
 };
 
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
+use plasma_kernel::{CollectionId, Error, Result, Timestamp};
+use plasma_vectors::Work;
 
 use super::{
     CandidateCounts, SearchMode,
@@ -20,7 +21,8 @@ use super::{
 };
 use crate::{
     index::{
-        CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery,
+        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView,
+        query::TextQuery, vectors::VectorsStatus,
     },
     limits,
 };
@@ -59,14 +61,29 @@ pub(super) struct Ranked {
     pub(super) candidates: CandidateCounts,
     /// Passages that the filter lets through.
     pub(super) passages: usize,
+    /// What finding the nearest passages took.
+    pub(super) work: Work,
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) ranking_ms: f64,
     pub(super) warnings: Vec<String>,
     /// Whether something did not answer that would have had its say.
     pub(super) degraded: bool,
-    /// Documents of which the text index has another version than the view: their passages are left out.
-    pub(super) doubtful: Vec<KnowledgeDocumentId>,
+    /// What one half found and the view does not have: it is left out.
+    pub(super) doubts: Doubts,
+    /// A file of the vector index is damaged.
+    pub(super) is_damaged: bool,
+}
+
+/// What the half that compares meanings says.
+#[derive(Default)]
+struct ByMeaning {
+    hits: Vec<VectorHit>,
+    work: Work,
+    doubts: Doubts,
+    is_damaged: bool,
+    /// Why it says nothing.
+    unavailable: Option<String>,
 }
 
 fn rank_of(place: usize) -> u32 {
@@ -78,13 +95,12 @@ fn proposed(candidates: &mut HashMap<Place, Candidate>, place: Place) -> &mut Ca
 }
 
 fn counts(candidates: &[Candidate], limit: usize) -> CandidateCounts {
-    let of =
-        |chosen: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|candidate| chosen(candidate)).count() as u64;
+    let of = |chosen: fn(&Candidate) -> bool| candidates.iter().filter(|candidate| chosen(candidate)).count() as u64;
     CandidateCounts {
         limit: limit as u64,
-        vector: of(&|candidate| candidate.vector.is_some()),
-        text: of(&|candidate| candidate.text.is_some()),
-        both: of(&|candidate| candidate.vector.is_some() && candidate.text.is_some()),
+        vector: of(|candidate| candidate.vector.is_some()),
+        text: of(|candidate| candidate.text.is_some()),
+        both: of(|candidate| candidate.vector.is_some() && candidate.text.is_some()),
     }
 }
 
@@ -96,29 +112,29 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let passages = match &allowed {
         None => view.passages,
         Some(allowed) => {
-            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| document.passages.len()).sum()
+            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|found| found.passages as usize).sum()
         }
     };
     let candidates_max = plan.candidates_max();
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
-    if let Some(query) = &plan.vector {
-        for (place, hit) in nearest_hits(view, query, candidates_max, allowed.as_deref()).into_iter().enumerate() {
-            let found = Found { rank: rank_of(place), score: hit.similarity };
-            proposed(&mut candidates, (hit.document, hit.passage)).vector = Some(found);
-        }
+    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+    for (rank, hit) in by_meaning.hits.iter().enumerate() {
+        let found = Found { rank: rank_of(rank), score: hit.similarity };
+        proposed(&mut candidates, (hit.document, hit.ordinal)).vector = Some(found);
     }
     let vector_ms = milliseconds(started);
     let started = Instant::now();
-    let (mut doubtful, mut degraded) = (Vec::new(), false);
+    let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
-        let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
-        degraded = !matches!(snapshot.text, SnapshotText::Complete(_));
+        let by_words = ByWords { plan, snapshot, limit: candidates_max, is_alone: by_meaning.unavailable.is_some() };
+        let found = by_words.hits(allowed.as_deref(), &mut warnings)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (rank, (place, score)) in placed.enumerate() {
             proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score });
         }
-        doubtful = found.iter().filter(|hit| place_of(view, hit).is_none()).map(|hit| hit.document).collect();
+        let unplaced = found.iter().filter(|hit| place_of(view, hit).is_none());
+        doubts.documents.extend(unplaced.map(|hit| hit.document));
     }
     let text_ms = milliseconds(started);
     let started = Instant::now();
@@ -126,25 +142,69 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let counts = counts(&candidates, candidates_max);
     let (items, more) = order::shortlisted(plan, view, candidates);
     warnings.extend(more);
-    let ranking_ms = milliseconds(started);
     Ok(Ranked {
         items,
         candidates: counts,
         passages,
+        work: by_meaning.work,
         vector_ms,
         text_ms,
-        ranking_ms,
+        ranking_ms: milliseconds(started),
         warnings,
-        degraded: degraded || !doubtful.is_empty(),
-        doubtful,
+        degraded: is_degraded(plan, snapshot) || by_meaning.unavailable.is_some() || !doubts.is_empty(),
+        doubts,
+        is_damaged: by_meaning.is_damaged,
     })
 }
 
-fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
-    match allowed {
-        None => nearest(view, query, limit, 0..view.documents.len()),
-        Some(allowed) => nearest(view, query, limit, allowed.iter().copied()),
+/// Whether a half that the mode asks for lacks something.
+fn is_degraded(plan: &Plan, snapshot: &Snapshot) -> bool {
+    let text = plan.mode != SearchMode::Vector && !matches!(snapshot.text, SnapshotText::Complete(_));
+    let vectors = plan.mode != SearchMode::Text && snapshot.vectors != VectorsStatus::Complete;
+    text || vectors
+}
+
+/// What the vectors find, nearest first.
+fn by_meaning(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    limit: usize,
+    allowed: Option<&[usize]>,
+    warnings: &mut Vec<String>,
+) -> Result<ByMeaning> {
+    let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
+    let mut found = ByMeaning::default();
+    match &snapshot.vectors {
+        VectorsStatus::Complete => {}
+        VectorsStatus::Building(progress) => warnings.push(format!(
+            "the vector index is being built anew ({} of {} passages): some passages are not found by their meaning yet",
+            progress.done, progress.total
+        )),
+        VectorsStatus::Failed(reason) => found.unavailable = Some(reason.clone()),
     }
+    if found.unavailable.is_none() {
+        match nearest(&snapshot.view, query, limit, allowed) {
+            Ok(nearest) => (found.hits, found.doubts, found.work) = (nearest.hits, nearest.doubts, nearest.work),
+            Err(error) => {
+                tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
+                found.is_damaged = error.needs_rebuild();
+                found.unavailable = Some("it is damaged and is built anew".to_owned());
+            }
+        }
+    }
+    if let Some(reason) = &found.unavailable {
+        if plan.mode == SearchMode::Vector && !found.is_damaged {
+            return Err(vectors_unavailable(reason));
+        }
+        warnings.push(format!("results are ranked by words only: the vector index does not answer ({reason})"));
+    }
+    Ok(found)
+}
+
+fn vectors_unavailable(reason: &str) -> Error {
+    Error::unavailable("vector_index_unavailable", format!("the vector index does not answer: {reason}"))
+        .retry_after_ms(5_000)
+        .remedy("try again in a moment; it repairs itself")
 }
 
 /// The places of documents that the filter lets through; `None` when there is no filter.
@@ -171,49 +231,57 @@ fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<Stri
     Some(allowed)
 }
 
-/// What the text index finds, best first.
-fn text_hits(
-    plan: &Plan,
-    snapshot: &Snapshot,
+/// The half that looks up words.
+struct ByWords<'a> {
+    plan: &'a Plan,
+    snapshot: &'a Snapshot,
     limit: usize,
-    allowed: Option<&[usize]>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<TextHit>> {
-    let searcher = match &snapshot.text {
-        SnapshotText::Complete(searcher) => searcher,
-        SnapshotText::Incomplete(searcher) => {
-            warnings
-                .push("the text index is being built anew: some passages are not found by their words yet".to_owned());
-            searcher
-        }
-        SnapshotText::Unavailable(reason) => return unavailable(plan, reason, warnings),
-    };
-    let view = &snapshot.view;
-    if plan.text.shortened {
-        warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
-    }
-    let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-    let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-        allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
-    });
-    let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-    searcher.search(&query, statistics, limit, allowed.map(Arc::new))
+    /// The other half does not answer.
+    is_alone: bool,
 }
 
-fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-    if plan.mode == SearchMode::Text {
-        return Err(Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
-            .retry_after_ms(5_000)
-            .remedy("try again in a moment; it repairs itself"));
+impl ByWords<'_> {
+    /// What the text index finds, best first.
+    fn hits(&self, allowed: Option<&[usize]>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
+        let plan = self.plan;
+        let searcher = match &self.snapshot.text {
+            SnapshotText::Complete(searcher) => searcher,
+            SnapshotText::Incomplete(searcher) => {
+                warnings.push(
+                    "the text index is being built anew: some passages are not found by their words yet".to_owned(),
+                );
+                searcher
+            }
+            SnapshotText::Unavailable(reason) => return self.unavailable(reason, warnings),
+        };
+        let view = &self.snapshot.view;
+        if plan.text.shortened {
+            warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
+        }
+        let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
+        let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
+            let allowed = allowed.iter().filter_map(|place| view.documents.get(*place));
+            allowed.map(|document| low_bits(document.id)).collect()
+        });
+        let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
+        searcher.search(&query, statistics, self.limit, allowed.map(Arc::new))
     }
-    warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
-    Ok(Vec::new())
+
+    fn unavailable(&self, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
+        if self.is_alone || self.plan.mode == SearchMode::Text {
+            let message = format!("the text index does not answer: {reason}");
+            return Err(Error::unavailable("text_index_unavailable", message)
+                .retry_after_ms(5_000)
+                .remedy("try again in a moment; it repairs itself"));
+        }
+        warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
+        Ok(Vec::new())
+    }
 }
 
 /// Where the view has what the text index found; `None` when they hold different versions of the document.
 fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     let place = view.place(hit.document)?;
-    let document = view.documents.get(place).filter(|document| document.version == hit.version)?;
-    document.passage(hit.ordinal)?;
-    Some((place, usize::try_from(hit.ordinal).ok()?))
+    let document = view.documents.get(place)?;
+    (document.version == hit.version && hit.ordinal < document.passages).then_some((place, hit.ordinal))
 }

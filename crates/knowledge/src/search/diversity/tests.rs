@@ -8,7 +8,7 @@ fn part(rank: u32, score: f32) -> Part {
 }
 
 /// A candidate of both halves, of a document.
-fn item(document: usize, passage: usize, score: f32) -> Item {
+fn item(document: usize, passage: u32, score: f32) -> Item {
     let fused = Fused {
         place: (document, passage),
         vector: Some(part(1, score)),
@@ -101,7 +101,7 @@ fn words_must_be_nearly_the_same_and_numbers_just_the_same() {
 fn a_document_has_so_many_results() {
     let items = vec![item(0, 0, 0.9), item(0, 1, 0.8), item(0, 2, 0.7), item(1, 0, 0.6)];
     let few = Wanted { per_document: Some(2), ..wanted(3) };
-    let vector = |(document, passage): Place| Some(direction(40.0 * (3 * document + passage) as f32));
+    let vector = |(document, passage): Place| Some(direction(40.0 * (3 * document + passage as usize) as f32));
     assert_eq!(places(&shortlist(items.clone(), few, vector)), [(0, 0), (0, 1), (1, 0)]);
     assert_eq!(places(&arrange(items.clone(), 0.0, 10, Some(1), vector)), [(0, 0), (1, 0)]);
     assert_eq!(places(&arrange(items.clone(), 0.5, 10, Some(1), vector)), [(0, 0), (1, 0)]);

@@ -128,6 +128,11 @@ export type SearchMode = components["schemas"]["SearchMode"];
 export type SearchRequest = components["schemas"]["SearchRequest"];
 export type SearchResult = components["schemas"]["SearchAnswer"];
 export type SearchHit = components["schemas"]["Hit"];
+export type SearchExplanation = components["schemas"]["SearchExplanation"];
+export type ScoreComponent = components["schemas"]["ScoreComponent"];
+export type SearchDuplicate = components["schemas"]["Duplicate"];
+export type RankingSettings = components["schemas"]["RankingSettings"];
+export type FusionMethod = components["schemas"]["FusionMethod"];
 export type Span = components["schemas"]["Highlight"];
 /** The specification describes filters in words only. */
 export type FilterCondition = MetadataValue | { in: MetadataValue[] } | { gte?: number; lte?: number };

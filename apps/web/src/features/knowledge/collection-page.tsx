@@ -84,7 +84,7 @@ function Collection({ id }: { id: string }) {
                   </>
                 ),
               },
-              { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
+              { value: "search", label: "Search", content: <SearchPanel collection={data.id} ranking={data.ranking} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

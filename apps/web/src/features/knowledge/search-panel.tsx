@@ -1,6 +1,6 @@
 "use client";
 
-import type { SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
+import type { RankingSettings, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type SyntheticEvent } from "react";
 
@@ -15,7 +15,10 @@ import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
 import { buildFilter, type FilterRow } from "./metadata";
+import { draftOf, requestOf } from "./ranking-draft";
+import { SearchStages } from "./search-explanation";
 import { SearchFilterRows } from "./search-filter";
+import { SearchRanking } from "./search-ranking";
 import { SearchResultItem } from "./search-result-item";
 
 const MODES: { value: SearchMode; label: string }[] = [
@@ -24,7 +27,7 @@ const MODES: { value: SearchMode; label: string }[] = [
   { value: "text", label: "Words" },
 ];
 
-export function SearchPanel({ collection }: { collection: string }) {
+export function SearchPanel({ collection, ranking }: { collection: string; ranking: RankingSettings }) {
   const fromAddress = useParam("q") ?? "";
   const setParams = useSetParams();
   const denied = useDenied("search:query");
@@ -33,15 +36,27 @@ export function SearchPanel({ collection }: { collection: string }) {
   const [limit, setLimit] = useState(10);
   const [rows, setRows] = useState<FilterRow[]>([]);
   const [filter, setFilter] = useState<SearchRequest["filter"]>(undefined);
+  // What is being set, and what the search that is shown was made with: a slider on its way is not worth a search at each step.
+  const [draft, setDraft] = useState(() => draftOf(ranking));
+  const [applied, setApplied] = useState(draft);
 
-  const request: SearchRequest = { collection, query: fromAddress, mode, limit, ...(filter && { filter }) };
+  const request: SearchRequest = {
+    collection,
+    query: fromAddress,
+    mode,
+    limit,
+    explain: true,
+    ...(filter && { filter }),
+    ...requestOf(applied, ranking),
+  };
   const result = useQuery(searchQuery(request));
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     const nextFilter = buildFilter(rows);
-    const unchanged = text.trim() === fromAddress && JSON.stringify(nextFilter) === JSON.stringify(filter);
+    const unchanged = text.trim() === fromAddress && JSON.stringify([nextFilter, draft]) === JSON.stringify([filter, applied]);
     setFilter(nextFilter);
+    setApplied(draft);
     setParams({ q: text.trim() });
     if (unchanged && fromAddress !== "") void result.refetch();
   };
@@ -71,6 +86,7 @@ export function SearchPanel({ collection }: { collection: string }) {
             </Select>
           </label>
           <SearchFilterRows rows={rows} onChange={setRows} />
+          <SearchRanking collection={collection} settings={ranking} draft={draft} onChange={setDraft} />
         </div>
       </form>
       <div aria-live="polite" className={cx("mt-7", result.isPlaceholderData && "opacity-60")}>
@@ -103,6 +119,9 @@ function SearchResults({ data }: { data: SearchResult }) {
     took.embedding ? `embedding ${formatDuration(took.embedding)}` : null,
     took.vector ? `meaning ${formatDuration(took.vector)}` : null,
     took.text ? `words ${formatDuration(took.text)}` : null,
+    took.ranking ? `ranking ${formatDuration(took.ranking)}` : null,
+    took.rerank ? `reranker ${formatDuration(took.rerank)}` : null,
+    took.cached ? "from memory" : null,
   ].filter(Boolean);
   return (
     <>
@@ -111,6 +130,7 @@ function SearchResults({ data }: { data: SearchResult }) {
         <strong className="font-semibold text-ink">{formatDuration(took.total)}</strong>
         {parts.length > 0 && <span className="text-faint"> ({parts.join(", ")})</span>}
       </p>
+      {data.explanation && <SearchStages explanation={data.explanation} />}
       {data.warnings.map((warning) => (
         <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
       ))}

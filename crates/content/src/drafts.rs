@@ -56,6 +56,7 @@ impl Content {
             limit: Some(PASSAGES),
             filter: None,
             mode: Some(SearchMode::Hybrid),
+            on_behalf_of: None,
         };
         let text = GroundedRequest {
             instructions: Instructions::Draft,

@@ -55,6 +55,7 @@ impl Knowledge {
             limit: Some(request.limit.unwrap_or(PASSAGES_DEFAULT)),
             filter: request.filter,
             mode: Some(SearchMode::Hybrid),
+            on_behalf_of: None,
         };
         let request = GroundedRequest {
             instructions: Instructions::Answer,

@@ -1,5 +1,6 @@
 //! The routes of collections, documents, search and answers.
 
+mod access;
 mod ask;
 mod collections;
 mod documents;
@@ -28,6 +29,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(documents::get_document_text))
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
+        .routes(routes!(access::change_document_access))
         .routes(routes!(search::search))
         .routes(routes!(ask::ask))
 }

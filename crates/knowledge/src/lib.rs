@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod add_document;
 pub mod ask;
 mod caches;
@@ -15,6 +16,7 @@ mod knowledge;
 pub mod limits;
 mod metadata;
 pub mod parse;
+mod people;
 mod progress;
 mod purge;
 mod search;
@@ -23,9 +25,13 @@ mod store;
 mod types;
 mod waiting;
 
+pub use access::Access;
 pub use http::routes;
 pub use knowledge::Knowledge;
-pub use metadata::{Metadata, MetadataValue};
+pub use metadata::{
+    FieldDeclaration, FieldDeclarations, FieldType, GeoPoint, ListItem, Metadata, MetadataTime, MetadataValue,
+};
+pub use people::{People, Person};
 pub use search::{
     Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
 };

@@ -1,14 +1,18 @@
+pub(crate) mod allowed;
 mod explain;
-mod filter;
+pub(crate) mod filter;
 mod nearest;
 mod rank;
+mod viewer;
 
 use std::{sync::Arc, time::Instant};
 
-use plasma_kernel::{ChunkId, Code, CollectionId, Ctx, Error, KnowledgeDocumentId, Permission, Result};
+use plasma_kernel::{ChunkId, Code, CollectionId, Ctx, Error, KnowledgeDocumentId, Permission, Result, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Knowledge, Metadata, index::query::TextQuery, limits, store::collections::StoredCollection};
+use crate::{
+    Knowledge, Metadata, access::Viewer, index::query::TextQuery, limits, store::collections::StoredCollection,
+};
 use filter::Filter;
 use rank::{Plan, Ranked, rank};
 
@@ -17,7 +21,7 @@ const RESULTS_DEFAULT: u32 = 10;
 const RECHECKS_MAX: u32 = 2;
 
 /// A search of one collection.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
     /// The collection's id or exact name.
@@ -28,13 +32,21 @@ pub struct SearchRequest {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
-    /// Conditions on the documents' metadata, all of which must hold: a value, `{"in": [values]}`, or `{"gte": n, "lte": n}`.
+    /// Conditions on the documents' metadata, all of which must hold: a value, or `in`, `ne`, `gte`, `gt`, `lte`, `lt`, `exists`,
+    /// `contains_all`, `contains_any`, `prefix`, `near`, `box`; joined by `and`, `or` and `not`. The document's own fields are
+    /// `$title`, `$created_at`, `$updated_at` and `$document_id`.
     #[serde(default)]
-    #[schema(value_type = Option<Object>, example = json!({"team": "legal", "year": {"gte": 2024}}))]
+    #[schema(
+        value_type = Option<Object>,
+        example = json!({"team": "legal", "year": {"gte": 2024}, "or": [{"tags": "tax"}, {"not": {"draft": true}}]})
+    )]
     pub filter: Option<serde_json::Map<String, serde_json::Value>>,
     /// How passages are ranked; `hybrid` when absent.
     #[serde(default)]
     pub mode: Option<SearchMode>,
+    /// Search exactly as this person would, with the documents that they may see. Needs `documents:read_all`.
+    #[serde(default)]
+    pub on_behalf_of: Option<UserId>,
 }
 
 /// How passages are ranked.
@@ -59,12 +71,16 @@ pub struct SearchAnswer {
     pub mode: SearchMode,
     /// How long it took.
     pub took_ms: Took,
-    /// Searchable passages that the filter lets through.
+    /// Searchable passages that the filter lets through, of documents that may be seen.
     pub total_passages: u64,
     /// The best passages, best first.
     pub results: Vec<Hit>,
     /// What should be known about these results.
     pub warnings: Vec<String>,
+    /// Only with `on_behalf_of`: how many of the results that there are for someone who sees all the person may not see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub withheld: Option<u64>,
 }
 
 /// Where the time of a search went, in milliseconds.
@@ -171,10 +187,25 @@ impl Knowledge {
     /// Without its embedding model a hybrid search ranks by words only, and says so in `warnings`.
     ///
     /// # Errors
-    /// `forbidden` without `search:query`; `not_found` for the collection; `invalid` or `too_large` naming the field; in the mode
-    /// `vector`, what embedding the query fails with; in the mode `text`, `unavailable` while the text index does not answer.
+    /// `forbidden` without `search:query`, and with `on_behalf_of` without `documents:read_all`; `not_found` for the collection or
+    /// the person; `invalid` or `too_large` naming the field; in the mode `vector`, what embedding the query fails with; in the
+    /// mode `text`, `unavailable` while the text index does not answer; `unavailable` while the index does not know who may see
+    /// what.
     pub async fn search(&self, ctx: &Ctx, request: SearchRequest) -> Result<SearchAnswer> {
         ctx.require(Permission::SearchQuery)?;
+        let viewer = self.viewer(ctx, request.on_behalf_of).await?;
+        if request.on_behalf_of.is_none() {
+            return self.search_as(ctx, request, viewer).await;
+        }
+        let collection = self.collection(ctx, &request.collection).await?.collection.id;
+        let mut answer = self.search_as(ctx, request.clone(), viewer.clone()).await?;
+        let all = self.search_as(ctx, request, Viewer::All).await?;
+        answer.withheld = Some(self.withheld(ctx, collection, &all, &viewer).await?);
+        Ok(answer)
+    }
+
+    /// A search that shows what the viewer may see.
+    async fn search_as(&self, ctx: &Ctx, request: SearchRequest, viewer: Viewer) -> Result<SearchAnswer> {
         let started = Instant::now();
         let limit = check(&request)?;
         let filter = request.filter.as_ref().map_or_else(|| Ok(Filter::default()), Filter::parse)?;
@@ -189,6 +220,7 @@ impl Knowledge {
             mode,
             limit: limit as usize,
             filter,
+            viewer,
             text: TextQuery::parse(&request.query),
             vector,
         };
@@ -205,9 +237,10 @@ impl Knowledge {
             query: request.query,
             mode,
             took_ms,
-            total_passages: passages as u64,
+            total_passages: passages,
             results: hits,
             warnings,
+            withheld: None,
         })
     }
 

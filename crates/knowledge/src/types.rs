@@ -4,7 +4,7 @@ use bytes::Bytes;
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Metadata, parse::Format};
+use crate::{Access, FieldDeclarations, Metadata, parse::Format};
 
 /// Documents that are searched together.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -17,7 +17,9 @@ pub struct Collection {
     pub description: String,
     /// The model that embeds its passages and queries.
     pub embedding_model: String,
-    /// Documents, in whatever state.
+    /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
+    pub fields: FieldDeclarations,
+    /// Documents, in whatever state. These counts have only documents that you may see.
     pub document_count: u64,
     /// Documents whose newest version is searchable.
     pub ready_count: u64,
@@ -32,7 +34,7 @@ pub struct Collection {
 }
 
 /// A collection to make.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCollection {
     /// 1 to 200 characters, unique in the workspace.
@@ -40,6 +42,9 @@ pub struct NewCollection {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
 }
 
 /// What to change of a collection; absent fields stay.
@@ -52,6 +57,10 @@ pub struct CollectionChange {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
+    /// values that they have.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
 }
 
 /// How far a document is.
@@ -116,6 +125,9 @@ pub struct Document {
     pub size_bytes: u64,
     /// Its own fields, for filters.
     pub metadata: Metadata,
+    /// Who may see it; null: everybody who may search.
+    #[schema(required)]
+    pub access: Option<Access>,
     /// How far the newest version is.
     pub state: DocumentState,
     /// Why it failed, or what it waits for.
@@ -169,6 +181,8 @@ pub struct NewDocument {
     pub key: Option<String>,
     /// Its own fields.
     pub metadata: Metadata,
+    /// Who may see it. `None`: everybody who may search; for a document that is replaced, whoever may see it already.
+    pub access: Option<Access>,
     /// Its content.
     pub content: NewContent,
 }

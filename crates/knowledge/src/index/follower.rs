@@ -94,7 +94,7 @@ impl Changes {
         let collection = event.data.get("collection_id").and_then(|id| id.as_str()).and_then(|id| id.parse().ok());
         let Some(collection) = collection else { return };
         match event.kind.as_str() {
-            events::DOCUMENT_READY | events::DOCUMENT_DELETED => {
+            events::DOCUMENT_READY | events::DOCUMENT_DELETED | events::DOCUMENT_ACCESS_CHANGED => {
                 if let Ok(document) = event.subject.parse() {
                     self.documents.entry((tenant, collection)).or_default().insert(document);
                 }

@@ -9,10 +9,11 @@ use std::{
     },
 };
 
-use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
 
 use crate::{
-    Metadata,
+    Access, Metadata,
+    search::filter::select::Selections,
     store::{passages::IndexedPassage, versions::LiveVersion},
 };
 
@@ -34,6 +35,12 @@ pub(crate) struct DocumentPassages {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
+    /// When the document was first brought.
+    pub(crate) created_at: Timestamp,
+    /// When this version was brought.
+    pub(crate) updated_at: Timestamp,
+    /// Who may see it; `None`: everybody.
+    pub(crate) access: Option<Access>,
     /// By ordinal, without gaps.
     pub(crate) passages: Vec<Passage>,
     /// Of length 1, one after the other in the order of the passages.
@@ -73,6 +80,9 @@ impl DocumentPassages {
             version: version.version,
             title: version.title,
             metadata: version.metadata,
+            created_at: version.created_at,
+            updated_at: version.updated_at,
+            access: version.access,
             passages: kept,
             vectors,
             dimensions,
@@ -93,6 +103,8 @@ pub(crate) struct CollectionView {
     pub(crate) documents: Vec<Arc<DocumentPassages>>,
     pub(crate) passages: usize,
     pub(crate) words: u64,
+    /// What is remembered for filters and permissions.
+    pub(crate) selections: Selections,
     bytes: usize,
 }
 
@@ -102,7 +114,7 @@ impl CollectionView {
         let passages = documents.iter().map(|document| document.passages.len()).sum();
         let words = documents.iter().map(|document| document.words).sum();
         let bytes = documents.iter().map(|document| document.bytes).sum();
-        Self { documents, passages, words, bytes }
+        Self { documents, passages, words, selections: Selections::default(), bytes }
     }
 
     /// Where a document stands in `documents`.
@@ -275,6 +287,9 @@ mod tests {
             version,
             title: format!("document {id}"),
             metadata: Metadata::new(),
+            created_at: 0,
+            updated_at: 0,
+            access: None,
         };
         let passages = texts
             .iter()

@@ -111,6 +111,9 @@ mod tests {
                 version: 1,
                 title: String::new(),
                 metadata: Metadata::new(),
+                created_at: 0,
+                updated_at: 0,
+                access: None,
             };
             let passages = vectors
                 .iter()

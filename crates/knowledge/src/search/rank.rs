@@ -1,7 +1,7 @@
 //! Both halves of a search over one moment of a collection, and their fusion.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -9,11 +9,14 @@ use std::{
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 
 use super::{
-    Hit, SearchMode, TextReason, VectorReason, explain,
+    Hit, SearchMode, TextReason, VectorReason,
+    allowed::Allowed,
+    explain,
     filter::Filter,
     nearest::{VectorHit, nearest},
 };
 use crate::{
+    access::Viewer,
     index::{
         CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery,
     },
@@ -29,6 +32,8 @@ pub(super) struct Plan {
     pub(super) mode: SearchMode,
     pub(super) limit: usize,
     pub(super) filter: Filter,
+    /// Only what they may see is found.
+    pub(super) viewer: Viewer,
     pub(super) text: TextQuery,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
@@ -37,7 +42,7 @@ pub(super) struct Plan {
 /// What was found.
 pub(super) struct Ranked {
     pub(super) hits: Vec<Hit>,
-    pub(super) passages: usize,
+    pub(super) passages: u64,
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) warnings: Vec<String>,
@@ -80,18 +85,15 @@ fn rank_of(place: usize) -> u32 {
 pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let view = &snapshot.view;
     let mut warnings = Vec::new();
-    let allowed = allowed_documents(plan, view, &mut warnings);
-    let passages = match &allowed {
-        None => view.passages,
-        Some(allowed) => {
-            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| document.passages.len()).sum()
-        }
-    };
+    let selection = view.select(&plan.filter, &plan.viewer);
+    warnings.extend(selection.warnings.iter().cloned());
+    let allowed = selection.allowed.as_deref();
+    let passages = allowed.map_or(view.passages as u64, Allowed::passages);
     let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
     if let Some(query) = &plan.vector {
-        for (place, hit) in nearest_hits(view, query, candidates_max, allowed.as_deref()).into_iter().enumerate() {
+        for (place, hit) in nearest_hits(view, query, candidates_max, allowed).into_iter().enumerate() {
             let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
             candidates.entry((hit.document, hit.passage)).or_default().vector = Some(reason);
         }
@@ -100,7 +102,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let started = Instant::now();
     let mut doubtful = Vec::new();
     if plan.mode != SearchMode::Vector {
-        let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+        let found = text_hits(plan, snapshot, candidates_max, allowed, &mut warnings)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (place, (at, score)) in placed.enumerate() {
             candidates.entry(at).or_default().text = Some((rank_of(place), score));
@@ -112,35 +114,11 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, doubtful })
 }
 
-fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
+fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&Allowed>) -> Vec<VectorHit> {
     match allowed {
         None => nearest(view, query, limit, 0..view.documents.len()),
-        Some(allowed) => nearest(view, query, limit, allowed.iter().copied()),
+        Some(allowed) => nearest(view, query, limit, allowed.iter()),
     }
-}
-
-/// The places of documents that the filter lets through; `None` when there is no filter.
-fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<String>) -> Option<Vec<usize>> {
-    if plan.filter.is_empty() {
-        return None;
-    }
-    let documents = view.documents.iter().enumerate();
-    let allowed: Vec<usize> =
-        documents.filter(|(_, document)| plan.filter.accepts(&document.metadata)).map(|(place, _)| place).collect();
-    if allowed.is_empty() && !view.documents.is_empty() {
-        let known: BTreeSet<&str> =
-            view.documents.iter().flat_map(|document| document.metadata.keys().map(String::as_str)).collect();
-        for name in plan.filter.unknown_names(&known) {
-            let names: Vec<&str> = known.iter().copied().take(limits::METADATA_FIELDS_MAX).collect();
-            let name: String = name.chars().take(limits::METADATA_NAME_CHARS_MAX).collect();
-            warnings.push(if names.is_empty() {
-                format!("no document has the metadata field `{name}`; none has any")
-            } else {
-                format!("no document has the metadata field `{name}`; there are: {}", names.join(", "))
-            });
-        }
-    }
-    Some(allowed)
 }
 
 /// What the text index finds, best first.
@@ -148,7 +126,7 @@ fn text_hits(
     plan: &Plan,
     snapshot: &Snapshot,
     limit: usize,
-    allowed: Option<&[usize]>,
+    allowed: Option<&Allowed>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<TextHit>> {
     let searcher = match &snapshot.text {
@@ -166,7 +144,7 @@ fn text_hits(
     }
     let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
     let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-        allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
+        allowed.iter().filter_map(|place| view.documents.get(place)).map(|document| low_bits(document.id)).collect()
     });
     let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
     searcher.search(&query, statistics, limit, allowed.map(Arc::new))

@@ -42,7 +42,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, and with `access` without `documents:write`; `not_found` for the collection;
-    /// `invalid` naming the field; `too_large` for a file over 25 MiB or beyond 100,000 documents; `conflict`
+    /// `invalid` naming the field; `too_large` for a file over 25 MiB or beyond 10,000,000 documents; `conflict`
     /// (`document_key_taken`) when the key is that of a document that the caller may not see; `unavailable` when the storage
     /// fails.
     pub async fn add_document(&self, ctx: &Ctx, collection: CollectionId, mut new: NewDocument) -> Result<Document> {

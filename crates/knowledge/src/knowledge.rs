@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     IndexStatus, IngestProgress, People, caches::TenantCaches, embedding::QueryVectors, index::Index,
-    progress::Throughput, steps, waiting,
+    progress::Throughput, search::passages::PassageCache, steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.
@@ -28,6 +28,7 @@ struct Inner {
     caches: Arc<TenantCaches>,
     index: Arc<Index>,
     queries: QueryVectors,
+    passages: PassageCache,
     throughput: Throughput,
     people: OnceLock<Arc<dyn People>>,
     feed: broadcast::Sender<IngestProgress>,
@@ -49,6 +50,7 @@ impl Knowledge {
             caches,
             index,
             queries: QueryVectors::new(),
+            passages: PassageCache::new(),
             throughput: Throughput::default(),
             people: OnceLock::new(),
             feed,
@@ -74,6 +76,7 @@ impl Knowledge {
     pub fn start(&self) {
         let inner = &self.inner;
         inner.tasks.spawn(Arc::clone(&inner.index).follow(inner.stop.clone()));
+        inner.tasks.spawn(Arc::clone(&inner.index).keep_up(inner.stop.clone()));
         inner.tasks.spawn(waiting::watch(self.clone(), inner.stop.clone()));
     }
 
@@ -123,6 +126,10 @@ impl Knowledge {
 
     pub(crate) fn people(&self) -> Option<&dyn People> {
         self.inner.people.get().map(|people| &**people)
+    }
+
+    pub(crate) fn passage_cache(&self) -> &PassageCache {
+        &self.inner.passages
     }
 
     pub(crate) fn throughput(&self) -> &Throughput {

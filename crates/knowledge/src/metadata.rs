@@ -309,6 +309,22 @@ pub(crate) fn check(metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
+/// About what a document's fields take in memory.
+pub(crate) fn bytes(metadata: &Metadata) -> usize {
+    let of_text = |text: &String| text.len();
+    let of_value = |value: &MetadataValue| match value {
+        MetadataValue::Text(text) => of_text(text),
+        MetadataValue::List(items) => {
+            let texts = items.iter().map(|item| if let ListItem::Text(text) = item { of_text(text) } else { 0 });
+            size_of::<ListItem>() * items.len() + texts.sum::<usize>()
+        }
+        _ => 0,
+    };
+    let of_field =
+        |(name, value): (&String, &MetadataValue)| size_of::<(String, MetadataValue)>() + name.len() + of_value(value);
+    metadata.iter().map(of_field).sum()
+}
+
 /// Refuses a field's name that no document may have. `place` is what the error names.
 fn check_name(place: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.chars().count() > limits::METADATA_NAME_CHARS_MAX || name.chars().any(char::is_control) {

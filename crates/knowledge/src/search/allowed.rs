@@ -1,5 +1,9 @@
 //! Sets of a view's documents, as bits at their places.
 
+use std::sync::{Arc, OnceLock};
+
+use plasma_vectors::AllowSet;
+
 /// A set of places below a fixed number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bitmap {
@@ -107,19 +111,24 @@ impl Iterator for Ones {
 }
 
 /// The documents of one view that a search may show: those that its filter lets through, and that whoever searches may see.
-/// It never changes, so that what is derived from it can be remembered with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// It never changes, so that what is derived from it is remembered with it.
+#[derive(Debug)]
 pub(crate) struct Allowed {
     places: Bitmap,
     documents: usize,
     passages: u64,
+    /// The same as slots of the view's vectors.
+    vectors: OnceLock<AllowSet>,
 }
+
+/// Whether the document whose id ends in these 64 bits may be shown: as the text index asks.
+pub(crate) type AllowedLows = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 
 impl Allowed {
     /// The set, and the passages that its documents have together.
     pub(crate) fn new(places: Bitmap, passages_of: impl Fn(usize) -> u64) -> Self {
         let passages = places.iter().map(passages_of).sum();
-        Self { documents: places.len(), passages, places }
+        Self { documents: places.len(), passages, places, vectors: OnceLock::new() }
     }
 
     /// How many documents there are.
@@ -144,6 +153,11 @@ impl Allowed {
     /// The places in the view, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         self.places.iter()
+    }
+
+    /// The same for the vectors of the same view, made once.
+    pub(crate) fn vectors(&self, make: impl FnOnce() -> AllowSet) -> &AllowSet {
+        self.vectors.get_or_init(make)
     }
 
     /// The places as a set, to be combined with others of the same view.

@@ -4,6 +4,7 @@ use plasma_store::{Row, Sql, Tx, id_array, page_key};
 use super::{
     access,
     collections::{self, CountChange},
+    passages::WrittenPassages,
 };
 use crate::{Access, Document, DocumentError, DocumentProgress, DocumentState, access::Viewer};
 
@@ -243,17 +244,18 @@ pub(crate) async fn requeue(tx: &mut Tx, stored: &StoredDocument, version: u32) 
     Ok(())
 }
 
-/// Makes the newest version of a locked document, with this many passages, the one that is searched.
-pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, passages: usize) -> Result<()> {
+/// Makes the newest version of a locked document, with these passages, the one that is searched.
+pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, written: &WrittenPassages) -> Result<()> {
     set_state(tx, stored, StateChange { state: DocumentState::Ready, error: None, waits_for_model: false }).await?;
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE knowledge_documents SET live_version = version, passage_count = $3 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), stored.document.id.into(), passages.into()],
+        "UPDATE knowledge_documents SET live_version = version, passage_count = $3, word_count = $4
+         WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), stored.document.id.into(), written.passages.into(), written.words.into()],
     )
     .await?;
     let before = i64::try_from(stored.document.chunk_count).unwrap_or(0);
-    let passages = i64::try_from(passages).unwrap_or(i64::MAX) - before;
+    let passages = i64::try_from(written.passages).unwrap_or(i64::MAX) - before;
     collections::adjust(tx, stored.document.collection_id, CountChange { passages, ..CountChange::default() }).await
 }
 

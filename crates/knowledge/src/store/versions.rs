@@ -31,6 +31,9 @@ pub(crate) struct LiveVersion {
     pub(crate) updated_at: Timestamp,
     /// Who may see it; `None`: everybody.
     pub(crate) access: Option<Access>,
+    pub(crate) passages: u32,
+    /// Words of its passages, as the text index counts them.
+    pub(crate) words: u64,
 }
 
 /// The blob that holds a version's extracted text.
@@ -52,6 +55,8 @@ fn live_from(row: &Row) -> Result<LiveVersion> {
         created_at: row.get("created_at")?,
         updated_at: row.get("version_at")?,
         access: access_from(row)?,
+        passages: row.get("passage_count")?,
+        words: row.get("word_count")?,
     })
 }
 
@@ -144,7 +149,8 @@ pub(crate) async fn live(
 ) -> Result<Option<LiveVersion>> {
     let tenant = tx.tenant()?;
     tx.fetch_optional(
-        "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.access
+        "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+                d.word_count, d.access
          FROM knowledge_documents d
          JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
          JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
@@ -168,7 +174,8 @@ pub(crate) async fn live_of_collection(
     let after = after.map(|document| document.to_string()).unwrap_or_default();
     let rows = tx
         .fetch_all(
-            "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.access
+            "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+                    d.word_count, d.access
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id > $3 ORDER BY d.id LIMIT $4",

@@ -7,7 +7,7 @@ use plasma_kernel::Timestamp;
 use super::{Documents, Field, Operand, Span, Test, as_float, geo::Circle};
 use crate::{GeoPoint, metadata::Scalar, search::allowed::Bitmap};
 
-/// A place in the view: a collection has at most 100,000 documents.
+/// A place in the view: a collection has at most 10,000,000 documents.
 type Place = u32;
 
 /// The values of one field.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -11,6 +12,7 @@ use plasma_models::near_names;
 use super::{Documents, Field, Filter, FilterKey, Node, Operand, Test, columns::Column};
 use crate::{
     access::Viewer,
+    index::low_bits,
     limits,
     search::allowed::{Allowed, Bitmap},
 };
@@ -20,6 +22,10 @@ const LOOKED_AT_MAX: usize = 256;
 /// Columns and selections that a view remembers; beyond it they are forgotten and made again.
 const COLUMNS_MAX: usize = 64;
 const SELECTIONS_MAX: usize = 512;
+/// Bytes of selections that a view remembers: a bit for each document and each vector.
+const SELECTIONS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Up to so many documents their places are also kept by the lower halves of their ids: 24 bytes for each.
+const BY_LOW_MAX: usize = 1_000_000;
 /// Unknown names that a search warns of.
 const WARNINGS_MAX: usize = 8;
 
@@ -32,12 +38,43 @@ pub(crate) struct Selection {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What is remembered of a view for filters and permissions. Made when it is first needed; the next view begins anew.
+/// Places of documents by the lower halves of their ids, which are random already.
+type PlacesByLow = HashMap<u64, u32, BuildHasherDefault<LowHasher>>;
+
+/// What is remembered of a view for filters and permissions. Made when it is first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Selections {
     columns: Mutex<HashMap<Field, Arc<Column>>>,
     readers: OnceLock<Readers>,
     selections: Mutex<HashMap<(FilterKey, Viewer), Arc<Selection>>>,
+    by_low: OnceLock<PlacesByLow>,
+}
+
+impl Clone for Selections {
+    /// Nothing: a view is copied to be changed, and what is known of the one does not hold for the other.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Takes the bits as they are.
+#[derive(Clone, Copy, Debug, Default)]
+struct LowHasher(u64);
+
+impl Hasher for LowHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
 }
 
 /// Who may see which documents of a view.
@@ -71,11 +108,31 @@ impl Selections {
         }
         let selection = Arc::new(self.make(documents, filter, viewer));
         let mut selections = lock(&self.selections);
-        if selections.len() >= SELECTIONS_MAX {
+        if selections.len() >= self.selections_max(documents) {
             selections.clear();
         }
         selections.insert(key, Arc::clone(&selection));
         selection
+    }
+
+    /// How many selections are remembered of a view of this size.
+    fn selections_max(&self, documents: &dyn Documents) -> usize {
+        // A document has some passages, each with a vector.
+        let bytes = documents.count() / 2 + 512;
+        (SELECTIONS_BYTES_MAX / bytes).clamp(4, SELECTIONS_MAX)
+    }
+
+    /// Places by the lower halves of ids; `None` for a view that is too large for that.
+    pub(super) fn places_by_low(&self, documents: &dyn Documents) -> Option<&PlacesByLow> {
+        if documents.count() > BY_LOW_MAX {
+            return None;
+        }
+        let places = self.by_low.get_or_init(|| {
+            let places = (0..documents.count()).zip(0_u32..);
+            let by_low = places.filter_map(|(at, place)| documents.fields(at).map(|found| (low_bits(found.id), place)));
+            by_low.collect()
+        });
+        Some(places)
     }
 
     fn make(&self, documents: &dyn Documents, filter: &Filter, viewer: &Viewer) -> Selection {

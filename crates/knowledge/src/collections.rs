@@ -45,6 +45,14 @@ fn check_description(description: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_recall_target(target: f64) -> Result<()> {
+    let range = limits::RECALL_TARGET_MIN..=limits::RECALL_TARGET_MAX;
+    if range.contains(&target) {
+        return Ok(());
+    }
+    Err(Error::invalid("recall_target", format!("must be {} to {}, got {target}", range.start(), range.end())))
+}
+
 fn name_taken(error: Error, name: &str) -> Error {
     if error.reason() == "already_exists" {
         return Error::conflict("collection_name_taken", format!("there is a collection named `{name}` already"))
@@ -84,6 +92,8 @@ impl Knowledge {
         check_name(&new.name)?;
         check_description(&description)?;
         metadata::check_declarations(&fields)?;
+        let recall_target = new.recall_target.unwrap_or(limits::RECALL_TARGET_DEFAULT);
+        check_recall_target(recall_target)?;
         let model = self.models().embedding_model_default()?;
         let now = ctx.now();
         let collection = Collection {
@@ -96,6 +106,7 @@ impl Knowledge {
             ready_count: 0,
             failed_count: 0,
             chunk_count: 0,
+            recall_target,
             created_at: now,
             updated_at: now,
         };
@@ -159,7 +170,7 @@ impl Knowledge {
         access::hidden(&mut self.store().read(ctx).await?, Some(restricted), readers).await
     }
 
-    /// Changes a collection's name, description or declared fields.
+    /// Changes a collection's name, description, declared fields or recall target.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -169,10 +180,11 @@ impl Knowledge {
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
         change.fields.as_ref().map_or(Ok(()), metadata::check_declarations)?;
+        change.recall_target.map_or(Ok(()), check_recall_target)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(mut stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
-        let CollectionChange { name, description, fields } = change;
-        let changes = name.is_some() || description.is_some() || fields.is_some();
+        let CollectionChange { name, description, fields, recall_target } = change;
+        let changes = name.is_some() || description.is_some() || fields.is_some() || recall_target.is_some();
         let collection = &mut stored.collection;
         if let Some(name) = name {
             collection.name = name;
@@ -182,6 +194,9 @@ impl Knowledge {
         }
         if let Some(fields) = fields {
             collection.fields = fields;
+        }
+        if let Some(recall_target) = recall_target {
+            collection.recall_target = recall_target;
         }
         if changes {
             collection.updated_at = ctx.now();

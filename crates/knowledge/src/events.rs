@@ -9,7 +9,7 @@ use crate::Document;
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
-/// A collection's name, description or declared fields were changed: `{collection_id, name}`.
+/// A collection's name, description, declared fields or recall target were changed: `{collection_id, name}`.
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";

@@ -2,6 +2,7 @@
 
 mod access;
 mod ask;
+mod collection_index;
 mod collections;
 mod documents;
 mod search;
@@ -23,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
     OpenApiRouter::new()
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(collection_index::get_collection_index))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))

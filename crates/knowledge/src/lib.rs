@@ -5,6 +5,7 @@ mod add_document;
 pub mod ask;
 mod caches;
 pub mod chunk;
+mod collection_index;
 mod collections;
 mod documents;
 mod embedding;
@@ -26,6 +27,7 @@ mod types;
 mod waiting;
 
 pub use access::Access;
+pub use collection_index::{CollectionIndex, CollectionIndexState, IndexBuild, IndexEffort, IndexRecall, RecallSource};
 pub use http::routes;
 pub use knowledge::Knowledge;
 pub use metadata::{

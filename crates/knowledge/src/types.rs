@@ -27,6 +27,8 @@ pub struct Collection {
     pub failed_count: u64,
     /// Searchable passages.
     pub chunk_count: u64,
+    /// The share of the truly nearest passages that a search by meaning is to find.
+    pub recall_target: f64,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// When it or a document of it last changed.
@@ -45,6 +47,11 @@ pub struct NewCollection {
     /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
     #[serde(default)]
     pub fields: Option<FieldDeclarations>,
+    /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
+    /// large collections try as hard as it needs.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
 }
 
 /// What to change of a collection; absent fields stay.
@@ -61,6 +68,10 @@ pub struct CollectionChange {
     /// values that they have.
     #[serde(default)]
     pub fields: Option<FieldDeclarations>,
+    /// 0.8 to 0.999. The index adapts in the background.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
 }
 
 /// How far a document is.

@@ -1,6 +1,6 @@
 //! Passages near to a query by meaning, from the collection's vector index.
 
-use plasma_vectors::{AllowSet, Error, Result, Search};
+use plasma_vectors::{AllowSet, Error, Result, Search, Work};
 
 use super::allowed::Allowed;
 use crate::index::{Doubts, PassageKey, memory::CollectionView};
@@ -21,6 +21,8 @@ pub(super) struct Nearest {
     pub(super) hits: Vec<VectorHit>,
     /// Vectors of passages that the view does not have.
     pub(super) doubts: Doubts,
+    /// What it took; `None` when nothing was compared.
+    pub(super) work: Option<Work>,
 }
 
 /// The `limit` passages nearest to `query`, among the documents that are `allowed` if that is given: a set of the same
@@ -43,7 +45,7 @@ pub(super) fn nearest(
         Err(Error::ZeroVector | Error::Dimensions { .. }) => return Ok(Nearest::default()),
         Err(error) => return Err(error),
     };
-    let mut nearest = Nearest::default();
+    let mut nearest = Nearest { work: Some(found.work), ..Nearest::default() };
     for hit in found.hits {
         let key = PassageKey::from_bits(hit.key);
         let place = view.place_of_low(key.document_low);

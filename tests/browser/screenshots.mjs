@@ -84,6 +84,11 @@ async function pages(page) {
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],
     ["settings-users", go("/settings/users/")],
+    ["settings-teams", go("/settings/teams/")],
+    ["new-team", async () => {
+      await page.goto("/settings/teams/");
+      await page.getByRole("button", { name: "Create a team" }).first().click();
+    }],
     ["settings-api-keys", go("/settings/api-keys/")],
     ["settings-workspace", go("/settings/workspace/")],
     ["new-api-key", async () => {

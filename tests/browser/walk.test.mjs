@@ -331,6 +331,25 @@ test("calls are found by filters, and what they asked is kept only when capture 
   await page.getByRole("button", { name: "Capture: off" }).waitFor();
 });
 
+test("a team is created, gets a member, and is deleted", async () => {
+  await page.goto("/settings/teams/");
+  await page.getByRole("button", { name: "Create a team" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill(`Team ${run}`);
+  await dialog.getByRole("button", { name: "Create team" }).click();
+  const row = page.locator("tr[data-team]", { hasText: `Team ${run}` });
+  await row.getByRole("button", { name: "nobody yet" }).click();
+  await dialog.getByLabel("Add a person").selectOption({ index: 1 });
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await dialog.locator("li[data-member]").first().waitFor();
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+  await row.getByRole("button", { name: "1 member" }).waitFor();
+  await row.getByRole("button", { name: `Actions for Team ${run}` }).click();
+  await page.getByRole("menuitem", { name: "Delete" }).click();
+  await dialog.getByRole("button", { name: "Delete team" }).click();
+  await row.waitFor({ state: "detached" });
+});
+
 test("an API key is shown once, works, and stops working when it is revoked", async () => {
   await page.goto("/settings/api-keys/");
   await page.getByRole("button", { name: "Create an API key" }).first().click();
@@ -357,7 +376,7 @@ test("no page scrolls sideways at the width of a phone", async () => {
   const addresses = [
     "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, "/ask/", "/content/", "/content/draft/", contentUrl,
     `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
-    "/settings/users/", "/settings/api-keys/", "/settings/workspace/", "/docs/",
+    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/workspace/", "/docs/",
   ];
   for (const address of addresses) {
     await page.goto(address);

@@ -30,7 +30,7 @@ impl Identity {
     ///
     /// # Errors
     /// `forbidden` without `api_keys:write` or when the key would allow more than the caller may do; `invalid` for wrong
-    /// input or a scope that its role does not have; `conflict` (`too_many_api_keys`).
+    /// input or a scope that its role does not have; `not_found` for its team; `conflict` (`too_many_api_keys`).
     pub async fn create_api_key(&self, ctx: &Ctx, new: NewApiKey) -> Result<CreatedApiKey> {
         ctx.require(Permission::ApiKeysWrite)?;
         let name = validation::name("name", &new.name)?;
@@ -49,13 +49,18 @@ impl Identity {
             scopes,
             installation,
             created_by: person_behind(&mut tx, ctx).await?,
+            team: new.team,
             created_at: ctx.now(),
             expires_at: new.expires_at,
             last_used_at: None,
             revoked_at: None,
         };
         require_all(ctx, api_key.permissions(), "make a key")?;
+        // Under the lock, so that its team is not deleted at the same moment.
         store::tenants::lock(&mut tx).await?;
+        if let Some(team) = new.team {
+            store::teams::get(&mut tx, team).await.map_err(|error| error.field("team"))?;
+        }
         if store::api_keys::count_usable(&mut tx).await? >= USABLE_KEYS_MAX {
             return Err(Error::conflict(
                 "too_many_api_keys",

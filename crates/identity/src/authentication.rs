@@ -9,7 +9,9 @@ use std::{
 };
 
 use moka::future::Cache;
-use plasma_kernel::{Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TenantId, Timestamp};
+use plasma_kernel::{
+    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+};
 
 use crate::{
     Identity, store,
@@ -52,6 +54,12 @@ pub(crate) struct Credential {
     pub(crate) actor: Actor,
     pub(crate) role: Role,
     pub(crate) permissions: Permissions,
+    /// The team to which calls are counted: the one that the key names, else the default team of its person.
+    pub(crate) team: Option<TeamId>,
+    /// The person, or who made the key: what they may see, the token may.
+    pub(crate) person: UserId,
+    /// All teams of the person.
+    pub(crate) teams: Arc<[TeamId]>,
     /// False: the key is revoked or its person disabled. Cached like the others, so that letting a person in again is seen
     /// at once too.
     pub(crate) usable: bool,
@@ -131,7 +139,9 @@ impl Identity {
             credential.permissions,
             self.inner.clock.clone(),
             self.inner.random.clone(),
-        );
+        )
+        .with_team(credential.team)
+        .with_access_of(credential.person, Arc::clone(&credential.teams));
         let session = match credential.id {
             CredentialId::Session(id) => Some(id),
             CredentialId::ApiKey(_) => None,

@@ -137,6 +137,7 @@ impl Identity {
             scopes: None,
             installation: true,
             created_by: user,
+            team: None,
             created_at: ctx.now(),
             expires_at: None,
             last_used_at: None,

@@ -1,6 +1,6 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
-use plasma_kernel::{ApiKeyId, Role, SessionId, TenantId, UserId};
+use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
 use plasma_store::NewEvent;
 use serde_json::json;
 
@@ -31,6 +31,33 @@ pub(crate) fn user_updated(user: UserId, changed: &[&str], role: Role, disabled:
 
 pub(crate) fn user_deleted(user: UserId) -> NewEvent {
     NewEvent::new("identity.user.deleted", user, json!({}))
+}
+
+pub(crate) fn team_created(team: TeamId, name: &str) -> NewEvent {
+    NewEvent::new("identity.team.created", team, json!({ "name": name }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn team_updated(team: TeamId, changed: &[&str], name: &str) -> NewEvent {
+    NewEvent::new("identity.team.updated", team, json!({ "changed": changed, "name": name }))
+}
+
+/// How many members it had, and how many API keys named it.
+pub(crate) fn team_deleted(team: TeamId, members: u64, api_keys: u64) -> NewEvent {
+    NewEvent::new("identity.team.deleted", team, json!({ "members": members, "api_keys": api_keys }))
+}
+
+pub(crate) fn team_member_added(team: TeamId, user: UserId, is_default: bool) -> NewEvent {
+    NewEvent::new("identity.team.member_added", team, json!({ "user": user, "is_default": is_default }))
+}
+
+pub(crate) fn team_member_removed(team: TeamId, user: UserId) -> NewEvent {
+    NewEvent::new("identity.team.member_removed", team, json!({ "user": user }))
+}
+
+/// `team` has taken the place of the person's default team before.
+pub(crate) fn team_default_changed(team: TeamId, user: UserId) -> NewEvent {
+    NewEvent::new("identity.team.default_changed", team, json!({ "user": user }))
 }
 
 pub(crate) fn api_key_created(key: ApiKeyId, prefix: &str, role: Role) -> NewEvent {

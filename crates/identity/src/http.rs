@@ -8,6 +8,8 @@ mod api_keys;
 mod auth;
 mod headers;
 mod me;
+mod team_members;
+mod teams;
 mod tenants;
 mod users;
 
@@ -22,6 +24,10 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(me::change_my_password))
         .routes(routes!(users::list_users, users::create_user))
         .routes(routes!(users::get_user, users::update_user, users::delete_user))
+        .routes(routes!(teams::list_teams, teams::create_team))
+        .routes(routes!(teams::get_team, teams::update_team, teams::delete_team))
+        .routes(routes!(team_members::list_team_members))
+        .routes(routes!(team_members::put_team_member, team_members::remove_team_member))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))

@@ -10,6 +10,7 @@ mod passwords;
 mod profile;
 mod sessions;
 mod store;
+mod teams;
 mod tenants;
 mod throttle;
 mod tokens;
@@ -27,7 +28,8 @@ use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwor
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use types::{
-    ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTenant, NewUser, Secret, Tenant, User, UserChange,
+    ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
+    TeamMember, Tenant, User, UserChange,
 };
 
 /// What the operator of the installation decides about identity.
@@ -37,7 +39,7 @@ pub struct IdentityConfig {
     pub secure_cookies: bool,
 }
 
-/// Tenants, users, sessions and API keys. Cheap to clone.
+/// Tenants, users, teams, sessions and API keys. Cheap to clone.
 #[derive(Clone)]
 pub struct Identity {
     inner: Arc<Inner>,

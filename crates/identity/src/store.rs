@@ -3,5 +3,6 @@
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
 pub(crate) mod sessions;
+pub(crate) mod teams;
 pub(crate) mod tenants;
 pub(crate) mod users;

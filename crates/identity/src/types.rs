@@ -1,6 +1,6 @@
 use std::{fmt, net::IpAddr};
 
-use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TenantId, Timestamp, UserId};
+use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TeamId, TenantId, Timestamp, UserId};
 
 /// A password, a token or a key: never printed by `Debug`, and without `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,6 +109,56 @@ pub struct UserChange {
     pub disabled: Option<bool>,
 }
 
+/// People of a tenant whose model calls are counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// Its id.
+    pub id: TeamId,
+    /// What people call it; unique in the tenant, whatever the case.
+    pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// How many people are in it.
+    pub member_count: u64,
+    /// When it was made, in microseconds since 1970 UTC.
+    pub created_at: Timestamp,
+    /// When its name or description was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// What a new team needs.
+#[derive(Clone, Debug)]
+pub struct NewTeam {
+    /// 1 to 200 characters.
+    pub name: String,
+    /// At most 1,000 characters.
+    pub description: String,
+}
+
+/// What to change about a team; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct TeamChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// A person in a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamMember {
+    /// The person.
+    pub user: UserId,
+    /// Their name, for those who may see people.
+    pub name: Option<String>,
+    /// Their login, for those who may see people.
+    pub email: Option<String>,
+    /// Whether their calls are counted to this team, unless an API key says otherwise.
+    pub is_default: bool,
+    /// When they joined, in microseconds since 1970 UTC.
+    pub joined_at: Timestamp,
+}
+
 /// A program's credential. The key itself is known only when it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -126,6 +176,8 @@ pub struct ApiKey {
     pub installation: bool,
     /// The person whose permissions bound it.
     pub created_by: UserId,
+    /// The team to which its calls are counted; `None`: the default team of its person.
+    pub team: Option<TeamId>,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// From when on it is refused.
@@ -155,6 +207,8 @@ pub struct NewApiKey {
     pub scopes: Option<Vec<Permission>>,
     /// From when on it is refused; `None` means never.
     pub expires_at: Option<Timestamp>,
+    /// The team to which its calls are counted; `None`: the default team of its person.
+    pub team: Option<TeamId>,
 }
 
 /// A key that was just made.

@@ -3,7 +3,7 @@
 use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
 
-use crate::{Identity, NewUser, User, UserChange, events, store, types::permissions_of, validation};
+use crate::{Identity, NewUser, User, UserChange, events, store, teams, types::permissions_of, validation};
 
 /// Users of one tenant at most.
 const USERS_MAX: i64 = 10_000;
@@ -112,6 +112,7 @@ impl Identity {
         if is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
         }
+        teams::leave_all(&mut tx, id).await?;
         store::users::delete_membership(&mut tx, id).await?;
         store::sessions::delete_others(&mut tx, id, None).await?;
         for key in store::api_keys::revoke_created_by(&mut tx, id).await? {

@@ -8,6 +8,7 @@ use crate::Secret;
 const EMAIL_BYTES_MAX: usize = 254;
 const EMAIL_LOCAL_BYTES_MAX: usize = 64;
 const NAME_CHARS_MAX: usize = 200;
+const DESCRIPTION_CHARS_MAX: usize = 1_000;
 const PASSWORD_CHARS_MIN: usize = 10;
 /// Enough for any passphrase; bounds what is hashed.
 const PASSWORD_CHARS_MAX: usize = 200;
@@ -56,6 +57,19 @@ pub(crate) fn name(field: &str, text: &str) -> Result<String> {
         return Err(Error::invalid(field, "must not contain control characters such as line breaks"));
     }
     Ok(name.to_owned())
+}
+
+/// Checks a description, which may be empty and have several lines, and returns it without space around it.
+pub(crate) fn description(field: &str, text: &str) -> Result<String> {
+    let description = text.trim();
+    let chars = description.chars().count();
+    if chars > DESCRIPTION_CHARS_MAX {
+        return Err(Error::invalid(field, format!("must be at most {DESCRIPTION_CHARS_MAX} characters, got {chars}")));
+    }
+    if description.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
+        return Err(Error::invalid(field, "must not contain control characters other than line breaks and tabs"));
+    }
+    Ok(description.to_owned())
 }
 
 /// Checks a new password of the user with this (stored) e-mail.
@@ -141,5 +155,13 @@ mod tests {
         assert!(name("name", "   ").is_err());
         assert!(name("name", &"a".repeat(201)).is_err());
         assert!(name("name", "a\nb").is_err());
+    }
+
+    #[test]
+    fn descriptions_may_be_empty_and_have_lines() {
+        assert_eq!(description("description", " Writes\nand edits. ").unwrap(), "Writes\nand edits.");
+        assert_eq!(description("description", "").unwrap(), "");
+        assert!(description("description", &"a".repeat(1_001)).is_err());
+        assert!(description("description", "a\0b").is_err());
     }
 }

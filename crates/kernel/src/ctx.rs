@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TenantId, Timestamp, UserId};
+use crate::{
+    ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TeamId, TenantId, Timestamp, UserId,
+};
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -28,6 +32,9 @@ pub enum Actor {
 pub struct Ctx {
     tenant: Option<TenantId>,
     actor: Actor,
+    team: Option<TeamId>,
+    person: Option<UserId>,
+    teams: Arc<[TeamId]>,
     permissions: Permissions,
     request: RequestId,
     clock: Clock,
@@ -45,7 +52,21 @@ impl Ctx {
     /// A context for one tenant's user or key, with the permissions that authentication found.
     pub fn new(tenant: TenantId, actor: Actor, permissions: Permissions, clock: Clock, random: Random) -> Self {
         let request = RequestId::from_bits(next_bits(&clock, &random));
-        Self { tenant: Some(tenant), actor, permissions, request, clock, random }
+        let person = match actor {
+            Actor::User { id } => Some(id),
+            _ => None,
+        };
+        Self {
+            tenant: Some(tenant),
+            actor,
+            team: None,
+            person,
+            teams: Arc::default(),
+            permissions,
+            request,
+            clock,
+            random,
+        }
     }
 
     /// A context for work across tenants (migrations, login, recovery). `reason` is recorded with everything it does.
@@ -54,6 +75,9 @@ impl Ctx {
         Self {
             tenant: None,
             actor: Actor::System { reason: reason.into() },
+            team: None,
+            person: None,
+            teams: Arc::default(),
             permissions: Permissions::all(),
             request,
             clock,
@@ -66,6 +90,10 @@ impl Ctx {
         Self {
             tenant: Some(tenant),
             actor: Actor::System { reason: reason.into() },
+            // What the system does by itself is no team's, and nobody's in particular.
+            team: None,
+            person: None,
+            teams: Arc::default(),
             permissions: Permissions::all(),
             ..self.clone()
         }
@@ -74,6 +102,19 @@ impl Ctx {
     /// The same context under the request id that the edge gave.
     pub fn with_request(mut self, request: RequestId) -> Self {
         self.request = request;
+        self
+    }
+
+    /// The same context, whose model calls are counted to `team`.
+    pub fn with_team(mut self, team: Option<TeamId>) -> Self {
+        self.team = team;
+        self
+    }
+
+    /// The same context with the access of a person who is in these teams: their own, or that of whoever made an API key.
+    pub fn with_access_of(mut self, person: UserId, teams: Arc<[TeamId]>) -> Self {
+        self.person = Some(person);
+        self.teams = teams;
         self
     }
 
@@ -101,6 +142,21 @@ impl Ctx {
             Actor::User { id } => Some(id),
             _ => None,
         }
+    }
+
+    /// The team to which the actor's model calls are counted; `None` when they are no team's.
+    pub fn team(&self) -> Option<TeamId> {
+        self.team
+    }
+
+    /// The person whose access to single things counts: the user, or whoever made the API key. `None` when it is nobody.
+    pub fn person(&self) -> Option<UserId> {
+        self.person
+    }
+
+    /// All teams of [`Ctx::person`], in the order of their ids.
+    pub fn teams(&self) -> Arc<[TeamId]> {
+        Arc::clone(&self.teams)
     }
 
     /// What the actor may do.

@@ -130,6 +130,8 @@ define_ids! {
     TenantId = "ten";
     /// A person with a login.
     UserId = "usr";
+    /// A team: people of a tenant whose model calls are counted together.
+    TeamId = "team";
     /// A login session.
     SessionId = "ses";
     /// An API key.

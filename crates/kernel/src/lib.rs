@@ -13,8 +13,8 @@ pub use ctx::{Actor, Ctx};
 pub use error::{Code, Error, Result};
 pub use id::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, ParseIdError, PromptId, ProviderId, PullId, RequestId, RouteId, SessionId, TenantId,
-    UserId,
+    KnowledgeDocumentId, LimitId, ParseIdError, PromptId, ProviderId, PullId, RequestId, RouteId, SessionId, TeamId,
+    TenantId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

@@ -1,6 +1,8 @@
 //! The routes of collections, documents, search and answers.
 
+mod access;
 mod ask;
+mod collection_index;
 mod collections;
 mod documents;
 mod search;
@@ -22,12 +24,14 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
     OpenApiRouter::new()
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(collection_index::get_collection_index))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_document_text))
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
+        .routes(routes!(access::change_document_access))
         .routes(routes!(search::search))
         .routes(routes!(ask::ask))
 }

@@ -13,7 +13,7 @@ pub(crate) mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plasma_kernel::{CollectionId, Ctx, KnowledgeDocumentId, Result, TenantId};
+use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{EventPosition, Store, Tx};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{IndexStatus, caches::TenantCaches, limits};
 
 pub(crate) use keys::PassageKey;
-use memory::{CollectionView, Memory};
+use memory::{CollectionView, Memory, Slot};
 use text::TextReader;
 pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
 use vectors::{Builds, VectorFolder, VectorsStatus};
@@ -45,6 +45,8 @@ pub(crate) struct Index {
     applying: tokio::sync::Mutex<()>,
     /// The newest event of knowledge that this process committed.
     pending: watch::Sender<EventPosition>,
+    /// The newest of those that change who may see something: without it no search goes on.
+    access: watch::Sender<EventPosition>,
     /// Shared by changes while they are committed: other connections see a change before its position reaches `pending`.
     committing: RwLock<()>,
     /// How far the index is; `None` until it has been opened.
@@ -107,6 +109,19 @@ pub(crate) struct Snapshot {
     pub(crate) text: SnapshotText,
     /// Whether the view's vectors are all that there are.
     pub(crate) vectors: VectorsStatus,
+    /// Where what searches teach is remembered.
+    pub(crate) slot: Arc<Slot>,
+}
+
+/// Moves a position on; never back.
+fn raise(position: &watch::Sender<EventPosition>, to: EventPosition) {
+    position.send_if_modified(|newest| {
+        let newer = to > *newest;
+        if newer {
+            *newest = to;
+        }
+        newer
+    });
 }
 
 impl Index {
@@ -123,6 +138,7 @@ impl Index {
             threads: TaskTracker::new(),
             applying: tokio::sync::Mutex::new(()),
             pending: watch::Sender::new(EventPosition::START),
+            access: watch::Sender::new(EventPosition::START),
             committing: RwLock::new(()),
             applied: watch::Sender::new(None),
             rechecks,
@@ -168,15 +184,36 @@ impl Index {
         Ok(())
     }
 
+    /// Commits a change of who may see something: searches that begin once it can be seen do not go on without it.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub(crate) async fn commit_access(&self, tx: Tx) -> Result<()> {
+        let _committing = self.committing.read().await;
+        if let Some(position) = tx.commit().await? {
+            raise(&self.access, position);
+            self.expect(position);
+        }
+        Ok(())
+    }
+
     /// Lets searches from now on wait until the index has taken up the event at `position`.
     fn expect(&self, position: EventPosition) {
-        self.pending.send_if_modified(|newest| {
-            let newer = position > *newest;
-            if newer {
-                *newest = position;
-            }
-            newer
-        });
+        raise(&self.pending, position);
+    }
+
+    /// Refuses to go on while the index does not know of a change of who may see something.
+    fn check_access(&self) -> Result<()> {
+        let wanted = *self.access.borrow();
+        if wanted == EventPosition::START || self.applied.borrow().is_some_and(|applied| applied >= wanted) {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            "permissions_not_applied",
+            "the search index has not taken up a change of permissions yet",
+        )
+        .remedy("try again in a moment")
+        .retry_after_ms(1_000))
     }
 
     /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
@@ -199,6 +236,7 @@ impl Index {
     /// `unavailable` or `internal` from the database, when the collection has to be loaded.
     pub(crate) async fn snapshot(&self, ctx: &Ctx, collection: CollectionId) -> Result<Snapshot> {
         self.caught_up().await;
+        self.check_access()?;
         let slot = self.memory.used_slot(collection);
         let view = match slot.loaded() {
             Some(view) => view,
@@ -209,15 +247,16 @@ impl Index {
                 view
             }
         };
-        let text = self.text.read().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.text.read().unwrap_or_else(PoisonError::into_inner);
         let view = slot.loaded().unwrap_or(view);
-        let text = match &*text {
+        let text = match &*guard {
             Text::Open { reader, complete: true } => SnapshotText::Complete(reader.searcher()),
             Text::Open { reader, complete: false } => SnapshotText::Incomplete(reader.searcher()),
             Text::Opening => SnapshotText::Unavailable("it is being opened".to_owned()),
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
-        Ok(Snapshot { view, text, vectors: slot.vectors.status() })
+        drop(guard);
+        Ok(Snapshot { view, text, vectors: slot.vectors.status(), slot })
     }
 
     /// Whether this process's index answers, for `/readyz`.

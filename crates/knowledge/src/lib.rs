@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod add_document;
 pub mod ask;
 mod caches;
 pub mod chunk;
+mod collection_index;
 mod collections;
 mod documents;
 mod embedding;
@@ -15,6 +17,7 @@ mod knowledge;
 pub mod limits;
 mod metadata;
 pub mod parse;
+mod people;
 mod progress;
 mod purge;
 mod search;
@@ -23,9 +26,14 @@ mod store;
 mod types;
 mod waiting;
 
+pub use access::Access;
+pub use collection_index::{CollectionIndex, CollectionIndexState, IndexBuild, IndexEffort, IndexRecall, RecallSource};
 pub use http::routes;
 pub use knowledge::Knowledge;
-pub use metadata::{Metadata, MetadataValue};
+pub use metadata::{
+    FieldDeclaration, FieldDeclarations, FieldType, GeoPoint, ListItem, Metadata, MetadataTime, MetadataValue,
+};
+pub use people::{People, Person};
 pub use search::{
     CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, FusionMethod, FusionSettings,
     Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings, RerankReason, RerankSettings, ScoreComponent,

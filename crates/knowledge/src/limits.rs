@@ -8,6 +8,10 @@ pub const COLLECTIONS_MAX: u64 = 10_000;
 pub const COLLECTION_NAME_CHARS_MAX: usize = 200;
 /// Characters of a collection's description.
 pub const COLLECTION_DESCRIPTION_CHARS_MAX: usize = 2_000;
+/// The least recall that a collection may ask for, the most, and what it gets when it does not ask.
+pub const RECALL_TARGET_MIN: f64 = 0.8;
+pub const RECALL_TARGET_MAX: f64 = 0.999;
+pub const RECALL_TARGET_DEFAULT: f64 = 0.99;
 /// Documents of a collection: what a process with some gigabytes of memory can list, for a search needs each document's title and
 /// fields (about 300 bytes) and the codes of its vectors (250 bytes a passage) in memory. Texts and vectors stay on disk.
 pub const DOCUMENTS_MAX: u64 = 10_000_000;
@@ -27,6 +31,12 @@ pub const METADATA_FIELDS_MAX: usize = 32;
 pub const METADATA_NAME_CHARS_MAX: usize = 100;
 /// Characters of a metadata text.
 pub const METADATA_TEXT_CHARS_MAX: usize = 1_000;
+/// Entries of a metadata list.
+pub const METADATA_LIST_MAX: usize = 100;
+/// Metadata fields of which a collection declares the type.
+pub const DECLARED_FIELDS_MAX: usize = 64;
+/// People and teams to which a document is restricted.
+pub const ACCESS_ENTRIES_MAX: usize = 1_000;
 /// Passages of a document. A 1,500-page book has about 5,000.
 pub const PASSAGES_MAX: usize = 50_000;
 /// How long one document may be parsed. The parsers are bounded by size; this catches what they do not.
@@ -40,8 +50,12 @@ pub const QUERY_CHARS_MAX: usize = 8_000;
 pub const QUERY_WORDS_MAX: usize = 64;
 /// Results of a search.
 pub const RESULTS_MAX: u32 = 100;
-/// Values of an `in` condition.
-pub const FILTER_VALUES_MAX: usize = 100;
+/// How deep a filter's `and`, `or` and `not` stand inside each other.
+pub const FILTER_DEPTH_MAX: usize = 8;
+/// Conditions of a filter, in all of its parts.
+pub const FILTER_CONDITIONS_MAX: usize = 256;
+/// Values of a filter's lists, together.
+pub const FILTER_VALUES_MAX: usize = 1_000;
 /// Highlighted words of one result.
 pub const HIGHLIGHTS_MAX: usize = 200;
 

@@ -1,7 +1,8 @@
+pub(crate) mod allowed;
 mod answer;
 mod diversity;
 mod explain;
-mod filter;
+pub(crate) mod filter;
 mod fusion;
 mod hits;
 mod nearest;
@@ -13,6 +14,7 @@ mod rerank;
 mod results;
 mod settings;
 mod signals;
+mod viewer;
 mod why;
 
 use std::{sync::Arc, time::Instant};
@@ -21,6 +23,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 
 use crate::{
     Knowledge,
+    access::Viewer,
     index::{Snapshot, query::TextQuery},
     limits,
     store::collections::StoredCollection,
@@ -53,6 +56,7 @@ struct Search<'a> {
     request: &'a SearchRequest,
     checked: Checked,
     filter: Filter,
+    viewer: Viewer,
     ranking: Ranking,
 }
 
@@ -78,30 +82,45 @@ struct Finished {
 impl Knowledge {
     /// Searches a collection. Sees every document that this process has reported as `ready`.
     ///
-    /// The same search of the same moment of the collection by the same caller is answered from memory. Without its embedding model a
+    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its embedding model a
     /// hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings` say so.
     ///
     /// # Errors
-    /// `forbidden` without `search:query`; `not_found` for the collection; `invalid` or `too_large` naming the field; in the mode
-    /// `vector`, what embedding the query fails with; in the mode `text`, `unavailable` while the text index does not answer.
+    /// `forbidden` without `search:query`, and with `on_behalf_of` without `documents:read_all`; `not_found` for the collection or
+    /// the person; `invalid` or `too_large` naming the field; in the mode `vector`, what embedding the query fails with; in the
+    /// mode `text`, `unavailable` while the text index does not answer; `unavailable` while the index does not know who may see
+    /// what.
     pub async fn search(&self, ctx: &Ctx, request: SearchRequest) -> Result<SearchAnswer> {
         ctx.require(Permission::SearchQuery)?;
+        let viewer = self.viewer(ctx, request.on_behalf_of).await?;
+        if request.on_behalf_of.is_none() {
+            return self.search_as(ctx, &request, viewer).await;
+        }
+        let collection = self.collection(ctx, &request.collection).await?.collection.id;
+        let mut answer = self.search_as(ctx, &request, viewer.clone()).await?;
+        let all = self.search_as(ctx, &request, Viewer::All).await?;
+        answer.withheld = Some(self.withheld(ctx, collection, &all, &viewer).await?);
+        Ok(answer)
+    }
+
+    /// A search that shows what the viewer may see.
+    async fn search_as(&self, ctx: &Ctx, request: &SearchRequest, viewer: Viewer) -> Result<SearchAnswer> {
         let started = Instant::now();
         let checked = request.check()?;
         let filter = request.filter.as_ref().map_or_else(|| Ok(Filter::default()), Filter::parse)?;
         let collection = self.collection(ctx, &request.collection).await?;
-        let ranking = Ranking::for_request(&collection.collection.ranking, &request)?;
+        let ranking = Ranking::for_request(&collection.collection.ranking, request)?;
         if let Some(vector) = &checked.vector {
             request::check_dimensions(vector, collection.dimensions, &collection.collection.embedding_model)?;
         }
         let view = self.index().snapshot(ctx, collection.collection.id).await?.view;
-        let key = ResultKey::new(ctx, &collection, &view, "", &request)?;
+        let key = ResultKey::new(ctx, &collection, &view, viewer.clone(), request)?;
         drop(view);
         if let Some(kept) = self.results().get(&key).await {
             return Ok(given_again(SearchAnswer::clone(&kept), started));
         }
         let mut own = false;
-        let search = Search { ctx, collection: &collection, request: &request, checked, filter, ranking };
+        let search = Search { ctx, collection: &collection, request, checked, filter, viewer, ranking };
         let work = async {
             own = true;
             // Boxed: what is remembered must not carry the weight of the work.
@@ -132,6 +151,7 @@ impl Knowledge {
             mode,
             limit: checked.limit,
             filter: search.filter.clone(),
+            viewer: search.viewer.clone(),
             query: request.query.clone(),
             text: TextQuery::parse(&request.query),
             vector,
@@ -140,7 +160,7 @@ impl Knowledge {
             explain: request.explain,
         });
         let (snapshot, ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
-        let total_passages = ranked.passages as u64;
+        let total_passages = ranked.passages;
         // Finding the words of a hundred passages takes milliseconds as well.
         let (results, explanation) = off_runtime(move || {
             let results = hits::hits(&plan, &snapshot, &finished.items, &finished.shown);
@@ -155,6 +175,7 @@ impl Knowledge {
             total_passages,
             results,
             warnings: notes.warnings,
+            withheld: None,
             explanation,
         };
         Ok((answer, !notes.degraded))

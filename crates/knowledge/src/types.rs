@@ -4,7 +4,7 @@ use bytes::Bytes;
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Metadata, RankingSettings, parse::Format};
+use crate::{Access, FieldDeclarations, Metadata, RankingSettings, parse::Format};
 
 /// Documents that are searched together.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -19,7 +19,9 @@ pub struct Collection {
     pub embedding_model: String,
     /// How its results are ranked where a search does not say.
     pub ranking: RankingSettings,
-    /// Documents, in whatever state.
+    /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
+    pub fields: FieldDeclarations,
+    /// Documents, in whatever state. These counts have only documents that you may see.
     pub document_count: u64,
     /// Documents whose newest version is searchable.
     pub ready_count: u64,
@@ -27,6 +29,8 @@ pub struct Collection {
     pub failed_count: u64,
     /// Searchable passages.
     pub chunk_count: u64,
+    /// The share of the truly nearest passages that a search by meaning is to find.
+    pub recall_target: f64,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// When it or a document of it last changed.
@@ -34,7 +38,7 @@ pub struct Collection {
 }
 
 /// A collection to make.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCollection {
     /// 1 to 200 characters, unique in the workspace.
@@ -42,6 +46,14 @@ pub struct NewCollection {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
+    /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
+    /// large collections try as hard as it needs.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
 }
 
 /// What to change of a collection; absent fields stay.
@@ -57,6 +69,14 @@ pub struct CollectionChange {
     /// How its results are ranked where a search does not say: takes the place of all that was set before.
     #[serde(default)]
     pub ranking: Option<RankingSettings>,
+    /// All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
+    /// values that they have.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
+    /// 0.8 to 0.999. The index adapts in the background.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
 }
 
 /// How far a document is.
@@ -121,6 +141,9 @@ pub struct Document {
     pub size_bytes: u64,
     /// Its own fields, for filters.
     pub metadata: Metadata,
+    /// Who may see it; null: everybody who may search.
+    #[schema(required)]
+    pub access: Option<Access>,
     /// How far the newest version is.
     pub state: DocumentState,
     /// Why it failed, or what it waits for.
@@ -174,6 +197,8 @@ pub struct NewDocument {
     pub key: Option<String>,
     /// Its own fields.
     pub metadata: Metadata,
+    /// Who may see it. `None`: everybody who may search; for a document that is replaced, whoever may see it already.
+    pub access: Option<Access>,
     /// Its content.
     pub content: NewContent,
 }

@@ -11,7 +11,9 @@ mod tests;
 
 use std::str::FromStr;
 
-use plasma_kernel::{Actor, BenchmarkId, CallId, Ctx, Error, Money, Page, PageRequest, Permission, Result, Timestamp};
+use plasma_kernel::{
+    Actor, BenchmarkId, CallId, Ctx, Error, Money, Page, PageRequest, Permission, Result, TeamId, Timestamp,
+};
 use plasma_store::NewEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -78,6 +80,8 @@ pub struct Benchmark {
     pub error: Option<String>,
     /// Who began it. Its calls count as theirs.
     pub actor: Actor,
+    /// The team to which its calls are counted: the actor's when it was begun.
+    pub team: Option<TeamId>,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// When the first model was asked.
@@ -198,6 +202,7 @@ impl Models {
             done: 0,
             error: None,
             actor: ctx.actor().clone(),
+            team: ctx.team(),
             created_at: ctx.now(),
             started_at: None,
             ended_at: None,

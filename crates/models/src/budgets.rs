@@ -33,7 +33,7 @@ const ROUTE_CHARS_MAX: usize = 200;
 
 impl Models {
     /// Sets the worst that a call may cost aside of every budget that applies to it: those of the tenant, of the person or key
-    /// that calls, and of the route. `None` when none applies. It touches memory only, unless this process has to lease more
+    /// that calls, of its team, and of the route. `None` when none applies. It touches memory only, unless this process has to lease more
     /// of a budget.
     ///
     /// # Errors

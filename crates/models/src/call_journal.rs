@@ -241,6 +241,7 @@ mod tests {
             cache: None,
             prompt: None,
             actor: ctx.actor().clone(),
+            team: ctx.team(),
             request: RequestId::new(ctx),
             created_at: ctx.now(),
         }

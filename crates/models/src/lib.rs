@@ -61,6 +61,7 @@ pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use near_names::near as near_names;
 pub use prompts::{
     Prompt, PromptAlias, PromptCall, PromptDefinition, PromptDiff, PromptDiffHunk, PromptDiffLine, PromptDiffLineKind,
     PromptMessage, PromptParameters, PromptReference, PromptRole, PromptShare, PromptUse, PromptVariable,

@@ -26,7 +26,7 @@ const TOKENS_MAX: u32 = 1_000_000_000;
 const CONCURRENCY_MAX: u32 = 10_000;
 
 impl Models {
-    /// Lets a call through the limits of its caller and of the tenant. Rates let it through or refuse it at once; for a place
+    /// Lets a call through the limits of its caller, of the caller's team and of the tenant. Rates let it through or refuse it at once; for a place
     /// among the calls at a time it waits up to 30 s, callers by turns. Keep the admission while the call runs.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A call from its start to its record.
 
-use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, TenantId, Timestamp};
+use plasma_kernel::{Actor, CallId, Code, Ctx, Error, Money, RequestId, Result, TeamId, TenantId, Timestamp};
 use plasma_protocols::chat::{Answer, Delta};
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{Span, field::Empty};
@@ -37,6 +37,7 @@ pub(crate) struct RunningCall {
     start: CallStart,
     tenant: TenantId,
     actor: Actor,
+    team: Option<TeamId>,
     request: RequestId,
     created_at: Timestamp,
     /// For a collector of traces.
@@ -93,6 +94,7 @@ impl RunningCall {
             start,
             tenant: ctx.tenant()?,
             actor: ctx.actor().clone(),
+            team: ctx.team(),
             request: ctx.request(),
             created_at: ctx.now(),
             started: Instant::now(),
@@ -372,6 +374,7 @@ impl RunningCall {
             cache: self.cached.clone(),
             error,
             actor: self.actor.clone(),
+            team: self.team,
             request: self.request,
             created_at: self.created_at,
         };

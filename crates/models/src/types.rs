@@ -1,7 +1,7 @@
 use std::{str::FromStr, sync::Arc};
 
 use plasma_kernel::{
-    Actor, ApiKeyId, CallId, Error, Money, Permission, ProviderId, RequestId, Result, Timestamp, UserId,
+    Actor, ApiKeyId, CallId, Error, Money, Permission, ProviderId, RequestId, Result, TeamId, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -397,6 +397,9 @@ pub struct ModelCall {
     pub error: Option<String>,
     /// Who called.
     pub actor: Actor,
+    /// The team to which it is counted, if any.
+    #[serde(default)]
+    pub team: Option<TeamId>,
     /// The request or run in which it happened.
     pub request: RequestId,
     /// When it started.
@@ -443,6 +446,8 @@ pub struct CallFilter {
     pub key: Option<ApiKeyId>,
     /// Only calls of this person; not together with `key`.
     pub user: Option<UserId>,
+    /// Only calls that are counted to this team.
+    pub team: Option<TeamId>,
     /// Only calls that are known to have cost at least so many millionths, of whatever currency.
     pub cost_micros_min: Option<u64>,
     /// Only calls that took at least so long.

@@ -9,7 +9,7 @@ mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plasma_kernel::{Code, Ctx, Error, Money, Permission, Result};
+use plasma_kernel::{Ctx, Error, Money, Permission, Result};
 
 pub(crate) use dates::{day_of_text, moment_of_text};
 pub(crate) use rollup::{COLUMNS, Counters, GroupKey, roll_up};
@@ -26,8 +26,8 @@ impl Models {
     /// What the calls of a range of days used, by the dimensions asked for.
     ///
     /// Lines come by day, oldest first, and those of a day by their calls, most first. The total counts all groups, also those
-    /// beyond the limit. Names of keys and people are there for those who may see keys (`api_keys:read`) or people
-    /// (`users:read`).
+    /// beyond the limit. Names of keys, people and teams are there for those who may see keys (`api_keys:read`), people
+    /// (`users:read`) or teams (`teams:read`).
     ///
     /// # Errors
     /// `forbidden` without `models:read`, `invalid` naming the field, `too_large` beyond 20,000 groups.
@@ -48,6 +48,7 @@ impl Models {
             table.lines.iter().filter_map(|line| of(&line.group)).collect()
         };
         let (keys, users) = (ids(|group| group.key.as_deref()), ids(|group| group.user.as_deref()));
+        let teams = ids(|group| group.team.as_deref());
         let mut names = BTreeMap::new();
         if ctx.permissions().contains(Permission::ApiKeysRead) {
             names.append(&mut store::usage::key_names(&mut tx, keys).await?);
@@ -55,9 +56,14 @@ impl Models {
         if ctx.permissions().contains(Permission::UsersRead) {
             names.append(&mut store::usage::user_names(&mut tx, users).await?);
         }
-        for UsageGroup { key, key_name, user, user_name, .. } in table.lines.iter_mut().map(|line| &mut line.group) {
-            *key_name = key.as_ref().and_then(|id| names.get(id).cloned());
-            *user_name = user.as_ref().and_then(|id| names.get(id).cloned());
+        if ctx.permissions().contains(Permission::TeamsRead) {
+            names.append(&mut store::usage::team_names(&mut tx, teams).await?);
+        }
+        let name_of = |id: &Option<String>| id.as_ref().and_then(|id| names.get(id).cloned());
+        for group in table.lines.iter_mut().map(|line| &mut line.group) {
+            group.key_name = name_of(&group.key);
+            group.user_name = name_of(&group.user);
+            group.team_name = name_of(&group.team);
         }
         Ok(table)
     }
@@ -79,24 +85,16 @@ fn check(query: &UsageQuery) -> Result<()> {
 /// The dimensions of `group_by`: names separated by commas, each once.
 ///
 /// # Errors
-/// `invalid` for a name that is none, and (`teams_not_supported`) for `team`.
+/// `invalid` for a name that is none.
 pub(crate) fn dimensions(text: &str) -> Result<Vec<UsageDimension>> {
     let mut dimensions = Vec::new();
     for name in text.split(',') {
-        let dimension = match name.trim() {
-            "team" => return Err(no_teams("group_by")),
-            name => name.parse()?,
-        };
+        let dimension: UsageDimension = name.trim().parse()?;
         if !dimensions.contains(&dimension) {
             dimensions.push(dimension);
         }
     }
     Ok(dimensions)
-}
-
-/// Why nothing can be told of teams.
-pub(crate) fn no_teams(field: &str) -> Error {
-    Error::new(Code::Invalid, "teams_not_supported", "there are no teams yet").field(field).remedy("use user or key")
 }
 
 /// Sums that grow group by group.
@@ -164,6 +162,8 @@ fn sum_up(query: &UsageQuery, groups: Vec<(GroupKey, Counters)>) -> (Vec<UsageLi
                 key_name: None,
                 user: some(UsageDimension::User, key.user),
                 user_name: None,
+                team: some(UsageDimension::Team, key.team),
+                team_name: None,
                 route: some(UsageDimension::Route, key.route),
             };
             UsageLine { group, sums: sums.finish() }

@@ -20,7 +20,7 @@ const TAGS: &[(&str, &str)] = &[
     ("openai", "The same models by OpenAI's protocol: existing clients work by changing the base URL."),
     ("anthropic", "The same models by Anthropic's Messages protocol."),
     ("gemini", "The same models by Gemini's protocol."),
-    ("identity", "Workspaces, users, sessions and API keys."),
+    ("identity", "Workspaces, users, teams, sessions and API keys."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TenantId,
-    UserId,
+    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
+    TenantId, UserId,
 };
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
 
@@ -251,6 +251,7 @@ ids!(
     RouteId,
     RequestId,
     SessionId,
+    TeamId,
     TenantId,
     UserId
 );

@@ -91,7 +91,7 @@ pub fn tenant() -> Ctx {
 /// The same tenant with other permissions.
 pub fn with_permissions(ctx: &Ctx, permissions: Permissions) -> Ctx {
     let tenant = ctx.tenant().expect("a tenant's context");
-    Ctx::new(tenant, ctx.actor().clone(), permissions, ctx.clock().clone(), ctx.random().clone())
+    Ctx::new(tenant, ctx.actor().clone(), permissions, ctx.clock().clone(), ctx.random().clone()).with_team(ctx.team())
 }
 
 /// Runs each body on SQLite and on Postgres, as two tests in a module of the body's name.

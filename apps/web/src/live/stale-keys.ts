@@ -16,6 +16,7 @@ import { providerKeys } from "@/data/providers/keys";
 import { pullKeys } from "@/data/pulls/keys";
 import { routeKeys } from "@/data/routes/keys";
 import { systemKeys } from "@/data/system/keys";
+import { teamKeys } from "@/data/teams/keys";
 import { userKeys } from "@/data/users/keys";
 
 /** Which cached answers an event makes old. */
@@ -43,6 +44,8 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
     if (event.subject) keys.push(contentKeys.detail(event.subject), contentKeys.revisions(event.subject));
   }
   if (type.startsWith("identity.user.")) keys.push(userKeys.all);
+  // A deleted team is named by no API key any more.
+  if (type.startsWith("identity.team.")) keys.push(teamKeys.all, apiKeyKeys.all);
   if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);
   return keys;
 }

@@ -56,12 +56,13 @@ impl Setup {
     pub async fn with_handbook(self) -> Self {
         self.knowledge.start();
         self.workflows.start(true).await.unwrap();
-        let new = NewCollection { name: "handbook".to_owned(), description: None };
+        let new = NewCollection { name: "handbook".to_owned(), ..NewCollection::default() };
         let collection = self.knowledge.create_collection(&self.ctx, new).await.unwrap();
         let document = NewDocument {
             title: Some("Backup handbook".to_owned()),
             key: None,
             metadata: Default::default(),
+            access: None,
             content: NewContent::Text { format: Format::Markdown, text: HANDBOOK.to_owned() },
         };
         let document = self.knowledge.add_document(&self.ctx, collection.id, document).await.unwrap();

@@ -1,6 +1,6 @@
 use axum::{extract::State, http::StatusCode};
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
-use plasma_kernel::{ApiKeyId, Page, Permission, Role, Timestamp, UserId};
+use plasma_kernel::{ApiKeyId, Page, Permission, Role, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Identity, NewApiKey, types};
@@ -21,6 +21,9 @@ pub(crate) struct ApiKey {
     scopes: Vec<Permission>,
     /// The person who made it.
     created_by: UserId,
+    /// The team to which its calls are counted; null means the default team of the person who made it.
+    #[schema(required)]
+    team: Option<TeamId>,
     /// When it was made, in microseconds since 1970 UTC.
     created_at: Timestamp,
     /// From when on it is refused; null means never.
@@ -38,9 +41,19 @@ impl From<types::ApiKey> for ApiKey {
     fn from(key: types::ApiKey) -> Self {
         let scopes = key.permissions().iter().collect();
         let types::ApiKey {
-            id, name, prefix, role, created_by, created_at, expires_at, last_used_at, revoked_at, ..
+            id,
+            name,
+            prefix,
+            role,
+            created_by,
+            team,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+            ..
         } = key;
-        Self { id, name, prefix, role, scopes, created_by, created_at, expires_at, last_used_at, revoked_at }
+        Self { id, name, prefix, role, scopes, created_by, team, created_at, expires_at, last_used_at, revoked_at }
     }
 }
 
@@ -58,6 +71,8 @@ pub(crate) struct CreateApiKey {
     scopes: Option<Vec<Permission>>,
     /// From when on it is refused, in microseconds since 1970 UTC. Absent: never.
     expires_at: Option<Timestamp>,
+    /// The team to which its calls are counted. Absent: the default team of the person who made it.
+    team: Option<TeamId>,
 }
 
 /// A new key, with the key itself.
@@ -105,8 +120,8 @@ pub(crate) async fn create_api_key(
     Caller(ctx): Caller,
     Json(request): Json<CreateApiKey>,
 ) -> Result<(StatusCode, Json<CreatedApiKey>), Problem> {
-    let CreateApiKey { name, role, scopes, expires_at } = request;
-    let created = identity.create_api_key(&ctx, NewApiKey { name, role, scopes, expires_at }).await?;
+    let CreateApiKey { name, role, scopes, expires_at, team } = request;
+    let created = identity.create_api_key(&ctx, NewApiKey { name, role, scopes, expires_at, team }).await?;
     let body = CreatedApiKey { api_key: created.api_key.into(), key: created.key.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(body)))
 }

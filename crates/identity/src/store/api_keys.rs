@@ -22,6 +22,7 @@ fn from_row(row: &Row) -> Result<ApiKey> {
         scopes: row.get::<Option<String>>("scopes")?.as_deref().map(scopes_from_text),
         installation: row.get("installation")?,
         created_by: row.get("created_by")?,
+        team: row.get("team_id")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
         last_used_at: row.get("last_used_at")?,
@@ -43,9 +44,10 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
     let row = tx
         .fetch_optional(
             "SELECT k.*, m.role AS creator_role, u.operator AS creator_operator,
-                    u.disabled_at AS creator_disabled_at
+                    u.disabled_at AS creator_disabled_at, COALESCE(k.team_id, t.team_id) AS billing_team_id
              FROM api_keys k JOIN memberships m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by
              JOIN users u ON u.id = k.created_by
+             LEFT JOIN team_members t ON t.tenant_id = k.tenant_id AND t.user_id = k.created_by AND t.is_default = 1
              WHERE k.token_hash = $1",
             [token.as_bytes().into()],
         )
@@ -54,12 +56,16 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
     let key = from_row(&row)?;
     let creator_role: Role = row.get::<String>("creator_role")?.parse()?;
     let creator = permissions_of(creator_role, row.get("creator_operator")?);
+    let tenant = row.get("tenant_id")?;
     Ok(Some(Credential {
         id: CredentialId::ApiKey(key.id),
-        tenant: row.get("tenant_id")?,
+        tenant,
         actor: Actor::ApiKey { id: key.id },
         role: key.role,
         permissions: key.permissions().intersection(creator),
+        team: row.get("billing_team_id")?,
+        person: key.created_by,
+        teams: super::teams::of_person(tx, tenant, key.created_by).await?,
         usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,
         last_used_at: AtomicI64::new(key.last_used_at.unwrap_or(0)),
@@ -101,8 +107,9 @@ pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, token: &Fingerprint, boots
     let tenant = tx.tenant()?;
     tx.execute(
         "INSERT INTO api_keys
-           (tenant_id, id, name, prefix, token_hash, role, scopes, installation, bootstrap, created_by, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           (tenant_id, id, name, prefix, token_hash, role, scopes, installation, bootstrap, created_by, created_at, expires_at,
+            team_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         [
             tenant.into(),
             key.id.into(),
@@ -116,6 +123,7 @@ pub(crate) async fn insert(tx: &mut Tx, key: &ApiKey, token: &Fingerprint, boots
             key.created_by.into(),
             key.created_at.into(),
             key.expires_at.into(),
+            key.team.into(),
         ],
     )
     .await?;

@@ -17,21 +17,27 @@ const SESSIONS_MAX: i64 = 50;
 pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Option<Credential>> {
     let row = tx
         .fetch_optional(
-            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, u.disabled_at
+            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, u.disabled_at,
+                    t.team_id
              FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
              JOIN users u ON u.id = s.user_id
+             LEFT JOIN team_members t ON t.tenant_id = s.tenant_id AND t.user_id = s.user_id AND t.is_default = 1
              WHERE s.token_hash = $1",
             [token.as_bytes().into()],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let role: Role = row.get::<String>("role")?.parse()?;
+    let (tenant, person): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
     Ok(Some(Credential {
         id: CredentialId::Session(row.get("id")?),
-        tenant: row.get("tenant_id")?,
-        actor: Actor::User { id: row.get("user_id")? },
+        tenant,
+        actor: Actor::User { id: person },
         role,
         permissions: permissions_of(role, row.get("operator")?),
+        team: row.get("team_id")?,
+        person,
+        teams: super::teams::of_person(tx, tenant, person).await?,
         usable: row.get::<Option<i64>>("disabled_at")?.is_none(),
         expires_at: Some(row.get("expires_at")?),
         last_used_at: AtomicI64::new(row.get("last_used_at")?),

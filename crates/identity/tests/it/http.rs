@@ -151,7 +151,7 @@ on_each_database! {
         assert_eq!(
             key.body,
             json!({ "id": key.body["id"], "name": "CI", "prefix": &secret[..12], "role": "service", "scopes": ["search:query"],
-                    "created_by": world.owner_id().to_string(), "created_at": now, "expires_at": now + 1,
+                    "created_by": world.owner_id().to_string(), "team": null, "created_at": now, "expires_at": now + 1,
                     "last_used_at": null, "revoked_at": null, "key": secret })
         );
         let by_key = [("authorization", format!("Bearer {secret}"))];
@@ -172,6 +172,51 @@ on_each_database! {
         assert_eq!(client.send("PATCH", &path, &owner, Some(json!({ "name": "Bea" }))).await.body["name"], "Bea");
         assert_eq!(client.send("GET", &path, &owner, None).await.body["name"], "Bea");
         assert_eq!(client.send("GET", "/api/v1/tenants", &owner, None).await.body["data"].as_array().unwrap().len(), 2);
+    }
+
+    async fn teams_keep_to_the_contract(test: TestStore) {
+        let world = World::new(test.store()).await;
+        let client = Client::new(&world).await;
+        let bearer = format!("Bearer {}", client.login(&[]).await.body["token"].as_str().unwrap());
+        let owner = [("authorization", bearer.as_str())];
+        let (now, user) = (world.clock.now(), world.owner_id().to_string());
+        let created = client.send("POST", "/api/v1/teams", &owner, Some(json!({ "name": "Blue" }))).await;
+        let id = created.body["id"].as_str().unwrap().to_owned();
+        let team = |name: &str, description: &str, members: u64| {
+            json!({ "id": id, "name": name, "description": description, "member_count": members, "created_at": now, "updated_at": now })
+        };
+        assert_eq!((created.status, &created.body), (201, &team("Blue", "", 0)));
+        let path = format!("/api/v1/teams/{id}");
+        let change = json!({ "name": "Navy", "description": "Ships." });
+        let changed = client.send("PATCH", &path, &owner, Some(change)).await;
+        assert_eq!((changed.status, &changed.body), (200, &team("Navy", "Ships.", 0)));
+
+        let member = json!({ "user": user, "name": "Owner", "email": OWNER, "is_default": true, "joined_at": now });
+        let put = client.send("PUT", &format!("{path}/members/{user}"), &owner, Some(json!({}))).await;
+        assert_eq!((put.status, &put.body), (200, &member));
+        let listed = client.send("GET", &format!("{path}/members"), &owner, None).await;
+        assert_eq!(listed.body, json!({ "data": [member], "has_more": false, "next_cursor": null }));
+        assert_eq!(client.send("GET", &path, &owner, None).await.body["member_count"], 1);
+        let new = json!({ "name": "CI", "role": "service", "team": id });
+        let key = client.send("POST", "/api/v1/api-keys", &owner, Some(new)).await;
+        assert_eq!((key.status, &key.body["team"]), (201, &json!(id)));
+
+        let wrong = |answer: Answer| (answer.status, answer.body["reason"].clone(), answer.body["field"].clone());
+        let send = async |method: &str, path: &str, body: Value| wrong(client.send(method, path, &owner, Some(body)).await);
+        assert_eq!(send("POST", "/api/v1/teams", json!({ "name": "NAVY" })).await, (409, json!("team_name_taken"), json!("name")));
+        assert_eq!(send("POST", "/api/v1/teams", json!({ "name": "Red", "colour": 1 })).await.2, json!("colour"));
+        assert_eq!(send("PATCH", &path, json!({ "members": [] })).await.2, json!("members"));
+        let own = format!("{path}/members/{user}");
+        assert_eq!(send("PUT", &own, json!({ "is_default": 1 })).await.2, json!("is_default"));
+        assert_eq!(send("PUT", &own, json!({ "is_default": false })).await, (409, json!("default_team_needed"), json!("is_default")));
+        let key = json!({ "name": "CI", "role": "service", "team": "team_00000000000000000000000000" });
+        assert_eq!(send("POST", "/api/v1/api-keys", key).await, (404, json!("team_not_found"), json!("team")));
+
+        assert_eq!(client.send("DELETE", &own, &owner, None).await.status, 204);
+        assert_eq!(client.send("DELETE", &own, &owner, None).await.status, 404);
+        assert_eq!(client.send("DELETE", &path, &owner, None).await.status, 204);
+        assert_eq!(client.send("GET", &path, &owner, None).await.status, 404);
+        assert_eq!(client.send("GET", "/api/v1/teams", &owner, None).await.body["data"], json!([]));
     }
 
     async fn mistakes_are_named(test: TestStore) {
@@ -237,5 +282,5 @@ fn every_operation_says_which_permission_it_needs() {
             assert!(operation["responses"]["default"].is_object(), "{method} {path}");
         }
     }
-    assert_eq!(operations, 17);
+    assert_eq!(operations, 25);
 }

@@ -14,7 +14,7 @@ fn tenant_of(name: &str) -> NewTenant {
 }
 
 /// A second tenant; its owner's context.
-async fn second_tenant(world: &World) -> Ctx {
+pub async fn second_tenant(world: &World) -> Ctx {
     world.identity.create_tenant(&world.owner, tenant_of("bea")).await.unwrap();
     world.enter("bea").await.1
 }

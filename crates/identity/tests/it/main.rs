@@ -7,5 +7,6 @@ mod http;
 mod isolation;
 mod sessions;
 mod support;
+mod teams;
 mod throttling;
 mod users;

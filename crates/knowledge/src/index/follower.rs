@@ -83,9 +83,13 @@ type Place = (TenantId, CollectionId);
 #[derive(Default)]
 struct Changes {
     documents: BTreeMap<Place, BTreeSet<KnowledgeDocumentId>>,
+    /// Documents of which only who may see them has changed: their texts and vectors are there already.
+    access: BTreeMap<Place, BTreeSet<KnowledgeDocumentId>>,
     /// Vectors, by the lower halves of their documents' ids, of which a search knows no document.
     orphans: BTreeMap<Place, BTreeSet<u64>>,
     deleted_collections: BTreeSet<CollectionId>,
+    /// Those whose settings are others.
+    updated_collections: BTreeSet<CollectionId>,
     tenants: BTreeSet<TenantId>,
 }
 
@@ -104,6 +108,14 @@ impl Changes {
                     self.documents.entry((tenant, collection)).or_default().insert(document);
                 }
             }
+            events::DOCUMENT_ACCESS_CHANGED => {
+                if let Ok(document) = event.subject.parse() {
+                    self.access.entry((tenant, collection)).or_default().insert(document);
+                }
+            }
+            events::COLLECTION_UPDATED => {
+                self.updated_collections.insert(collection);
+            }
             events::COLLECTION_DELETED => {
                 self.deleted_collections.insert(collection);
             }
@@ -112,7 +124,10 @@ impl Changes {
     }
 
     fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.orphans.is_empty() && self.deleted_collections.is_empty()
+        self.documents.is_empty()
+            && self.access.is_empty()
+            && self.orphans.is_empty()
+            && self.deleted_collections.is_empty()
     }
 }
 
@@ -176,6 +191,7 @@ impl Follower {
             changes.orphans.entry(place).or_default().extend(recheck.orphans.iter().copied());
         }
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
+        changes.access.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.orphans.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         // From the first write until it is published, nobody else shows searches a collection's vectors.
         let index = Arc::clone(&self.index);
@@ -197,6 +213,9 @@ impl Follower {
         drop(applying);
         if changed {
             self.index.memory.make_room(None);
+        }
+        for collection in &changes.updated_collections {
+            self.index.memory.slot(*collection).vectors.note_settings_changed();
         }
         self.announce(&changes.tenants);
         for recheck in rechecks {

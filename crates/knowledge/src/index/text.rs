@@ -1,6 +1,6 @@
 //! The text index: BM25 over the words of passages, by tantivy, in one directory for all collections.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::path::Path;
 
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 use tantivy::{
@@ -12,6 +12,7 @@ use tantivy::{
 };
 
 use super::words::{self, CollectionWords};
+use crate::search::allowed::AllowedLows;
 
 /// Written into every commit; another number means that the files must be built anew.
 const FORMAT: &str = "1";
@@ -238,19 +239,19 @@ impl TextSearcher {
         self.words
     }
 
-    /// The best `limit` passages for `query`, best first; only of documents whose [`low_bits`] are in `allowed`.
+    /// The best `limit` passages for `query`, best first; only of documents whose [`low_bits`] are `allowed`.
     pub(crate) fn search(
         &self,
         query: &dyn Query,
         statistics: CollectionStatistics,
         limit: usize,
-        allowed: Option<Arc<HashSet<u64>>>,
+        allowed: Option<AllowedLows>,
     ) -> Result<Vec<TextHit>> {
         let top = TopDocs::with_limit(limit.max(1)).order_by_score();
         match allowed {
             None => self.collect(query, statistics, &top),
             Some(allowed) => {
-                let filter = move |document: u64| allowed.contains(&document);
+                let filter = move |document: u64| allowed(document);
                 self.collect(query, statistics, &FilterCollector::new(DOCUMENT_LOW.to_owned(), filter, top))
             }
         }

@@ -4,7 +4,9 @@
 //! made anew: a small one at once, a large one in the background.
 
 mod build;
+mod describe;
 mod folder;
+mod measured;
 mod upkeep;
 
 use std::{
@@ -17,9 +19,15 @@ use std::{
 };
 
 use plasma_kernel::{CollectionId, Ctx, Error, Result, TenantId};
-use plasma_vectors::{Change, VectorIndex, View};
+use plasma_vectors::{Change, VectorIndex, View, Work};
+use tokio::time::Instant;
 
+use self::measured::RecentSearches;
 pub(super) use self::{build::Builds, folder::VectorFolder, upkeep::keep_up};
+pub(crate) use self::{
+    describe::{IndexSummary, Opened},
+    measured::{Measured, MeasuredWith},
+};
 use super::{
     Index, PassageKey,
     keys::document_keys,
@@ -64,6 +72,12 @@ pub(crate) struct CollectionVectors {
     memory_bytes: AtomicUsize,
     /// Something was written that the disk may not have yet.
     is_unsynced: AtomicBool,
+    recent: Mutex<RecentSearches>,
+    measured: Mutex<Option<Measured>>,
+    /// The recall target may be another one.
+    is_changed: AtomicBool,
+    /// Until when background work leaves it alone, after a failure.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 /// Whether searches have all vectors.
@@ -130,6 +144,18 @@ impl CollectionVectors {
     /// Notes what an index takes in memory.
     pub(super) fn measure(&self, view: &View) {
         self.memory_bytes.store(view.stats().memory_bytes, Ordering::Relaxed);
+    }
+
+    /// Lets background work look whether the recall target is another one.
+    pub(crate) fn note_settings_changed(&self) {
+        self.is_changed.store(true, Ordering::Relaxed);
+    }
+
+    /// Remembers a search, to measure recall with. Small collections are compared exactly: there is nothing to measure.
+    pub(crate) fn note_search(&self, query: &Arc<[f32]>, work: &Work, view: &View) {
+        if !work.exact {
+            lock(&self.recent).note(query, work, view.len());
+        }
     }
 
     fn note_change(&self, document_low: u64, version: Option<u32>) {
@@ -215,7 +241,10 @@ impl Index {
         let Some(stored) = stored else { return Ok(None) };
         let Some(dimensions) = stored.dimensions else { return Ok(None) };
         let folder = self.vector_folder()?;
-        let index = blocking(move || folder.open(collection, dimensions)).await?.map_err(failed)?;
+        let opening = move || -> plasma_vectors::Result<_> {
+            Ok((folder.open(collection, dimensions)?, folder.read_measured(collection)))
+        };
+        let (index, measured) = blocking(opening).await?.map_err(failed)?;
         let index = Arc::new(index);
         if index.position().is_none() {
             let passages = stored.collection.chunk_count;
@@ -229,6 +258,8 @@ impl Index {
             }
         }
         *lock(&vectors.tenant) = ctx.tenant_scope();
+        *lock(&vectors.measured) = measured;
+        vectors.note_settings_changed();
         vectors.note_failure(None);
         vectors.measure(&index.view());
         *open = Some(Arc::clone(&index));

@@ -15,12 +15,16 @@ pub struct SearchAnswer {
     pub mode: SearchMode,
     /// How long it took.
     pub took_ms: Took,
-    /// Searchable passages that the filter lets through.
+    /// Searchable passages that the filter lets through, of documents that may be seen.
     pub total_passages: u64,
     /// The best passages, best first.
     pub results: Vec<Hit>,
     /// What should be known about these results.
     pub warnings: Vec<String>,
+    /// Only with `on_behalf_of`: how many of the results that there are for someone who sees all the person may not see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub withheld: Option<u64>,
     /// What was looked at, where the request asks to `explain`.
     #[schema(required)]
     pub explanation: Option<SearchExplanation>,
@@ -76,16 +80,14 @@ pub struct CandidateCounts {
     pub both: u64,
 }
 
-/// How much of the collection the filter lets through.
+/// How much of the collection may be found: what the filter lets through, of documents that may be seen.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct FilterExplanation {
     /// Whether there is a filter.
     pub filtered: bool,
-    /// Passages that it lets through.
+    /// Passages that may be found.
     pub passages: u64,
-    /// Passages of the collection.
-    pub passages_all: u64,
-    /// The one divided by the other; 1 without passages.
+    /// What of the passages that may be seen the filter lets through: 0 to 1, 1 without passages.
     pub selectivity: f64,
 }
 

@@ -9,6 +9,7 @@ use super::{
     Duplicate, FilterExplanation, Finished, FusionMethod, Hit, SearchExplanation, SearchMode,
     diversity::{Folded, Item},
     explain,
+    filter::Filter,
     fusion::Place,
     rank::{Plan, Ranked},
     why::Teller,
@@ -110,18 +111,15 @@ fn duplicate(snapshot: &Snapshot, folded: &Folded, shown: &Shown) -> Option<Dupl
 
 /// What a search looked at and did, in words and numbers.
 pub(super) fn explained(plan: &Plan, snapshot: &Snapshot, ranked: &Ranked, finished: &Finished) -> SearchExplanation {
-    let all = snapshot.view.passages;
+    // What may be seen without the filter: how much there is beside it is nobody's business.
+    let seen = snapshot.view.select(&Filter::default(), &plan.viewer);
+    let all = seen.allowed.as_ref().map_or(snapshot.view.passages as u64, |allowed| allowed.passages());
     #[allow(clippy::cast_precision_loss)] // a share
     let selectivity = if all == 0 { 1.0 } else { ranked.passages as f64 / all as f64 };
     SearchExplanation {
         candidates: ranked.candidates,
-        filter: FilterExplanation {
-            filtered: !plan.filter.is_empty(),
-            passages: ranked.passages as u64,
-            passages_all: all as u64,
-            selectivity,
-        },
-        vector_effort: plan.vector.is_some().then(|| effort(ranked.work)),
+        filter: FilterExplanation { filtered: !plan.filter.is_empty(), passages: ranked.passages, selectivity },
+        vector_effort: ranked.work.map(effort),
         folded: finished.folded,
         reranked: finished.reranked,
         stages: stages(plan, ranked, finished),

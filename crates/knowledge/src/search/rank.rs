@@ -1,16 +1,13 @@
 //! Both halves of a search over one moment of a collection, and the shortlist that is made of what they propose.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use plasma_kernel::{CollectionId, Error, Result, Timestamp};
 use plasma_vectors::Work;
 
 use super::{
     CandidateCounts, SearchMode,
+    allowed::Allowed,
     diversity::Item,
     filter::Filter,
     fusion::{Candidate, Found, Place},
@@ -20,9 +17,10 @@ use super::{
     settings::Ranking,
 };
 use crate::{
+    access::Viewer,
     index::{
-        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView,
-        query::TextQuery, vectors::VectorsStatus,
+        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, memory::CollectionView, query::TextQuery,
+        vectors::VectorsStatus,
     },
     limits,
 };
@@ -36,6 +34,8 @@ pub(super) struct Plan {
     pub(super) mode: SearchMode,
     pub(super) limit: usize,
     pub(super) filter: Filter,
+    /// Only what they may see is found.
+    pub(super) viewer: Viewer,
     /// As the person wrote it; empty where there is only a vector.
     pub(super) query: String,
     pub(super) text: TextQuery,
@@ -59,10 +59,10 @@ pub(super) struct Ranked {
     /// In order, before the reranker and diversity; with suspects of being the same as a better one.
     pub(super) items: Vec<Item>,
     pub(super) candidates: CandidateCounts,
-    /// Passages that the filter lets through.
-    pub(super) passages: usize,
-    /// What finding the nearest passages took.
-    pub(super) work: Work,
+    /// Passages that the filter lets through, of documents that may be seen.
+    pub(super) passages: u64,
+    /// What finding the nearest passages took; `None` when nothing was compared.
+    pub(super) work: Option<Work>,
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) ranking_ms: f64,
@@ -79,7 +79,7 @@ pub(super) struct Ranked {
 #[derive(Default)]
 struct ByMeaning {
     hits: Vec<VectorHit>,
-    work: Work,
+    work: Option<Work>,
     doubts: Doubts,
     is_damaged: bool,
     /// Why it says nothing.
@@ -108,17 +108,14 @@ fn counts(candidates: &[Candidate], limit: usize) -> CandidateCounts {
 pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let view = &snapshot.view;
     let mut warnings = Vec::new();
-    let allowed = allowed_documents(plan, view, &mut warnings);
-    let passages = match &allowed {
-        None => view.passages,
-        Some(allowed) => {
-            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|found| found.passages as usize).sum()
-        }
-    };
+    let selection = view.select(&plan.filter, &plan.viewer);
+    warnings.extend(selection.warnings.iter().cloned());
+    let allowed = selection.allowed.as_ref();
+    let passages = allowed.map_or(view.passages as u64, |allowed| allowed.passages());
     let candidates_max = plan.candidates_max();
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
-    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.map(|allowed| &**allowed), &mut warnings)?;
     for (rank, hit) in by_meaning.hits.iter().enumerate() {
         let found = Found { rank: rank_of(rank), score: hit.similarity };
         proposed(&mut candidates, (hit.document, hit.ordinal)).vector = Some(found);
@@ -128,7 +125,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
         let by_words = ByWords { plan, snapshot, limit: candidates_max, is_alone: by_meaning.unavailable.is_some() };
-        let found = by_words.hits(allowed.as_deref(), &mut warnings)?;
+        let found = by_words.hits(allowed, &mut warnings)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (rank, (place, score)) in placed.enumerate() {
             proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score });
@@ -169,7 +166,7 @@ fn by_meaning(
     plan: &Plan,
     snapshot: &Snapshot,
     limit: usize,
-    allowed: Option<&[usize]>,
+    allowed: Option<&Allowed>,
     warnings: &mut Vec<String>,
 ) -> Result<ByMeaning> {
     let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
@@ -184,7 +181,13 @@ fn by_meaning(
     }
     if found.unavailable.is_none() {
         match nearest(&snapshot.view, query, limit, allowed) {
-            Ok(nearest) => (found.hits, found.doubts, found.work) = (nearest.hits, nearest.doubts, nearest.work),
+            Ok(nearest) => {
+                // What a filter leaves is no fair sample of what searches scan.
+                if let (Some(work), Some(vectors), None) = (&nearest.work, &snapshot.view.vectors, allowed) {
+                    snapshot.slot.vectors.note_search(query, work, vectors);
+                }
+                (found.hits, found.doubts, found.work) = (nearest.hits, nearest.doubts, nearest.work);
+            }
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
                 found.is_damaged = error.needs_rebuild();
@@ -207,30 +210,6 @@ fn vectors_unavailable(reason: &str) -> Error {
         .remedy("try again in a moment; it repairs itself")
 }
 
-/// The places of documents that the filter lets through; `None` when there is no filter.
-fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<String>) -> Option<Vec<usize>> {
-    if plan.filter.is_empty() {
-        return None;
-    }
-    let documents = view.documents.iter().enumerate();
-    let allowed: Vec<usize> =
-        documents.filter(|(_, document)| plan.filter.accepts(&document.metadata)).map(|(place, _)| place).collect();
-    if allowed.is_empty() && !view.documents.is_empty() {
-        let known: BTreeSet<&str> =
-            view.documents.iter().flat_map(|document| document.metadata.keys().map(String::as_str)).collect();
-        for name in plan.filter.unknown_names(&known) {
-            let names: Vec<&str> = known.iter().copied().take(limits::METADATA_FIELDS_MAX).collect();
-            let name: String = name.chars().take(limits::METADATA_NAME_CHARS_MAX).collect();
-            warnings.push(if names.is_empty() {
-                format!("no document has the metadata field `{name}`; none has any")
-            } else {
-                format!("no document has the metadata field `{name}`; there are: {}", names.join(", "))
-            });
-        }
-    }
-    Some(allowed)
-}
-
 /// The half that looks up words.
 struct ByWords<'a> {
     plan: &'a Plan,
@@ -242,7 +221,7 @@ struct ByWords<'a> {
 
 impl ByWords<'_> {
     /// What the text index finds, best first.
-    fn hits(&self, allowed: Option<&[usize]>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
+    fn hits(&self, allowed: Option<&Arc<Allowed>>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
         let plan = self.plan;
         let searcher = match &self.snapshot.text {
             SnapshotText::Complete(searcher) => searcher,
@@ -259,12 +238,9 @@ impl ByWords<'_> {
             warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
         }
         let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-        let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-            let allowed = allowed.iter().filter_map(|place| view.documents.get(*place));
-            allowed.map(|document| low_bits(document.id)).collect()
-        });
+        let allowed = allowed.map(|allowed| view.allowed_lows(allowed));
         let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-        searcher.search(&query, statistics, self.limit, allowed.map(Arc::new))
+        searcher.search(&query, statistics, self.limit, allowed)
     }
 
     fn unavailable(&self, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plasma_kernel::{Code, Error, Result};
+use plasma_kernel::{Code, Error, Result, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::settings::{FusionSettings, PopularitySettings, RecencySettings, RerankSettings};
@@ -28,13 +28,21 @@ pub struct SearchRequest {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
-    /// Conditions on the documents' metadata, all of which must hold: a value, `{"in": [values]}`, or `{"gte": n, "lte": n}`.
+    /// Conditions on the documents' metadata, all of which must hold: a value, or `in`, `ne`, `gte`, `gt`, `lte`, `lt`, `exists`,
+    /// `contains_all`, `contains_any`, `prefix`, `near`, `box`; joined by `and`, `or` and `not`. The document's own fields are
+    /// `$title`, `$created_at`, `$updated_at` and `$document_id`.
     #[serde(default)]
-    #[schema(value_type = Option<Object>, example = json!({"team": "legal", "year": {"gte": 2024}}))]
+    #[schema(
+        value_type = Option<Object>,
+        example = json!({"team": "legal", "year": {"gte": 2024}, "or": [{"tags": "tax"}, {"not": {"draft": true}}]})
+    )]
     pub filter: Option<serde_json::Map<String, serde_json::Value>>,
     /// How passages are ranked; `hybrid` when absent.
     #[serde(default)]
     pub mode: Option<SearchMode>,
+    /// Search exactly as this person would, with the documents that they may see. Needs `documents:read_all`.
+    #[serde(default)]
+    pub on_behalf_of: Option<UserId>,
     /// How the ranking by meaning and the ranking by words become one. What it and the fields below leave out is as the
     /// collection's `ranking` says.
     #[serde(default)]

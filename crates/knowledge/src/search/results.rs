@@ -1,8 +1,8 @@
-//! Answers that are given again: the same search of the same moment of a collection by the same caller.
+//! Answers that are given again: the same search of the same moment of a collection by whoever may see the same.
 //!
 //! Nothing has to be invalidated. An answer is found by the view of the collection that it was made from, and the follower of the
 //! event log puts another view in its place with each change; so a change makes another key at the moment when searches see it. What else
-//! a search depends on is in the key as well: the tenant, the caller, the collection's settings, and every field of the request.
+//! a search depends on is in the key as well: the tenant, who looks, the collection's settings, and every field of the request.
 
 use std::{
     fmt::Write as _,
@@ -11,12 +11,12 @@ use std::{
 };
 
 use moka::future::Cache;
-use plasma_kernel::{Actor, Ctx, Error, Result, TenantId};
+use plasma_kernel::{Ctx, Error, Result, TenantId};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{SearchAnswer, SearchRequest};
-use crate::{index::memory::CollectionView, limits, store::collections::StoredCollection};
+use crate::{access::Viewer, index::memory::CollectionView, limits, store::collections::StoredCollection};
 
 /// Bytes of an answer beside its texts, for each result.
 const HIT_BYTES: usize = 1_024;
@@ -44,16 +44,15 @@ impl Hash for Moment {
 pub(crate) struct ResultKey {
     tenant: TenantId,
     moment: Moment,
-    /// Over the caller, the collection's settings, and the request.
+    /// Whose documents: callers who may see others get other answers.
+    viewer: Viewer,
+    /// Over the collection's settings, and the request.
     digest: [u8; 32],
 }
 
 /// What a digest is made of.
 #[derive(Serialize)]
 struct Parts<'a> {
-    /// Callers may see different documents, so that none gets another's answer.
-    actor: &'a Actor,
-    access: &'a str,
     collection: String,
     /// Settings of the collection, its ranking among them, change it.
     updated_at: i64,
@@ -61,20 +60,16 @@ struct Parts<'a> {
 }
 
 impl ResultKey {
-    /// `access` names the set of documents that the caller may see, where more than the caller decides it.
-    ///
     /// # Errors
     /// `internal` for a context without a tenant.
     pub(crate) fn new(
         ctx: &Ctx,
         collection: &StoredCollection,
         view: &Arc<CollectionView>,
-        access: &str,
+        viewer: Viewer,
         request: &SearchRequest,
     ) -> Result<Self> {
         let parts = Parts {
-            actor: ctx.actor(),
-            access,
             collection: collection.collection.id.to_string(),
             updated_at: collection.collection.updated_at,
             request,
@@ -82,7 +77,7 @@ impl ResultKey {
         let written = serde_json::to_vec(&parts)
             .map_err(|error| Error::from_source("a search could not be written down", error))?;
         let digest = Sha256::digest(&written).into();
-        Ok(Self { tenant: ctx.tenant()?, moment: Moment(Arc::downgrade(view)), digest })
+        Ok(Self { tenant: ctx.tenant()?, moment: Moment(Arc::downgrade(view)), viewer, digest })
     }
 }
 
@@ -181,11 +176,18 @@ impl std::fmt::Write for Counted {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use plasma_kernel::UserId;
+
     use super::*;
     use crate::search::{SearchMode, Took};
 
     fn key(view: &Arc<CollectionView>, digest: u8) -> ResultKey {
-        ResultKey { tenant: TenantId::from_bits(1), moment: Moment(Arc::downgrade(view)), digest: [digest; 32] }
+        ResultKey {
+            tenant: TenantId::from_bits(1),
+            moment: Moment(Arc::downgrade(view)),
+            viewer: Viewer::All,
+            digest: [digest; 32],
+        }
     }
 
     fn answer(query: &str) -> SearchAnswer {
@@ -196,6 +198,7 @@ mod tests {
             total_passages: 0,
             results: Vec::new(),
             warnings: Vec::new(),
+            withheld: None,
             explanation: None,
         }
     }
@@ -210,6 +213,8 @@ mod tests {
             assert_eq!(made.query, number.to_string());
             assert_eq!(results.get(&key(&view, 1)).await.unwrap().query, number.to_string());
             assert!(results.get(&key(&view, 2)).await.is_none());
+            let reader = Viewer::Reader { user: Some(UserId::from_bits(1)), teams: Arc::new([]) };
+            assert!(results.get(&ResultKey { viewer: reader, ..key(&view, 1) }).await.is_none());
             view = Arc::new(CollectionView::default());
             assert!(results.get(&key(&view, 1)).await.is_none());
         }

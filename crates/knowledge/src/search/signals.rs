@@ -110,16 +110,22 @@ fn popularity(rule: &PopularityRule, number: f64, largest: f64) -> Signal {
     Signal { raw: number, value, weight: rule.weight }
 }
 
-/// A time of the metadata: as such, or a number of microseconds since 1970 UTC.
+/// A time of the metadata: as such, or as a number of microseconds since 1970 UTC.
 fn time(metadata: &Metadata, field: &str) -> Option<Timestamp> {
     match metadata.get(field)? {
+        MetadataValue::Time(time) => Some(time.at()),
         MetadataValue::Integer(at) => Some(*at),
         _ => None,
     }
 }
 
 fn number(metadata: &Metadata, field: &str) -> Option<f64> {
-    metadata.get(field)?.as_number().filter(|number| number.is_finite())
+    match metadata.get(field)? {
+        #[allow(clippy::cast_precision_loss)] // logarithms of such numbers are equal
+        MetadataValue::Integer(number) => Some(*number as f64),
+        MetadataValue::Float(number) => Some(*number).filter(|number| number.is_finite()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -80,13 +80,14 @@ impl Setup {
         knowledge.start();
         workflows.start(true).await.unwrap();
         let ctx = tenant();
-        let new = NewCollection { name: "all".to_owned(), description: None };
+        let new = NewCollection { name: "all".to_owned(), ..NewCollection::default() };
         let collection = knowledge.create_collection(&ctx, new).await.unwrap().id;
         for (title, text) in DOCUMENTS {
             let new = NewDocument {
                 title: Some(title.to_owned()),
                 key: None,
                 metadata: Default::default(),
+                access: None,
                 content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
             };
             let document = knowledge.add_document(&ctx, collection, new).await.unwrap().id;

@@ -1,12 +1,12 @@
 //! How results are ordered, and that every number of an explanation is true.
 
-use plasma_kernel::Code;
+use plasma_kernel::{Code, Ctx, Permission};
 use plasma_knowledge::{
     Collection, CollectionChange, ComponentSource, Explanation, Hit, RankingSettings, SearchAnswer, SearchMode,
     SearchRequest,
 };
 use plasma_models::{CallFilter, EmbedRequest, ModelKind, Priority, Purpose};
-use plasma_testkit::{on_each_database, tenant};
+use plasma_testkit::{on_each_database, tenant, with_permissions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -303,11 +303,18 @@ on_each_database! {
         assert_eq!(titles(&first), titles(&again));
         assert_eq!(again.took_ms.embedding + again.took_ms.vector + again.took_ms.text, 0.0);
         assert!(!search(&setup, json!({"limit": 4})).await.took_ms.cached);
-        // Another caller of the workspace has answers of its own, and so has another workspace.
-        let other = plasma_kernel::Ctx::new(
-            setup.ctx.tenant().unwrap(), tenant().actor().clone(), setup.ctx.permissions().clone(), setup.ctx.clock().clone(), setup.ctx.random().clone(),
+        // Whoever may see the same gets the same; whoever may see others, and another workspace, do not.
+        let colleague = Ctx::new(
+            setup.ctx.tenant().unwrap(),
+            tenant().actor().clone(),
+            *setup.ctx.permissions(),
+            setup.ctx.clock().clone(),
+            setup.ctx.random().clone(),
         );
-        assert!(!setup.knowledge.search(&other, ranked(json!({}))).await.unwrap().took_ms.cached);
+        assert!(setup.knowledge.search(&colleague, ranked(json!({}))).await.unwrap().took_ms.cached);
+        let reader = with_permissions(&setup.ctx, [Permission::SearchQuery].into_iter().collect());
+        let for_reader = setup.knowledge.search(&reader, ranked(json!({}))).await.unwrap();
+        assert_eq!((for_reader.took_ms.cached, titles(&for_reader)), (false, titles(&first)));
         let stranger = tenant();
         assert_eq!(setup.knowledge.search(&stranger, ranked(json!({}))).await.unwrap_err().code(), Code::NotFound);
         // A change is seen at once.

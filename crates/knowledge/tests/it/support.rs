@@ -65,7 +65,7 @@ impl Setup {
     }
 
     pub async fn collection(&self, name: &str) -> Collection {
-        let new = NewCollection { name: name.to_owned(), description: None };
+        let new = NewCollection { name: name.to_owned(), ..NewCollection::default() };
         self.knowledge.create_collection(&self.ctx, new).await.unwrap()
     }
 
@@ -164,6 +164,7 @@ pub fn markdown(title: &str, text: &str) -> NewDocument {
         title: Some(title.to_owned()),
         key: None,
         metadata: Metadata::new(),
+        access: None,
         content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
     }
 }
@@ -181,6 +182,7 @@ pub fn file(name: &str, bytes: impl Into<Vec<u8>>) -> NewDocument {
         title: None,
         key: None,
         metadata: serde_json::from_value(json!({"source": "upload"})).unwrap(),
+        access: None,
         content: NewContent::File { name: name.to_owned(), media_type: None, bytes: bytes.into().into() },
     }
 }

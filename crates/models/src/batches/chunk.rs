@@ -180,5 +180,5 @@ pub(super) fn creator(batch: &Batch, run: &Run) -> Result<Ctx> {
     let permissions = Permissions::none().with(Permission::ModelsInvoke);
     let creator =
         Ctx::new(ctx.tenant()?, batch.creator.clone(), permissions, ctx.clock().clone(), ctx.random().clone());
-    Ok(creator.with_request(ctx.request()))
+    Ok(creator.with_team(batch.team).with_request(ctx.request()))
 }

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, str::FromStr};
 
-use plasma_kernel::{Actor, BatchId, Ctx, Error, FileId, Result, Timestamp};
+use plasma_kernel::{Actor, BatchId, Ctx, Error, FileId, Result, TeamId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -97,6 +97,8 @@ pub struct Batch {
     pub metadata: Option<BTreeMap<String, String>>,
     /// Whose it is, and in whose name models are called.
     pub creator: Actor,
+    /// The team to which its calls are counted: the creator's when it was created.
+    pub team: Option<TeamId>,
     /// Where it is.
     pub status: BatchStatus,
     /// Why it failed: the first 100 mistakes.
@@ -154,6 +156,7 @@ impl Batch {
             endpoint,
             metadata,
             creator: ctx.actor().clone(),
+            team: ctx.team(),
             status: BatchStatus::Validating,
             errors: Vec::new(),
             total: 0,

@@ -108,7 +108,7 @@ fn caller(ctx: &Ctx, benchmark: &Benchmark) -> Result<Ctx> {
     let permissions = Permissions::default().with(Permission::ModelsInvoke);
     let caller =
         Ctx::new(ctx.tenant()?, benchmark.actor.clone(), permissions, ctx.clock().clone(), ctx.random().clone());
-    Ok(caller.with_request(ctx.request()))
+    Ok(caller.with_team(benchmark.team).with_request(ctx.request()))
 }
 
 /// A case that is being asked.

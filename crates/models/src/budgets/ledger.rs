@@ -119,7 +119,7 @@ impl BudgetLedger {
             return Ok(None);
         }
         let budgets = self.budgets(ctx).await?;
-        let applying = || budgets.iter().filter(|budget| budget.subject.covers(ctx.actor(), route));
+        let applying = || budgets.iter().filter(|budget| budget.subject.covers(ctx, route));
         if let Some(other) = applying().find(|budget| budget.currency != worst_case.currency) {
             return Err(wrong_currency(other, &worst_case.currency));
         }

@@ -91,6 +91,7 @@ fn call(ctx: &Ctx, cost: Option<i64>, status: CallStatus) -> ModelCall {
         cache: None,
         error: None,
         actor: ctx.actor().clone(),
+        team: ctx.team(),
         request: RequestId::new(ctx),
         created_at: ctx.now(),
     }

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use plasma_kernel::{Actor, ApiKeyId, BudgetId, Code, Error, Money, Result, Timestamp, UserId};
+use plasma_kernel::{Actor, ApiKeyId, BudgetId, Code, Ctx, Error, Money, Result, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -69,6 +69,11 @@ pub enum BudgetSubject {
         /// The key.
         id: ApiKeyId,
     },
+    /// Calls that are counted to a team, whoever makes them.
+    Team {
+        /// The team.
+        id: TeamId,
+    },
     /// Calls that name a route.
     Route {
         /// The route's name.
@@ -86,6 +91,7 @@ impl BudgetSubject {
             Self::Tenant {} => ("tenant", String::new()),
             Self::User { id } => ("user", id.to_string()),
             Self::ApiKey { id } => ("api_key", id.to_string()),
+            Self::Team { id } => ("team", id.to_string()),
             Self::Route { name } => ("route", name.clone()),
             Self::Judge {} => ("judge", String::new()),
         }
@@ -98,18 +104,21 @@ impl BudgetSubject {
             "tenant" => Ok(Self::Tenant {}),
             "user" => Ok(Self::User { id: id.parse().map_err(wrong)? }),
             "api_key" => Ok(Self::ApiKey { id: id.parse().map_err(wrong)? }),
+            "team" => Ok(Self::Team { id: id.parse().map_err(wrong)? }),
             "route" => Ok(Self::Route { name: id.to_owned() }),
             "judge" => Ok(Self::Judge {}),
             _ => Err(Error::internal(format!("column subject_kind holds `{kind}`"))),
         }
     }
 
-    /// Whether a call of `actor` through `route` is paid from it.
-    pub(crate) fn covers(&self, actor: &Actor, route: Option<&str>) -> bool {
+    /// Whether a call under `ctx` through `route` is paid from it.
+    pub(crate) fn covers(&self, ctx: &Ctx, route: Option<&str>) -> bool {
+        let actor = ctx.actor();
         match self {
             Self::Tenant {} => true,
             Self::User { id } => matches!(actor, Actor::User { id: caller } if caller == id),
             Self::ApiKey { id } => matches!(actor, Actor::ApiKey { id: caller } if caller == id),
+            Self::Team { id } => ctx.team() == Some(*id),
             Self::Route { name } => route == Some(name),
             // The judge's job acts for the system under this name, and nothing else does.
             Self::Judge {} => matches!(actor, Actor::System { reason } if reason == JUDGE),
@@ -123,6 +132,7 @@ impl fmt::Display for BudgetSubject {
             Self::Tenant {} => formatter.write_str("this workspace"),
             Self::User { id } => write!(formatter, "the user {id}"),
             Self::ApiKey { id } => write!(formatter, "the API key {id}"),
+            Self::Team { id } => write!(formatter, "the team {id}"),
             Self::Route { name } => write!(formatter, "the route `{name}`"),
             Self::Judge {} => formatter.write_str("the judge of answers"),
         }
@@ -234,6 +244,8 @@ fn amount(micros: i64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use plasma_testkit::{system, tenant};
+
     use super::*;
 
     /// 2026-11-22, 12:00 UTC.
@@ -321,20 +333,30 @@ mod tests {
 
     #[test]
     fn subjects_cover_their_own_calls() {
-        let (user, key) = (UserId::from_bits(1), ApiKeyId::from_bits(1));
-        let person = Actor::User { id: user };
-        let program = Actor::ApiKey { id: key };
-        let system = Actor::System { reason: "ingestion".to_owned() };
+        let (key, team) = (ApiKeyId::from_bits(1), TeamId::from_bits(1));
+        let person = tenant();
+        let user = person.user().unwrap();
+        let acting = |actor| {
+            let (clock, random) = (person.clock().clone(), person.random().clone());
+            Ctx::new(person.tenant().unwrap(), actor, *person.permissions(), clock, random)
+        };
+        let program = acting(Actor::ApiKey { id: key }).with_team(Some(team));
+        let background = person.for_tenant(person.tenant().unwrap(), "ingestion");
         let covered = |subject: &BudgetSubject| {
-            [(&person, None), (&program, Some("cheap")), (&system, None)]
-                .map(|(actor, route)| subject.covers(actor, route))
+            [(&person, None), (&program, Some("cheap")), (&background, None)]
+                .map(|(ctx, route)| subject.covers(ctx, route))
         };
         assert_eq!(covered(&BudgetSubject::Tenant {}), [true, true, true]);
         assert_eq!(covered(&BudgetSubject::User { id: user }), [true, false, false]);
         assert_eq!(covered(&BudgetSubject::ApiKey { id: key }), [false, true, false]);
         assert_eq!(covered(&BudgetSubject::ApiKey { id: ApiKeyId::from_bits(2) }), [false; 3]);
+        assert_eq!(covered(&BudgetSubject::Team { id: team }), [false, true, false]);
+        assert_eq!(covered(&BudgetSubject::Team { id: TeamId::from_bits(2) }), [false; 3]);
         assert_eq!(covered(&BudgetSubject::Route { name: "cheap".to_owned() }), [false, true, false]);
         assert_eq!(covered(&BudgetSubject::Judge {}), [false; 3]);
-        assert!(BudgetSubject::Judge {}.covers(&Actor::System { reason: JUDGE.to_owned() }, None));
+        assert!(BudgetSubject::Judge {}.covers(&system().for_tenant(person.tenant().unwrap(), JUDGE), None));
+        // What Plasma does by itself is no team's, whoever caused it.
+        let caused = program.for_tenant(person.tenant().unwrap(), "ingestion");
+        assert!(!BudgetSubject::Team { id: team }.covers(&caused, None));
     }
 }

@@ -1,6 +1,6 @@
 use axum::extract::State;
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
-use plasma_kernel::{Actor, ApiKeyId, CallId, Money, Page, Timestamp, UserId};
+use plasma_kernel::{Actor, ApiKeyId, CallId, Money, Page, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -59,6 +59,9 @@ pub struct ModelCallBody {
     pub error: Option<String>,
     /// Who called.
     pub actor: Actor,
+    /// The team to which it is counted; null when it is no team's.
+    #[schema(required)]
+    pub team: Option<TeamId>,
     /// The request in which it happened.
     pub request_id: String,
     /// When it started, in microseconds since 1970 UTC.
@@ -93,6 +96,7 @@ impl From<ModelCall> for ModelCallBody {
             cache: call.cache,
             error: call.error,
             actor: call.actor,
+            team: call.team,
             request_id: call.request.to_string(),
             created_at: call.created_at,
             streamed: call.streamed,
@@ -101,7 +105,7 @@ impl From<ModelCall> for ModelCallBody {
     }
 }
 
-/// `?from=&to=&model=&provider=&route=&status=&purpose=&key=&user=&min_cost_micros=&min_duration_ms=&prompt=&prompt_version=
+/// `?from=&to=&model=&provider=&route=&status=&purpose=&key=&user=&team=&min_cost_micros=&min_duration_ms=&prompt=&prompt_version=
 /// &limit=&cursor=`
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +129,8 @@ pub(super) struct CallsQuery {
     key: Option<ApiKeyId>,
     /// Only calls of the person of this id, with a login. Not together with `key`.
     user: Option<UserId>,
+    /// Only calls that are counted to the team of this id.
+    team: Option<TeamId>,
     /// Only calls that are known to have cost at least so many millionths of their currency.
     min_cost_micros: Option<u64>,
     /// Only calls that took at least so many milliseconds.
@@ -241,6 +247,7 @@ pub(super) async fn list_model_calls(
         purpose: query.purpose,
         key: query.key,
         user: query.user,
+        team: query.team,
         cost_micros_min: query.min_cost_micros,
         duration_ms_min: query.min_duration_ms,
         prompt: query.prompt,

@@ -11,7 +11,7 @@ use super::usage_csv;
 use crate::{
     Models, UsageDimension, UsageFilter, UsageLine, UsageQuery, UsageSums, UsageTable,
     calls::{DAY_MICROS, date_text},
-    usage::{day_of_text, dimensions, no_teams},
+    usage::{day_of_text, dimensions},
 };
 
 /// Days when the caller does not say.
@@ -28,7 +28,7 @@ pub(super) enum Format {
     Csv,
 }
 
-/// `?from=&to=&group_by=&model=&provider=&key=&user=&route=&limit=&format=`
+/// `?from=&to=&group_by=&model=&provider=&key=&user=&team=&route=&limit=&format=`
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -39,8 +39,8 @@ pub(super) struct UsageParameters {
     /// The last day, included; today when absent. A range has at most 366 days.
     #[param(example = "2026-11-30")]
     to: Option<String>,
-    /// What lines are told apart by: `day`, `model`, `provider`, `key`, `user`, `route`, several of them separated by commas;
-    /// `day` when absent. `team` is refused, for there are no teams yet.
+    /// What lines are told apart by: `day`, `model`, `provider`, `key`, `user`, `team`, `route`, several of them separated
+    /// by commas; `day` when absent.
     #[param(example = "day,model")]
     group_by: Option<String>,
     /// Only calls of the model with this name.
@@ -51,7 +51,7 @@ pub(super) struct UsageParameters {
     key: Option<String>,
     /// Only calls of the person of this id, with a login.
     user: Option<String>,
-    /// Refused, for there are no teams yet.
+    /// Only calls that are counted to the team of this id, whoever called.
     team: Option<String>,
     /// Only calls that named this route.
     route: Option<String>,
@@ -65,17 +65,14 @@ pub(super) struct UsageParameters {
 
 impl UsageParameters {
     fn query(self, today: i64) -> Result<UsageQuery> {
-        if self.team.is_some() {
-            return Err(no_teams("team"));
-        }
         let day = |field, text: Option<String>| text.map(|text| day_of_text(field, &text)).transpose();
         let to_day = day("to", self.to)?.unwrap_or(today);
-        let UsageParameters { model, provider, key, user, route, .. } = self;
+        let UsageParameters { model, provider, key, user, team, route, .. } = self;
         Ok(UsageQuery {
             from_day: day("from", self.from)?.unwrap_or(to_day - DAYS_DEFAULT + 1),
             to_day,
             group_by: self.group_by.map_or_else(|| Ok(vec![UsageDimension::Day]), |text| dimensions(&text))?,
-            filter: UsageFilter { model, provider, key, user, route },
+            filter: UsageFilter { model, provider, key, user, team, route },
             limit: self.limit.unwrap_or(LINES_DEFAULT),
         })
     }
@@ -127,6 +124,12 @@ pub struct UsageLineBody {
     /// Their name, for those who may see people.
     #[schema(required)]
     pub user_name: Option<String>,
+    /// The id of the team to which the calls are counted.
+    #[schema(required)]
+    pub team: Option<String>,
+    /// Its name, for those who may see teams; null also for one that was deleted.
+    #[schema(required)]
+    pub team_name: Option<String>,
     /// The route's name.
     #[schema(required)]
     pub route: Option<String>,
@@ -216,6 +219,8 @@ impl From<UsageLine> for UsageLineBody {
             key_name: group.key_name,
             user: group.user,
             user_name: group.user_name,
+            team: group.team,
+            team_name: group.team_name,
             route: group.route,
             sums: sums.into(),
         }

@@ -31,6 +31,7 @@ fn dimension_names(dimension: UsageDimension) -> &'static [&'static str] {
         UsageDimension::Provider => &["provider"],
         UsageDimension::Key => &["key", "key_name"],
         UsageDimension::User => &["user", "user_name"],
+        UsageDimension::Team => &["team", "team_name"],
         UsageDimension::Route => &["route"],
     }
 }
@@ -42,6 +43,7 @@ fn dimension_cells(dimension: UsageDimension, line: &UsageLineBody) -> Vec<Optio
         UsageDimension::Provider => vec![line.provider.as_deref()],
         UsageDimension::Key => vec![line.key.as_deref(), line.key_name.as_deref()],
         UsageDimension::User => vec![line.user.as_deref(), line.user_name.as_deref()],
+        UsageDimension::Team => vec![line.team.as_deref(), line.team_name.as_deref()],
         UsageDimension::Route => vec![line.route.as_deref()],
     }
 }

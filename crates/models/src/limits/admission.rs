@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plasma_kernel::{Actor, Code, Ctx, Error, LimitId, ProviderId, Result};
+use plasma_kernel::{Code, Ctx, Error, LimitId, ProviderId, Result, TeamId};
 use plasma_store::Store;
 use tokio::time::Instant;
 
@@ -44,6 +44,7 @@ struct Gates {
 pub(super) struct TenantLimits {
     tenant: Option<Limit>,
     callers: HashMap<Caller, Limit>,
+    teams: HashMap<TeamId, Limit>,
     providers: HashMap<ProviderId, Limit>,
 }
 
@@ -55,15 +56,17 @@ impl TenantLimits {
                 LimitSubject::Tenant {} => all.tenant = Some(limit),
                 LimitSubject::User { id } => drop(all.callers.insert(Caller::User(*id), limit)),
                 LimitSubject::ApiKey { id } => drop(all.callers.insert(Caller::ApiKey(*id), limit)),
+                LimitSubject::Team { id } => drop(all.teams.insert(*id, limit)),
                 LimitSubject::Provider { id } => drop(all.providers.insert(*id, limit)),
             }
         }
         all
     }
 
-    /// The caller's own limit first: who waits there takes no place of the workspace from others.
-    fn of_caller(&self, actor: &Actor) -> [Option<&Limit>; 2] {
-        [self.callers.get(&Caller::from(actor)), self.tenant.as_ref()]
+    /// The caller's own limit first, then that of its team: who waits there takes no place of the workspace from others.
+    fn of_caller(&self, ctx: &Ctx) -> [Option<&Limit>; 3] {
+        let team = ctx.team().and_then(|team| self.teams.get(&team));
+        [self.callers.get(&Caller::from(ctx.actor())), team, self.tenant.as_ref()]
     }
 }
 
@@ -113,7 +116,7 @@ impl Limits {
     /// See [`crate::Models::admit`].
     pub(super) async fn admit(self: &Arc<Self>, ctx: &Ctx, store: &Store, tokens: u64) -> Result<Admission> {
         let limits = self.limits(ctx, store).await?;
-        self.enter(limits.of_caller(ctx.actor()), Caller::from(ctx.actor()), tokens).await
+        self.enter(limits.of_caller(ctx), Caller::from(ctx.actor()), tokens).await
     }
 
     /// See [`crate::Models::admit_provider`].
@@ -125,10 +128,10 @@ impl Limits {
         tokens: u64,
     ) -> Result<Admission> {
         let limits = self.limits(ctx, store).await?;
-        self.enter([limits.providers.get(&provider), None], Caller::from(ctx.actor()), tokens).await
+        self.enter([limits.providers.get(&provider), None, None], Caller::from(ctx.actor()), tokens).await
     }
 
-    async fn enter(self: &Arc<Self>, limits: [Option<&Limit>; 2], caller: Caller, tokens: u64) -> Result<Admission> {
+    async fn enter(self: &Arc<Self>, limits: [Option<&Limit>; 3], caller: Caller, tokens: u64) -> Result<Admission> {
         let mut admission =
             Admission { limits: self.clone(), passed: Vec::new(), tokens, places: Vec::new(), entered: false };
         // Rates first: who is over them need not wait for a place to be told so.

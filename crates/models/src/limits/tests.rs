@@ -5,7 +5,7 @@
 use std::{path::Path, time::Duration};
 
 use futures::FutureExt as _;
-use plasma_kernel::{Actor, ApiKeyId, Clock, Code, Ctx, Error, Permissions, Random};
+use plasma_kernel::{Actor, ApiKeyId, Clock, Code, Ctx, Error, Permissions, Random, TeamId};
 use plasma_store::Store;
 use plasma_testkit::{TestStore, on_each_database, system, tenant};
 
@@ -121,6 +121,41 @@ on_each_database! {
             drop(models.admit(&first, 0).await.unwrap());
         }
         refused(&models, &first, 0).await;
+    }
+
+    async fn a_team_has_a_limit_of_its_own(test: TestStore) {
+        let models = open(test.store());
+        let ctx = tenant();
+        let (blue, red) = (TeamId::from_bits(1), TeamId::from_bits(2));
+        let limit = set(&models, &ctx, LimitSubject::Team { id: blue }, (Some(3), Some(1_000), None)).await;
+        // A person and two programs share it, and who is in no team or another one is not held up.
+        let (person, first, second) = (ctx.clone().with_team(Some(blue)), program(&ctx).with_team(Some(blue)), program(&ctx).with_team(Some(blue)));
+        let mut admission = models.admit(&person, 900).await.unwrap();
+        assert!(refused(&models, &first, 200).await.message().contains("the team team_"));
+        admission.used_tokens(100);
+        drop(admission);
+        drop(models.admit(&first, 10).await.unwrap());
+        drop(models.admit(&second, 10).await.unwrap());
+        let error = refused(&models, &second, 10).await;
+        assert_eq!(error.message(), format!("the limit of the team {blue} ({}) of 3 calls a minute is reached", limit.id));
+        for other in [ctx.clone(), program(&ctx), program(&ctx).with_team(Some(red))] {
+            for _ in 0..10 {
+                drop(models.admit(&other, 2_000).await.unwrap());
+            }
+        }
+        // Places too; the caller's own limit comes first.
+        let change = LimitChange { requests_per_minute: Some(None), tokens_per_minute: Some(None), concurrency: Some(Some(1)) };
+        models.change_limit(&ctx, limit.id, change).await.unwrap();
+        let running = models.admit(&first, 1).await.unwrap();
+        let mut waiting = Box::pin(models.admit(&second, 1));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(models.admit(&ctx, 1).await.unwrap());
+        drop(running);
+        drop(waiting.await.unwrap());
+        set(&models, &ctx, key(&first), (Some(1), None, None)).await;
+        drop(models.admit(&first, 1).await.unwrap());
+        assert!(refused(&models, &first, 1).await.message().contains("the API key"));
+        drop(models.admit(&second, 1).await.unwrap());
     }
 
     async fn places_are_waited_for_and_one_key_does_not_starve_another(test: TestStore) {

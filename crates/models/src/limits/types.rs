@@ -1,6 +1,6 @@
 use std::fmt;
 
-use plasma_kernel::{ApiKeyId, Error, LimitId, ProviderId, Result, Timestamp, UserId};
+use plasma_kernel::{ApiKeyId, Error, LimitId, ProviderId, Result, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Whose calls a limit counts.
@@ -19,6 +19,11 @@ pub enum LimitSubject {
         /// The key.
         id: ApiKeyId,
     },
+    /// Calls that are counted to a team, whoever makes them.
+    Team {
+        /// The team.
+        id: TeamId,
+    },
     /// Calls that go to a provider, with its credential.
     Provider {
         /// The provider.
@@ -33,6 +38,7 @@ impl LimitSubject {
             Self::Tenant {} => ("tenant", String::new()),
             Self::User { id } => ("user", id.to_string()),
             Self::ApiKey { id } => ("api_key", id.to_string()),
+            Self::Team { id } => ("team", id.to_string()),
             Self::Provider { id } => ("provider", id.to_string()),
         }
     }
@@ -44,6 +50,7 @@ impl LimitSubject {
             "tenant" => Ok(Self::Tenant {}),
             "user" => Ok(Self::User { id: id.parse().map_err(wrong)? }),
             "api_key" => Ok(Self::ApiKey { id: id.parse().map_err(wrong)? }),
+            "team" => Ok(Self::Team { id: id.parse().map_err(wrong)? }),
             "provider" => Ok(Self::Provider { id: id.parse().map_err(wrong)? }),
             _ => Err(Error::internal(format!("column subject_kind holds `{kind}`"))),
         }
@@ -56,6 +63,7 @@ impl fmt::Display for LimitSubject {
             Self::Tenant {} => formatter.write_str("this workspace"),
             Self::User { id } => write!(formatter, "the user {id}"),
             Self::ApiKey { id } => write!(formatter, "the API key {id}"),
+            Self::Team { id } => write!(formatter, "the team {id}"),
             Self::Provider { id } => write!(formatter, "the provider {id}"),
         }
     }

@@ -31,6 +31,7 @@ fn batch(row: &Row) -> Result<Batch> {
         endpoint: row.get::<String>("endpoint")?.parse()?,
         metadata: json(row, "metadata")?,
         creator: actor(row)?,
+        team: row.get("team_id")?,
         status: row.get::<String>("status")?.parse()?,
         outcome: row.get::<Option<String>>("outcome")?.map(|outcome| outcome.parse()).transpose()?,
         errors: json(row, "errors")?.unwrap_or_default(),
@@ -55,8 +56,9 @@ pub(crate) async fn insert(tx: &mut Tx, batch: &Batch) -> Result<()> {
     let tenant = tx.tenant()?;
     let metadata = batch.metadata.as_ref().map(serde_json::to_string).transpose();
     tx.execute(
-        "INSERT INTO model_batches (tenant_id, id, input_file_id, endpoint, metadata, creator, status, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO model_batches (tenant_id, id, input_file_id, endpoint, metadata, creator, status, created_at, expires_at,
+           team_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         [
             tenant.into(),
             batch.id.into(),
@@ -67,6 +69,7 @@ pub(crate) async fn insert(tx: &mut Tx, batch: &Batch) -> Result<()> {
             batch.status.as_str().into(),
             batch.created_at.into(),
             batch.expires_at.into(),
+            batch.team.into(),
         ],
     )
     .await

@@ -32,6 +32,7 @@ fn benchmark(row: &Row) -> Result<Benchmark> {
         done: row.get("done")?,
         error: row.get("error")?,
         actor: json(row, "actor")?,
+        team: row.get("team_id")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
@@ -46,8 +47,8 @@ pub(crate) async fn insert(tx: &mut Tx, benchmark: &Benchmark, suite: &Suite) ->
     let tenant = tx.tenant()?;
     tx.execute(
         "INSERT INTO model_benchmarks (tenant_id, id, name, suite, suite_name, case_count, models, concurrency, greedy, state,
-           actor, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           actor, created_at, team_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         [
             tenant.into(),
             benchmark.id.into(),
@@ -61,6 +62,7 @@ pub(crate) async fn insert(tx: &mut Tx, benchmark: &Benchmark, suite: &Suite) ->
             benchmark.state.as_str().into(),
             text(&benchmark.actor)?.into(),
             benchmark.created_at.into(),
+            benchmark.team.into(),
         ],
     )
     .await
@@ -84,7 +86,7 @@ pub(crate) async fn get(tx: &mut Tx, id: BenchmarkId) -> Result<Benchmark> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
-            "SELECT b.id, b.name, b.suite_name, b.case_count, b.models, b.concurrency, b.greedy, b.state, b.actor, b.error,
+            "SELECT b.id, b.name, b.suite_name, b.case_count, b.models, b.concurrency, b.greedy, b.state, b.actor, b.team_id, b.error,
                b.created_at, b.started_at, b.ended_at,
                (SELECT COUNT(*) FROM model_benchmark_results r WHERE r.tenant_id = $1 AND r.benchmark_id = b.id) AS done
              FROM model_benchmarks b WHERE b.tenant_id = $1 AND b.id = $2",
@@ -99,7 +101,7 @@ pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Benchma
     let tenant = tx.tenant()?;
     let rows = tx
         .fetch_all(
-            "SELECT b.id, b.name, b.suite_name, b.case_count, b.models, b.concurrency, b.greedy, b.state, b.actor, b.error,
+            "SELECT b.id, b.name, b.suite_name, b.case_count, b.models, b.concurrency, b.greedy, b.state, b.actor, b.team_id, b.error,
                b.created_at, b.started_at, b.ended_at,
                (SELECT COUNT(*) FROM model_benchmark_results r WHERE r.tenant_id = $1 AND r.benchmark_id = b.id) AS done
              FROM model_benchmarks b WHERE b.tenant_id = $1 AND b.id < $2 ORDER BY b.id DESC LIMIT $3",

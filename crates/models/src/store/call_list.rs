@@ -25,7 +25,8 @@ macro_rules! list_by {
                AND (CAST($13 AS BIGINT) IS NULL OR duration_ms >= $13)
                AND (CAST($14 AS TEXT) IS NULL OR prompt = $14)
                AND (CAST($15 AS BIGINT) IS NULL OR prompt_version = $15)
-             ORDER BY id DESC LIMIT $16"
+               AND (CAST($16 AS TEXT) IS NULL OR team_id = $16)
+             ORDER BY id DESC LIMIT $17"
         )
     };
 }
@@ -34,6 +35,8 @@ macro_rules! list_by {
 fn statement(filter: &CallFilter) -> &'static str {
     if filter.key.is_some() || filter.user.is_some() {
         list_by!(" AND actor_id = $11")
+    } else if filter.team.is_some() {
+        list_by!(" AND team_id = $16")
     } else if filter.route.is_some() {
         list_by!(" AND route = $8")
     } else if filter.model.is_some() {
@@ -77,6 +80,7 @@ pub(crate) async fn list(tx: &mut Tx, filter: &CallFilter, page: &PageRequest) -
                 amount(filter.duration_ms_min).into(),
                 filter.prompt.as_deref().into(),
                 filter.prompt_version.map(i64::from).into(),
+                filter.team.into(),
                 page.fetch_limit().into(),
             ],
         )

@@ -83,9 +83,9 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
         "INSERT INTO model_calls (tenant_id, id, model, kind, purpose, status, streamed, input_tokens, cached_input_tokens,
            output_tokens, queued_ms, first_token_ms, duration_ms, cost_micros, cost_currency, error, actor, request_id, created_at,
            attempts, route, decision, cache_write_tokens, reasoning_tokens, actor_id, cache, cache_hit, saved_micros,
-           prompt, prompt_version)
+           prompt, prompt_version, team_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-           $25, $26, $27, $28, $29, $30)",
+           $25, $26, $27, $28, $29, $30, $31)",
         [
             tenant.into(),
             call.id.into(),
@@ -117,6 +117,7 @@ async fn insert_one(tx: &mut Tx, call: &ModelCall) -> Result<()> {
             call.cache.as_ref().and_then(|hit| hit.saved.as_ref()).map(|saved| saved.amount_micros).into(),
             call.prompt.as_ref().map(|prompt| prompt.name.as_str()).into(),
             call.prompt.as_ref().map(|prompt| i64::from(prompt.version)).into(),
+            call.team.into(),
         ],
     )
     .await
@@ -154,6 +155,7 @@ fn event_data(call: &ModelCall) -> serde_json::Value {
         "cache": call.cache,
         "error": call.error,
         "actor": call.actor,
+        "team": call.team,
         "request_id": call.request,
         "created_at": call.created_at,
     })
@@ -200,6 +202,7 @@ pub(super) fn call(row: &Row) -> Result<ModelCall> {
         cache: hit.map_err(|error| Error::from_source("column cache_hit", error))?,
         error: row.get("error")?,
         actor: serde_json::from_str::<Actor>(&actor).map_err(|error| Error::from_source("column actor", error))?,
+        team: row.get("team_id")?,
         request: row.get("request_id")?,
         created_at: row.get("created_at")?,
     })

@@ -15,18 +15,18 @@ use crate::{
 macro_rules! counters {
     ($then:ident) => {
         $then! {
-            "calls" "$9", "failed" "$10", "cancelled" "$11", "cache_hits" "$12", "input_tokens" "$13",
-            "cached_input_tokens" "$14", "cache_write_tokens" "$15", "output_tokens" "$16", "reasoning_tokens" "$17",
-            "cost_micros" "$18", "duration_ms" "$19", "first_token_ms" "$20", "duration_00" "$21", "duration_01" "$22",
-            "duration_02" "$23", "duration_03" "$24", "duration_04" "$25", "duration_05" "$26", "duration_06" "$27",
-            "duration_07" "$28", "duration_08" "$29", "duration_09" "$30", "duration_10" "$31", "duration_11" "$32",
-            "duration_12" "$33", "duration_13" "$34", "duration_14" "$35", "duration_15" "$36", "duration_16" "$37",
-            "duration_17" "$38", "duration_18" "$39", "duration_19" "$40", "first_token_00" "$41",
-            "first_token_01" "$42", "first_token_02" "$43", "first_token_03" "$44", "first_token_04" "$45",
-            "first_token_05" "$46", "first_token_06" "$47", "first_token_07" "$48", "first_token_08" "$49",
-            "first_token_09" "$50", "first_token_10" "$51", "first_token_11" "$52", "first_token_12" "$53",
-            "first_token_13" "$54", "first_token_14" "$55", "first_token_15" "$56", "first_token_16" "$57",
-            "first_token_17" "$58", "first_token_18" "$59", "first_token_19" "$60"
+            "calls" "$10", "failed" "$11", "cancelled" "$12", "cache_hits" "$13", "input_tokens" "$14",
+            "cached_input_tokens" "$15", "cache_write_tokens" "$16", "output_tokens" "$17", "reasoning_tokens" "$18",
+            "cost_micros" "$19", "duration_ms" "$20", "first_token_ms" "$21", "duration_00" "$22", "duration_01" "$23",
+            "duration_02" "$24", "duration_03" "$25", "duration_04" "$26", "duration_05" "$27", "duration_06" "$28",
+            "duration_07" "$29", "duration_08" "$30", "duration_09" "$31", "duration_10" "$32", "duration_11" "$33",
+            "duration_12" "$34", "duration_13" "$35", "duration_14" "$36", "duration_15" "$37", "duration_16" "$38",
+            "duration_17" "$39", "duration_18" "$40", "duration_19" "$41", "first_token_00" "$42",
+            "first_token_01" "$43", "first_token_02" "$44", "first_token_03" "$45", "first_token_04" "$46",
+            "first_token_05" "$47", "first_token_06" "$48", "first_token_07" "$49", "first_token_08" "$50",
+            "first_token_09" "$51", "first_token_10" "$52", "first_token_11" "$53", "first_token_12" "$54",
+            "first_token_13" "$55", "first_token_14" "$56", "first_token_15" "$57", "first_token_16" "$58",
+            "first_token_17" "$59", "first_token_18" "$60", "first_token_19" "$61"
         }
     };
 }
@@ -59,11 +59,11 @@ macro_rules! sums {
 const NAMES: [&str; COLUMNS] = counters!(names);
 
 const UPSERT: &str = concat!(
-    "INSERT INTO model_usage (tenant_id, day, model, provider, api_key_id, user_id, route, currency",
+    "INSERT INTO model_usage (tenant_id, day, model, provider, api_key_id, user_id, team_id, route, currency",
     counters!(columns),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8",
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9",
     counters!(places),
-    ") ON CONFLICT (tenant_id, day, model, api_key_id, user_id, route, currency) DO UPDATE SET ",
+    ") ON CONFLICT (tenant_id, day, model, api_key_id, user_id, team_id, route, currency) DO UPDATE SET ",
     counters!(additions)
 );
 
@@ -71,21 +71,22 @@ const UPSERT: &str = concat!(
 macro_rules! grouped {
     () => {
         concat!(
-            "SELECT day, model, provider, api_key_id, user_id, route, currency",
+            "SELECT day, model, provider, api_key_id, user_id, team_id, route, currency",
             counters!(sums),
             " FROM (SELECT tenant_id, CASE WHEN $4 = 1 THEN day ELSE 0 END AS day,
                 CASE WHEN $5 = 1 THEN model ELSE '' END AS model,
                 CASE WHEN $6 = 1 THEN provider ELSE '' END AS provider,
                 CASE WHEN $7 = 1 THEN api_key_id ELSE '' END AS api_key_id,
                 CASE WHEN $8 = 1 THEN user_id ELSE '' END AS user_id,
-                CASE WHEN $9 = 1 THEN route ELSE '' END AS route, currency",
+                CASE WHEN $9 = 1 THEN team_id ELSE '' END AS team_id,
+                CASE WHEN $10 = 1 THEN route ELSE '' END AS route, currency",
             counters!(columns),
             " FROM model_usage
               WHERE tenant_id = $1 AND day >= $2 AND day <= $3
-                AND (CAST($10 AS TEXT) IS NULL OR model = $10) AND (CAST($11 AS TEXT) IS NULL OR provider = $11)
-                AND (CAST($12 AS TEXT) IS NULL OR api_key_id = $12) AND (CAST($13 AS TEXT) IS NULL OR user_id = $13)
-                AND (CAST($14 AS TEXT) IS NULL OR route = $14)) AS chosen
-              GROUP BY day, model, provider, api_key_id, user_id, route, currency LIMIT $15"
+                AND (CAST($11 AS TEXT) IS NULL OR model = $11) AND (CAST($12 AS TEXT) IS NULL OR provider = $12)
+                AND (CAST($13 AS TEXT) IS NULL OR api_key_id = $13) AND (CAST($14 AS TEXT) IS NULL OR user_id = $14)
+                AND (CAST($15 AS TEXT) IS NULL OR team_id = $15) AND (CAST($16 AS TEXT) IS NULL OR route = $16)) AS chosen
+              GROUP BY day, model, provider, api_key_id, user_id, team_id, route, currency LIMIT $17"
         )
     };
 }
@@ -99,14 +100,15 @@ const EXPLAINED: Sql = Sql::each(concat!("EXPLAIN QUERY PLAN ", grouped!()), con
 pub(crate) async fn add(tx: &mut Tx, calls: &[&ModelCall]) -> Result<()> {
     let tenant = tx.tenant()?;
     for (key, counters) in roll_up(calls) {
-        let GroupKey { day, model, provider, api_key, user, route, currency } = key;
-        let group: [Value; 8] = [
+        let GroupKey { day, model, provider, api_key, user, team, route, currency } = key;
+        let group: [Value; 9] = [
             tenant.into(),
             day.into(),
             model.into(),
             provider.into(),
             api_key.into(),
             user.into(),
+            team.into(),
             route.into(),
             currency.into(),
         ];
@@ -130,6 +132,7 @@ fn group(row: &Row) -> Result<(GroupKey, Counters)> {
         provider: row.get("provider")?,
         api_key: row.get("api_key_id")?,
         user: row.get("user_id")?,
+        team: row.get("team_id")?,
         route: row.get("route")?,
         currency: row.get("currency")?,
     };
@@ -149,11 +152,13 @@ fn parameters(tx: &Tx, query: &UsageQuery, limit: usize) -> Result<Vec<Value>> {
         wanted(UsageDimension::Provider),
         wanted(UsageDimension::Key),
         wanted(UsageDimension::User),
+        wanted(UsageDimension::Team),
         wanted(UsageDimension::Route),
         filter.model.as_deref().into(),
         filter.provider.as_deref().into(),
         filter.key.as_deref().into(),
         filter.user.as_deref().into(),
+        filter.team.as_deref().into(),
         filter.route.as_deref().into(),
         limit.into(),
     ])
@@ -234,6 +239,11 @@ const USER_NAMES: Sql = Sql::each(
      WHERE m.tenant_id = $1 AND u.id IN (SELECT jsonb_array_elements_text($2::jsonb))",
 );
 
+const TEAM_NAMES: Sql = Sql::each(
+    "SELECT id, name FROM teams WHERE tenant_id = $1 AND id IN (SELECT value FROM json_each($2))",
+    "SELECT id, name FROM teams WHERE tenant_id = $1 AND id IN (SELECT jsonb_array_elements_text($2::jsonb))",
+);
+
 async fn names(tx: &mut Tx, statement: Sql, ids: BTreeSet<&str>) -> Result<BTreeMap<String, String>> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
@@ -251,4 +261,9 @@ pub(crate) async fn key_names(tx: &mut Tx, ids: BTreeSet<&str>) -> Result<BTreeM
 /// The names of the workspace's people by their ids.
 pub(crate) async fn user_names(tx: &mut Tx, ids: BTreeSet<&str>) -> Result<BTreeMap<String, String>> {
     names(tx, USER_NAMES, ids).await
+}
+
+/// The names of teams by their ids, but for those that were deleted.
+pub(crate) async fn team_names(tx: &mut Tx, ids: BTreeSet<&str>) -> Result<BTreeMap<String, String>> {
+    names(tx, TEAM_NAMES, ids).await
 }

@@ -16,6 +16,7 @@ pub(crate) struct GroupKey {
     pub(crate) provider: String,
     pub(crate) api_key: String,
     pub(crate) user: String,
+    pub(crate) team: String,
     pub(crate) route: String,
     /// Empty when the cost is not known.
     pub(crate) currency: String,
@@ -156,6 +157,7 @@ fn group_of(call: &ModelCall) -> GroupKey {
         provider: call.model.split('/').next().unwrap_or_default().to_owned(),
         api_key,
         user,
+        team: call.team.map(|team| team.to_string()).unwrap_or_default(),
         route: call.decision.as_ref().map(|decision| decision.route.clone()).unwrap_or_default(),
         currency: call.cost.as_ref().map(|cost| cost.currency.clone()).unwrap_or_default(),
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use plasma_kernel::{Actor, ApiKeyId, CallId, Ctx, Money, RequestId, UserId};
+use plasma_kernel::{Actor, ApiKeyId, CallId, Ctx, Money, RequestId, TeamId, UserId};
 use plasma_store::Dialect;
 use plasma_testkit::{TestStore, on_each_database, system, tenant};
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
@@ -17,7 +17,7 @@ use crate::{
 
 const MIGRATION: &str = include_str!("../../../../migrations/0011_model_usage.sql");
 const DAY: i64 = 20_779;
-const ALL: [By; 6] = [By::Day, By::Model, By::Provider, By::Key, By::User, By::Route];
+const ALL: [By; 7] = [By::Day, By::Model, By::Provider, By::Key, By::User, By::Team, By::Route];
 
 fn process(test: &TestStore) -> Models {
     let local =
@@ -56,16 +56,17 @@ fn call(ctx: &Ctx, day: i64, model: &str, actor: Actor, route: Option<&str>) -> 
         cache: None,
         prompt: None,
         actor,
+        team: None,
         request: RequestId::new(ctx),
         created_at: day * DAY_MICROS + 5,
     }
 }
 
 fn any_call() -> impl Strategy<Value = ModelCall> {
-    let group = (0..3_i64, 0..3_usize, 0_u128..6, 0..3_usize, 0..3_usize);
+    let group = (0..3_i64, 0..3_usize, 0_u128..6, 0_u128..3, 0..3_usize, 0..3_usize);
     let numbers = (0_u64..1_000_000, 0_u64..100, 0_u64..100, 0_u64..1_000, 0_u64..50);
     (group, numbers, 0..3_usize, 0_u64..3_000_000, prop::option::of(0_u64..100_000), 0_i64..1_000_000).prop_map(
-        |((day, model, who, route, currency), tokens, status, duration_ms, first_token_ms, amount_micros)| {
+        |((day, model, who, team, route, currency), tokens, status, duration_ms, first_token_ms, amount_micros)| {
             let model = ["acme/large", "acme/deep/small", "local/tiny"][model];
             let mut call = call(&system(), DAY + day, model, actor(who), [None, Some("fast"), Some("cheap")][route]);
             call.status = [CallStatus::Succeeded, CallStatus::Failed, CallStatus::Cancelled][status];
@@ -76,6 +77,7 @@ fn any_call() -> impl Strategy<Value = ModelCall> {
                 output_tokens: tokens.3,
                 reasoning_tokens: tokens.4,
             };
+            call.team = (team > 0).then(|| TeamId::from_bits(team));
             call.duration_ms = duration_ms;
             call.first_token_ms = first_token_ms;
             let currency = [None, Some("USD"), Some("EUR")][currency];
@@ -120,6 +122,7 @@ fn group_of(call: &ModelCall, group_by: &[By]) -> UsageGroup {
                     group.user = Some(id.to_string());
                 }
             }
+            By::Team => group.team = call.team.map(|team| team.to_string()),
             By::Route => group.route = call.decision.as_ref().map(|decision| decision.route.clone()),
         }
     }
@@ -190,7 +193,7 @@ on_each_database! {
             // A workspace of its own: what others have must not be in its sums.
             let ctx = tenant();
             record(&test, &ctx, &calls).await;
-            let dimensions = prop::sample::subsequence(ALL.to_vec(), 0..=6);
+            let dimensions = prop::sample::subsequence(ALL.to_vec(), 0..=7);
             for group_by in [vec![], ALL.to_vec(), dimensions.new_tree(&mut runner).unwrap().current()] {
                 let table = models.usage_by(&ctx, &by(&group_by)).await.unwrap();
                 assert_eq!(table.total, fold(&calls.iter().collect::<Vec<_>>()), "{calls:?}");
@@ -213,12 +216,20 @@ on_each_database! {
             };
             let lines = models.usage_by(&ctx, &query).await.unwrap().lines;
             assert_eq!(sorted(lines), expected(&filtered, &[By::Key]));
+            let team = TeamId::from_bits(1);
+            let of_team: Vec<ModelCall> = calls.iter().filter(|call| call.team == Some(team)).cloned().collect();
+            let mut query = by(&[By::Team, By::User]);
+            query.filter.team = Some(team.to_string());
+            let lines = models.usage_by(&ctx, &query).await.unwrap().lines;
+            assert_eq!(sorted(lines), expected(&of_team, &[By::Team, By::User]));
         }
     }
 
     async fn usage_of_older_calls_is_summed_up_by_the_migration(test: TestStore) {
         let (models, ctx) = (process(&test), tenant());
-        let calls = prop::collection::vec(any_call(), 80).new_tree(&mut TestRunner::default()).unwrap().current();
+        let mut calls = prop::collection::vec(any_call(), 80).new_tree(&mut TestRunner::default()).unwrap().current();
+        // There were no teams then.
+        calls.iter_mut().for_each(|call| call.team = None);
         record(&test, &ctx, &calls).await;
         let tenant = ctx.tenant().unwrap();
         let before = models.usage_by(&ctx, &by(&ALL)).await.unwrap();

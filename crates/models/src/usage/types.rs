@@ -18,6 +18,8 @@ words! {
         Key = "key",
         /// The person who called with a login. Calls with a key are the key's.
         User = "user",
+        /// The team to which the call is counted, whoever called.
+        Team = "team",
         /// The route that the caller named.
         Route = "route",
     }
@@ -49,6 +51,8 @@ pub struct UsageFilter {
     pub key: Option<String>,
     /// Of this person.
     pub user: Option<String>,
+    /// Counted to this team.
+    pub team: Option<String>,
     /// By this route.
     pub route: Option<String>,
 }
@@ -91,6 +95,10 @@ pub struct UsageGroup {
     pub user: Option<String>,
     /// Their name, for those who may see people.
     pub user_name: Option<String>,
+    /// The team's id.
+    pub team: Option<String>,
+    /// Its name, for those who may see teams; `None` also for one that was deleted.
+    pub team_name: Option<String>,
     /// The route's name.
     pub route: Option<String>,
 }

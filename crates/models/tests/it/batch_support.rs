@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
-use plasma_kernel::{Clock, Ctx, Permissions, Random};
+use plasma_kernel::{Clock, Ctx, Permissions, Random, TeamId};
 use plasma_models::{ModelKind, Models, ModelsConfig};
 use plasma_testkit::{TestStore, tenant};
 use plasma_workflows::Workflows;
@@ -96,7 +96,8 @@ impl Setup {
         let echo = Echo::new(permits);
         let ctx = tenant();
         let ctx =
-            Ctx::new(ctx.tenant().unwrap(), ctx.actor().clone(), Permissions::all(), clock.clone(), Random::system());
+            Ctx::new(ctx.tenant().unwrap(), ctx.actor().clone(), Permissions::all(), clock.clone(), Random::system())
+                .with_team(Some(TeamId::from_bits(7)));
         let models = open(test.store());
         let provider = add_provider(&models, &ctx, "acme", &echo.start().await).await;
         add_model(&models, &ctx, provider, "chat", ModelKind::Chat).await;

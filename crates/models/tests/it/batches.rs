@@ -95,7 +95,7 @@ on_each_database! {
         let call = output["hello"]["response"]["request_id"].as_str().unwrap();
         let call = setup.models.call(&setup.ctx, call.parse().unwrap()).await.unwrap();
         assert_eq!((call.purpose, call.status, &call.actor), (Purpose::Batch, CallStatus::Succeeded, setup.ctx.actor()));
-        assert_eq!(call.cost.unwrap().amount_micros, 30);
+        assert_eq!((call.team, call.cost.unwrap().amount_micros), (setup.ctx.team(), 30));
         let calls = setup.models.calls(&setup.ctx, &CallFilter { status: Some(CallStatus::Succeeded), ..CallFilter::default() }, &page).await.unwrap();
         assert!(calls.data.iter().all(|call| call.purpose == Purpose::Batch) && calls.has_more);
 

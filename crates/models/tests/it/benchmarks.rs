@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::State, http::Response, routing::post};
-use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
+use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions, TeamId};
 use plasma_models::{
     BudgetPeriod, BudgetSubject, CallFilter, ModelKind, Models, NewBudget, NewModel, Price, Purpose,
     benchmarks::{Benchmark, BenchmarkState, NewBenchmark, ResultFilter, Suite},
@@ -87,7 +87,7 @@ impl Setup {
         let provider = Provider { slow, ..Provider::default() };
         let router = Router::new().route("/chat/completions", post(answer)).with_state(provider.clone());
         let url = format!("http://{}", listen(router).await);
-        let (models, ctx) = (open(test.store()), tenant());
+        let (models, ctx) = (open(test.store()), tenant().with_team(Some(TeamId::from_bits(7))));
         let id = add_provider(&models, &ctx, "acme", &url).await;
         for name in ["good", "poor", "broken"] {
             let new = NewModel {
@@ -188,6 +188,7 @@ on_each_database! {
         let calls = setup.models.calls(&setup.ctx, &CallFilter::default(), &PageRequest { limit: 200, cursor: None }).await.unwrap().data;
         assert_eq!(calls.len(), 36);
         assert!(calls.iter().all(|call| call.purpose == Purpose::Benchmark && call.actor == *setup.ctx.actor()));
+        assert!(setup.ctx.team().is_some() && calls.iter().all(|call| call.team == setup.ctx.team()));
         assert!(setup.provider.running_most.load(Ordering::SeqCst) <= 3);
         setup.workflows.stop().await;
     }

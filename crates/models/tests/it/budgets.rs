@@ -1,6 +1,6 @@
 //! Budgets as resources. What they promise to calls is tested beside the ledger, in `src/budgets/tests`.
 
-use plasma_kernel::{ApiKeyId, Code, PageRequest, Permission, Permissions, UserId};
+use plasma_kernel::{ApiKeyId, Code, PageRequest, Permission, Permissions, TeamId, UserId};
 use plasma_models::{BudgetPeriod, BudgetSubject, Models, NewBudget, events};
 use plasma_store::EventFilter;
 use plasma_testkit::{on_each_database, tenant, with_permissions};
@@ -63,18 +63,20 @@ on_each_database! {
         assert_eq!((status, &problem["reason"], &problem["field"]), (409, &json!("budget_exists"), &json!("subject")));
         // The same subject may have a budget for another period, and it may be in another currency.
         let route = json!({ "kind": "route", "name": "cheap" });
-        for (subject, period) in [(json!({ "kind": "api_key", "id": key }), "day"), (json!({ "kind": "tenant" }), "total"), (route, "day")] {
-            let new = json!({ "subject": subject, "period": period, "limit_micros": 1, "currency": "EUR" });
+        let team = json!({ "kind": "team", "id": TeamId::new(&ctx) });
+        for (subject, period) in [(json!({ "kind": "api_key", "id": key }), "day"), (json!({ "kind": "tenant" }), "total"), (route, "day"), (team, "day")] {
+            let new = json!({ "subject": &subject, "period": period, "limit_micros": 1, "currency": "EUR" });
             let (status, budget) = api.send("POST", BUDGETS, new).await;
             assert_eq!((status, &budget["limit"]["currency"]), (201, &json!("EUR")), "{budget}");
+            assert_eq!(budget["subject"], subject);
             assert_eq!(budget["resets_at"].is_null(), period == "total");
         }
 
         let (status, changed) = api.send("PATCH", &path, json!({ "limit_micros": 60_000_000 })).await;
         assert_eq!((status, &changed["limit"]), (200, &money(60_000_000)));
-        let (_, list) = api.get(&format!("{BUDGETS}?limit=3")).await;
-        assert_eq!((list["data"].as_array().unwrap().len(), &list["has_more"]), (3, &json!(true)));
-        let (_, rest) = api.get(&format!("{BUDGETS}?limit=3&cursor={}", list["next_cursor"].as_str().unwrap())).await;
+        let (_, list) = api.get(&format!("{BUDGETS}?limit=4")).await;
+        assert_eq!((list["data"].as_array().unwrap().len(), &list["has_more"]), (4, &json!(true)));
+        let (_, rest) = api.get(&format!("{BUDGETS}?limit=4&cursor={}", list["next_cursor"].as_str().unwrap())).await;
         assert_eq!(rest["data"], json!([changed]));
 
         assert_eq!(api.send("DELETE", &path, Value::Null).await, (204, Value::Null));
@@ -88,7 +90,7 @@ on_each_database! {
         let told = tx.events_page(&filter, &PageRequest::default()).await.unwrap().data;
         let kinds: Vec<&str> = told.iter().rev().map(|event| event.kind.as_str()).collect();
         let created = events::BUDGET_CREATED;
-        assert_eq!(kinds, [created, created, created, created, events::BUDGET_CHANGED, events::BUDGET_DELETED]);
+        assert_eq!(kinds, [created, created, created, created, created, events::BUDGET_CHANGED, events::BUDGET_DELETED]);
         let change = &told[1].data;
         assert_eq!((&change["limit"], &change["previous_limit"]), (&money(60_000_000), &money(50_000_000)));
     }
@@ -111,7 +113,8 @@ on_each_database! {
             (with("currency", json!("US Dollar")), "currency"),
             (with("period", json!("week")), "period"),
             (with("extra", json!(1)), "extra"),
-            (with("subject", json!({ "kind": "team", "id": "x" })), "subject.kind"),
+            (with("subject", json!({ "kind": "department", "id": "x" })), "subject.kind"),
+            (with("subject", json!({ "kind": "team", "id": "key_00000000000000000000000000" })), "subject"),
             (with("subject", json!({ "kind": "tenant", "id": user })), "subject.id"),
             (with("subject", json!({ "kind": "user", "id": "key_00000000000000000000000000" })), "subject"),
             (with("subject", json!({ "kind": "route", "name": "" })), "subject.name"),

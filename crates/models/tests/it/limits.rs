@@ -1,6 +1,6 @@
 //! Limits as resources. What they do to calls is tested beside them, in `src/limits/tests.rs`.
 
-use plasma_kernel::{ApiKeyId, Code, LimitId, PageRequest, Permission, Permissions, UserId};
+use plasma_kernel::{ApiKeyId, Code, LimitId, PageRequest, Permission, Permissions, TeamId, UserId};
 use plasma_models::{LimitChange, LimitSubject, NewLimit, events};
 use plasma_store::EventFilter;
 use plasma_testkit::{on_each_database, tenant, with_permissions};
@@ -28,6 +28,7 @@ on_each_database! {
             json!({ "kind": "tenant" }),
             json!({ "kind": "user", "id": UserId::new(&ctx) }),
             json!({ "kind": "api_key", "id": ApiKeyId::new(&ctx) }),
+            json!({ "kind": "team", "id": TeamId::new(&ctx) }),
             json!({ "kind": "provider", "id": provider }),
         ];
         let mut last = Value::Null;
@@ -50,9 +51,9 @@ on_each_database! {
         assert_eq!((status, &problem["field"]), (400, &json!("requests_per_minute")));
         assert_eq!(api.send("PATCH", &path, json!({})).await, (200, changed.clone()));
 
-        let (_, list) = api.get(&format!("{LIMITS}?limit=3")).await;
+        let (_, list) = api.get(&format!("{LIMITS}?limit=4")).await;
         assert_eq!((&list["data"][0], &list["has_more"]), (&changed, &json!(true)));
-        let (_, rest) = api.get(&format!("{LIMITS}?limit=3&cursor={}", list["next_cursor"].as_str().unwrap())).await;
+        let (_, rest) = api.get(&format!("{LIMITS}?limit=4&cursor={}", list["next_cursor"].as_str().unwrap())).await;
         assert_eq!((rest["data"].as_array().unwrap().len(), &rest["data"][0]["subject"]), (1, &subjects[0]));
 
         assert_eq!(api.send("DELETE", &path, Value::Null).await, (204, Value::Null));
@@ -65,7 +66,7 @@ on_each_database! {
         let told = tx.events_page(&filter, &PageRequest::default()).await.unwrap().data;
         let kinds: Vec<&str> = told.iter().rev().map(|event| event.kind.as_str()).collect();
         let (created, changed) = (events::LIMIT_CREATED, events::LIMIT_CHANGED);
-        assert_eq!(kinds, [created, created, created, created, changed, changed, events::LIMIT_DELETED]);
+        assert_eq!(kinds, [created, created, created, created, created, changed, changed, events::LIMIT_DELETED]);
     }
 
     async fn wrong_limits_are_refused_by_the_name_of_the_field(test: TestStore) {
@@ -87,6 +88,7 @@ on_each_database! {
             (with("concurrency", json!(10_001)), 400, "concurrency"),
             (with("burst", json!(1)), 400, "burst"),
             (with("subject", json!({ "kind": "route", "name": "x" })), 400, "subject.kind"),
+            (with("subject", json!({ "kind": "team", "id": "usr_00000000000000000000000000" })), 400, "subject"),
             (with("subject", json!({ "kind": "provider", "id": "prv_00000000000000000000000000" })), 404, "subject.id"),
         ] {
             let (is, problem) = api.send("POST", LIMITS, body.clone()).await;

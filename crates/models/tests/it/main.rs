@@ -30,6 +30,7 @@ mod requests;
 mod rerank;
 mod resilience;
 mod support;
+mod teams;
 mod typed;
 mod upstream;
 mod usage;

@@ -1,6 +1,6 @@
 //! Usage over HTTP: dimensions, names, CSV; and the call log's filters.
 
-use plasma_kernel::{Actor, ApiKeyId, Clock, Ctx, Permission, Permissions, Random};
+use plasma_kernel::{Actor, ApiKeyId, Clock, Ctx, Permission, Permissions, Random, TeamId};
 use plasma_models::ModelKind;
 use plasma_testkit::{TestStore, on_each_database};
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::{
 const CHAT: &str = "/v1/chat/completions";
 const BODY: &str = r#"{"model":"acme/chat","messages":[]}"#;
 
+/// The team of the key's call.
+const TEAM: TeamId = TeamId::from_bits(5);
+
 /// Two calls of the tenant's user, the second fails, and a streamed one with a key.
 async fn three_calls(test: TestStore) -> (Setup, ApiKeyId, Vec<String>) {
     let streamed = Answer::events([text_chunk("a"), finish_chunk("stop"), usage_chunk(100, 40, 10)]).done();
@@ -20,7 +23,7 @@ async fn three_calls(test: TestStore) -> (Setup, ApiKeyId, Vec<String>) {
     let setup = Setup::with(test, Upstream::start_with(answers).await).await;
     add_model(&setup.models, &setup.ctx, setup.provider, "other", ModelKind::Chat).await;
     let key = ApiKeyId::new(&setup.ctx);
-    let program = as_key(&setup.ctx, key, Permissions::all());
+    let program = as_key(&setup.ctx, key, Permissions::all()).with_team(Some(TEAM));
     let route = json!({ "strategy": "ordered", "candidates": [{ "model": "acme/other" }] });
     let put = setup.client.put(format!("{}/api/v1/routes/ours", setup.url)).json(&route).send().await.unwrap();
     assert_eq!(put.status(), 200);
@@ -40,7 +43,7 @@ fn as_key(ctx: &Ctx, key: ApiKeyId, permissions: Permissions) -> Ctx {
     Ctx::new(ctx.tenant().unwrap(), Actor::ApiKey { id: key }, permissions, Clock::system(), Random::system())
 }
 
-/// A key and a person with names, as identity would make them.
+/// A key, a person and a team with names, as identity would make them.
 async fn name_them(setup: &Setup, key: ApiKeyId) {
     let (tenant, user) = (setup.ctx.tenant().unwrap(), setup.ctx.user().unwrap());
     let mut tx = setup.test.begin(&setup.ctx).await.unwrap();
@@ -60,6 +63,12 @@ async fn name_them(setup: &Setup, key: ApiKeyId) {
         "INSERT INTO api_keys (tenant_id, id, name, prefix, token_hash, role, installation, bootstrap, created_by, created_at)
          VALUES ($1, $2, '=cmd()', '', $3, 'service', 0, 0, $4, 0)",
         [tenant.into(), key.into(), vec![1_u8].into(), user.into()],
+    )
+    .await
+    .unwrap();
+    tx.execute(
+        "INSERT INTO teams (tenant_id, id, name, name_key, description, created_at, updated_at) VALUES ($1, $2, 'Blue', 'blue', '', 0, 0)",
+        [tenant.into(), TEAM.into()],
     )
     .await
     .unwrap();
@@ -88,7 +97,7 @@ on_each_database! {
         assert_eq!((&usage["has_more"], &usage["group_by"]), (&json!(false), &json!(["key", "user", "route"])));
 
         for (query, calls) in [
-            ("", 3), ("&model=acme/other", 1), ("&provider=acme", 3), ("&provider=ac", 0), ("&route=ours", 1),
+            ("", 3), (&format!("&team={TEAM}"), 1), (&format!("&team={TEAM}&user={user}"), 0), ("&model=acme/other", 1), ("&provider=acme", 3), ("&provider=ac", 0), ("&route=ours", 1),
             (&format!("&key={key}"), 1), (&format!("&user={user}"), 2), (&format!("&user={user}&route=ours"), 0),
         ] {
             let (_, usage) = setup.get(&format!("/api/v1/usage?group_by=day{query}")).await;
@@ -101,10 +110,10 @@ on_each_database! {
             let (status, problem) = setup.get(&format!("/api/v1/usage?{wrong}")).await;
             assert_eq!((status, &problem["field"]), (400, &json!(field)), "{wrong}: {problem}");
         }
-        for team in ["group_by=day,team", "team=blue"] {
-            let (status, problem) = setup.get(&format!("/api/v1/usage?{team}")).await;
-            assert_eq!((status, &problem["reason"]), (400, &json!("teams_not_supported")));
-        }
+        let (_, usage) = setup.get("/api/v1/usage?group_by=team,key").await;
+        let (none, blue) = (&usage["data"][0], &usage["data"][1]);
+        assert_eq!((&none["team"], &none["team_name"], &none["calls"]), (&Value::Null, &Value::Null, &json!(2)));
+        assert_eq!((&blue["team"], &blue["team_name"], &blue["key_name"]), (&json!(TEAM), &json!("Blue"), &json!("=cmd()")));
 
         // The same as a spreadsheet reads it.
         let get = |path: &str, accept: &str| setup.client.get(format!("{}{path}", setup.url)).header("accept", accept).send();
@@ -120,16 +129,22 @@ on_each_database! {
         assert_eq!(rows.len(), 3);
         let response = get("/api/v1/usage?group_by=key,user&format=csv", "application/json").await.unwrap();
         assert_eq!(response.text().await.unwrap(), csv);
+        let response = get("/api/v1/usage?group_by=team&format=csv", "application/json").await.unwrap();
+        let csv = response.text().await.unwrap();
+        assert!(csv.starts_with("team,team_name,calls,") && csv.contains(&format!("\r\n{TEAM},Blue,1,")), "{csv}");
         let response = get("/api/v1/usage?format=json", "text/csv").await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/json");
 
-        // Who may see usage but neither keys nor people gets their ids only.
+        // Who may see usage but neither keys nor people nor teams gets their ids only.
         let reader = as_key(&setup.ctx, key, [Permission::ModelsRead].into_iter().collect());
         let url = serve(&setup.models, &reader).await;
         let response = setup.client.get(format!("{url}/api/v1/usage?group_by=key,user")).send().await.unwrap();
         let usage: Value = response.json().await.unwrap();
         assert_eq!((&usage["data"][0]["user"], &usage["data"][0]["user_name"]), (&json!(user), &Value::Null));
         assert_eq!((&usage["data"][1]["key"], &usage["data"][1]["key_name"]), (&json!(key.to_string()), &Value::Null));
+        let response = setup.client.get(format!("{url}/api/v1/usage?group_by=team")).send().await.unwrap();
+        let usage: Value = response.json().await.unwrap();
+        assert_eq!((&usage["data"][1]["team"], &usage["data"][1]["team_name"]), (&json!(TEAM), &Value::Null));
     }
 
     async fn the_call_log_of_usage_is_filtered(test: TestStore) {
@@ -147,6 +162,9 @@ on_each_database! {
             ("purpose=api".to_owned(), vec![2, 1, 0]),
             ("purpose=ask".to_owned(), vec![]),
             (format!("key={key}"), vec![2]),
+            (format!("team={TEAM}"), vec![2]),
+            (format!("team={TEAM}&user={user}"), vec![]),
+            (format!("team={}", TeamId::from_bits(6)), vec![]),
             (format!("user={user}"), vec![1, 0]),
             (format!("user={user}&status=failed&model=acme/chat"), vec![1]),
             ("min_cost_micros=39".to_owned(), vec![2]),
@@ -165,7 +183,7 @@ on_each_database! {
             let expected: Vec<&str> = expected.into_iter().map(|place: usize| ids[place].as_str()).collect();
             assert_eq!(found, expected, "{query}");
         }
-        for wrong in [format!("key={key}&user={user}"), "from=now".to_owned(), "key=usr_1".to_owned(), "min_cost_micros=-1".to_owned()] {
+        for wrong in [format!("key={key}&user={user}"), "from=now".to_owned(), "key=usr_1".to_owned(), "team=blue".to_owned(), "min_cost_micros=-1".to_owned()] {
             assert_eq!(setup.get(&format!("/api/v1/models/calls?{wrong}")).await.0, 400, "{wrong}");
         }
     }

@@ -16,7 +16,7 @@ pub struct UsageArgs {
     /// The last day, included [default: today]
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
-    /// What lines are told apart by, separated by commas: day, model, provider, key, user, route
+    /// What lines are told apart by, separated by commas: day, model, provider, key, user, team, route
     #[arg(short, long, value_name = "WORDS", default_value = "day")]
     group_by: String,
     /// Only calls of this model
@@ -31,6 +31,9 @@ pub struct UsageArgs {
     /// Only calls of the person of this id
     #[arg(long)]
     user: Option<String>,
+    /// Only calls that are counted to the team of this id
+    #[arg(long)]
+    team: Option<String>,
     /// Only calls that named this route
     #[arg(long)]
     route: Option<String>,
@@ -56,6 +59,7 @@ impl UsageArgs {
             ("provider", &self.provider),
             ("key", &self.key),
             ("user", &self.user),
+            ("team", &self.team),
             ("route", &self.route),
         ] {
             query.extend(value.iter().map(|value| (name, value.clone())));
@@ -104,7 +108,7 @@ fn print_table(usage: &Value) {
     }
 }
 
-/// What a line says of a dimension: the name of a key or person where it is known, else the id.
+/// What a line says of a dimension: the name of a key, person or team where it is known, else the id.
 fn member(line: &Value, dimension: &str) -> String {
     let text = |name: &str| line.get(name).and_then(Value::as_str).map(printable);
     text(&format!("{dimension}_name")).or_else(|| text(dimension)).unwrap_or_else(|| "-".to_owned())

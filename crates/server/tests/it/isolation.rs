@@ -40,7 +40,8 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 9] = [
+const NAMING: [&str; 10] = [
+    "create_api_key",
     "search",
     "ask",
     "draft_content",
@@ -59,6 +60,7 @@ struct Things {
     collection: String,
     model: String,
     file: String,
+    team: String,
 }
 
 impl Things {
@@ -70,6 +72,8 @@ impl Things {
             id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
         let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
         let user = id(server.post("/api/v1/users", user).await);
+        let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
+        put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
         let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://a.test", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
@@ -104,6 +108,8 @@ impl Things {
             ("/api/v1/content/documents/", "id", &content),
             ("/api/v1/content/documents/", "document_id", &content),
             ("/api/v1/users/", "id", &user),
+            ("/api/v1/teams/", "id", &team),
+            ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
@@ -125,7 +131,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model, file }
+        Self { ids, collection, model, file, team }
     }
 
     /// The path with this tenant's ids in it.
@@ -162,7 +168,9 @@ impl Things {
     fn body(&self, specification: &Value, operation: &Operation) -> Option<Value> {
         let schema = operation.description.pointer("/requestBody/content/application~1json/schema")?;
         Some(match operation.id.as_str() {
+            "create_api_key" => json!({"name": "intruder", "role": "viewer", "team": self.team}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
+            "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
             "ask" => json!({"collection": self.collection, "question": "What opens the vault?"}),
             "draft_content" => json!({"collection": self.collection, "brief": "Write about the vault."}),

@@ -10,6 +10,7 @@ export interface CallFilter {
   purpose?: CallPurpose;
   key?: string;
   user?: string;
+  team?: string;
   min_cost_micros?: number;
   min_duration_ms?: number;
   prompt?: string;

@@ -8,6 +8,7 @@ export interface UsageFilter {
   provider?: string;
   key?: string;
   user?: string;
+  team?: string;
   route?: string;
   limit?: number;
 }

@@ -14,6 +14,12 @@ const TEXTS: Record<string, string> = {
   "identity.user.created": "User added",
   "identity.user.updated": "User changed",
   "identity.user.deleted": "User deleted",
+  "identity.team.created": "Team created",
+  "identity.team.updated": "Team changed",
+  "identity.team.deleted": "Team deleted",
+  "identity.team.member_added": "Team has a new member",
+  "identity.team.member_removed": "Team lost a member",
+  "identity.team.default_changed": "Somebody's default team changed",
   "identity.api_key.created": "API key created",
   "identity.api_key.revoked": "API key revoked",
   "identity.session.revoked": "Session ended",
@@ -90,6 +96,7 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("models.budget.")) return "/models/budgets/";
   if (type.startsWith("models.pull.")) return "/models/";
   if (type.startsWith("identity.user.")) return "/settings/users/";
+  if (type.startsWith("identity.team.")) return "/settings/teams/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   return null;
 }

@@ -13,6 +13,7 @@ import { ProblemNote } from "@/ui/problem-note";
 
 import { ROLES, SCOPES } from "./role-labels";
 import { useMe } from "./session";
+import { TeamField } from "./team-field";
 
 const EXPIRIES = [
   { days: 30, label: "In 30 days" },
@@ -53,6 +54,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("service");
   const [days, setDays] = useState(90);
+  const [team, setTeam] = useState("");
   const [narrow, setNarrow] = useState(false);
   const [scopes, setScopes] = useState<Permission[]>(["collections:read", "search:query"]);
   const problem = create.error ? asProblem(create.error) : null;
@@ -66,6 +68,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
         name: name.trim(),
         role,
         ...(narrow && { scopes }),
+        ...(team && { team }),
         ...(days > 0 && { expires_at: (Date.now() + days * 86_400_000) * 1000 }),
       },
       { onSuccess: onCreated },
@@ -84,6 +87,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
           {EXPIRIES.map((option) => <option key={option.days} value={option.days}>{option.label}</option>)}
         </SelectField>
       </div>
+      <TeamField none="Your default team, if you are in one" value={team} onChange={setTeam} error={fieldError("team")} hint="To which its model calls are counted." />
       <CheckField label="Narrow it to some permissions" hint="Never more than the role allows." checked={narrow} onChange={(event) => setNarrow(event.target.checked)} />
       {narrow && (
         <fieldset className="grid gap-x-6 gap-y-2 border-t border-rule pt-4 sm:grid-cols-2 lg:grid-cols-3">

@@ -21,6 +21,7 @@ import { ApiKeyDialog } from "./api-key-dialog";
 import { roleLabel } from "./role-labels";
 import { useDenied } from "./session";
 import { SettingsTabs } from "./settings-tabs";
+import { TeamName } from "./team-name";
 
 export function ApiKeysPage() {
   const keys = useInfiniteQuery(apiKeysQuery);
@@ -73,6 +74,7 @@ function KeyRow({ apiKey, denied, onRevoke }: { apiKey: ApiKey; denied: string |
       <td>
         <span className="font-medium">{apiKey.name}</span> {revoked ? <Badge>Revoked</Badge> : expired ? <Badge tone="warn">Expired</Badge> : null}
         <span className="figure block text-[0.8125rem] text-soft">{apiKey.prefix}…</span>
+        {apiKey.team && <span className="block text-[0.8125rem] text-soft">counts for <TeamName id={apiKey.team} /></span>}
       </td>
       <td data-label="Role">
         <span>{roleLabel(apiKey.role)}<span title={apiKey.scopes.join(", ")} className="block text-[0.8125rem] text-faint">{plural(apiKey.scopes.length, "permission")}</span></span>

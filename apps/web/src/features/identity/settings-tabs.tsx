@@ -9,6 +9,7 @@ import { useMe } from "./session";
 const ITEMS: { href: string; label: string; permission: Permission | null }[] = [
   { href: "/settings/", label: "Profile", permission: null },
   { href: "/settings/users/", label: "Users", permission: "users:read" },
+  { href: "/settings/teams/", label: "Teams", permission: "teams:read" },
   { href: "/settings/api-keys/", label: "API keys", permission: "api_keys:read" },
   { href: "/settings/workspace/", label: "Workspace", permission: null },
 ];

@@ -80,7 +80,7 @@ export function SearchStages({ explanation }: { explanation: SearchExplanation }
         </ol>
         <p className="mt-2">
           {formatCount(candidates.both)} passages were candidates of both halves.
-          {filter.filtered && <> The filter lets {formatCount(filter.passages)} of {formatCount(filter.passages_all)} passages through ({(100 * filter.selectivity).toPrecision(2)}%).</>}
+          {filter.filtered && <> The filter lets {formatCount(filter.passages)} passages through, {Number((100 * filter.selectivity).toPrecision(2))}% of them.</>}
           {explanation.vector_effort && <> By meaning: {explanation.vector_effort}.</>}
         </p>
       </div>

@@ -27,6 +27,7 @@ function subjectOf(kind: SubjectKind, which: string): BudgetSubject {
   switch (kind) {
     case "user": return { kind, id: which };
     case "api_key": return { kind, id: which };
+    case "team": return { kind, id: which };
     case "route": return { kind, name: which };
     default: return { kind: "tenant" };
   }
@@ -56,7 +57,7 @@ function BudgetForm({ budget, onClose }: { budget: Budget | null; onClose: () =>
       {problem && !problem.field ? <ProblemNote error={error} /> : null}
       {!budget && (
         <>
-          <SubjectField kinds={["tenant", "user", "api_key", "route"]} {...subject} error={fieldError("subject")} onChange={(kind, which) => setSubject({ kind, which })} />
+          <SubjectField kinds={["tenant", "team", "user", "api_key", "route"]} {...subject} error={fieldError("subject")} onChange={(kind, which) => setSubject({ kind, which })} />
           <SelectField label="Period" value={period} onChange={(event) => setPeriod(event.target.value as Budget["period"])} hint="Days and months by the UTC calendar.">
             {Object.entries(PERIODS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
           </SelectField>

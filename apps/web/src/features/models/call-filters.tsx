@@ -10,6 +10,7 @@ import { providersQuery } from "@/data/providers/queries";
 import { routesQuery } from "@/data/routes/queries";
 import { usersQuery } from "@/data/users/queries";
 import { useCan } from "@/features/identity/session";
+import { TeamField } from "@/features/identity/team-field";
 import { parseMoneyMicros } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { SelectField, TextField } from "@/ui/field";
@@ -27,11 +28,12 @@ export interface CallChoice {
   purpose: CallPurpose | "";
   /** `key:…` or `user:…`. */
   caller: string;
+  team: string;
   cost: string;
   seconds: string;
 }
 
-export const NO_CHOICE: CallChoice = { from: "", to: "", model: "", provider: "", route: "", status: "", purpose: "", caller: "", cost: "", seconds: "" };
+export const NO_CHOICE: CallChoice = { from: "", to: "", model: "", provider: "", route: "", status: "", purpose: "", caller: "", team: "", cost: "", seconds: "" };
 
 /** The choice as the server takes it. An amount that is none yet filters nothing. */
 export function filterOf(choice: CallChoice): CallFilter {
@@ -47,6 +49,7 @@ export function filterOf(choice: CallChoice): CallFilter {
     ...(choice.status && { status: choice.status }),
     ...(choice.purpose && { purpose: choice.purpose }),
     ...(id && (kind === "key" ? { key: id } : { user: id })),
+    ...(choice.team && { team: choice.team }),
     ...(cost !== null && { min_cost_micros: cost }),
     ...(Number.isFinite(seconds) && seconds >= 0 && { min_duration_ms: Math.round(seconds * 1000) }),
   };
@@ -88,6 +91,7 @@ export function CallFilters({ choice, onChange }: { choice: CallChoice; onChange
             {Object.entries(CALL_PURPOSES).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
           </SelectField>
           <CallerField value={choice.caller} onChange={(caller) => set({ caller })} />
+          <TeamField none="Any or none" value={choice.team} onChange={(team) => set({ team })} />
           <TextField label="Cost at least" inputMode="decimal" placeholder="0.01" value={choice.cost} onChange={(event) => set({ cost: event.target.value })} error={choice.cost !== "" && parseMoneyMicros(choice.cost) === null ? "must be an amount such as 0.01" : null} />
           <TextField label="Seconds at least" type="number" min={0} step="any" inputMode="decimal" value={choice.seconds} onChange={(event) => set({ seconds: event.target.value })} />
         </div>

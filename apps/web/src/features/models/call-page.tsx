@@ -7,6 +7,7 @@ import type { ReactNode } from "react";
 
 import { callQuery } from "@/data/calls/queries";
 import { ActorName } from "@/features/identity/actor-name";
+import { TeamName } from "@/features/identity/team-name";
 import { formatCount, formatDateTime, formatDuration, formatMoney } from "@/lib/format";
 import { useParam } from "@/lib/use-param";
 import { Badge } from "@/ui/badge";
@@ -61,6 +62,7 @@ function CallView({ call }: { call: ModelCall }) {
         <Fact name="Writing speed">{speed === null ? "—" : `${speed.toFixed(1)} tokens a second`}</Fact>
         {call.prompt && <Fact name="Prompt"><Link className="link figure text-[0.875rem] break-all" href={`${promptHref(call.prompt.name)}&version=${call.prompt.version}`}>{call.prompt.name}@{call.prompt.version}</Link></Fact>}
         <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
+        {call.team && <Fact name="Team"><TeamName id={call.team} /></Fact>}
         <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.kind === "image" ? "pictures" : call.kind === "speech" ? "a recording" : call.kind === "rerank" ? "scores" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
       </dl>

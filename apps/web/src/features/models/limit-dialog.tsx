@@ -32,6 +32,7 @@ function subjectOf(kind: SubjectKind, id: string): LimitSubject {
   switch (kind) {
     case "user": return { kind, id };
     case "api_key": return { kind, id };
+    case "team": return { kind, id };
     case "provider": return { kind, id };
     default: return { kind: "tenant" };
   }
@@ -65,7 +66,7 @@ function LimitForm({ limit, onClose }: { limit: Limit | null; onClose: () => voi
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       {problem && !problem.field ? <ProblemNote error={error} /> : null}
-      {!limit && <SubjectField kinds={["tenant", "user", "api_key", "provider"]} {...subject} error={fieldError("subject")} onChange={(kind, which) => setSubject({ kind, which })} />}
+      {!limit && <SubjectField kinds={["tenant", "team", "user", "api_key", "provider"]} {...subject} error={fieldError("subject")} onChange={(kind, which) => setSubject({ kind, which })} />}
       {NUMBERS.map(({ field, label, hint }) => (
         <TextField key={field} label={label} hint={hint} optional type="number" min={1} step={1} inputMode="numeric" value={texts[field]} onChange={(event) => setTexts({ ...texts, [field]: event.target.value })} error={fieldError(field)} />
       ))}

@@ -5,27 +5,31 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { apiKeysQuery } from "@/data/api-keys/queries";
 import { providersQuery } from "@/data/providers/queries";
 import { routesQuery } from "@/data/routes/queries";
+import { teamChoicesQuery } from "@/data/teams/queries";
 import { usersQuery } from "@/data/users/queries";
 import { SelectField } from "@/ui/field";
 
-export type SubjectKind = "tenant" | "user" | "api_key" | "route" | "provider";
+export type SubjectKind = "tenant" | "team" | "user" | "api_key" | "route" | "provider";
 
 const KINDS: Record<SubjectKind, string> = {
   tenant: "the whole workspace",
+  team: "a team",
   user: "a person",
   api_key: "an API key",
   route: "a route",
   provider: "a provider's credential",
 };
 
-/** The people, keys, routes or providers that can be chosen: what names each, and what a person calls it. */
+/** The teams, people, keys, routes or providers that can be chosen: what names each, and what a person calls it. */
 function useChoices(kind: SubjectKind): { value: string; label: string }[] | undefined {
+  const teams = useQuery({ ...teamChoicesQuery, enabled: kind === "team" });
   const users = useInfiniteQuery({ ...usersQuery, enabled: kind === "user" });
   const keys = useInfiniteQuery({ ...apiKeysQuery, enabled: kind === "api_key" });
   const routes = useQuery({ ...routesQuery, enabled: kind === "route" });
   const providers = useQuery({ ...providersQuery, enabled: kind === "provider" });
   switch (kind) {
     case "tenant": return [];
+    case "team": return teams.data?.map((team) => ({ value: team.id, label: team.name }));
     case "user": return users.data?.map((user) => ({ value: user.id, label: `${user.name} (${user.email})` }));
     case "api_key": return keys.data?.map((key) => ({ value: key.id, label: `${key.name} (${key.prefix}…)` }));
     case "route": return routes.data?.map((route) => ({ value: route.name, label: route.name }));

@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { providersQuery } from "@/data/providers/queries";
 import { ActorName } from "@/features/identity/actor-name";
+import { TeamName } from "@/features/identity/team-name";
 
 /** Whose calls a budget or a limit is for, by the name that people know. */
 export function SubjectName({ subject }: { subject: BudgetSubject | LimitSubject }) {
@@ -12,6 +13,7 @@ export function SubjectName({ subject }: { subject: BudgetSubject | LimitSubject
     case "tenant": return <>The workspace</>;
     case "user": return <ActorName actor={{ kind: "user", id: subject.id }} />;
     case "api_key": return <ActorName actor={{ kind: "api_key", id: subject.id }} />;
+    case "team": return <>Team <TeamName id={subject.id} /></>;
     case "route": return <>Route {subject.name}</>;
     case "judge": return <>The judge of answers</>;
     case "provider": return <ProviderName id={subject.id} />;

@@ -8,6 +8,7 @@ import { useMemo, useState, type ReactNode } from "react";
 
 import { budgetsQuery } from "@/data/budgets/queries";
 import { usageCsvHref, usageTableQuery } from "@/data/usage/queries";
+import { TeamField } from "@/features/identity/team-field";
 import { formatCompact, formatCount, formatDuration, formatMoneyList, plural } from "@/lib/format";
 import { buttonClass } from "@/ui/button";
 import { SelectField } from "@/ui/field";
@@ -38,8 +39,12 @@ const SPLITS: Record<UsageSplit, string> = {
   provider: "provider",
   key: "API key",
   user: "person",
+  team: "team",
   route: "route",
 };
+
+/** Whose calls of which days are shown. */
+type Scope = Range & { team?: string };
 
 /** Groups that a page's tables show. */
 const ROWS_MAX = 50;
@@ -49,11 +54,13 @@ const CHART_LINES_MAX = 10_000;
 
 export function UsagePage() {
   const [range, setRange] = useState<Range>(() => lastDays(30, Date.now()));
+  const [team, setTeam] = useState("");
   const [split, setSplit] = useState<UsageSplit>("model");
+  const scope = useMemo<Scope>(() => ({ ...range, ...(team && { team }) }), [range, team]);
   const dimension: UsageDimension[] = split === "none" ? [] : [split];
-  const groups = useQuery(usageTableQuery({ ...range, groupBy: split === "none" ? ["model"] : dimension, limit: ROWS_MAX }));
+  const groups = useQuery(usageTableQuery({ ...scope, groupBy: split === "none" ? ["model"] : dimension, limit: ROWS_MAX }));
   const download = (
-    <a href={usageCsvHref({ ...range, groupBy: ["day", ...dimension], limit: CHART_LINES_MAX })} download className={buttonClass()}>
+    <a href={usageCsvHref({ ...scope, groupBy: ["day", ...dimension], limit: CHART_LINES_MAX })} download className={buttonClass()}>
       <Download aria-hidden className="size-4" /> CSV
     </a>
   );
@@ -63,22 +70,25 @@ export function UsagePage() {
       <ModelTabs current="/models/usage/" />
       <div className="mb-6 flex flex-wrap items-end justify-between gap-4">
         <RangePicker range={range} onChange={setRange} />
-        <SelectField className="w-44" label="Told apart by" value={split} onChange={(event) => setSplit(event.target.value as UsageSplit)}>
-          {Object.entries(SPLITS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
-        </SelectField>
+        <div className="flex flex-wrap items-end gap-4">
+          <TeamField className="w-44" none="all calls" value={team} onChange={setTeam} />
+          <SelectField className="w-44" label="Told apart by" value={split} onChange={(event) => setSplit(event.target.value as UsageSplit)}>
+            {Object.entries(SPLITS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+          </SelectField>
+        </div>
       </div>
       <QueryView
         query={groups}
         loading={<SkeletonRows tall />}
         isEmpty={(data) => data.total.calls === 0}
-        empty={<EmptyState title="No model was called in this time">Ask a question, write a draft, or call the API. Every call is counted here.</EmptyState>}
+        empty={<EmptyState title={team ? "No call was counted to this team in this time" : "No model was called in this time"}>Ask a question, write a draft, or call the API. Every call is counted here.</EmptyState>}
       >
         {(data) => (
           <>
             <Totals sums={data.total} />
-            <ByDay range={range} split={split} />
+            <ByDay scope={scope} split={split} />
             <Section title={`By ${split === "none" ? "model" : SPLITS[split]}`}><GroupTable table={data} split={split === "none" ? "model" : split} /></Section>
-            {split !== "key" && <TopKeys range={range} />}
+            {split !== "key" && <TopKeys scope={scope} />}
           </>
         )}
       </QueryView>
@@ -121,13 +131,13 @@ function Total({ name, value, note }: { name: string; value: string; note?: Reac
   );
 }
 
-function ByDay({ range, split }: { range: Range; split: UsageSplit }) {
+function ByDay({ scope, split }: { scope: Scope; split: UsageSplit }) {
   const [measure, setMeasure] = useState<UsageMeasure>("tokens");
-  const byDay = useQuery(usageTableQuery({ ...range, groupBy: split === "none" ? ["day"] : ["day", split], limit: CHART_LINES_MAX }));
+  const byDay = useQuery(usageTableQuery({ ...scope, groupBy: split === "none" ? ["day"] : ["day", split], limit: CHART_LINES_MAX }));
   return (
     <Section title="By day" actions={<Segmented small label="Show" value={measure} options={MEASURES} onChange={setMeasure} />}>
       <QueryView query={byDay} loading={<div className="h-72 animate-breathe"><Bone className="h-full w-full opacity-40" /></div>}>
-        {(data) => <DayChart table={data} range={range} split={split} measure={measure} />}
+        {(data) => <DayChart table={data} range={scope} split={split} measure={measure} />}
       </QueryView>
     </Section>
   );
@@ -215,9 +225,9 @@ function GroupTable({ table, split }: { table: UsageTable; split: Exclude<UsageS
   );
 }
 
-function TopKeys({ range }: { range: Range }) {
+function TopKeys({ scope }: { scope: Scope }) {
   // One more line than keys: calls without a key are a group, too.
-  const keys = useQuery(usageTableQuery({ ...range, groupBy: ["key"], limit: TOP_KEYS + 1 }));
+  const keys = useQuery(usageTableQuery({ ...scope, groupBy: ["key"], limit: TOP_KEYS + 1 }));
   return (
     <Section title="Keys that call most">
       <QueryView

@@ -2,11 +2,11 @@ import type { UsageLine } from "@plasma/client/types";
 import { describe, expect, it } from "vitest";
 
 import { daysOf, lastDays } from "./usage-range";
-import { mainCurrency, usageSeries } from "./usage-series";
+import { mainCurrency, memberName, usageSeries } from "./usage-series";
 
 function line(day: string, model: string, more: Partial<UsageLine> = {}): UsageLine {
   return {
-    day, model, provider: null, key: null, key_name: null, user: null, user_name: null, route: null,
+    day, model, provider: null, key: null, key_name: null, user: null, user_name: null, team: null, team_name: null, route: null,
     calls: 1, failed: 0, cancelled: 0, cache_hits: 0, error_rate: 0, input_tokens: 10, cached_input_tokens: 0, cache_write_tokens: 0,
     output_tokens: 2, reasoning_tokens: 0, cost: [], unpriced_calls: 1, duration_ms_mean: 1, duration_ms_p50: 1, duration_ms_p95: 1,
     first_token_ms_p50: null, first_token_ms_p95: null, ...more,
@@ -28,6 +28,11 @@ describe("usageSeries", () => {
     const lines = [line("2026-11-01", "a"), line("2026-11-01", "a"), line("2026-12-01", "a")];
     expect(usageSeries(lines, days, "model", "tokens", "USD")).toEqual([{ name: "a", values: [24, 0] }]);
     expect(usageSeries(lines, days, "none", "tokens", "USD")).toEqual([{ name: "Read", values: [20, 0] }, { name: "Written", values: [4, 0] }]);
+  });
+
+  it("calls a team by its name, by its id where that is not known, and calls without one as such", () => {
+    const teams = [{ team: "team_1", team_name: "Blue" }, { team: "team_2" }, {}];
+    expect(teams.map((team) => memberName(line("2026-11-01", "a", team), "team"))).toEqual(["Blue", "team_2", "without a team"]);
   });
 
   it("counts one currency only", () => {

@@ -13,13 +13,14 @@ export interface UsageSeries {
 /** Members that a chart shows by themselves; the rest are one. */
 const MEMBERS_MAX = 5;
 
-/** What a group is called: the name of a key or a person where one may know it, else the id. */
+/** What a group is called: the name of a key, a person or a team where one may know it, else the id. */
 export function memberName(line: UsageLine, split: UsageSplit): string {
   switch (split) {
     case "model": return line.model ?? "no model";
     case "provider": return line.provider ?? "no provider";
     case "key": return line.key_name ?? line.key ?? "without a key";
     case "user": return line.user_name ?? line.user ?? "without a login";
+    case "team": return line.team_name ?? line.team ?? "without a team";
     case "route": return line.route ?? "without a route";
     case "none": return "all";
   }

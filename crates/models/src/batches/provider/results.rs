@@ -174,6 +174,7 @@ impl Written<'_> {
             cache: None,
             prompt: None,
             actor: self.batch.creator.clone(),
+            team: self.batch.team,
             request: ctx.request(),
             created_at: ctx.now(),
         };

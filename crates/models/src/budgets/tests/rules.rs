@@ -1,6 +1,6 @@
 //! What budgets promise to one process.
 
-use plasma_kernel::Code;
+use plasma_kernel::{Code, TeamId};
 use plasma_testkit::on_each_database;
 use serde_json::json;
 
@@ -68,6 +68,28 @@ on_each_database! {
         assert_eq!(standing(&models, &ctx, &all).await, (130, 0));
         // Another tenant is another matter.
         assert!(models.reserve(&tenant(&clock), None, &usd(1)).await.unwrap().is_none());
+    }
+
+    async fn a_team_pays_for_all_of_its_calls(test: TestStore) {
+        let (models, ctx, _) = start(&test);
+        let team = TeamId::new(&ctx);
+        let budget = set(&models, &ctx, BudgetSubject::Team { id: team }, BudgetPeriod::Month, 100).await;
+        let (person, program) = (ctx.clone().with_team(Some(team)), program(&ctx).with_team(Some(team)));
+        assert!(refused(&models, &person, 101).await.contains(&format!("the monthly budget of the team {team} ({})", budget.id)));
+        let first = reserve(&models, &person, 60).await.unwrap();
+        refused(&models, &program, 41).await;
+        let second = reserve(&models, &program, 40).await.unwrap();
+        assert_eq!(standing(&models, &ctx, &budget).await, (0, 100));
+        pay(&models, &person, first, 50).await;
+        pay(&models, &program, second, 40).await;
+        assert_eq!(standing(&models, &ctx, &budget).await, (90, 0));
+        // Who is in no team, or in another, is not bound by it; nor is what Plasma does by itself.
+        let other = ctx.clone().with_team(Some(TeamId::new(&ctx)));
+        let background = person.for_tenant(person.tenant().unwrap(), "ingestion");
+        for free in [&ctx, &other, &background] {
+            assert!(models.reserve(free, None, &usd(1_000)).await.unwrap().is_none());
+        }
+        refused(&models, &program, 11).await;
     }
 
     async fn currencies_are_not_compared_and_free_calls_need_no_budget(test: TestStore) {

@@ -1,4 +1,5 @@
 import { unwrap } from "@plasma/client/client";
+import type { Collection } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -8,7 +9,7 @@ import { collectionKeys } from "./keys";
 export function useSaveCollection() {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string }) =>
+    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; fields: Collection["fields"] }) =>
       id === null
         ? unwrap(api.POST("/api/v1/collections", { body }))
         : unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body })),

@@ -14,7 +14,7 @@ import { Select, TextInput } from "@/ui/field";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
-import { buildFilter, type FilterRow } from "./metadata";
+import { buildFilter, type FilterMatch, type FilterRow } from "./metadata";
 import { SearchFilterRows } from "./search-filter";
 import { SearchResultItem } from "./search-result-item";
 
@@ -32,6 +32,7 @@ export function SearchPanel({ collection }: { collection: string }) {
   const [mode, setMode] = useState<SearchMode>("hybrid");
   const [limit, setLimit] = useState(10);
   const [rows, setRows] = useState<FilterRow[]>([]);
+  const [match, setMatch] = useState<FilterMatch>("all");
   const [filter, setFilter] = useState<SearchRequest["filter"]>(undefined);
 
   const request: SearchRequest = { collection, query: fromAddress, mode, limit, ...(filter && { filter }) };
@@ -39,7 +40,7 @@ export function SearchPanel({ collection }: { collection: string }) {
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    const nextFilter = buildFilter(rows);
+    const nextFilter = buildFilter(rows, match);
     const unchanged = text.trim() === fromAddress && JSON.stringify(nextFilter) === JSON.stringify(filter);
     setFilter(nextFilter);
     setParams({ q: text.trim() });
@@ -70,7 +71,7 @@ export function SearchPanel({ collection }: { collection: string }) {
               {[5, 10, 20, 50, 100].map((count) => <option key={count} value={count}>{count}</option>)}
             </Select>
           </label>
-          <SearchFilterRows rows={rows} onChange={setRows} />
+          <SearchFilterRows collection={collection} rows={rows} onChange={setRows} match={match} onMatchChange={setMatch} />
         </div>
       </form>
       <div aria-live="polite" className={cx("mt-7", result.isPlaceholderData && "opacity-60")}>

@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { RankingSettings } from "@plasma/client/types";
+import type { Collection, RankingSettings } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -9,7 +9,7 @@ import { collectionKeys } from "./keys";
 export function useSaveCollection() {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string }) =>
+    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; fields: Collection["fields"] }) =>
       id === null
         ? unwrap(api.POST("/api/v1/collections", { body }))
         : unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body })),

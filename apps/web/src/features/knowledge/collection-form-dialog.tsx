@@ -10,6 +10,8 @@ import { Dialog, DialogActions } from "@/ui/dialog";
 import { TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
+import { CollectionFields, fieldRows, fieldsOf } from "./collection-fields";
+
 interface Props {
   open: boolean;
   onOpenChange: (open: boolean) => void;
@@ -35,12 +37,13 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
   const save = useSaveCollection();
   const [name, setName] = useState(collection?.name ?? "");
   const [description, setDescription] = useState(collection?.description ?? "");
+  const [fields, setFields] = useState(() => fieldRows(collection?.fields ?? {}));
   const field = save.error ? asProblem(save.error).field : null;
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     save.mutate(
-      { id: collection?.id ?? null, name: name.trim(), description: description.trim() },
+      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), fields: fieldsOf(fields) },
       {
         onSuccess: (saved) => {
           onOpenChange(false);
@@ -52,7 +55,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      {save.error && field !== "name" && field !== "description" ? <ProblemNote error={save.error} /> : null}
+      {save.error && field !== "name" && field !== "description" && field !== "fields" ? <ProblemNote error={save.error} /> : null}
       <TextField
         label="Name"
         required
@@ -70,6 +73,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
         onChange={(event) => setDescription(event.target.value)}
         error={field === "description" ? save.error?.message : null}
       />
+      <CollectionFields rows={fields} onChange={setFields} error={field === "fields" ? (save.error?.message ?? null) : null} />
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{collection ? "Save changes" : "Create collection"}</Button>
         <Button variant="quiet" onClick={() => onOpenChange(false)}>Cancel</Button>

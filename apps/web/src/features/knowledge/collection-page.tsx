@@ -62,7 +62,7 @@ function Collection({ id }: { id: string }) {
                 <Button reason={denied} onClick={() => setDialog("text")}>Add text</Button>
                 {canAsk && <ButtonLink variant="primary" href={`/ask/?collection=${encodeURIComponent(data.id)}`}>Ask it</ButtonLink>}
                 <Menu trigger={<IconButton label="More actions"><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
-                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name and description</MenuItem>
+                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description and fields</MenuItem>
                   <MenuSeparator />
                   <MenuItem danger disabled={denied !== null} onSelect={() => setDialog("delete")}>Delete collection</MenuItem>
                 </Menu>

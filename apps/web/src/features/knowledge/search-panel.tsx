@@ -14,7 +14,7 @@ import { Select, TextInput } from "@/ui/field";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
-import { buildFilter, type FilterRow } from "./metadata";
+import { buildFilter, type FilterMatch, type FilterRow } from "./metadata";
 import { draftOf, requestOf } from "./ranking-draft";
 import { SearchStages } from "./search-explanation";
 import { SearchFilterRows } from "./search-filter";
@@ -35,6 +35,7 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
   const [mode, setMode] = useState<SearchMode>("hybrid");
   const [limit, setLimit] = useState(10);
   const [rows, setRows] = useState<FilterRow[]>([]);
+  const [match, setMatch] = useState<FilterMatch>("all");
   const [filter, setFilter] = useState<SearchRequest["filter"]>(undefined);
   // What is being set, and what the search that is shown was made with: a slider on its way is not worth a search at each step.
   const [draft, setDraft] = useState(() => draftOf(ranking));
@@ -53,7 +54,7 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    const nextFilter = buildFilter(rows);
+    const nextFilter = buildFilter(rows, match);
     const unchanged = text.trim() === fromAddress && JSON.stringify([nextFilter, draft]) === JSON.stringify([filter, applied]);
     setFilter(nextFilter);
     setApplied(draft);
@@ -85,7 +86,7 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
               {[5, 10, 20, 50, 100].map((count) => <option key={count} value={count}>{count}</option>)}
             </Select>
           </label>
-          <SearchFilterRows rows={rows} onChange={setRows} />
+          <SearchFilterRows collection={collection} rows={rows} onChange={setRows} match={match} onMatchChange={setMatch} />
           <SearchRanking collection={collection} settings={ranking} draft={draft} onChange={setDraft} />
         </div>
       </form>

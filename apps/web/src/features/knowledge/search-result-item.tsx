@@ -9,6 +9,7 @@ import { HighlightedText } from "@/ui/highlighted-text";
 import { Message } from "@/ui/message";
 
 import { documentHref } from "./document-state";
+import { showValue } from "./metadata";
 import { ScoreTable } from "./search-explanation";
 
 export function SearchResultItem({ hit, rank, mode }: { hit: SearchHit; rank: number; mode: SearchMode }) {
@@ -26,7 +27,7 @@ export function SearchResultItem({ hit, rank, mode }: { hit: SearchHit; rank: nu
         </p>
         {metadata.length > 0 && (
           <p className="mt-1.5 flex flex-wrap gap-x-4 text-[0.8125rem] text-faint">
-            {metadata.map(([name, value]) => <span key={name}>{name}: <span className="text-soft">{String(value)}</span></span>)}
+            {metadata.map(([name, value]) => <span key={name}>{name}: <span className="text-soft">{showValue(value)}</span></span>)}
           </p>
         )}
         <Duplicates collection={hit.collection_id} duplicates={hit.duplicates} />

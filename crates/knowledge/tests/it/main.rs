@@ -14,3 +14,4 @@ mod replacement;
 mod reranker;
 mod search;
 mod support;
+mod vectors;

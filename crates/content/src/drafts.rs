@@ -55,6 +55,8 @@ impl Content {
             query: query.trim().chars().take(QUERY_CHARS_MAX).collect(),
             limit: Some(PASSAGES),
             mode: Some(SearchMode::Hybrid),
+            // A brief is no query: a sign in it is punctuation.
+            plain: true,
             ..SearchRequest::default()
         };
         let text = GroundedRequest {

@@ -171,6 +171,7 @@ async fn ingest(bench: &Bench, passages: &[String]) -> Outcome<()> {
             key: None,
             metadata: Metadata::new(),
             access: None,
+            language: None,
             content: NewContent::Text { format: Format::Markdown, text: sections.collect() },
         };
         bench.knowledge.add_document(&bench.ctx, collection.id, document).await?;

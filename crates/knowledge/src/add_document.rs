@@ -7,6 +7,7 @@ use crate::{
     Access, Document, Knowledge, Metadata, NewContent, NewDocument,
     collections::not_found,
     documents::visible,
+    index::language::Language,
     limits, metadata,
     parse::{self, Format},
     steps::PurgeVersions,
@@ -26,6 +27,7 @@ struct Brought {
     size_bytes: usize,
     metadata: Metadata,
     access: Option<Access>,
+    language: Option<String>,
     /// A new id: that of the document if it is new, and the name of the blob in any case.
     id: KnowledgeDocumentId,
 }
@@ -129,6 +131,7 @@ async fn insert_version(
         media_type: &brought.media_type,
         size_bytes: brought.size_bytes,
         metadata: &brought.metadata,
+        language: brought.language.as_deref(),
     };
     versions::insert(tx, row).await
 }
@@ -141,6 +144,9 @@ fn check(new: &NewDocument) -> Result<()> {
         check_line("key", key, limits::KEY_CHARS_MAX)?;
     }
     metadata::check(&new.metadata)?;
+    if let Some(language) = &new.language {
+        Language::parse("language", language)?;
+    }
     let (field, bytes) = match &new.content {
         NewContent::Text { format, text } => (text_field(*format), text.len()),
         NewContent::File { bytes, .. } => ("file", bytes.len()),
@@ -198,6 +204,7 @@ async fn prepare(ctx: &Ctx, new: NewDocument) -> Result<(Brought, Bytes)> {
         size_bytes: bytes.len(),
         metadata: new.metadata,
         access: new.access,
+        language: new.language,
         id: KnowledgeDocumentId::new(ctx),
         file_name,
     };

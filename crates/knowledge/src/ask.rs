@@ -55,6 +55,8 @@ impl Knowledge {
             limit: Some(request.limit.unwrap_or(PASSAGES_DEFAULT)),
             filter: request.filter,
             mode: Some(SearchMode::Hybrid),
+            // A question is no query: a sign in it is punctuation.
+            plain: true,
             ..SearchRequest::default()
         };
         let request = GroundedRequest {

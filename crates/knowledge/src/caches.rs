@@ -4,14 +4,16 @@ use std::{
 };
 
 use moka::sync::Cache;
-use plasma_kernel::{Page, PageRequest, TenantId};
+use plasma_kernel::{CollectionId, Page, PageRequest, TenantId};
 
-use crate::store::collections::StoredCollection;
+use crate::{store::collections::StoredCollection, synonyms::Synonyms};
 
 /// Tenants whose collections are remembered.
 const TENANTS_MAX: u64 = 10_000;
 /// Collections and pages remembered of one tenant; beyond it they are forgotten and read again.
 const ENTRIES_MAX: usize = 1_000;
+/// Collections of one tenant whose synonyms are remembered: the longest lists have some megabytes.
+const SYNONYMS_MAX: usize = 100;
 
 /// Collections as requests name them, and pages of their list, so that neither a search nor a list reads SQL.
 ///
@@ -30,6 +32,7 @@ type Pages = HashMap<(u32, Option<String>), Page<StoredCollection>>;
 pub(crate) struct TenantCache {
     collections: Mutex<HashMap<String, Arc<StoredCollection>>>,
     pages: Mutex<Pages>,
+    synonyms: Mutex<HashMap<CollectionId, Arc<Synonyms>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,6 +65,18 @@ impl TenantCache {
             collections.clear();
         }
         collections.insert(reference.to_owned(), collection);
+    }
+
+    pub(crate) fn synonyms(&self, collection: CollectionId) -> Option<Arc<Synonyms>> {
+        lock(&self.synonyms).get(&collection).cloned()
+    }
+
+    pub(crate) fn remember_synonyms(&self, collection: CollectionId, synonyms: Arc<Synonyms>) {
+        let mut known = lock(&self.synonyms);
+        if known.len() >= SYNONYMS_MAX {
+            known.clear();
+        }
+        known.insert(collection, synonyms);
     }
 
     pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<StoredCollection>> {

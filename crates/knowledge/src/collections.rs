@@ -6,11 +6,14 @@ use plasma_workflows::enqueue;
 use crate::{
     Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, RankingSettings,
     access::Viewer,
-    events, limits, metadata,
+    events,
+    index::language::Language,
+    limits, metadata,
     steps::PurgeCollection,
     store::{
         access::{self, Hidden},
         collections::{self, StoredCollection},
+        synonyms,
     },
 };
 
@@ -51,6 +54,10 @@ fn check_recall_target(target: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid("recall_target", format!("must be {} to {}, got {target}", range.start(), range.end())))
+}
+
+fn check_language(language: &str) -> Result<()> {
+    Language::parse("language", language).map(drop)
 }
 
 fn name_taken(error: Error, name: &str) -> Error {
@@ -94,6 +101,7 @@ impl Knowledge {
         metadata::check_declarations(&fields)?;
         let recall_target = new.recall_target.unwrap_or(limits::RECALL_TARGET_DEFAULT);
         check_recall_target(recall_target)?;
+        new.language.as_deref().map_or(Ok(()), check_language)?;
         let model = self.models().embedding_model_default()?;
         let now = ctx.now();
         let collection = Collection {
@@ -103,6 +111,7 @@ impl Knowledge {
             embedding_model: model.to_owned(),
             ranking: RankingSettings::default(),
             fields,
+            language: new.language,
             document_count: 0,
             ready_count: 0,
             failed_count: 0,
@@ -171,7 +180,7 @@ impl Knowledge {
         access::hidden(&mut self.store().read(ctx).await?, Some(restricted), readers).await
     }
 
-    /// Changes a collection's name, description, declared fields, recall target, or how its results are ranked.
+    /// Changes a collection's name, description, language, declared fields, recall target, or how its results are ranked.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -181,11 +190,12 @@ impl Knowledge {
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
         change.fields.as_ref().map_or(Ok(()), metadata::check_declarations)?;
+        change.language.as_deref().map_or(Ok(()), check_language)?;
         change.recall_target.map_or(Ok(()), check_recall_target)?;
         change.ranking.as_ref().map_or(Ok(()), RankingSettings::check)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(mut stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
-        let CollectionChange { name, description, fields, recall_target, ranking } = change;
+        let CollectionChange { name, description, language, fields, recall_target, ranking } = change;
         let mut changes = name.is_some() || description.is_some() || fields.is_some() || recall_target.is_some();
         let collection = &mut stored.collection;
         if let Some(name) = name {
@@ -193,6 +203,10 @@ impl Knowledge {
         }
         if let Some(description) = description {
             collection.description = description;
+        }
+        if language.is_some() {
+            collection.language = language;
+            changes = true;
         }
         if let Some(fields) = fields {
             collection.fields = fields;
@@ -227,6 +241,7 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
+        synonyms::delete(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

@@ -6,6 +6,7 @@ mod collection_index;
 mod collections;
 mod documents;
 mod search;
+mod synonyms;
 mod upload;
 
 use axum::extract::DefaultBodyLimit;
@@ -32,6 +33,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
         .routes(routes!(access::change_document_access))
+        .routes(routes!(synonyms::get_synonyms, synonyms::put_synonyms))
         .routes(routes!(search::search))
         .routes(routes!(ask::ask))
 }

@@ -4,10 +4,16 @@
 pub(crate) mod blocks;
 mod follower;
 mod keys;
+pub(crate) mod language;
 mod loader;
 pub(crate) mod memory;
 pub(crate) mod query;
+pub(crate) mod query_build;
+pub(crate) mod query_resolve;
 mod text;
+mod text_search;
+mod text_statistics;
+mod text_terms;
 pub(crate) mod vectors;
 pub(crate) mod words;
 
@@ -23,7 +29,8 @@ use crate::{IndexStatus, caches::TenantCaches, limits};
 pub(crate) use keys::PassageKey;
 use memory::{CollectionView, Memory, Slot};
 use text::TextReader;
-pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
+pub(crate) use text::{PARTS, low_bits};
+pub(crate) use text_search::{CollectionText, TextHit, TextSearcher};
 use vectors::{Builds, VectorFolder, VectorsStatus};
 
 /// The index of this process.

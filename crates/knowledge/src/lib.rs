@@ -23,6 +23,7 @@ mod purge;
 mod search;
 mod steps;
 mod store;
+mod synonyms;
 mod types;
 mod waiting;
 
@@ -35,10 +36,12 @@ pub use metadata::{
 };
 pub use people::{People, Person};
 pub use search::{
-    CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, FusionMethod, FusionSettings,
-    Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings, RerankReason, RerankSettings, ScoreComponent,
-    SearchAnswer, SearchExplanation, SearchMode, SearchRequest, TextReason, Took, VectorReason, Why,
+    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FilterExplanation,
+    Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings,
+    RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode, SearchRequest,
+    TextReason, Took, TypoTolerance, VectorReason, Why,
 };
+pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
     IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,

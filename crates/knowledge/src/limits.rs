@@ -48,6 +48,32 @@ pub const DIMENSIONS_MAX: usize = 4_096;
 pub const QUERY_CHARS_MAX: usize = 8_000;
 /// Different words of a query that the text index is asked for; further ones only count for the meaning.
 pub const QUERY_WORDS_MAX: usize = 64;
+/// Words `word*` of a query that are expanded.
+pub const PREFIXES_MAX: usize = 8;
+/// Words of a collection that `word*` stands for: those in the most passages.
+pub const PREFIX_WORDS_MAX: usize = 64;
+/// Mistyped words of a query that are corrected.
+pub const TYPOS_MAX: usize = 8;
+/// Words of a collection that a mistyped word is taken for.
+pub const TYPO_WORDS_MAX: usize = 50;
+/// Languages of a collection that a query is asked in: those of the most passages.
+pub const QUERY_LANGUAGES_MAX: usize = 6;
+/// Sets and one-way rules of synonyms of a collection.
+pub const SYNONYM_SETS_MAX: usize = 1_000;
+/// Words or phrases of a set of synonyms.
+pub const SYNONYM_TERMS_MAX: usize = 20;
+/// Characters of a synonym.
+pub const SYNONYM_CHARS_MAX: usize = 100;
+/// Words of a synonym.
+pub const SYNONYM_WORDS_MAX: usize = 8;
+/// Synonyms that a query is asked with.
+pub const QUERY_SYNONYMS_MAX: usize = 100;
+/// Metadata fields of a search whose values are counted.
+pub const FACETS_MAX: usize = 10;
+/// Values of a counted field that are shown: the most frequent ones.
+pub const FACET_VALUES_MAX: usize = 100;
+/// Highest factor of a field's words.
+pub const BOOST_MAX: f32 = 10.0;
 /// Results of a search.
 pub const RESULTS_MAX: u32 = 100;
 /// How deep a filter's `and`, `or` and `not` stand inside each other.

@@ -1,9 +1,10 @@
 pub(crate) mod allowed;
 mod answer;
 mod diversity;
-mod explain;
+mod facets;
 pub(crate) mod filter;
 mod fusion;
+mod highlight;
 mod hits;
 mod nearest;
 mod order;
@@ -16,6 +17,7 @@ mod settings;
 mod signals;
 mod viewer;
 mod why;
+mod words;
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,7 +26,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use crate::{
     Knowledge,
     access::Viewer,
-    index::{Snapshot, query::TextQuery},
+    index::{Snapshot, query::TextQuery, query_resolve::TextOptions},
     limits,
     store::collections::StoredCollection,
 };
@@ -35,16 +37,19 @@ use rank::{Plan, Ranked, rank};
 use request::Checked;
 use results::{NotKept, ResultKey};
 use settings::Ranking;
+use words::WordSettings;
 
 pub use answer::{
     CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, Highlight, Hit, RerankReason,
     ScoreComponent, SearchAnswer, SearchExplanation, TextReason, Took, VectorReason, Why,
 };
+pub use facets::{Facet, FacetValue};
 pub use request::{SearchMode, SearchRequest};
 pub(crate) use results::Results;
 pub use settings::{
     FusionMethod, FusionSettings, PopularitySettings, RankingSettings, RecencySettings, RerankSettings,
 };
+pub use words::{Boosts, Correction, TypoTolerance};
 
 /// How often a search lets the two halves of the index agree before it goes on without what they differ in.
 const RECHECKS_MAX: u32 = 2;
@@ -57,6 +62,7 @@ struct Search<'a> {
     checked: Checked,
     filter: Filter,
     viewer: Viewer,
+    words: TextOptions,
     ranking: Ranking,
 }
 
@@ -108,19 +114,22 @@ impl Knowledge {
         let started = Instant::now();
         let checked = request.check()?;
         let filter = request.filter.as_ref().map_or_else(|| Ok(Filter::default()), Filter::parse)?;
+        facets::check(request.facets.as_deref().unwrap_or_default())?;
         let collection = self.collection(ctx, &request.collection).await?;
+        let words = WordSettings { boosts: request.boosts, typo: request.typo };
+        let words = words.options(self.synonyms(ctx, &collection).await?)?;
         let ranking = Ranking::for_request(&collection.collection.ranking, request)?;
         if let Some(vector) = &checked.vector {
             request::check_dimensions(vector, collection.dimensions, &collection.collection.embedding_model)?;
         }
         let view = self.index().snapshot(ctx, collection.collection.id).await?.view;
-        let key = ResultKey::new(ctx, &collection, &view, viewer.clone(), request)?;
+        let key = ResultKey::new(ctx, &collection, (&view, &*words.synonyms), viewer.clone(), request)?;
         drop(view);
         if let Some(kept) = self.results().get(&key).await {
             return Ok(given_again(SearchAnswer::clone(&kept), started));
         }
         let mut own = false;
-        let search = Search { ctx, collection: &collection, request, checked, filter, viewer, ranking };
+        let search = Search { ctx, collection: &collection, request, checked, filter, viewer, words, ranking };
         let work = async {
             own = true;
             // Boxed: what is remembered must not carry the weight of the work.
@@ -139,10 +148,12 @@ impl Knowledge {
         let Search { ctx, collection, request, checked, .. } = search;
         let mut notes = Notes::default();
         let mut mode = checked.mode;
+        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
+        let meaning = text.meaning(&request.query);
         let embedding_started = Instant::now();
         let vector = match &checked.vector {
             Some(vector) => Some(Arc::clone(vector)),
-            None => self.query_vector(ctx, collection, &request.query, &mut mode, &mut notes.warnings).await?,
+            None => self.query_vector(ctx, collection, meaning, &mut mode, &mut notes.warnings).await?,
         };
         notes.degraded = mode != checked.mode;
         notes.took.embedding = round(milliseconds(embedding_started));
@@ -152,18 +163,21 @@ impl Knowledge {
             limit: checked.limit,
             filter: search.filter.clone(),
             viewer: search.viewer.clone(),
-            query: request.query.clone(),
-            text: TextQuery::parse(&request.query),
+            query: meaning.to_owned(),
+            text,
+            words: search.words.clone(),
+            facets: request.facets.clone().unwrap_or_default(),
             vector,
             ranking: search.ranking.clone(),
             now: ctx.now(),
             explain: request.explain,
         });
-        let (snapshot, ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
+        let (snapshot, mut ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
         let total_passages = ranked.passages;
+        let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
         // Finding the words of a hundred passages takes milliseconds as well.
         let (results, explanation) = off_runtime(move || {
-            let results = hits::hits(&plan, &snapshot, &finished.items, &finished.shown);
+            let results = hits::hits(&plan, &snapshot, &ranked.query, &finished);
             (results, plan.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished)))
         })
         .await?;
@@ -175,6 +189,8 @@ impl Knowledge {
             total_passages,
             results,
             warnings: notes.warnings,
+            corrections,
+            facets,
             withheld: None,
             explanation,
         };

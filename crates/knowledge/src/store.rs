@@ -8,4 +8,5 @@ pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod passages;
 pub(crate) mod queue;
+pub(crate) mod synonyms;
 pub(crate) mod versions;

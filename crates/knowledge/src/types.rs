@@ -17,6 +17,9 @@ pub struct Collection {
     pub description: String,
     /// The model that embeds its passages and queries.
     pub embedding_model: String,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English.
+    #[schema(required)]
+    pub language: Option<String>,
     /// How its results are ranked where a search does not say.
     pub ranking: RankingSettings,
     /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
@@ -54,6 +57,9 @@ pub struct NewCollection {
     #[serde(default)]
     #[schema(minimum = 0.8, maximum = 0.999)]
     pub recall_target: Option<f64>,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told; English when absent.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// What to change of a collection; absent fields stay.
@@ -77,6 +83,10 @@ pub struct CollectionChange {
     #[serde(default)]
     #[schema(minimum = 0.8, maximum = 0.999)]
     pub recall_target: Option<f64>,
+    /// The language (ISO 639-1) that documents are taken for when their own cannot be told. It holds for documents that are read
+    /// from then on.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// How far a document is.
@@ -144,6 +154,9 @@ pub struct Document {
     /// Who may see it; null: everybody who may search.
     #[schema(required)]
     pub access: Option<Access>,
+    /// The language by whose rules its words are compared (ISO 639-1): as given, or as found when it was read; null before.
+    #[schema(required)]
+    pub language: Option<String>,
     /// How far the newest version is.
     pub state: DocumentState,
     /// Why it failed, or what it waits for.
@@ -199,6 +212,8 @@ pub struct NewDocument {
     pub metadata: Metadata,
     /// Who may see it. `None`: everybody who may search; for a document that is replaced, whoever may see it already.
     pub access: Option<Access>,
+    /// Its language (ISO 639-1); when absent, as its text tells.
+    pub language: Option<String>,
     /// Its content.
     pub content: NewContent,
 }

@@ -63,6 +63,7 @@ impl Setup {
             key: None,
             metadata: Default::default(),
             access: None,
+            language: None,
             content: NewContent::Text { format: Format::Markdown, text: HANDBOOK.to_owned() },
         };
         let document = self.knowledge.add_document(&self.ctx, collection.id, document).await.unwrap();

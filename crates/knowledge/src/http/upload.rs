@@ -42,6 +42,9 @@ pub(super) struct AddDocument {
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     #[serde(default)]
     key: Option<String>,
+    /// Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells.
+    #[serde(default)]
+    language: Option<String>,
 }
 
 /// A document as a form.
@@ -60,6 +63,8 @@ pub(super) struct AddFile {
     access: Option<String>,
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     key: Option<String>,
+    /// Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells.
+    language: Option<String>,
 }
 
 /// Reads a document from a request of either form.
@@ -87,6 +92,7 @@ fn from_json(body: AddDocument) -> Result<NewDocument> {
         key: body.key,
         metadata: body.metadata.unwrap_or_default(),
         access: body.access,
+        language: body.language,
         content: NewContent::Text { format, text },
     })
 }
@@ -98,6 +104,7 @@ struct Form {
     metadata: Option<Metadata>,
     access: Option<Option<Access>>,
     key: Option<String>,
+    language: Option<String>,
 }
 
 async fn read_form(request: Request) -> Result<NewDocument> {
@@ -109,13 +116,14 @@ async fn read_form(request: Request) -> Result<NewDocument> {
             "file" => once(&name, &mut form.file, read_file(field).await?)?,
             "title" => once(&name, &mut form.title, read_text(&name, field).await?)?,
             "key" => once(&name, &mut form.key, read_text(&name, field).await?)?,
+            "language" => once(&name, &mut form.language, read_text(&name, field).await?)?,
             "metadata" => once(&name, &mut form.metadata, parse_metadata(&read_text(&name, field).await?)?)?,
             "access" => once(&name, &mut form.access, parse_access(&read_text(&name, field).await?)?)?,
             _ => {
                 let shown: String = name.chars().filter(|character| !character.is_control()).take(100).collect();
                 return Err(Error::invalid(
                     shown,
-                    "is not a field of this form; known are file, title, metadata, access and key",
+                    "is not a field of this form; known are file, title, metadata, access, key and language",
                 ));
             }
         }
@@ -128,6 +136,7 @@ async fn read_form(request: Request) -> Result<NewDocument> {
         key: given(form.key),
         metadata: form.metadata.unwrap_or_default(),
         access: form.access.flatten(),
+        language: given(form.language),
         content,
     })
 }

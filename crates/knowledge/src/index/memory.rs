@@ -14,6 +14,7 @@ use plasma_vectors::View;
 
 use super::{
     blocks::{Blocks, Keyed},
+    language::Language,
     vectors::CollectionVectors,
 };
 use crate::{Access, Metadata, metadata, search::filter::select::Selections, store::versions::LiveVersion};
@@ -25,6 +26,8 @@ pub(crate) struct DocumentEntry {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
+    /// By whose rules its words are compared.
+    pub(crate) language: Language,
     /// When the document was first brought.
     pub(crate) created_at: Timestamp,
     /// When this version was brought.
@@ -44,6 +47,7 @@ impl From<LiveVersion> for DocumentEntry {
             version: version.version,
             title: version.title,
             metadata: version.metadata,
+            language: version.language,
             created_at: version.created_at,
             updated_at: version.updated_at,
             access: version.access,
@@ -320,6 +324,7 @@ mod tests {
             version,
             title: format!("document {id}"),
             metadata: Metadata::new(),
+            language: Language::default(),
             created_at: 0,
             updated_at: 0,
             access: None,

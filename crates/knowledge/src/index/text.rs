@@ -1,31 +1,40 @@
-//! The text index: BM25 over the words of passages, by tantivy, in one directory for all collections.
+//! The text index: BM25 over the words of passages, by tantivy, in one directory for all collections. This file writes it;
+//! [`super::text_search`] reads it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
-    collector::{Collector, FilterCollector, TopDocs},
+    Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term,
     directory::MmapDirectory,
-    query::{Bm25StatisticsProvider, Query},
-    schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions},
+    schema::{FAST, Field, IndexRecordOption, STRING, Schema, SchemaBuilder, TextFieldIndexing, TextOptions},
 };
 
-use super::words::{self, CollectionWords};
-use crate::search::allowed::AllowedLows;
+use super::{
+    language::Language,
+    text_search::TextSearcher,
+    text_statistics::SegmentCache,
+    words::{self, CollectionWords},
+};
 
 /// Written into every commit; another number means that the files must be built anew.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Memory that gathers new passages before they become a segment: the least that tantivy takes is 15 MB.
 const WRITER_BYTES: usize = 20_000_000;
 
 const COLLECTION: &str = "collection";
 const DOCUMENT: &str = "document";
-const WORDS: &str = "words";
-const DOCUMENT_HIGH: &str = "document_high";
-const DOCUMENT_LOW: &str = "document_low";
-const VERSION: &str = "version";
-const ORDINAL: &str = "ordinal";
+pub(super) const DOCUMENT_HIGH: &str = "document_high";
+pub(super) const DOCUMENT_LOW: &str = "document_low";
+pub(super) const VERSION: &str = "version";
+pub(super) const ORDINAL: &str = "ordinal";
+/// The number of the stemming of the passage's language.
+pub(super) const STEMMING: &str = "stemming";
+
+/// Parts of a passage that are fields of their own: its document's title, the headings that it stands under, its text.
+pub(crate) const PARTS: usize = 3;
+const PART_NAMES: [(&str, &str); PARTS] =
+    [("title", "title_forms"), ("heading", "heading_forms"), ("text", "text_forms")];
 
 /// A passage to index.
 pub(super) struct TextEntry {
@@ -33,25 +42,10 @@ pub(super) struct TextEntry {
     pub(super) document: KnowledgeDocumentId,
     pub(super) version: u32,
     pub(super) ordinal: u32,
-    /// As [`words::indexed_text`] makes it.
+    pub(super) language: Language,
+    pub(super) title: Arc<str>,
+    pub(super) heading: Option<String>,
     pub(super) text: String,
-}
-
-/// A passage that a query found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct TextHit {
-    pub(crate) document: KnowledgeDocumentId,
-    pub(crate) version: u32,
-    pub(crate) ordinal: u32,
-    /// BM25.
-    pub(crate) score: f32,
-}
-
-/// Numbers of one collection that BM25 needs: those of the shared index would let other tenants' texts move the ranks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CollectionStatistics {
-    pub(crate) passages: u64,
-    pub(crate) words: u64,
 }
 
 /// What a commit says of itself.
@@ -76,30 +70,44 @@ impl Payload {
     }
 }
 
+/// The fields of one part.
 #[derive(Clone, Copy)]
-struct Fields {
-    collection: Field,
+pub(super) struct Part {
+    pub(super) stems: Field,
+    pub(super) forms: Field,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Fields {
+    pub(super) collection: Field,
     document: Field,
-    words: Field,
+    pub(super) parts: [Part; PARTS],
     document_high: Field,
     document_low: Field,
     version: Field,
     ordinal: Field,
+    stemming: Field,
+}
+
+fn words_field(schema: &mut SchemaBuilder, name: &str, tokenizer: &str, option: IndexRecordOption) -> Field {
+    let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option);
+    schema.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
 }
 
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
-    let words = TextFieldIndexing::default()
-        .set_tokenizer(words::TOKENIZER)
-        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let fields = Fields {
         collection: schema.add_text_field(COLLECTION, STRING),
         document: schema.add_text_field(DOCUMENT, STRING),
-        words: schema.add_text_field(WORDS, TextOptions::default().set_indexing_options(words)),
+        parts: PART_NAMES.map(|(stems, forms)| Part {
+            stems: words_field(&mut schema, stems, words::STEMS, IndexRecordOption::WithFreqsAndPositions),
+            forms: words_field(&mut schema, forms, words::FORMS, IndexRecordOption::WithFreqs),
+        }),
         document_high: schema.add_u64_field(DOCUMENT_HIGH, FAST),
         document_low: schema.add_u64_field(DOCUMENT_LOW, FAST),
         version: schema.add_u64_field(VERSION, FAST),
         ordinal: schema.add_u64_field(ORDINAL, FAST),
+        stemming: schema.add_u64_field(STEMMING, FAST),
     };
     (schema.build(), fields)
 }
@@ -139,7 +147,8 @@ impl TextIndex {
     }
 
     fn with(index: Index) -> Result<Self> {
-        index.tokenizers().register(words::TOKENIZER, CollectionWords::new());
+        index.tokenizers().register(words::STEMS, CollectionWords::stems());
+        index.tokenizers().register(words::FORMS, CollectionWords::forms());
         let (_, fields) = schema();
         let writer = index.writer_with_num_threads(1, WRITER_BYTES).map_err(failed)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
@@ -162,11 +171,17 @@ impl TextIndex {
         let mut document = TantivyDocument::new();
         document.add_text(self.fields.collection, entry.collection.to_string());
         document.add_text(self.fields.document, entry.document.to_string());
-        document.add_text(self.fields.words, CollectionWords::input(entry.collection, &entry.text));
+        let parts = [&*entry.title, entry.heading.as_deref().unwrap_or_default(), entry.text.as_str()];
+        for (part, text) in self.fields.parts.iter().zip(parts).filter(|(_, text)| !text.is_empty()) {
+            let input = CollectionWords::input(entry.collection, entry.language, text);
+            document.add_text(part.stems, &input);
+            document.add_text(part.forms, &input);
+        }
         document.add_u64(self.fields.document_high, u64::try_from(bits >> 64).unwrap_or(0));
         document.add_u64(self.fields.document_low, low_bits(entry.document));
         document.add_u64(self.fields.version, u64::from(entry.version));
         document.add_u64(self.fields.ordinal, u64::from(entry.ordinal));
+        document.add_u64(self.fields.stemming, entry.language.stemming().number() as u64);
         self.writer.add_document(document).map(drop).map_err(failed)
     }
 
@@ -179,7 +194,7 @@ impl TextIndex {
 
     /// What reads this index: it keeps working when the writer is gone.
     pub(super) fn text_reader(&self) -> TextReader {
-        TextReader { reader: self.reader.clone(), fields: self.fields }
+        TextReader { reader: self.reader.clone(), fields: self.fields, segments: SegmentCache::new() }
     }
 }
 
@@ -188,6 +203,7 @@ impl TextIndex {
 pub(super) struct TextReader {
     reader: IndexReader,
     fields: Fields,
+    segments: SegmentCache,
 }
 
 impl TextReader {
@@ -198,90 +214,11 @@ impl TextReader {
 
     /// The index as of the last reload.
     pub(super) fn searcher(&self) -> TextSearcher {
-        TextSearcher { searcher: self.reader.searcher(), words: self.fields.words }
+        TextSearcher::new(self.reader.searcher(), self.fields, self.segments.clone())
     }
 }
 
 /// The lower half of a document's id: 64 of its random bits.
 pub(crate) fn low_bits(document: KnowledgeDocumentId) -> u64 {
     u64::try_from(document.bits() & u128::from(u64::MAX)).unwrap_or(0)
-}
-
-/// A consistent view of the index.
-pub(crate) struct TextSearcher {
-    searcher: Searcher,
-    words: Field,
-}
-
-struct Statistics<'a> {
-    searcher: &'a Searcher,
-    collection: CollectionStatistics,
-}
-
-impl Bm25StatisticsProvider for Statistics<'_> {
-    fn total_num_tokens(&self, _field: Field) -> tantivy::Result<u64> {
-        Ok(self.collection.words.max(1))
-    }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(self.collection.passages.max(1))
-    }
-
-    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        // Deleted passages count until their segment is merged, and BM25 cannot take more passages with a word than there are.
-        Ok(self.searcher.doc_freq(term)?.min(self.collection.passages.max(1)))
-    }
-}
-
-impl TextSearcher {
-    /// The field that queries ask.
-    pub(crate) fn words(&self) -> Field {
-        self.words
-    }
-
-    /// The best `limit` passages for `query`, best first; only of documents whose [`low_bits`] are `allowed`.
-    pub(crate) fn search(
-        &self,
-        query: &dyn Query,
-        statistics: CollectionStatistics,
-        limit: usize,
-        allowed: Option<AllowedLows>,
-    ) -> Result<Vec<TextHit>> {
-        let top = TopDocs::with_limit(limit.max(1)).order_by_score();
-        match allowed {
-            None => self.collect(query, statistics, &top),
-            Some(allowed) => {
-                let filter = move |document: u64| allowed(document);
-                self.collect(query, statistics, &FilterCollector::new(DOCUMENT_LOW.to_owned(), filter, top))
-            }
-        }
-    }
-
-    fn collect(
-        &self,
-        query: &dyn Query,
-        statistics: CollectionStatistics,
-        collector: &impl Collector<Fruit = Vec<(f32, tantivy::DocAddress)>>,
-    ) -> Result<Vec<TextHit>> {
-        let statistics = Statistics { searcher: &self.searcher, collection: statistics };
-        let found = self.searcher.search_with_statistics_provider(query, collector, &statistics).map_err(failed)?;
-        found.into_iter().map(|(score, address)| self.hit(score, address)).collect()
-    }
-
-    fn hit(&self, score: f32, address: tantivy::DocAddress) -> Result<TextHit> {
-        let columns = self.searcher.segment_reader(address.segment_ord).fast_fields();
-        let number = |name: &str| -> Result<u64> {
-            let column = columns.u64(name).map_err(failed)?;
-            column.first(address.doc_id).ok_or_else(|| Error::internal(format!("the text index lacks {name}")))
-        };
-        let narrow =
-            |number: u64| u32::try_from(number).map_err(|_| Error::internal("the text index holds a wrong number"));
-        let bits = (u128::from(number(DOCUMENT_HIGH)?) << 64) | u128::from(number(DOCUMENT_LOW)?);
-        Ok(TextHit {
-            document: KnowledgeDocumentId::from_bits(bits),
-            version: narrow(number(VERSION)?)?,
-            ordinal: narrow(number(ORDINAL)?)?,
-            score,
-        })
-    }
 }

@@ -1,29 +1,48 @@
 //! Text to words, the same way for indexing, for queries and for highlights.
 //!
-//! A word is a run of letters and digits, in lower case, without accents, reduced to its English stem. Scripts that are
-//! written without spaces become one word for each character. What the index holds is a word with its collection's id in
-//! front: a query only ever touches its own collection's entries, and thousands of small collections share one index.
+//! A word is a run of letters and digits. It is indexed twice: as its stem, by the rules of its document's language, and as its
+//! form, in lower case and without accents. Stems are what queries ask for; forms serve prefixes and mistyped words. Scripts
+//! that are written without spaces become one word for each character. What the index holds has its collection's id in front
+//! (stems also their language): a query only ever touches its own collection's entries, and thousands of small collections
+//! share one index.
 
 use plasma_kernel::CollectionId;
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, BoxTokenStream, Language, LowerCaser, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
+    AsciiFoldingFilter, BoxTokenStream, Language as Algorithm, LowerCaser, Stemmer, TextAnalyzer, Token, TokenStream,
+    Tokenizer,
 };
 
-/// The name under which the index knows [`CollectionWords`].
-pub(super) const TOKENIZER: &str = "collection_words";
+use super::language::{Language, Stemming};
+
+/// The names under which the index knows [`CollectionWords`].
+pub(super) const STEMS: &str = "collection_stems";
+pub(super) const FORMS: &str = "collection_forms";
 /// Longer runs are not words but data; they take a place and are not indexed.
 const WORD_BYTES_MAX: usize = 80;
 /// Separates parts of an indexed text, so that no phrase reaches from a title into the text. Parsed text never holds it.
 pub(crate) const PART_BREAK: char = '\u{c}';
 const PART_GAP: usize = 16;
 
-/// The analyzer of plain text.
-pub(crate) fn analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(WordSplitter::default())
-        .filter(LowerCaser)
-        .filter(AsciiFoldingFilter)
-        .filter(Stemmer::new(Language::English))
-        .build()
+/// The analyzer of plain text of one language. With [`Stemming::NONE`] it gives forms.
+pub(crate) fn analyzer(stemming: Stemming) -> TextAnalyzer {
+    let words = TextAnalyzer::builder(WordSplitter::default()).filter(LowerCaser);
+    match stemming.algorithm() {
+        None => words.filter(AsciiFoldingFilter).build(),
+        // Accents are foreign to it: its rules see plain letters.
+        Some(Algorithm::English) => words.filter(AsciiFoldingFilter).filter(Stemmer::new(Algorithm::English)).build(),
+        // Elsewhere the rules need the accents, and what is compared does not.
+        Some(algorithm) => words.filter(Stemmer::new(algorithm)).filter(AsciiFoldingFilter).build(),
+    }
+}
+
+/// All words of a text, as `analyzer` gives them.
+pub(crate) fn all(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
+    let mut stream = analyzer.token_stream(text);
+    let mut words = Vec::new();
+    while stream.advance() {
+        words.push(stream.token().text.clone());
+    }
+    words
 }
 
 /// Words of a text, as the index counts them.
@@ -42,9 +61,35 @@ pub(crate) fn indexed_text(title: &str, heading: Option<&str>, text: &str) -> St
     format!("{title}{PART_BREAK}{}{PART_BREAK}{text}", heading.unwrap_or_default())
 }
 
+/// What stands in front of a collection's stems of one language.
+fn stem_prefix(collection: CollectionId, stemming: Stemming) -> String {
+    format!("{collection}:{}:", stemming.mark())
+}
+
+/// What stands in front of a collection's forms.
+pub(super) fn form_prefix(collection: CollectionId) -> String {
+    format!("{collection}:")
+}
+
 /// The entry of a stem in the index.
-pub(crate) fn entry(collection: CollectionId, stem: &str) -> String {
-    format!("{collection}:{stem}")
+pub(super) fn stem_entry(collection: CollectionId, stemming: Stemming, stem: &str) -> String {
+    stem_prefix(collection, stemming) + stem
+}
+
+/// The entry of a form in the index.
+pub(super) fn form_entry(collection: CollectionId, form: &str) -> String {
+    form_prefix(collection) + form
+}
+
+/// The words of a text as they are written, in lower case.
+pub(crate) fn written(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
+    let mut stream = analyzer.token_stream(text);
+    let mut words = Vec::new();
+    while stream.advance() {
+        let token = stream.token();
+        words.push(text.get(token.offset_from..token.offset_to).unwrap_or_default().to_lowercase());
+    }
+    words
 }
 
 /// Splits text into words; see the module.
@@ -165,25 +210,33 @@ impl TokenStream for SplitStream<'_> {
     }
 }
 
-/// The index's own tokenizer. The first line of what it is given is the id of the collection.
+/// The index's own tokenizer, for stems or for forms. The first line of what it is given names the collection and the language.
 #[derive(Clone)]
 pub(super) struct CollectionWords {
-    words: TextAnalyzer,
+    forms: TextAnalyzer,
+    /// By the number of their stemming, less one; empty in the tokenizer of forms.
+    stems: Vec<TextAnalyzer>,
 }
 
 impl CollectionWords {
-    pub(super) fn new() -> Self {
-        Self { words: analyzer() }
+    /// Gives stems.
+    pub(super) fn stems() -> Self {
+        Self { forms: analyzer(Stemming::NONE), stems: Stemming::all().skip(1).map(analyzer).collect() }
+    }
+
+    /// Gives forms.
+    pub(super) fn forms() -> Self {
+        Self { forms: analyzer(Stemming::NONE), stems: Vec::new() }
     }
 
     /// What to give to it.
-    pub(super) fn input(collection: CollectionId, indexed_text: &str) -> String {
-        format!("{collection}\n{indexed_text}")
+    pub(super) fn input(collection: CollectionId, language: Language, text: &str) -> String {
+        format!("{collection} {}\n{text}", language.stemming().number())
     }
 }
 
 pub(super) struct CollectionStream<'a> {
-    collection: &'a str,
+    prefix: String,
     words: BoxTokenStream<'a>,
     token: Token,
 }
@@ -192,8 +245,21 @@ impl Tokenizer for CollectionWords {
     type TokenStream<'a> = CollectionStream<'a>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> CollectionStream<'a> {
-        let (collection, text) = text.split_once('\n').unwrap_or((text, ""));
-        CollectionStream { collection, words: self.words.token_stream(text), token: Token::default() }
+        let (head, text) = text.split_once('\n').unwrap_or((text, ""));
+        let (collection, number) = head.split_once(' ').unwrap_or((head, ""));
+        let stemming = number.parse().ok().and_then(Stemming::from_number).unwrap_or_default();
+        let Self { forms, stems } = self;
+        let prefix =
+            if stems.is_empty() { format!("{collection}:") } else { format!("{collection}:{}:", stemming.mark()) };
+        let stemmer = match stemming.number().checked_sub(1) {
+            Some(place) => stems.get_mut(place),
+            None => None,
+        };
+        let words = match stemmer {
+            Some(stemmer) => stemmer.token_stream(text),
+            None => forms.token_stream(text),
+        };
+        CollectionStream { prefix, words, token: Token::default() }
     }
 }
 
@@ -207,8 +273,7 @@ impl TokenStream for CollectionStream<'_> {
         self.token.offset_to = word.offset_to;
         self.token.position = word.position;
         self.token.text.clear();
-        self.token.text.push_str(self.collection);
-        self.token.text.push(':');
+        self.token.text.push_str(&self.prefix);
         self.token.text.push_str(&word.text);
         true
     }
@@ -228,14 +293,12 @@ mod tests {
 
     use super::*;
 
+    fn stemming(code: &str) -> Stemming {
+        Language::from_code(code).unwrap().stemming()
+    }
+
     fn stems(text: &str) -> Vec<String> {
-        let mut analyzer = analyzer();
-        let mut words = analyzer.token_stream(text);
-        let mut stems = Vec::new();
-        while words.advance() {
-            stems.push(words.token().text.clone());
-        }
-        stems
+        all(&mut analyzer(stemming("en")), text)
     }
 
     #[test]
@@ -250,9 +313,38 @@ mod tests {
     }
 
     #[test]
+    fn other_languages_have_their_own_stems() {
+        for (code, left, right) in [
+            ("de", "Häuser Rechnungen", "Haus Rechnung"),
+            ("fr", "continuelles", "continuel"),
+            ("ru", "счетами", "счета"),
+            ("xx", "Żółta", "zolta"),
+        ] {
+            let stemming = Language::from_code(code).map_or(Stemming::NONE, Language::stemming);
+            let mut analyzer = analyzer(stemming);
+            assert_eq!(all(&mut analyzer, left), all(&mut analyzer, right), "{code}");
+        }
+        assert_eq!(all(&mut analyzer(Stemming::NONE), "Häuser CAFÉS"), ["hauser", "cafes"]);
+    }
+
+    #[test]
+    fn entries_name_collection_and_language() {
+        let collection = CollectionId::from_bits(7);
+        let german = Language::from_code("de").unwrap();
+        let entries = |mut tokenizer: CollectionWords| {
+            let input = CollectionWords::input(collection, german, "Rechnungen");
+            let mut stream = tokenizer.token_stream(&input);
+            assert!(stream.advance());
+            stream.token().text.clone()
+        };
+        assert_eq!(entries(CollectionWords::stems()), stem_entry(collection, german.stemming(), "rechnung"));
+        assert_eq!(entries(CollectionWords::forms()), form_entry(collection, "rechnungen"));
+    }
+
+    #[test]
     fn a_phrase_does_not_reach_over_a_part_break() {
         let text = indexed_text("annual budget", None, "plan");
-        let mut analyzer = analyzer();
+        let mut analyzer = analyzer(Stemming::NONE);
         let mut words = analyzer.token_stream(&text);
         let mut positions = Vec::new();
         while words.advance() {
@@ -263,18 +355,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_lies_inside_the_text(text in "\\PC{0,200}") {
-            let mut analyzer = analyzer();
+        fn every_word_lies_inside_the_text(text in "\\PC{0,200}", number in 0..Stemming::COUNT) {
+            let mut analyzer = analyzer(Stemming::from_number(number).unwrap());
             let mut words = analyzer.token_stream(&text);
-            let mut number = 0;
+            let mut counted = 0;
             let mut end = 0;
             while words.advance() {
                 let token = words.token();
                 prop_assert!(token.offset_from >= end && text.get(token.offset_from..token.offset_to).is_some());
                 end = token.offset_to;
-                number += 1;
+                counted += 1;
             }
-            prop_assert_eq!(number, count(&text));
+            prop_assert_eq!(counted, count(&text));
         }
     }
 }

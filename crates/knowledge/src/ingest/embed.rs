@@ -17,7 +17,7 @@ use crate::{
         collections::{self, StoredCollection},
         documents,
         passages::{self, NewPassage},
-        versions,
+        versions::{self, ParsedVersion},
     },
 };
 
@@ -95,8 +95,13 @@ async fn begin(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &R
     };
     let mut tx = knowledge.store().begin(run.ctx()).await?;
     let Some((_, mut stored)) = lock(&mut tx, step).await? else { return Ok(None) };
-    versions::set_parsed(&mut tx, step.document, step.version, &read.title, read.media_type, read.character_count)
-        .await?;
+    let parsed = ParsedVersion {
+        title: &read.title,
+        media_type: read.media_type,
+        character_count: read.character_count,
+        language: read.language,
+    };
+    versions::set_parsed(&mut tx, step.document, step.version, parsed).await?;
     documents::set_state(&mut tx, &stored, state(DocumentState::Embedding)).await?;
     let total = read.passages.len() as u64;
     let progress = DocumentProgress { done: done as u64, total, unit: "passages", seconds_left: None };

@@ -10,6 +10,7 @@ use plasma_workflows::Run;
 use crate::{
     Knowledge,
     chunk::{ChunkOptions, CodePointIndex, chunk},
+    index::language::Language,
     limits,
     parse::{self, Format, Limits},
     store::{collections::StoredCollection, documents::StoredDocument, versions::text_blob},
@@ -20,6 +21,7 @@ pub(super) struct ReadDocument {
     pub(super) title: String,
     pub(super) media_type: &'static str,
     pub(super) character_count: usize,
+    pub(super) language: Language,
     pub(super) passages: Arc<[ReadPassage]>,
 }
 
@@ -40,6 +42,10 @@ struct Source {
     file_name: Option<String>,
     media_type: String,
     counter: TokenCounter,
+    /// As the caller names it.
+    language: Option<Language>,
+    /// What a text is taken for whose language cannot be told.
+    fallback: Language,
 }
 
 /// Parses and cuts the version, and stores its text.
@@ -56,6 +62,8 @@ pub(super) async fn read(
         bytes: knowledge.store().blobs().get(ctx, &stored.blob).await?,
         file_name: stored.document.file_name.clone(),
         media_type: stored.document.media_type.clone(),
+        language: stored.document.language.as_deref().and_then(Language::from_code),
+        fallback: collection.language(),
     };
     let (parsed_title, mut read, text) = parse_off_thread(source).await?;
     read.title = match parsed_title {
@@ -122,6 +130,7 @@ fn parse_and_cut(source: &Source) -> Result<Found> {
         title: String::new(),
         media_type: format.media_type(),
         character_count: index.code_points(parsed.text.len()),
+        language: source.language.unwrap_or_else(|| Language::of(&parsed.text, source.fallback)),
         passages,
     };
     Ok((parsed.title, read, parsed.text.into()))

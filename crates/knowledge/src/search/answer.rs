@@ -3,7 +3,7 @@
 use plasma_kernel::{ChunkId, CollectionId, KnowledgeDocumentId};
 use serde::Serialize;
 
-use super::SearchMode;
+use super::{Correction, Facet, SearchMode};
 use crate::Metadata;
 
 /// What a search found.
@@ -21,6 +21,10 @@ pub struct SearchAnswer {
     pub results: Vec<Hit>,
     /// What should be known about these results.
     pub warnings: Vec<String>,
+    /// What mistyped words were taken for: for each of them up to three words of the collection, the most frequent one first.
+    pub corrections: Vec<Correction>,
+    /// The values of the fields that `facets` asks for, in the same order.
+    pub facets: Vec<Facet>,
     /// Only with `on_behalf_of`: how many of the results that there are for someone who sees all the person may not see.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -187,9 +191,10 @@ pub struct VectorReason {
 pub struct TextReason {
     /// From 1.
     pub rank: u32,
-    /// BM25 over the words of this collection.
+    /// BM25 over the words of this collection, summed over title, headings and text with their factors.
     pub bm25: f32,
-    /// The query's words that the passage, its headings or its title have.
+    /// The query's words that the passage, its headings or its title have; `budget (typed bugdet)` where a word was taken for another,
+    /// `television (synonym of tv)` where another means the same.
     pub terms: Vec<String>,
 }
 

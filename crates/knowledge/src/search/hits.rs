@@ -8,15 +8,15 @@ use plasma_vectors::Work;
 use super::{
     Duplicate, FilterExplanation, Finished, FusionMethod, Hit, SearchExplanation, SearchMode,
     diversity::{Folded, Item},
-    explain,
     filter::Filter,
     fusion::Place,
+    highlight::Matcher,
     rank::{Plan, Ranked},
     why::Teller,
 };
 use crate::{
     Knowledge,
-    index::{Snapshot, memory::CollectionView},
+    index::{Snapshot, memory::CollectionView, query_resolve::ResolvedQuery},
     store::passages::{PassagePlace, ShownPassage},
 };
 
@@ -63,18 +63,27 @@ impl Shown {
 }
 
 /// The results. What cannot be read any more is left out.
-pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, items: &[Item], shown: &Shown) -> Vec<Hit> {
+pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, query: &ResolvedQuery, finished: &Finished) -> Vec<Hit> {
     let teller = Teller { mode: plan.mode, ranking: &plan.ranking, candidates_max: plan.candidates_max() };
-    items.iter().filter_map(|item| hit(plan, snapshot, teller, item, shown)).collect()
+    let mut matcher = Matcher::new(query);
+    let items = finished.items.iter();
+    items.filter_map(|item| hit((plan, teller), snapshot, &mut matcher, item, &finished.shown)).collect()
 }
 
-fn hit(plan: &Plan, snapshot: &Snapshot, teller: Teller<'_>, item: &Item, shown: &Shown) -> Option<Hit> {
+fn hit(
+    (plan, teller): (&Plan, Teller<'_>),
+    snapshot: &Snapshot,
+    matcher: &mut Matcher<'_>,
+    item: &Item,
+    shown: &Shown,
+) -> Option<Hit> {
     let (document, ordinal) = item.place();
     let document = snapshot.view.documents.get(document)?;
     let passage = shown.get(item.place())?;
     let heading = passage.heading.as_deref();
+    let stemming = document.language.stemming();
     let terms = match item.fused.text {
-        Some(_) => explain::matched_words(&plan.text, &document.title, heading, &passage.text),
+        Some(_) => matcher.matched_words(stemming, &document.title, heading, &passage.text),
         None => Vec::new(),
     };
     Some(Hit {
@@ -89,7 +98,7 @@ fn hit(plan: &Plan, snapshot: &Snapshot, teller: Teller<'_>, item: &Item, shown:
         ordinal,
         metadata: document.metadata.clone(),
         score: item.score,
-        highlights: explain::highlights(&plan.text, &passage.text),
+        highlights: matcher.highlights(stemming, &passage.text),
         why: teller.why(item, terms),
         duplicates: item.duplicates.iter().filter_map(|folded| duplicate(snapshot, folded, shown)).collect(),
         explanation: plan.explain.then(|| teller.explanation(item)),

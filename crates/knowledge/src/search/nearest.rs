@@ -79,7 +79,11 @@ mod tests {
     use plasma_vectors::{Change, Metric, Options, VectorIndex};
 
     use super::*;
-    use crate::{Metadata, index::memory::DocumentEntry, search::allowed::Bitmap};
+    use crate::{
+        Metadata,
+        index::{language::Language, memory::DocumentEntry},
+        search::allowed::Bitmap,
+    };
 
     fn entry(id: u128, version: u32, passages: u32) -> Arc<DocumentEntry> {
         Arc::new(DocumentEntry {
@@ -87,6 +91,7 @@ mod tests {
             version,
             title: String::new(),
             metadata: Metadata::new(),
+            language: Language::default(),
             created_at: 0,
             updated_at: 0,
             access: None,

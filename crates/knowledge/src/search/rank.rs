@@ -6,27 +6,33 @@ use plasma_kernel::{CollectionId, Error, Result, Timestamp};
 use plasma_vectors::Work;
 
 use super::{
-    CandidateCounts, SearchMode,
+    CandidateCounts, Facet, SearchMode,
     allowed::Allowed,
     diversity::Item,
+    facets,
     filter::Filter,
     fusion::{Candidate, Found, Place},
     milliseconds,
     nearest::{VectorHit, nearest},
     order,
     settings::Ranking,
+    words::{Allowance, Lexical},
 };
 use crate::{
     access::Viewer,
     index::{
-        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, memory::CollectionView, query::TextQuery,
+        Doubts, PassageKey, Snapshot, SnapshotText, TextHit, low_bits,
+        memory::{CollectionView, DocumentEntry},
+        query::TextQuery,
+        query_resolve::{ResolvedQuery, TextOptions},
         vectors::VectorsStatus,
     },
-    limits,
 };
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
 const CANDIDATES_MIN: usize = 100;
+/// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
+const CANDIDATES_WITH_SIGNS: usize = 5;
 
 /// What is searched for.
 pub(super) struct Plan {
@@ -36,9 +42,11 @@ pub(super) struct Plan {
     pub(super) filter: Filter,
     /// Only what they may see is found.
     pub(super) viewer: Viewer,
-    /// As the person wrote it; empty where there is only a vector.
+    /// What models read of the query; empty where there is only a vector.
     pub(super) query: String,
     pub(super) text: TextQuery,
+    pub(super) words: TextOptions,
+    pub(super) facets: Vec<String>,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
     pub(super) ranking: Ranking,
@@ -59,6 +67,9 @@ pub(super) struct Ranked {
     /// In order, before the reranker and diversity; with suspects of being the same as a better one.
     pub(super) items: Vec<Item>,
     pub(super) candidates: CandidateCounts,
+    /// The query as the collection's words are compared with it.
+    pub(super) query: ResolvedQuery,
+    pub(super) facets: Vec<Facet>,
     /// Passages that the filter lets through, of documents that may be seen.
     pub(super) passages: u64,
     /// What finding the nearest passages took; `None` when nothing was compared.
@@ -111,11 +122,14 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let selection = view.select(&plan.filter, &plan.viewer);
     warnings.extend(selection.warnings.iter().cloned());
     let allowed = selection.allowed.as_ref();
-    let passages = allowed.map_or(view.passages as u64, |allowed| allowed.passages());
-    let candidates_max = plan.candidates_max();
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
-    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.map(|allowed| &**allowed), &mut warnings)?;
+    let lexical = Lexical::new(&plan.text, &plan.words, plan.mode, (plan.collection, &snapshot.text), &mut warnings)?;
+    let allowance = lexical.allowance()?;
+    let mut text_ms = milliseconds(started);
+    let started = Instant::now();
+    let scope = Scope { allowed: allowed.map(|allowed| &**allowed), allowance: &allowance };
+    let by_meaning = by_meaning(plan, snapshot, scope, &mut warnings)?;
     for (rank, hit) in by_meaning.hits.iter().enumerate() {
         let found = Found { rank: rank_of(rank), score: hit.similarity };
         proposed(&mut candidates, (hit.document, hit.ordinal)).vector = Some(found);
@@ -124,8 +138,10 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let started = Instant::now();
     let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
-        let by_words = ByWords { plan, snapshot, limit: candidates_max, is_alone: by_meaning.unavailable.is_some() };
-        let found = by_words.hits(allowed, &mut warnings)?;
+        if let (Some(_), SnapshotText::Unavailable(reason)) = (&by_meaning.unavailable, &snapshot.text) {
+            return Err(words_unavailable(reason));
+        }
+        let found = lexical.hits(plan.candidates_max(), allowed.map(|allowed| view.allowed_lows(allowed)))?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (rank, (place, score)) in placed.enumerate() {
             proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score });
@@ -133,16 +149,19 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         let unplaced = found.iter().filter(|hit| place_of(view, hit).is_none());
         doubts.documents.extend(unplaced.map(|hit| hit.document));
     }
-    let text_ms = milliseconds(started);
+    let facets = counted(plan, view, scope.allowed, &lexical, &mut warnings)?;
+    text_ms += milliseconds(started);
     let started = Instant::now();
     let candidates: Vec<Candidate> = candidates.into_values().collect();
-    let counts = counts(&candidates, candidates_max);
+    let counts = counts(&candidates, plan.candidates_max());
     let (items, more) = order::shortlisted(plan, view, candidates);
     warnings.extend(more);
     Ok(Ranked {
         items,
         candidates: counts,
-        passages,
+        query: lexical.query,
+        facets,
+        passages: allowed.map_or(view.passages as u64, |allowed| allowed.passages()),
         work: by_meaning.work,
         vector_ms,
         text_ms,
@@ -154,9 +173,20 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     })
 }
 
+/// What a search may find at all.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    /// By the filter and by who looks.
+    allowed: Option<&'a Allowed>,
+    /// By the signs of the query.
+    allowance: &'a Allowance,
+}
+
 /// Whether a half that the mode asks for lacks something.
 fn is_degraded(plan: &Plan, snapshot: &Snapshot) -> bool {
-    let text = plan.mode != SearchMode::Vector && !matches!(snapshot.text, SnapshotText::Complete(_));
+    // Signs in the query are looked up in every mode.
+    let asks_words = plan.mode != SearchMode::Vector || plan.text.has_signs();
+    let text = asks_words && !matches!(snapshot.text, SnapshotText::Complete(_));
     let vectors = plan.mode != SearchMode::Text && snapshot.vectors != VectorsStatus::Complete;
     text || vectors
 }
@@ -165,8 +195,7 @@ fn is_degraded(plan: &Plan, snapshot: &Snapshot) -> bool {
 fn by_meaning(
     plan: &Plan,
     snapshot: &Snapshot,
-    limit: usize,
-    allowed: Option<&Allowed>,
+    Scope { allowed, allowance }: Scope<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<ByMeaning> {
     let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
@@ -180,13 +209,17 @@ fn by_meaning(
         VectorsStatus::Failed(reason) => found.unavailable = Some(reason.clone()),
     }
     if found.unavailable.is_none() {
-        match nearest(&snapshot.view, query, limit, allowed) {
+        let limit = plan.candidates_max();
+        let looked_at = if allowance.is_any() { limit } else { CANDIDATES_WITH_SIGNS * limit };
+        match nearest(&snapshot.view, query, looked_at, allowed) {
             Ok(nearest) => {
                 // What a filter leaves is no fair sample of what searches scan.
                 if let (Some(work), Some(vectors), None) = (&nearest.work, &snapshot.view.vectors, allowed) {
                     snapshot.slot.vectors.note_search(query, work, vectors);
                 }
                 (found.hits, found.doubts, found.work) = (nearest.hits, nearest.doubts, nearest.work);
+                found.hits.retain(|hit| lets_through(allowance, &snapshot.view, hit));
+                found.hits.truncate(limit);
             }
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
@@ -210,49 +243,43 @@ fn vectors_unavailable(reason: &str) -> Error {
         .remedy("try again in a moment; it repairs itself")
 }
 
-/// The half that looks up words.
-struct ByWords<'a> {
-    plan: &'a Plan,
-    snapshot: &'a Snapshot,
-    limit: usize,
-    /// The other half does not answer.
-    is_alone: bool,
+/// The text index cannot be asked, and nothing else answers either.
+fn words_unavailable(reason: &str) -> Error {
+    Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
+        .retry_after_ms(5_000)
+        .remedy("try again in a moment; it repairs itself")
 }
 
-impl ByWords<'_> {
-    /// What the text index finds, best first.
-    fn hits(&self, allowed: Option<&Arc<Allowed>>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-        let plan = self.plan;
-        let searcher = match &self.snapshot.text {
-            SnapshotText::Complete(searcher) => searcher,
-            SnapshotText::Incomplete(searcher) => {
-                warnings.push(
-                    "the text index is being built anew: some passages are not found by their words yet".to_owned(),
-                );
-                searcher
-            }
-            SnapshotText::Unavailable(reason) => return self.unavailable(reason, warnings),
-        };
-        let view = &self.snapshot.view;
-        if plan.text.shortened {
-            warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
-        }
-        let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-        let allowed = allowed.map(|allowed| view.allowed_lows(allowed));
-        let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-        searcher.search(&query, statistics, self.limit, allowed)
-    }
+/// Whether the signs of the query let a passage through.
+fn lets_through(allowance: &Allowance, view: &CollectionView, hit: &VectorHit) -> bool {
+    let key = || {
+        let document = view.documents.get(hit.document)?;
+        Some(PassageKey::new(document.id, document.version, hit.ordinal))
+    };
+    allowance.is_any() || key().is_some_and(|key| allowance.allows(key))
+}
 
-    fn unavailable(&self, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-        if self.is_alone || self.plan.mode == SearchMode::Text {
-            let message = format!("the text index does not answer: {reason}");
-            return Err(Error::unavailable("text_index_unavailable", message)
-                .retry_after_ms(5_000)
-                .remedy("try again in a moment; it repairs itself"));
-        }
-        warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
-        Ok(Vec::new())
+/// The facets that were asked for, over all documents that the search concerns.
+fn counted(
+    plan: &Plan,
+    view: &CollectionView,
+    allowed: Option<&Allowed>,
+    lexical: &Lexical<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Facet>> {
+    if plan.facets.is_empty() {
+        return Ok(Vec::new());
     }
+    let with_words = if plan.mode == SearchMode::Vector { None } else { lexical.documents()? };
+    let concerned = |place: usize, document: &DocumentEntry| {
+        allowed.is_none_or(|allowed| allowed.contains(place))
+            && with_words.as_ref().is_none_or(|found| found.contains(&low_bits(document.id)))
+    };
+    let documents = view.documents.iter().enumerate().filter(|(place, document)| concerned(*place, document));
+    let facets = facets::count(&plan.facets, documents.map(|(_, document)| &document.metadata));
+    let empty = facets.iter().filter(|facet| facet.values.is_empty() && facet.missing > 0);
+    warnings.extend(empty.map(|facet| format!("none of these documents has the metadata field `{}`", facet.field)));
+    Ok(facets)
 }
 
 /// Where the view has what the text index found; `None` when they hold different versions of the document.

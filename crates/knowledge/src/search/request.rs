@@ -5,7 +5,10 @@ use std::sync::Arc;
 use plasma_kernel::{Code, Error, Result, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::settings::{FusionSettings, PopularitySettings, RecencySettings, RerankSettings};
+use super::{
+    settings::{FusionSettings, PopularitySettings, RecencySettings, RerankSettings},
+    words::{Boosts, TypoTolerance},
+};
 use crate::{embedding, limits};
 
 const RESULTS_DEFAULT: u32 = 10;
@@ -16,8 +19,9 @@ const RESULTS_DEFAULT: u32 = 10;
 pub struct SearchRequest {
     /// The collection's id or exact name.
     pub collection: String,
-    /// What is looked for, in plain words; "quoted words" count more where they stand together. At most 8,000 characters. It may be
-    /// absent in the mode `vector` when there is a `vector`.
+    /// What is looked for, in plain words; "quoted words" count more where they stand together, `word*` stands for all words that
+    /// begin so, `-word` must not be there, `+word` must. At most 8,000 characters. It may be absent in the mode `vector` when there
+    /// is a `vector`.
     #[serde(default)]
     pub query: String,
     /// The query's vector, from the collection's embedding model, where the caller has it already: then the query is not embedded.
@@ -40,6 +44,20 @@ pub struct SearchRequest {
     /// How passages are ranked; `hybrid` when absent.
     #[serde(default)]
     pub mode: Option<SearchMode>,
+    /// How much a word counts by where it stands.
+    #[serde(default)]
+    pub boosts: Option<Boosts>,
+    /// When words near to a typed one are looked for as well; `auto` when absent.
+    #[serde(default)]
+    pub typo: Option<TypoTolerance>,
+    /// Metadata fields whose values are counted over all documents that the search concerns: those that the filter lets through and,
+    /// in the modes `text` and `hybrid`, that have a passage with a word of the query. At most 10.
+    #[serde(default)]
+    #[schema(example = json!(["team"]))]
+    pub facets: Option<Vec<String>>,
+    /// The query is a text that nobody typed as a query, such as a question: signs in it mean nothing. Not part of the API.
+    #[serde(skip_deserializing)]
+    pub plain: bool,
     /// Search exactly as this person would, with the documents that they may see. Needs `documents:read_all`.
     #[serde(default)]
     pub on_behalf_of: Option<UserId>,

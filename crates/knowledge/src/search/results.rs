@@ -2,7 +2,8 @@
 //!
 //! Nothing has to be invalidated. An answer is found by the view of the collection that it was made from, and the follower of the
 //! event log puts another view in its place with each change; so a change makes another key at the moment when searches see it. What else
-//! a search depends on is in the key as well: the tenant, who looks, the collection's settings, and every field of the request.
+//! a search depends on is in the key as well: the tenant, who looks, the collection's settings and synonyms, and every field of the
+//! request.
 
 use std::{
     fmt::Write as _,
@@ -16,7 +17,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{SearchAnswer, SearchRequest};
-use crate::{access::Viewer, index::memory::CollectionView, limits, store::collections::StoredCollection};
+use crate::{
+    access::Viewer, index::memory::CollectionView, limits, store::collections::StoredCollection, synonyms::Synonyms,
+};
 
 /// Bytes of an answer beside its texts, for each result.
 const HIT_BYTES: usize = 1_024;
@@ -46,7 +49,7 @@ pub(crate) struct ResultKey {
     moment: Moment,
     /// Whose documents: callers who may see others get other answers.
     viewer: Viewer,
-    /// Over the collection's settings, and the request.
+    /// Over the collection's settings and synonyms, and the request.
     digest: [u8; 32],
 }
 
@@ -56,6 +59,7 @@ struct Parts<'a> {
     collection: String,
     /// Settings of the collection, its ranking among them, change it.
     updated_at: i64,
+    synonyms: [u8; 32],
     request: &'a SearchRequest,
 }
 
@@ -65,13 +69,14 @@ impl ResultKey {
     pub(crate) fn new(
         ctx: &Ctx,
         collection: &StoredCollection,
-        view: &Arc<CollectionView>,
+        (view, synonyms): (&Arc<CollectionView>, &Synonyms),
         viewer: Viewer,
         request: &SearchRequest,
     ) -> Result<Self> {
         let parts = Parts {
             collection: collection.collection.id.to_string(),
             updated_at: collection.collection.updated_at,
+            synonyms: synonyms.digest(),
             request,
         };
         let written = serde_json::to_vec(&parts)
@@ -159,6 +164,7 @@ fn bytes(answer: &SearchAnswer) -> usize {
             HIT_BYTES + texts + lists + parts
         })
         .sum();
+    let _ = write!(metadata, "{:?}{:?}", answer.facets, answer.corrections);
     HIT_BYTES + answer.query.len() + hits + 4 * metadata.0
 }
 
@@ -198,6 +204,8 @@ mod tests {
             total_passages: 0,
             results: Vec::new(),
             warnings: Vec::new(),
+            corrections: Vec::new(),
+            facets: Vec::new(),
             withheld: None,
             explanation: None,
         }

@@ -1,7 +1,7 @@
 use plasma_kernel::{CollectionId, Error, Page, PageRequest, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Collection, FieldDeclarations, KnowledgeCounts, RankingSettings};
+use crate::{Collection, FieldDeclarations, KnowledgeCounts, RankingSettings, index::language::Language};
 
 /// A collection with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -16,6 +16,13 @@ pub(crate) struct StoredCollection {
 impl AsRef<Self> for StoredCollection {
     fn as_ref(&self) -> &Self {
         self
+    }
+}
+
+impl StoredCollection {
+    /// The language that documents are taken for when their own cannot be told.
+    pub(crate) fn language(&self) -> Language {
+        self.collection.language.as_deref().and_then(Language::from_code).unwrap_or_default()
     }
 }
 
@@ -41,6 +48,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             embedding_model: row.get("embedding_model")?,
             ranking: ranking_from(&row.get::<String>("ranking")?)?,
             fields: fields_from(&row.get::<String>("fields")?)?,
+            language: row.get("language")?,
             document_count: row.get("document_count")?,
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
@@ -68,8 +76,8 @@ pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
         "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at,
-                                  fields)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+                                  fields, language)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)",
         [
             tenant.into(),
             collection.id.into(),
@@ -79,6 +87,7 @@ pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.recall_target.into(),
             collection.created_at.into(),
             fields_text(&collection.fields)?.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;
@@ -151,7 +160,7 @@ pub(crate) async fn counts(tx: &mut Tx) -> Result<(KnowledgeCounts, u64)> {
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6, fields = $7
+        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6, fields = $7, language = $8
          WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
@@ -161,6 +170,7 @@ pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.recall_target.into(),
             collection.updated_at.into(),
             fields_text(&collection.fields)?.into(),
+            collection.language.as_deref().into(),
         ],
     )
     .await?;

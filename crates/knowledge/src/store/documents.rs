@@ -37,7 +37,7 @@ macro_rules! select_documents {
             "SELECT d.id, d.collection_id, d.document_key, d.version, d.live_version, d.state, d.error_reason,
                     d.error_detail, d.error_remedy, d.waits_for_model, d.progress_done, d.progress_total, d.seconds_left,
                     d.passage_count, d.access, d.created_at, d.updated_at, v.blob, v.title, v.title_is_guessed, v.file_name,
-                    v.media_type, v.size_bytes, v.metadata, v.character_count
+                    v.media_type, v.size_bytes, v.metadata, v.character_count, v.language
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND ",
@@ -65,6 +65,7 @@ fn from_row(row: &Row) -> Result<StoredDocument> {
             size_bytes: row.get("size_bytes")?,
             metadata: super::versions::metadata_from(row)?,
             access: access::access_from(row)?,
+            language: Some(row.get::<String>("language")?).filter(|language| !language.is_empty()),
             state,
             error: error_from(row)?,
             progress: progress_from(row, state)?,

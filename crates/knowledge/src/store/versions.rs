@@ -2,7 +2,7 @@ use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp}
 use plasma_store::{Row, Tx};
 
 use super::access::access_from;
-use crate::{Access, Metadata};
+use crate::{Access, Metadata, index::language::Language};
 
 /// A version of a document to write.
 pub(crate) struct NewVersion<'a> {
@@ -16,6 +16,8 @@ pub(crate) struct NewVersion<'a> {
     pub(crate) media_type: &'a str,
     pub(crate) size_bytes: usize,
     pub(crate) metadata: &'a Metadata,
+    /// As the caller names it; otherwise it is found when the version is read.
+    pub(crate) language: Option<&'a str>,
 }
 
 /// A version that is searched, as the index shows it.
@@ -34,6 +36,7 @@ pub(crate) struct LiveVersion {
     pub(crate) passages: u32,
     /// Words of its passages, as the text index counts them.
     pub(crate) words: u64,
+    pub(crate) language: Language,
 }
 
 /// The blob that holds a version's extracted text.
@@ -57,6 +60,7 @@ fn live_from(row: &Row) -> Result<LiveVersion> {
         access: access_from(row)?,
         passages: row.get("passage_count")?,
         words: row.get("word_count")?,
+        language: Language::from_code(&row.get::<String>("language")?).unwrap_or_default(),
     })
 }
 
@@ -67,8 +71,8 @@ pub(crate) async fn insert(tx: &mut Tx, version: NewVersion<'_>) -> Result<()> {
         serde_json::to_string(version.metadata).map_err(|error| Error::from_source("metadata to JSON", error))?;
     tx.execute(
         "INSERT INTO knowledge_versions (tenant_id, document_id, version, collection_id, blob, title, title_is_guessed,
-                                         file_name, media_type, size_bytes, metadata, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                         file_name, media_type, size_bytes, metadata, created_at, language)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         [
             tenant.into(),
             version.document.into(),
@@ -82,26 +86,42 @@ pub(crate) async fn insert(tx: &mut Tx, version: NewVersion<'_>) -> Result<()> {
             version.size_bytes.into(),
             metadata.into(),
             now.into(),
+            version.language.unwrap_or_default().into(),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// Writes what parsing found: the title, the real kind, and the length of the text in code points.
+/// What parsing found.
+pub(crate) struct ParsedVersion<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) media_type: &'a str,
+    /// Of the text, in code points.
+    pub(crate) character_count: usize,
+    pub(crate) language: Language,
+}
+
+/// Writes what parsing found.
 pub(crate) async fn set_parsed(
     tx: &mut Tx,
     document: KnowledgeDocumentId,
     version: u32,
-    title: &str,
-    media_type: &str,
-    character_count: usize,
+    parsed: ParsedVersion<'_>,
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE knowledge_versions SET title = $4, media_type = $5, character_count = $6
+        "UPDATE knowledge_versions SET title = $4, media_type = $5, character_count = $6, language = $7
          WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
-        [tenant.into(), document.into(), version.into(), title.into(), media_type.into(), character_count.into()],
+        [
+            tenant.into(),
+            document.into(),
+            version.into(),
+            parsed.title.into(),
+            parsed.media_type.into(),
+            parsed.character_count.into(),
+            parsed.language.code().into(),
+        ],
     )
     .await?;
     Ok(())
@@ -149,7 +169,7 @@ pub(crate) async fn live(
 ) -> Result<Option<LiveVersion>> {
     let tenant = tx.tenant()?;
     tx.fetch_optional(
-        "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+        "SELECT v.document_id, v.version, v.title, v.metadata, v.language, v.created_at AS version_at, d.created_at, d.passage_count,
                 d.word_count, d.access
          FROM knowledge_documents d
          JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
@@ -174,7 +194,7 @@ pub(crate) async fn live_of_collection(
     let after = after.map(|document| document.to_string()).unwrap_or_default();
     let rows = tx
         .fetch_all(
-            "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+            "SELECT v.document_id, v.version, v.title, v.metadata, v.language, v.created_at AS version_at, d.created_at, d.passage_count,
                     d.word_count, d.access
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version

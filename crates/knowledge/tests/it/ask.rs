@@ -88,6 +88,7 @@ impl Setup {
                 key: None,
                 metadata: Default::default(),
                 access: None,
+                language: None,
                 content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
             };
             let document = knowledge.add_document(&ctx, collection, new).await.unwrap().id;

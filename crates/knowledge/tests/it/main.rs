@@ -14,4 +14,5 @@ mod replacement;
 mod reranker;
 mod search;
 mod support;
+mod text;
 mod vectors;

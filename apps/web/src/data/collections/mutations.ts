@@ -9,7 +9,7 @@ import { collectionKeys } from "./keys";
 export function useSaveCollection() {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; fields: Collection["fields"] }) =>
+    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; language?: string; fields: Collection["fields"] }) =>
       id === null
         ? unwrap(api.POST("/api/v1/collections", { body }))
         : unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body })),

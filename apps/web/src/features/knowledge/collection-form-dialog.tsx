@@ -7,10 +7,17 @@ import { useState, type SyntheticEvent } from "react";
 import { useSaveCollection } from "@/data/collections/mutations";
 import { Button } from "@/ui/button";
 import { Dialog, DialogActions } from "@/ui/dialog";
-import { TextAreaField, TextField } from "@/ui/field";
+import { SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
 import { CollectionFields, fieldRows, fieldsOf } from "./collection-fields";
+
+/** Languages whose words are found in all inflections. */
+const LANGUAGES: [code: string, name: string][] = [
+  ["ar", "Arabic"], ["da", "Danish"], ["nl", "Dutch"], ["en", "English"], ["fi", "Finnish"], ["fr", "French"],
+  ["de", "German"], ["el", "Greek"], ["hu", "Hungarian"], ["it", "Italian"], ["no", "Norwegian"], ["pt", "Portuguese"],
+  ["ro", "Romanian"], ["ru", "Russian"], ["es", "Spanish"], ["sv", "Swedish"], ["ta", "Tamil"], ["tr", "Turkish"],
+];
 
 interface Props {
   open: boolean;
@@ -38,12 +45,15 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
   const [name, setName] = useState(collection?.name ?? "");
   const [description, setDescription] = useState(collection?.description ?? "");
   const [fields, setFields] = useState(() => fieldRows(collection?.fields ?? {}));
+  const before = collection?.language ?? "en";
+  const [language, setLanguage] = useState(before);
+  const known = LANGUAGES.some(([code]) => code === before);
   const field = save.error ? asProblem(save.error).field : null;
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     save.mutate(
-      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), fields: fieldsOf(fields) },
+      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), fields: fieldsOf(fields), ...(language !== before && { language }) },
       {
         onSuccess: (saved) => {
           onOpenChange(false);
@@ -73,6 +83,15 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
         onChange={(event) => setDescription(event.target.value)}
         error={field === "description" ? save.error?.message : null}
       />
+      <SelectField
+        label="Language of short texts"
+        hint="Longer documents tell their language themselves. It holds for documents that are read from now on."
+        value={language}
+        onChange={(event) => setLanguage(event.target.value)}
+      >
+        {!known && <option value={before}>{before}</option>}
+        {LANGUAGES.map(([code, name]) => <option key={code} value={code}>{name}</option>)}
+      </SelectField>
       <CollectionFields rows={fields} onChange={setFields} error={field === "fields" ? (save.error?.message ?? null) : null} />
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{collection ? "Save changes" : "Create collection"}</Button>

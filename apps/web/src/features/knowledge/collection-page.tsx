@@ -22,7 +22,10 @@ import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
 import { IndexPanel } from "./index-panel";
 import { SearchPanel } from "./search-panel";
+import { SynonymsEditor } from "./synonyms-editor";
 import { UploadZone } from "./upload-zone";
+
+const TABS = ["documents", "search", "synonyms"];
 
 type OpenDialog = "text" | "edit" | "delete" | null;
 
@@ -37,8 +40,8 @@ function Collection({ id }: { id: string }) {
   const collection = useQuery(collectionQuery(id));
   const denied = useDenied("collections:write");
   const canAsk = useCan("models:invoke");
-  const named = useParam("tab");
-  const tab = named === "search" || named === "index" ? named : "documents";
+  const asked = useParam("tab") ?? "";
+  const tab = TABS.includes(asked) ? asked : "documents";
   const setParams = useSetParams();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const onOpenChange = (open: boolean) => !open && setDialog(null);
@@ -64,7 +67,7 @@ function Collection({ id }: { id: string }) {
                 <Button reason={denied} onClick={() => setDialog("text")}>Add text</Button>
                 {canAsk && <ButtonLink variant="primary" href={`/ask/?collection=${encodeURIComponent(data.id)}`}>Ask it</ButtonLink>}
                 <Menu trigger={<IconButton label="More actions"><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
-                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description and fields</MenuItem>
+                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description, language and fields</MenuItem>
                   <MenuSeparator />
                   <MenuItem danger disabled={denied !== null} onSelect={() => setDialog("delete")}>Delete collection</MenuItem>
                 </Menu>
@@ -87,6 +90,7 @@ function Collection({ id }: { id: string }) {
                 ),
               },
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} ranking={data.ranking} /> },
+              { value: "synonyms", label: "Synonyms", content: <SynonymsEditor collection={data.id} denied={denied} /> },
               { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
             ]}
           />

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { buildFilter, parseMetadata, parseRange, parseValue, showValue, type FilterRow } from "./metadata";
+import { buildFilter, hasValue, parseMetadata, parseRange, parseValue, showValue, toggleValue, valueText, type FilterRow } from "./metadata";
 
 const row = (field: string, operator: FilterRow["operator"], value: string): FilterRow => ({ id: 1, field, operator, value });
 
@@ -66,5 +66,18 @@ describe("buildFilter", () => {
     expect(parseRange("2026-01-02T03:04:05+01:00..")).toEqual({ gte: "2026-01-02T03:04:05+01:00" });
     expect(parseRange("..")).toBeNull();
     expect(parseRange("1..soon")).toBeNull();
+  });
+});
+
+describe("values of facets", () => {
+  it("are written so that they are read as the same value", () => {
+    for (const value of ["growth team", "12", "true", 12, -0.5, true]) expect(parseValue(valueText(value))).toBe(value);
+  });
+
+  it("replace the field's condition, and are taken away by the second choice", () => {
+    const rows = toggleValue([row("team", "in", "a, b")], "team", "12");
+    expect(rows).toEqual([{ id: 2, field: "team", operator: "is", value: '"12"' }]);
+    expect([hasValue(rows, "team", "12"), hasValue(rows, "team", 12)]).toEqual([true, false]);
+    expect(toggleValue(rows, "team", "12")).toEqual([]);
   });
 });

@@ -27,6 +27,24 @@ function parseList(text: string): (string | number | boolean)[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map(parseValue);
 }
 
+/** The text that `parseValue` reads as this value. */
+export function valueText(value: MetadataValue): string {
+  const text = typeof value === "object" ? showValue(value) : String(value);
+  return typeof value === "string" && parseValue(text) !== value ? `"${text}"` : text;
+}
+
+/** The rows with a condition on one value of a field: added, or taken away when it is there already. */
+export function toggleValue(rows: readonly FilterRow[], field: string, value: MetadataValue): FilterRow[] {
+  const text = valueText(value);
+  const others = rows.filter((row) => row.field.trim() !== field);
+  if (hasValue(rows, field, value)) return others;
+  return [...others, { id: Math.max(0, ...rows.map((row) => row.id)) + 1, field, operator: "is", value: text }];
+}
+
+export function hasValue(rows: readonly FilterRow[], field: string, value: MetadataValue): boolean {
+  return rows.some((row) => row.field.trim() === field && row.operator === "is" && parseValue(row.value) === value);
+}
+
 /** Lines of `name: value`. */
 export function parseMetadata(text: string): { metadata: Metadata; error: string | null } {
   const metadata: Metadata = {};

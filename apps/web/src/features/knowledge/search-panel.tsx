@@ -1,6 +1,6 @@
 "use client";
 
-import type { RankingSettings, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
+import type { MetadataValue, RankingSettings, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type SyntheticEvent } from "react";
 
@@ -14,9 +14,10 @@ import { Select, TextInput } from "@/ui/field";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
-import { buildFilter, type FilterMatch, type FilterRow } from "./metadata";
+import { buildFilter, hasValue, toggleValue, type FilterMatch, type FilterRow } from "./metadata";
 import { draftOf, requestOf } from "./ranking-draft";
 import { SearchStages } from "./search-explanation";
+import { SearchFacets } from "./search-facets";
 import { SearchFilterRows } from "./search-filter";
 import { SearchRanking } from "./search-ranking";
 import { SearchResultItem } from "./search-result-item";
@@ -26,6 +27,9 @@ const MODES: { value: SearchMode; label: string }[] = [
   { value: "vector", label: "Meaning" },
   { value: "text", label: "Words" },
 ];
+
+/** Fields of which values are counted: those that the results have. */
+const FACETS_SHOWN = 4;
 
 export function SearchPanel({ collection, ranking }: { collection: string; ranking: RankingSettings }) {
   const fromAddress = useParam("q") ?? "";
@@ -62,6 +66,13 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
     if (unchanged && fromAddress !== "") void result.refetch();
   };
 
+  const fields = [...new Set(result.data?.results.flatMap((hit) => Object.keys(hit.metadata)))].sort().slice(0, FACETS_SHOWN);
+  const toggle = (field: string, value: MetadataValue) => {
+    const next = toggleValue(rows, field, value);
+    setRows(next);
+    setFilter(buildFilter(next, match));
+  };
+
   if (denied) return <EmptyState title="Not open to your role">{denied}</EmptyState>;
   return (
     <>
@@ -94,6 +105,7 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
         {fromAddress === "" ? (
           <p className="border-t border-rule pt-5 text-soft">
             “Both” ranks by meaning and by words and joins the two. “Words” finds exact names and numbers, “Meaning” finds what is said differently.
+            Quotes keep words together, <span className="figure">bud*</span> finds what begins so, <span className="figure">-word</span> leaves out, <span className="figure">+word</span> must be there.
           </p>
         ) : (
           <QueryView
@@ -106,7 +118,12 @@ export function SearchPanel({ collection, ranking }: { collection: string; ranki
               </EmptyState>
             }
           >
-            {(data) => <SearchResults data={data} />}
+            {(data) => (
+              <div className="grid gap-x-8 gap-y-6 md:grid-cols-[minmax(0,1fr)_12rem]">
+                <div className="min-w-0"><SearchResults data={data} /></div>
+                <SearchFacets request={request} fields={fields} isChosen={(field, value) => hasValue(rows, field, value)} onToggle={toggle} />
+              </div>
+            )}
           </QueryView>
         )}
       </div>
@@ -131,6 +148,7 @@ function SearchResults({ data }: { data: SearchResult }) {
         <strong className="font-semibold text-ink">{formatDuration(took.total)}</strong>
         {parts.length > 0 && <span className="text-faint"> ({parts.join(", ")})</span>}
       </p>
+      <Corrections data={data} />
       {data.explanation && <SearchStages explanation={data.explanation} />}
       {data.warnings.map((warning) => (
         <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
@@ -139,5 +157,18 @@ function SearchResults({ data }: { data: SearchResult }) {
         {data.results.map((hit, index) => <SearchResultItem key={hit.passage_id} hit={hit} rank={index + 1} mode={data.mode} />)}
       </ol>
     </>
+  );
+}
+
+/** What mistyped words were taken for, the likeliest word of each. */
+function Corrections({ data }: { data: SearchResult }) {
+  const words = new Map<string, string>();
+  for (const { from, to } of data.corrections) if (!words.has(from)) words.set(from, to);
+  if (words.size === 0) return null;
+  return (
+    <p className="mt-2">
+      Showing results for <strong className="font-semibold">{[...words.values()].join(", ")}</strong>
+      <span className="text-soft">. No passage has {[...words.keys()].join(", ")}.</span>
+    </p>
   );
 }

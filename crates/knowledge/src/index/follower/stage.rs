@@ -12,7 +12,6 @@ use crate::{
         memory::{CollectionChanges, DocumentEntry, Slot},
         text::TextEntry,
         vectors::DocumentVectors,
-        words,
     },
     store::versions,
 };
@@ -166,6 +165,7 @@ impl Follower {
         })
         .await;
         let Some(read) = read else { return };
+        let title: Arc<str> = read.version.title.as_str().into();
         for page in read.passages.chunks(PASSAGES_PAGE) {
             let entries: Vec<TextEntry> = page
                 .iter()
@@ -174,7 +174,10 @@ impl Follower {
                     document,
                     version: read.version.version,
                     ordinal: passage.ordinal,
-                    text: words::indexed_text(&read.version.title, passage.heading.as_deref(), &passage.text),
+                    language: read.version.language,
+                    title: Arc::clone(&title),
+                    heading: passage.heading.clone(),
+                    text: passage.text.clone(),
                 })
                 .collect();
             self.write_text(move |text| entries.iter().try_for_each(|entry| text.add(entry))).await;

@@ -1,0 +1,1 @@
+export const synonymKeys = { detail: (collection: string) => ["collections", "synonyms", collection] as const };

@@ -198,7 +198,8 @@ fn recall(calibration: &Calibration, measured: Option<Measured>) -> IndexRecall 
 fn effort(opened: &Opened) -> IndexEffort {
     let effort = &opened.stats.effort;
     IndexEffort {
-        reach: f64::from(effort.reach),
+        // As many digits as the calibration's steps have.
+        reach: (f64::from(effort.reach) * 1_000.0).round() / 1_000.0,
         rescored: count(effort.rescored),
         scanned_share: opened.scanned_share,
     }

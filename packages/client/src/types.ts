@@ -117,6 +117,10 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
+/** The vector index of a collection. */
+export type CollectionIndex = components["schemas"]["CollectionIndex"];
+export type CollectionIndexState = components["schemas"]["CollectionIndexState"];
+export type IndexRecall = components["schemas"]["IndexRecall"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
 /** Who may see a document; null where everybody may. */

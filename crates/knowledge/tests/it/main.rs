@@ -12,3 +12,4 @@ mod isolation;
 mod replacement;
 mod search;
 mod support;
+mod vectors;

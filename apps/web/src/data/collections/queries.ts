@@ -21,3 +21,10 @@ export const collectionQuery = (id: string) =>
     queryKey: collectionKeys.detail(id),
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}", { params: { path: { id } }, signal })),
   });
+
+/** The vector index of a collection, as the process that answers has it. */
+export const collectionIndexQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.index(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/index", { params: { path: { id } }, signal })),
+  });

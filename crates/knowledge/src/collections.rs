@@ -170,7 +170,7 @@ impl Knowledge {
         stored: &[S],
     ) -> Result<HashMap<CollectionId, Hidden>> {
         let restricted = |stored: &S| {
-            let stored = stored.as_ref();
+            let stored: &StoredCollection = stored.as_ref();
             (stored.restricted > 0).then_some(stored.collection.id)
         };
         let restricted: Vec<CollectionId> = stored.iter().filter_map(restricted).collect();

@@ -127,7 +127,7 @@ impl MetadataValue {
             Self::Bool(flag) => (Some(Scalar::Bool(*flag)), &[]),
             Self::Time(time) => (Some(Scalar::Time(time.at)), &[]),
             Self::Geo(point) => (Some(Scalar::Geo(*point)), &[]),
-            Self::List(entries) => (None, entries),
+            Self::List(entries) => (None, entries.as_slice()),
         };
         one.into_iter().chain(entries.iter().map(ListItem::scalar))
     }

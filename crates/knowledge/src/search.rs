@@ -102,6 +102,12 @@ impl Knowledge {
         if request.on_behalf_of.is_none() {
             return self.search_as(ctx, &request, viewer).await;
         }
+        // Boxed: it is rare, and its large future must not weigh on the others.
+        Box::pin(self.search_on_behalf(ctx, request, viewer)).await
+    }
+
+    /// A search for another person, and what it withholds from them.
+    async fn search_on_behalf(&self, ctx: &Ctx, request: SearchRequest, viewer: Viewer) -> Result<SearchAnswer> {
         let collection = self.collection(ctx, &request.collection).await?.collection.id;
         let mut answer = self.search_as(ctx, &request, viewer.clone()).await?;
         let all = self.search_as(ctx, &request, Viewer::All).await?;

@@ -50,7 +50,8 @@ impl Bitmap {
     }
 
     /// How many places are in the set.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
@@ -115,7 +116,7 @@ impl Iterator for Ones {
 #[derive(Debug)]
 pub(crate) struct Allowed {
     places: Bitmap,
-    documents: usize,
+    is_empty: bool,
     passages: u64,
     /// The same as slots of the view's vectors.
     vectors: OnceLock<AllowSet>,
@@ -128,16 +129,12 @@ impl Allowed {
     /// The set, and the passages that its documents have together.
     pub(crate) fn new(places: Bitmap, passages_of: impl Fn(usize) -> u64) -> Self {
         let passages = places.iter().map(passages_of).sum();
-        Self { documents: places.len(), passages, places, vectors: OnceLock::new() }
+        Self { is_empty: places.is_empty(), passages, places, vectors: OnceLock::new() }
     }
 
-    /// How many documents there are.
-    pub(crate) fn len(&self) -> usize {
-        self.documents
-    }
-
+    /// Whether there is no document in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.documents == 0
+        self.is_empty
     }
 
     /// Passages of its documents.
@@ -158,11 +155,6 @@ impl Allowed {
     /// The same for the vectors of the same view, made once.
     pub(crate) fn vectors(&self, make: impl FnOnce() -> AllowSet) -> &AllowSet {
         self.vectors.get_or_init(make)
-    }
-
-    /// The places as a set, to be combined with others of the same view.
-    pub(crate) fn places(&self) -> &Bitmap {
-        &self.places
     }
 }
 
@@ -210,11 +202,8 @@ mod tests {
     #[test]
     fn an_allowed_set_knows_its_passages() {
         let allowed = Allowed::new(bitmap(100, &BTreeSet::from([3, 64, 99])), |place| place as u64);
-        assert_eq!(
-            (allowed.len(), allowed.passages(), allowed.contains(64), allowed.contains(65)),
-            (3, 166, true, false)
-        );
+        assert_eq!((allowed.passages(), allowed.contains(64), allowed.contains(65)), (166, true, false));
         assert_eq!(allowed.iter().collect::<Vec<_>>(), [3, 64, 99]);
-        assert!(!allowed.is_empty() && allowed.places().contains(99));
+        assert!(!allowed.is_empty() && Allowed::new(Bitmap::empty(100), |_| 1).is_empty());
     }
 }

@@ -37,6 +37,9 @@ pub(super) fn nearest(
     allowed: Option<&Allowed>,
 ) -> Result<Nearest> {
     let Some(vectors) = &view.vectors else { return Ok(Nearest::default()) };
+    if allowed.is_some_and(Allowed::is_empty) {
+        return Ok(Nearest::default());
+    }
     let set = allowed.map(|allowed| allowed.vectors(|| AllowSet::from_keys(vectors, keys(view, allowed))));
     let search = Search { allow: set, ..Search::new(limit) };
     let found = match vectors.search(query, &search) {

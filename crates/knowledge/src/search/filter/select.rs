@@ -59,7 +59,7 @@ impl Clone for Selections {
 
 /// Takes the bits as they are.
 #[derive(Clone, Copy, Debug, Default)]
-struct LowHasher(u64);
+pub(super) struct LowHasher(u64);
 
 impl Hasher for LowHasher {
     fn finish(&self) -> u64 {

@@ -245,7 +245,7 @@ fn permissions_cannot_be_left_out() {
     for (viewer, expected) in [(reader(None, &[]), 1), (reader(Some(user), &[team]), 3), (reader(None, &[]), 1)] {
         let selection = selections.select(&shelf, &nothing, &viewer);
         let allowed = selection.allowed.as_ref().unwrap();
-        assert_eq!((allowed.len(), allowed.passages()), (expected, 2 * expected as u64));
+        assert_eq!((allowed.iter().count(), allowed.passages()), (expected, 2 * expected as u64));
     }
     assert!(selections.select(&shelf, &nothing, &Viewer::All).allowed.is_none());
 }
@@ -281,7 +281,7 @@ fn the_same_filter_is_evaluated_once() {
     let once = selections.select(&shelf, &filter(&json!({"n": {"lt": 10}})).unwrap(), &Viewer::All);
     let again = selections.select(&shelf, &filter(&json!({"n": {"lt": 10}})).unwrap(), &Viewer::All);
     assert!(Arc::ptr_eq(&once, &again));
-    assert_eq!(once.allowed.as_ref().unwrap().len(), 10);
+    assert_eq!(once.allowed.as_ref().unwrap().iter().count(), 10);
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

@@ -10,7 +10,7 @@ use std::{
 
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp,
+    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
 };
 
 use crate::{
@@ -56,6 +56,10 @@ pub(crate) struct Credential {
     pub(crate) permissions: Permissions,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
+    /// The person, or who made the key: what they may see, the token may.
+    pub(crate) person: UserId,
+    /// All teams of the person.
+    pub(crate) teams: Arc<[TeamId]>,
     /// False: the key is revoked or its person disabled. Cached like the others, so that letting a person in again is seen
     /// at once too.
     pub(crate) usable: bool,
@@ -136,7 +140,8 @@ impl Identity {
             self.inner.clock.clone(),
             self.inner.random.clone(),
         )
-        .with_team(credential.team);
+        .with_team(credential.team)
+        .with_access_of(credential.person, Arc::clone(&credential.teams));
         let session = match credential.id {
             CredentialId::Session(id) => Some(id),
             CredentialId::ApiKey(_) => None,

@@ -3,7 +3,9 @@
 //! A call is counted to one team at most: to the one that the API key names, else to the default team of the person behind it,
 //! else to none. Whoever is in a team has exactly one default: the team that they joined first, until somebody chooses another.
 
-use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Result, TeamId, UserId};
+use std::sync::Arc;
+
+use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Permissions, Result, TeamId, UserId};
 use plasma_store::Tx;
 
 use crate::{Identity, NewTeam, Team, TeamChange, TeamMember, events, store, validation};
@@ -30,6 +32,18 @@ impl Identity {
         ctx.require(Permission::TeamsRead)?;
         let mut tx = self.inner.store.read(ctx).await?;
         store::teams::get(&mut tx, id).await
+    }
+
+    /// All that a person of the tenant may do, and all of their teams: what decides what they may see. For the parts of the
+    /// program that act as somebody; they check who may ask.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn access_of(&self, ctx: &Ctx, user: UserId) -> Result<(Permissions, Arc<[TeamId]>)> {
+        let mut tx = self.inner.store.read(ctx).await?;
+        let person = store::users::get(&mut tx, user).await?;
+        let teams = store::teams::of_person(&mut tx, ctx.tenant()?, user).await?;
+        Ok((person.permissions(), teams))
     }
 
     /// Makes a team without members.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -31,6 +33,8 @@ pub struct Ctx {
     tenant: Option<TenantId>,
     actor: Actor,
     team: Option<TeamId>,
+    person: Option<UserId>,
+    teams: Arc<[TeamId]>,
     permissions: Permissions,
     request: RequestId,
     clock: Clock,
@@ -48,7 +52,21 @@ impl Ctx {
     /// A context for one tenant's user or key, with the permissions that authentication found.
     pub fn new(tenant: TenantId, actor: Actor, permissions: Permissions, clock: Clock, random: Random) -> Self {
         let request = RequestId::from_bits(next_bits(&clock, &random));
-        Self { tenant: Some(tenant), actor, team: None, permissions, request, clock, random }
+        let person = match actor {
+            Actor::User { id } => Some(id),
+            _ => None,
+        };
+        Self {
+            tenant: Some(tenant),
+            actor,
+            team: None,
+            person,
+            teams: Arc::default(),
+            permissions,
+            request,
+            clock,
+            random,
+        }
     }
 
     /// A context for work across tenants (migrations, login, recovery). `reason` is recorded with everything it does.
@@ -58,6 +76,8 @@ impl Ctx {
             tenant: None,
             actor: Actor::System { reason: reason.into() },
             team: None,
+            person: None,
+            teams: Arc::default(),
             permissions: Permissions::all(),
             request,
             clock,
@@ -70,8 +90,10 @@ impl Ctx {
         Self {
             tenant: Some(tenant),
             actor: Actor::System { reason: reason.into() },
-            // What the system does by itself is no team's.
+            // What the system does by itself is no team's, and nobody's in particular.
             team: None,
+            person: None,
+            teams: Arc::default(),
             permissions: Permissions::all(),
             ..self.clone()
         }
@@ -86,6 +108,13 @@ impl Ctx {
     /// The same context, whose model calls are counted to `team`.
     pub fn with_team(mut self, team: Option<TeamId>) -> Self {
         self.team = team;
+        self
+    }
+
+    /// The same context with the access of a person who is in these teams: their own, or that of whoever made an API key.
+    pub fn with_access_of(mut self, person: UserId, teams: Arc<[TeamId]>) -> Self {
+        self.person = Some(person);
+        self.teams = teams;
         self
     }
 
@@ -118,6 +147,16 @@ impl Ctx {
     /// The team to which the actor's model calls are counted; `None` when they are no team's.
     pub fn team(&self) -> Option<TeamId> {
         self.team
+    }
+
+    /// The person whose access to single things counts: the user, or whoever made the API key. `None` when it is nobody.
+    pub fn person(&self) -> Option<UserId> {
+        self.person
+    }
+
+    /// All teams of [`Ctx::person`], in the order of their ids.
+    pub fn teams(&self) -> Arc<[TeamId]> {
+        Arc::clone(&self.teams)
     }
 
     /// What the actor may do.

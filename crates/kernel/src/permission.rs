@@ -30,6 +30,10 @@ define_permissions! {
     CollectionsRead = "collections:read";
     /// Create, change and delete collections and their documents.
     CollectionsWrite = "collections:write";
+    /// Say which people and teams may see a document.
+    DocumentsWrite = "documents:write";
+    /// See every document, whoever may see it, and search as another person would.
+    DocumentsReadAll = "documents:read_all";
     /// Search collections.
     SearchQuery = "search:query";
     /// See models, providers, calls and usage.
@@ -157,12 +161,13 @@ impl Role {
         let mut permissions: Permissions =
             [P::CollectionsRead, P::SearchQuery, P::ModelsRead, P::ContentRead, P::JobsRead].into_iter().collect();
         if self >= Self::Service {
-            permissions = [P::CollectionsWrite, P::ModelsInvoke, P::ContentWrite, P::EventsRead]
+            permissions = [P::CollectionsWrite, P::DocumentsWrite, P::ModelsInvoke, P::ContentWrite, P::EventsRead]
                 .into_iter()
                 .fold(permissions, Permissions::with);
         }
         if self >= Self::Admin {
             permissions = [
+                P::DocumentsReadAll,
                 P::ModelsWrite,
                 P::UsersRead,
                 P::UsersWrite,
@@ -223,6 +228,14 @@ mod tests {
         for (lower, higher) in roles.iter().zip(roles.iter().skip(1)) {
             assert!(higher.permissions().contains_all(lower.permissions()), "{higher} lacks something of {lower}");
         }
+    }
+
+    #[test]
+    fn only_those_who_manage_a_workspace_see_every_document() {
+        for role in [Role::Viewer, Role::Service, Role::Editor] {
+            assert!(!role.permissions().contains(Permission::DocumentsReadAll), "{role}");
+        }
+        assert!(Role::Admin.permissions().contains(Permission::DocumentsReadAll));
     }
 
     #[test]

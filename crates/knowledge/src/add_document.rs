@@ -4,14 +4,15 @@ use plasma_store::Tx;
 use plasma_workflows::enqueue;
 
 use crate::{
-    Document, Knowledge, Metadata, NewContent, NewDocument,
+    Access, Document, Knowledge, Metadata, NewContent, NewDocument,
     collections::not_found,
+    documents::visible,
     index::language::Language,
     limits, metadata,
     parse::{self, Format},
     steps::PurgeVersions,
     store::{
-        collections, documents,
+        access, collections, documents,
         versions::{self, NewVersion},
     },
 };
@@ -25,6 +26,7 @@ struct Brought {
     media_type: String,
     size_bytes: usize,
     metadata: Metadata,
+    access: Option<Access>,
     language: Option<String>,
     /// A new id: that of the document if it is new, and the name of the blob in any case.
     id: KnowledgeDocumentId,
@@ -41,12 +43,19 @@ impl Knowledge {
     /// read in the background.
     ///
     /// # Errors
-    /// `forbidden` without `collections:write`; `not_found` for the collection; `invalid` naming the field; `too_large` for
-    /// a file over 25 MiB or beyond 10,000,000 documents; `unavailable` when the storage fails.
-    pub async fn add_document(&self, ctx: &Ctx, collection: CollectionId, new: NewDocument) -> Result<Document> {
+    /// `forbidden` without `collections:write`, and with `access` without `documents:write`; `not_found` for the collection;
+    /// `invalid` naming the field; `too_large` for a file over 25 MiB or beyond 10,000,000 documents; `conflict`
+    /// (`document_key_taken`) when the key is that of a document that the caller may not see; `unavailable` when the storage
+    /// fails.
+    pub async fn add_document(&self, ctx: &Ctx, collection: CollectionId, mut new: NewDocument) -> Result<Document> {
         ctx.require(Permission::CollectionsWrite)?;
-        self.collection(ctx, &collection.to_string()).await?;
+        if new.access.is_some() {
+            ctx.require(Permission::DocumentsWrite)?;
+        }
+        let stored = self.collection(ctx, &collection.to_string()).await?;
         check(&new)?;
+        metadata::conform(&mut new.metadata, &stored.collection.fields)?;
+        new.access = new.access.map(Access::tidied).transpose()?;
         let (brought, bytes) = prepare(ctx, new).await?;
         let blob = brought.blob();
         self.store().blobs().put(ctx, &blob, bytes).await?;
@@ -76,10 +85,16 @@ impl Knowledge {
                 )
                 .remedy("delete documents, or make another collection"));
             }
-            documents::insert(&mut tx, brought.id, collection, brought.key.as_deref()).await?;
+            let key = brought.key.as_deref();
+            documents::insert(&mut tx, brought.id, collection, key, brought.access.as_ref()).await?;
             insert_version(&mut tx, collection, brought.id, 1, &brought).await?;
-            return self.enqueue_ingest(tx, collection, brought.id).await;
+            return self.enqueue_ingest(tx, collection, brought.id, false).await;
         };
+        if !visible(ctx, &existing) {
+            return Err(Error::conflict("document_key_taken", "the key is that of a document that you may not see")
+                .field("key")
+                .remedy("choose another key, or ask whoever manages the collection"));
+        }
         let id = existing.document.id;
         let version = existing.version + 1;
         insert_version(&mut tx, collection, id, version, &brought).await?;
@@ -89,7 +104,11 @@ impl Knowledge {
             enqueue(&mut tx, &purge, &id.to_string(), None).await?;
         }
         documents::requeue(&mut tx, &existing, version).await?;
-        self.enqueue_ingest(tx, collection, id).await
+        let access_changed = brought.access.is_some() && brought.access != existing.document.access;
+        if access_changed {
+            access::set(&mut tx, &existing, brought.access.as_ref()).await?;
+        }
+        self.enqueue_ingest(tx, collection, id, access_changed).await
     }
 }
 
@@ -184,6 +203,7 @@ async fn prepare(ctx: &Ctx, new: NewDocument) -> Result<(Brought, Bytes)> {
         media_type,
         size_bytes: bytes.len(),
         metadata: new.metadata,
+        access: new.access,
         language: new.language,
         id: KnowledgeDocumentId::new(ctx),
         file_name,

@@ -6,7 +6,7 @@ use std::{
 use moka::sync::Cache;
 use plasma_kernel::{CollectionId, Page, PageRequest, TenantId};
 
-use crate::{Collection, store::collections::StoredCollection, synonyms::Synonyms};
+use crate::{store::collections::StoredCollection, synonyms::Synonyms};
 
 /// Tenants whose collections are remembered.
 const TENANTS_MAX: u64 = 10_000;
@@ -24,8 +24,8 @@ pub(crate) struct TenantCaches {
     tenants: Cache<TenantId, Arc<TenantCache>>,
 }
 
-/// By limit and cursor.
-type Pages = HashMap<(u32, Option<String>), Page<Collection>>;
+/// By limit and cursor. The counts are those of whoever sees all: each reader's own are made from them.
+type Pages = HashMap<(u32, Option<String>), Page<StoredCollection>>;
 
 /// What is remembered of one tenant.
 #[derive(Default)]
@@ -79,11 +79,11 @@ impl TenantCache {
         known.insert(collection, synonyms);
     }
 
-    pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<Collection>> {
+    pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<StoredCollection>> {
         lock(&self.pages).get(&(request.limit, request.cursor.clone())).cloned()
     }
 
-    pub(crate) fn remember_page(&self, request: &PageRequest, page: Page<Collection>) {
+    pub(crate) fn remember_page(&self, request: &PageRequest, page: Page<StoredCollection>) {
         let mut pages = lock(&self.pages);
         if pages.len() >= ENTRIES_MAX {
             pages.clear();

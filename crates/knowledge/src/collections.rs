@@ -1,14 +1,17 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use plasma_kernel::{CollectionId, Ctx, Error, Page, PageRequest, Permission, Result};
 use plasma_workflows::enqueue;
 
 use crate::{
-    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events,
+    Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, RankingSettings,
+    access::Viewer,
+    events,
     index::language::Language,
-    limits,
+    limits, metadata,
     steps::PurgeCollection,
     store::{
+        access::{self, Hidden},
         collections::{self, StoredCollection},
         synonyms,
     },
@@ -72,6 +75,17 @@ pub(crate) fn not_found(reference: &str) -> Error {
         .remedy("name a collection by its id or its exact name; GET /api/v1/collections lists them")
 }
 
+/// A collection with the counts of someone who does not see all of its documents.
+fn as_seen(mut collection: Collection, hidden: &HashMap<CollectionId, Hidden>) -> Collection {
+    if let Some(hidden) = hidden.get(&collection.id) {
+        collection.document_count = collection.document_count.saturating_sub(hidden.documents);
+        collection.ready_count = collection.ready_count.saturating_sub(hidden.ready);
+        collection.failed_count = collection.failed_count.saturating_sub(hidden.failed);
+        collection.chunk_count = collection.chunk_count.saturating_sub(hidden.passages);
+    }
+    collection
+}
+
 impl Knowledge {
     /// Makes a collection, for the default embedding model.
     ///
@@ -81,8 +95,10 @@ impl Knowledge {
     pub async fn create_collection(&self, ctx: &Ctx, new: NewCollection) -> Result<Collection> {
         ctx.require(Permission::CollectionsWrite)?;
         let description = new.description.unwrap_or_default();
+        let fields = new.fields.unwrap_or_default();
         check_name(&new.name)?;
         check_description(&description)?;
+        metadata::check_declarations(&fields)?;
         let recall_target = new.recall_target.unwrap_or(limits::RECALL_TARGET_DEFAULT);
         check_recall_target(recall_target)?;
         new.language.as_deref().map_or(Ok(()), check_language)?;
@@ -93,6 +109,8 @@ impl Knowledge {
             name: new.name,
             description,
             embedding_model: model.to_owned(),
+            ranking: RankingSettings::default(),
+            fields,
             language: new.language,
             document_count: 0,
             ready_count: 0,
@@ -122,12 +140,16 @@ impl Knowledge {
     pub async fn list_collections(&self, ctx: &Ctx, page: &PageRequest) -> Result<Page<Collection>> {
         ctx.require(Permission::CollectionsRead)?;
         let cache = self.caches().of(ctx.tenant()?);
-        if let Some(page) = cache.page(page) {
-            return Ok(page);
-        }
-        let collections = collections::list(&mut self.store().read(ctx).await?, page).await?;
-        cache.remember_page(page, collections.clone());
-        Ok(collections)
+        let stored = match cache.page(page) {
+            Some(stored) => stored,
+            None => {
+                let stored = collections::list(&mut self.store().read(ctx).await?, page).await?;
+                cache.remember_page(page, stored.clone());
+                stored
+            }
+        };
+        let hidden = self.hidden(ctx, &stored.data).await?;
+        Ok(stored.map(|stored| as_seen(stored.collection, &hidden)))
     }
 
     /// The collection with this id or exact name.
@@ -136,10 +158,29 @@ impl Knowledge {
     /// `forbidden` without `collections:read`, `not_found`.
     pub async fn get_collection(&self, ctx: &Ctx, reference: &str) -> Result<Collection> {
         ctx.require(Permission::CollectionsRead)?;
-        Ok(self.collection(ctx, reference).await?.collection.clone())
+        let stored = self.collection(ctx, reference).await?;
+        let hidden = self.hidden(ctx, std::slice::from_ref(&stored)).await?;
+        Ok(as_seen(stored.collection.clone(), &hidden))
     }
 
-    /// Changes a collection's name, description, recall target or language.
+    /// What the counts of these collections have too much for whoever acts: documents that they may not see.
+    async fn hidden<S: AsRef<StoredCollection>>(
+        &self,
+        ctx: &Ctx,
+        stored: &[S],
+    ) -> Result<HashMap<CollectionId, Hidden>> {
+        let restricted = |stored: &S| {
+            let stored: &StoredCollection = stored.as_ref();
+            (stored.restricted > 0).then_some(stored.collection.id)
+        };
+        let restricted: Vec<CollectionId> = stored.iter().filter_map(restricted).collect();
+        let Some(readers) = Viewer::of(ctx).readers().filter(|_| !restricted.is_empty()) else {
+            return Ok(HashMap::new());
+        };
+        access::hidden(&mut self.store().read(ctx).await?, Some(restricted), readers).await
+    }
+
+    /// Changes a collection's name, description, language, declared fields, recall target, or how its results are ranked.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -148,23 +189,47 @@ impl Knowledge {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
-        change.recall_target.map_or(Ok(()), check_recall_target)?;
+        change.fields.as_ref().map_or(Ok(()), metadata::check_declarations)?;
         change.language.as_deref().map_or(Ok(()), check_language)?;
+        change.recall_target.map_or(Ok(()), check_recall_target)?;
+        change.ranking.as_ref().map_or(Ok(()), RankingSettings::check)?;
         let mut tx = self.store().begin(ctx).await?;
-        let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
-        let mut collection = stored.collection;
-        if change == CollectionChange::default() {
-            return Ok(collection);
+        let Some(mut stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
+        let CollectionChange { name, description, language, fields, recall_target, ranking } = change;
+        let mut changes = name.is_some() || description.is_some() || fields.is_some() || recall_target.is_some();
+        let collection = &mut stored.collection;
+        if let Some(name) = name {
+            collection.name = name;
         }
-        collection.name = change.name.unwrap_or(collection.name);
-        collection.description = change.description.unwrap_or(collection.description);
-        collection.recall_target = change.recall_target.unwrap_or(collection.recall_target);
-        collection.language = change.language.or(collection.language);
-        collection.updated_at = ctx.now();
-        collections::update(&mut tx, &collection).await.map_err(|error| name_taken(error, &collection.name))?;
-        tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
-        self.commit(tx).await?;
-        Ok(collection)
+        if let Some(description) = description {
+            collection.description = description;
+        }
+        if language.is_some() {
+            collection.language = language;
+            changes = true;
+        }
+        if let Some(fields) = fields {
+            collection.fields = fields;
+        }
+        if let Some(recall_target) = recall_target {
+            collection.recall_target = recall_target;
+        }
+        if let Some(ranking) = ranking {
+            collections::set_ranking(&mut tx, id, &ranking).await?;
+            collection.ranking = ranking;
+            changes = true;
+        }
+        if changes {
+            collection.updated_at = ctx.now();
+            collections::update(&mut tx, collection).await.map_err(|error| name_taken(error, &collection.name))?;
+            tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
+            self.commit(tx).await?;
+        } else {
+            // Another connection counts what is hidden: this one must not wait for it.
+            drop(tx);
+        }
+        let hidden = self.hidden(ctx, std::slice::from_ref(&stored)).await?;
+        Ok(as_seen(stored.collection, &hidden))
     }
 
     /// Deletes a collection with all of its documents. It is hidden at once; a background step removes what it held.
@@ -182,13 +247,21 @@ impl Knowledge {
         self.commit_searchable(tx).await
     }
 
-    /// How many collections, documents and passages the tenant has.
+    /// How many collections, documents and passages the tenant has, as far as whoever asks may see them.
     ///
     /// # Errors
     /// `forbidden` without `collections:read`.
     pub async fn counts(&self, ctx: &Ctx) -> Result<KnowledgeCounts> {
         ctx.require(Permission::CollectionsRead)?;
-        collections::counts(&mut self.store().read(ctx).await?).await
+        let mut tx = self.store().read(ctx).await?;
+        let (mut counts, restricted) = collections::counts(&mut tx).await?;
+        if let Some(readers) = Viewer::of(ctx).readers().filter(|_| restricted > 0) {
+            for hidden in access::hidden(&mut tx, None, readers).await?.values() {
+                counts.documents = counts.documents.saturating_sub(hidden.documents);
+                counts.passages = counts.passages.saturating_sub(hidden.passages);
+            }
+        }
+        Ok(counts)
     }
 
     /// The collection with this id or exact name, from memory when it was asked for before.

@@ -4,12 +4,13 @@ use plasma_store::Tx;
 use plasma_workflows::enqueue;
 
 use crate::{
-    Document, DocumentFile, DocumentProgress, DocumentState, DocumentText, Knowledge,
+    Access, Document, DocumentFile, DocumentProgress, DocumentState, DocumentText, Knowledge,
+    access::Viewer,
     collections::not_found as collection_not_found,
     events, ingest,
     steps::{IngestDocument, PurgeVersions},
     store::{
-        collections,
+        access, collections,
         documents::{self, StoredDocument},
         passages, queue,
         versions::{self, text_blob},
@@ -33,7 +34,7 @@ fn not_ready(document: &Document) -> Error {
 }
 
 impl Knowledge {
-    /// A page of a collection's documents, newest first.
+    /// A page of those of a collection's documents that whoever asks may see, newest first.
     ///
     /// # Errors
     /// `forbidden` without `collections:read`, `not_found` for the collection.
@@ -47,7 +48,7 @@ impl Knowledge {
         ctx.require(Permission::CollectionsRead)?;
         self.collection(ctx, &collection.to_string()).await?;
         let mut tx = self.store().read(ctx).await?;
-        let page = documents::list(&mut tx, collection, state, page).await?;
+        let page = documents::list(&mut tx, collection, state, &Viewer::of(ctx), page).await?;
         let mut page = page.map(|stored| stored.document);
         self.estimate(&mut tx, &mut page.data).await?;
         Ok(page)
@@ -65,14 +66,15 @@ impl Knowledge {
         Ok(document)
     }
 
-    /// A document and the transaction that read it.
+    /// A document that whoever acts may see, and the transaction that read it. Others are told that there is none.
     async fn read(&self, ctx: &Ctx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<(Tx, StoredDocument)> {
         ctx.require(Permission::CollectionsRead)?;
         // Documents of a deleted collection are still being removed. Before the transaction: a request that holds one
         // connection and waits for another could wait forever.
         self.collection(ctx, &collection.to_string()).await?;
         let mut tx = self.store().read(ctx).await?;
-        let stored = documents::get(&mut tx, collection, id).await?.ok_or_else(|| not_found(id))?;
+        let stored = documents::get(&mut tx, collection, id).await?;
+        let stored = stored.filter(|stored| visible(ctx, stored)).ok_or_else(|| not_found(id))?;
         Ok((tx, stored))
     }
 
@@ -143,9 +145,9 @@ impl Knowledge {
     pub async fn delete_document(&self, ctx: &Ctx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<()> {
         ctx.require(Permission::CollectionsWrite)?;
         let mut tx = self.store().begin(ctx).await?;
-        let stored = lock(&mut tx, collection, id).await?;
+        let stored = lock(ctx, &mut tx, collection, id).await?;
         documents::delete(&mut tx, &stored).await?;
-        tx.emit(events::document_deleted(id, collection, &stored.document.title)).await?;
+        tx.emit(events::document_deleted(&stored.document)).await?;
         let purge = PurgeVersions { document: id, versions: versions::all(&mut tx, id).await? };
         enqueue(&mut tx, &purge, &id.to_string(), None).await?;
         self.commit_searchable(tx).await
@@ -163,7 +165,7 @@ impl Knowledge {
     ) -> Result<Document> {
         ctx.require(Permission::CollectionsWrite)?;
         let mut tx = self.store().begin(ctx).await?;
-        let stored = lock(&mut tx, collection, id).await?;
+        let stored = lock(ctx, &mut tx, collection, id).await?;
         if stored.document.state != DocumentState::Failed && !stored.waits_for_model {
             return Err(Error::conflict(
                 "document_not_failed",
@@ -174,31 +176,74 @@ impl Knowledge {
             ));
         }
         documents::requeue(&mut tx, &stored, stored.version).await?;
-        self.enqueue_ingest(tx, collection, id).await
+        self.enqueue_ingest(tx, collection, id, false).await
     }
 
-    /// Enqueues the newest version of a document that the transaction has just queued, and commits.
+    /// Says who may see a document: `None` is everybody who may search. It holds for every search and reading that begins
+    /// after this returns; in other processes a moment later. Nothing is read or embedded again.
+    ///
+    /// Whoever says it may take the document away from themselves.
+    ///
+    /// # Errors
+    /// `forbidden` without `documents:write`, `not_found` also where the document may not be seen, `too_large` beyond 1,000
+    /// entries.
+    pub async fn set_document_access(
+        &self,
+        ctx: &Ctx,
+        collection: CollectionId,
+        id: KnowledgeDocumentId,
+        access: Option<Access>,
+    ) -> Result<Document> {
+        ctx.require(Permission::DocumentsWrite)?;
+        let access = access.map(Access::tidied).transpose()?;
+        let mut tx = self.store().begin(ctx).await?;
+        let mut stored = lock(ctx, &mut tx, collection, id).await?;
+        if stored.document.access == access {
+            return Ok(stored.document);
+        }
+        access::set(&mut tx, &stored, access.as_ref()).await?;
+        stored.document.access = access;
+        stored.document.updated_at = ctx.now();
+        tx.emit(events::document_access_changed(&stored.document)).await?;
+        self.commit_access(tx).await?;
+        Ok(stored.document)
+    }
+
+    /// Enqueues the newest version of a document that the transaction has just queued, and commits. `access_changed`: so is who
+    /// may see the version that is searched.
     pub(crate) async fn enqueue_ingest(
         &self,
         mut tx: Tx,
         collection: CollectionId,
         id: KnowledgeDocumentId,
+        access_changed: bool,
     ) -> Result<Document> {
         let stored = documents::get(&mut tx, collection, id).await?.ok_or_else(|| not_found(id))?;
         tx.emit(ingest::queued_event(&stored, None)).await?;
         let step = IngestDocument { collection, document: id, version: stored.version, blob: stored.blob };
         enqueue(&mut tx, &step, &id.to_string(), None).await?;
-        self.commit(tx).await?;
+        if access_changed {
+            tx.emit(events::document_access_changed(&stored.document)).await?;
+            self.commit_access(tx).await?;
+        } else {
+            self.commit(tx).await?;
+        }
         Ok(stored.document)
     }
 }
 
-/// The document, held until the transaction ends, with its collection.
-async fn lock(tx: &mut Tx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<StoredDocument> {
+/// Whether the document is there for whoever acts.
+pub(crate) fn visible(ctx: &Ctx, stored: &StoredDocument) -> bool {
+    Viewer::of(ctx).may_see(stored.document.access.as_ref())
+}
+
+/// The document that whoever acts may see, held until the transaction ends, with its collection.
+async fn lock(ctx: &Ctx, tx: &mut Tx, collection: CollectionId, id: KnowledgeDocumentId) -> Result<StoredDocument> {
     if collections::lock(tx, collection).await?.is_none() {
         return Err(collection_not_found(&collection.to_string()));
     }
-    documents::lock(tx, collection, id).await?.ok_or_else(|| not_found(id))
+    let stored = documents::lock(tx, collection, id).await?;
+    stored.filter(|stored| visible(ctx, stored)).ok_or_else(|| not_found(id))
 }
 
 /// A file name for text that came in a request.

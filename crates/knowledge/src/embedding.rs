@@ -81,7 +81,7 @@ async fn embed(
 }
 
 /// Brings a vector to length 1, so that a dot product is the cosine. One that is all zeros stays: it is like nothing.
-fn normalize(vector: &mut [f32]) {
+pub(crate) fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|number| f64::from(*number) * f64::from(*number)).sum::<f64>().sqrt();
     if length > 0.0 {
         #[allow(clippy::cast_possible_truncation)] // the result is at most 1

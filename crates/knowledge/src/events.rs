@@ -1,12 +1,15 @@
-//! The events that this crate writes. `data` always holds `collection_id`.
+//! The events that this crate writes. `data` always holds `collection_id`. Whoever may read events need not see every document:
+//! of one that not everybody may see, events have no title, and `restricted` is true.
 
-use plasma_kernel::{CollectionId, KnowledgeDocumentId};
+use plasma_kernel::CollectionId;
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::Document;
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
-/// A collection's name, description or recall target was changed: `{collection_id, name}`.
+/// A collection's name, description or settings were changed: `{collection_id, name}`.
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";
@@ -23,11 +26,25 @@ pub const DOCUMENT_READY: &str = "knowledge.document.ready";
 pub const DOCUMENT_FAILED: &str = "knowledge.document.failed";
 /// A document was deleted: `{collection_id, title}`.
 pub const DOCUMENT_DELETED: &str = "knowledge.document.deleted";
+/// Who may see a document was changed: `{collection_id, title}`. It does not say who.
+pub const DOCUMENT_ACCESS_CHANGED: &str = "knowledge.document.access_changed";
 
 pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> NewEvent {
     NewEvent::new(kind, id, json!({ "collection_id": id, "name": name }))
 }
 
-pub(crate) fn document_deleted(id: KnowledgeDocumentId, collection: CollectionId, title: &str) -> NewEvent {
-    NewEvent::new(DOCUMENT_DELETED, id, json!({ "collection_id": collection, "title": title }))
+pub(crate) fn document_deleted(document: &Document) -> NewEvent {
+    NewEvent::new(DOCUMENT_DELETED, document.id, named(document))
+}
+
+pub(crate) fn document_access_changed(document: &Document) -> NewEvent {
+    NewEvent::new(DOCUMENT_ACCESS_CHANGED, document.id, named(document))
+}
+
+/// What every event of a document tells of it.
+pub(crate) fn named(document: &Document) -> Value {
+    if document.access.is_some() {
+        return json!({ "collection_id": document.collection_id, "restricted": true });
+    }
+    json!({ "collection_id": document.collection_id, "title": document.title })
 }

@@ -1,5 +1,6 @@
 //! The routes of collections, documents, search and answers.
 
+mod access;
 mod ask;
 mod collection_index;
 mod collections;
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(documents::get_document_text))
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
+        .routes(routes!(access::change_document_access))
         .routes(routes!(synonyms::get_synonyms, synonyms::put_synonyms))
         .routes(routes!(search::search))
         .routes(routes!(ask::ask))

@@ -19,7 +19,7 @@ pub(crate) mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plasma_kernel::{CollectionId, Ctx, KnowledgeDocumentId, Result, TenantId};
+use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{EventPosition, Store, Tx};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -52,6 +52,8 @@ pub(crate) struct Index {
     applying: tokio::sync::Mutex<()>,
     /// The newest event of knowledge that this process committed.
     pending: watch::Sender<EventPosition>,
+    /// The newest of those that change who may see something: without it no search goes on.
+    access: watch::Sender<EventPosition>,
     /// Shared by changes while they are committed: other connections see a change before its position reaches `pending`.
     committing: RwLock<()>,
     /// How far the index is; `None` until it has been opened.
@@ -118,6 +120,17 @@ pub(crate) struct Snapshot {
     pub(crate) slot: Arc<Slot>,
 }
 
+/// Moves a position on; never back.
+fn raise(position: &watch::Sender<EventPosition>, to: EventPosition) {
+    position.send_if_modified(|newest| {
+        let newer = to > *newest;
+        if newer {
+            *newest = to;
+        }
+        newer
+    });
+}
+
 impl Index {
     pub(crate) fn new(store: Store, ctx: Ctx, caches: Arc<TenantCaches>) -> Self {
         let (rechecks, rechecks_due) = mpsc::channel(RECHECKS_MAX);
@@ -132,6 +145,7 @@ impl Index {
             threads: TaskTracker::new(),
             applying: tokio::sync::Mutex::new(()),
             pending: watch::Sender::new(EventPosition::START),
+            access: watch::Sender::new(EventPosition::START),
             committing: RwLock::new(()),
             applied: watch::Sender::new(None),
             rechecks,
@@ -177,15 +191,36 @@ impl Index {
         Ok(())
     }
 
+    /// Commits a change of who may see something: searches that begin once it can be seen do not go on without it.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub(crate) async fn commit_access(&self, tx: Tx) -> Result<()> {
+        let _committing = self.committing.read().await;
+        if let Some(position) = tx.commit().await? {
+            raise(&self.access, position);
+            self.expect(position);
+        }
+        Ok(())
+    }
+
     /// Lets searches from now on wait until the index has taken up the event at `position`.
     fn expect(&self, position: EventPosition) {
-        self.pending.send_if_modified(|newest| {
-            let newer = position > *newest;
-            if newer {
-                *newest = position;
-            }
-            newer
-        });
+        raise(&self.pending, position);
+    }
+
+    /// Refuses to go on while the index does not know of a change of who may see something.
+    fn check_access(&self) -> Result<()> {
+        let wanted = *self.access.borrow();
+        if wanted == EventPosition::START || self.applied.borrow().is_some_and(|applied| applied >= wanted) {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            "permissions_not_applied",
+            "the search index has not taken up a change of permissions yet",
+        )
+        .remedy("try again in a moment")
+        .retry_after_ms(1_000))
     }
 
     /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
@@ -208,6 +243,7 @@ impl Index {
     /// `unavailable` or `internal` from the database, when the collection has to be loaded.
     pub(crate) async fn snapshot(&self, ctx: &Ctx, collection: CollectionId) -> Result<Snapshot> {
         self.caught_up().await;
+        self.check_access()?;
         let slot = self.memory.used_slot(collection);
         let view = match slot.loaded() {
             Some(view) => view,

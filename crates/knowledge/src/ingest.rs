@@ -65,11 +65,10 @@ async fn lock(tx: &mut Tx, step: &IngestDocument) -> Result<Option<(StoredCollec
 }
 
 fn event(kind: &'static str, stored: &StoredDocument, more: serde_json::Value) -> NewEvent {
-    let mut data = json!({
-        "collection_id": stored.document.collection_id,
-        "title": stored.document.title,
-        "version": stored.version,
-    });
+    let mut data = events::named(&stored.document);
+    if let Some(data) = data.as_object_mut() {
+        data.insert("version".to_owned(), stored.version.into());
+    }
     if let (Some(data), serde_json::Value::Object(more)) = (data.as_object_mut(), more) {
         data.extend(more);
     }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use plasma_kernel::{Ctx, Result};
 use plasma_models::Models;
@@ -8,8 +8,13 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput,
-    search::passages::PassageCache, steps, waiting,
+    IndexStatus, IngestProgress, People,
+    caches::TenantCaches,
+    embedding::QueryVectors,
+    index::Index,
+    progress::Throughput,
+    search::{Results, passages::PassageCache},
+    steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.
@@ -28,8 +33,10 @@ struct Inner {
     caches: Arc<TenantCaches>,
     index: Arc<Index>,
     queries: QueryVectors,
+    results: Results,
     passages: PassageCache,
     throughput: Throughput,
+    people: OnceLock<Arc<dyn People>>,
     feed: broadcast::Sender<IngestProgress>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -49,8 +56,10 @@ impl Knowledge {
             caches,
             index,
             queries: QueryVectors::new(),
+            results: Results::new(),
             passages: PassageCache::new(),
             throughput: Throughput::default(),
+            people: OnceLock::new(),
             feed,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -60,6 +69,13 @@ impl Knowledge {
         workflows.register::<steps::PurgeVersions>(knowledge.clone());
         workflows.register::<steps::PurgeCollection>(knowledge.clone());
         knowledge
+    }
+
+    /// Says who knows the people of tenants, so that a search may be made on behalf of one. Once, before it is used.
+    pub fn use_people(&self, people: Arc<dyn People>) {
+        if self.inner.people.set(people).is_err() {
+            tracing::error!("knowledge was told twice who knows the people; the first stays");
+        }
     }
 
     /// Starts to follow the event log, and opens this process's index or builds it anew. Returns at once: searches wait
@@ -115,6 +131,14 @@ impl Knowledge {
         &self.inner.queries
     }
 
+    pub(crate) fn results(&self) -> &Results {
+        &self.inner.results
+    }
+
+    pub(crate) fn people(&self) -> Option<&dyn People> {
+        self.inner.people.get().map(|people| &**people)
+    }
+
     pub(crate) fn passage_cache(&self) -> &PassageCache {
         &self.inner.passages
     }
@@ -132,6 +156,14 @@ impl Knowledge {
     pub(crate) async fn commit(&self, tx: Tx) -> Result<()> {
         let tenant = tx.tenant()?;
         tx.commit().await?;
+        self.inner.caches.forget(tenant);
+        Ok(())
+    }
+
+    /// Commits a change of who may see something: no search that begins from now on goes on without it.
+    pub(crate) async fn commit_access(&self, tx: Tx) -> Result<()> {
+        let tenant = tx.tenant()?;
+        self.inner.index.commit_access(tx).await?;
         self.inner.caches.forget(tenant);
         Ok(())
     }

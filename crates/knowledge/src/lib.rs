@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod add_document;
 pub mod ask;
 mod caches;
@@ -16,6 +17,7 @@ mod knowledge;
 pub mod limits;
 mod metadata;
 pub mod parse;
+mod people;
 mod progress;
 mod purge;
 mod search;
@@ -25,13 +27,19 @@ mod synonyms;
 mod types;
 mod waiting;
 
+pub use access::Access;
 pub use collection_index::{CollectionIndex, CollectionIndexState, IndexBuild, IndexEffort, IndexRecall, RecallSource};
 pub use http::routes;
 pub use knowledge::Knowledge;
-pub use metadata::{Metadata, MetadataValue};
+pub use metadata::{
+    FieldDeclaration, FieldDeclarations, FieldType, GeoPoint, ListItem, Metadata, MetadataTime, MetadataValue,
+};
+pub use people::{People, Person};
 pub use search::{
-    Boosts, Correction, Facet, FacetValue, Fusion, Highlight, Hit, SearchAnswer, SearchMode, SearchRequest, TextReason,
-    Took, TypoTolerance, VectorReason, Why,
+    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FilterExplanation,
+    Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings,
+    RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode, SearchRequest,
+    TextReason, Took, TypoTolerance, VectorReason, Why,
 };
 pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{

@@ -33,6 +33,12 @@ pub const METADATA_FIELDS_MAX: usize = 32;
 pub const METADATA_NAME_CHARS_MAX: usize = 100;
 /// Characters of a metadata text.
 pub const METADATA_TEXT_CHARS_MAX: usize = 1_000;
+/// Entries of a metadata list.
+pub const METADATA_LIST_MAX: usize = 100;
+/// Metadata fields of which a collection declares the type.
+pub const DECLARED_FIELDS_MAX: usize = 64;
+/// People and teams to which a document is restricted.
+pub const ACCESS_ENTRIES_MAX: usize = 1_000;
 /// Passages of a document. A 1,500-page book has about 5,000.
 pub const PASSAGES_MAX: usize = 50_000;
 /// How long one document may be parsed. The parsers are bounded by size; this catches what they do not.
@@ -72,8 +78,12 @@ pub const FACET_VALUES_MAX: usize = 100;
 pub const BOOST_MAX: f32 = 10.0;
 /// Results of a search.
 pub const RESULTS_MAX: u32 = 100;
-/// Values of an `in` condition.
-pub const FILTER_VALUES_MAX: usize = 100;
+/// How deep a filter's `and`, `or` and `not` stand inside each other.
+pub const FILTER_DEPTH_MAX: usize = 8;
+/// Conditions of a filter, in all of its parts.
+pub const FILTER_CONDITIONS_MAX: usize = 256;
+/// Values of a filter's lists, together.
+pub const FILTER_VALUES_MAX: usize = 1_000;
 /// Highlighted words of one result.
 pub const HIGHLIGHTS_MAX: usize = 200;
 
@@ -84,3 +94,24 @@ pub const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
 pub const PASSAGE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// How long a search waits until the index has taken up what this process has just committed.
 pub const FRESHNESS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The weight of a half of a hybrid search, or of a signal.
+pub const RANKING_WEIGHT_MAX: f64 = 10.0;
+/// `k` of reciprocal rank fusion.
+pub const FUSION_K_MAX: u32 = 1_000;
+/// Candidates that a reranker reads.
+pub const RERANK_TOP_MAX: u32 = 100;
+/// Characters of a model's name.
+pub const MODEL_NAME_CHARS_MAX: usize = 400;
+/// Days after which a document counts half as new.
+pub const HALF_LIFE_DAYS_MIN: f64 = 0.01;
+/// The same at most: a hundred years.
+pub const HALF_LIFE_DAYS_MAX: f64 = 36_500.0;
+/// Near-identical passages that are named with a result.
+pub const DUPLICATES_MAX: usize = 20;
+/// How long a search waits for a reranker before it goes on without.
+pub const RERANK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of answers to searches that a process remembers.
+pub const RESULT_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long an answer is remembered, as long as its collection does not change.
+pub const RESULT_CACHE_AGE_MAX: Duration = Duration::from_secs(60);

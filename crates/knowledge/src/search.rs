@@ -1,287 +1,319 @@
-mod explain;
+pub(crate) mod allowed;
+mod answer;
+mod diversity;
 mod facets;
-mod filter;
+pub(crate) mod filter;
+mod fusion;
 mod highlight;
 mod hits;
 mod nearest;
+mod order;
 pub(crate) mod passages;
 mod rank;
+mod request;
+mod rerank;
+mod results;
+mod settings;
+mod signals;
+mod viewer;
+mod why;
 mod words;
 
 use std::{sync::Arc, time::Instant};
 
-use plasma_kernel::{ChunkId, Code, CollectionId, Ctx, Error, KnowledgeDocumentId, Permission, Result};
-use serde::{Deserialize, Serialize};
+use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 
 use crate::{
-    Knowledge, Metadata,
-    index::query::TextQuery,
+    Knowledge,
+    access::Viewer,
+    index::{Snapshot, query::TextQuery, query_resolve::TextOptions},
     limits,
-    store::{collections::StoredCollection, passages::PassagePlace},
+    store::collections::StoredCollection,
+};
+use diversity::Item;
+use filter::Filter;
+use hits::Shown;
+use rank::{Plan, Ranked, rank};
+use request::Checked;
+use results::{NotKept, ResultKey};
+use settings::Ranking;
+use words::WordSettings;
+
+pub use answer::{
+    CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, Highlight, Hit, RerankReason,
+    ScoreComponent, SearchAnswer, SearchExplanation, TextReason, Took, VectorReason, Why,
 };
 pub use facets::{Facet, FacetValue};
-use filter::Filter;
-use rank::{Plan, Ranked, RankedPassage, rank};
-use words::WordSettings;
+pub use request::{SearchMode, SearchRequest};
+pub(crate) use results::Results;
+pub use settings::{
+    FusionMethod, FusionSettings, PopularitySettings, RankingSettings, RecencySettings, RerankSettings,
+};
 pub use words::{Boosts, Correction, TypoTolerance};
 
-const RESULTS_DEFAULT: u32 = 10;
 /// How often a search lets the two halves of the index agree before it goes on without what they differ in.
 const RECHECKS_MAX: u32 = 2;
 
-/// A search of one collection.
-#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SearchRequest {
-    /// The collection's id or exact name.
-    pub collection: String,
-    /// What is looked for, in plain words; "quoted words" count more where they stand together, `word*` stands for all words that
-    /// begin so, `-word` must not be there, `+word` must. At most 8,000 characters.
-    pub query: String,
-    /// Results at most: 1 to 100, 10 when absent.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 100)]
-    pub limit: Option<u32>,
-    /// Conditions on the documents' metadata, all of which must hold: a value, `{"in": [values]}`, or `{"gte": n, "lte": n}`.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>, example = json!({"team": "legal", "year": {"gte": 2024}}))]
-    pub filter: Option<serde_json::Map<String, serde_json::Value>>,
-    /// How passages are ranked; `hybrid` when absent.
-    #[serde(default)]
-    pub mode: Option<SearchMode>,
-    /// How much a word counts by where it stands.
-    #[serde(default)]
-    pub boosts: Option<Boosts>,
-    /// When words near to a typed one are looked for as well; `auto` when absent.
-    #[serde(default)]
-    pub typo: Option<TypoTolerance>,
-    /// Metadata fields whose values are counted over all documents that the search concerns: those that the filter lets through and,
-    /// in the modes `text` and `hybrid`, that have a passage with a word of the query. At most 10.
-    #[serde(default)]
-    #[schema(example = json!(["team"]))]
-    pub facets: Option<Vec<String>>,
-    /// The query is a text that nobody typed as a query, such as a question: signs in it mean nothing. Not part of the API.
-    #[serde(skip_deserializing)]
-    pub plain: bool,
+/// A search that has been checked.
+struct Search<'a> {
+    ctx: &'a Ctx,
+    collection: &'a StoredCollection,
+    request: &'a SearchRequest,
+    checked: Checked,
+    filter: Filter,
+    viewer: Viewer,
+    words: TextOptions,
+    ranking: Ranking,
 }
 
-/// How passages are ranked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SearchMode {
-    /// By meaning and by words, fused by their ranks.
-    #[default]
-    Hybrid,
-    /// By meaning only.
-    Vector,
-    /// By words only.
-    Text,
+/// What is found out on the way.
+#[derive(Default)]
+struct Notes {
+    warnings: Vec<String>,
+    /// Whether something did not answer that would have had its say: then the answer is not remembered.
+    degraded: bool,
+    took: Took,
 }
 
-/// What a search found.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct SearchAnswer {
-    /// The query, as it was sent.
-    pub query: String,
-    /// How the results are ranked: `text` instead of `hybrid` when the embedding model does not answer (see `warnings`).
-    pub mode: SearchMode,
-    /// How long it took.
-    pub took_ms: Took,
-    /// Searchable passages that the filter lets through.
-    pub total_passages: u64,
-    /// The best passages, best first.
-    pub results: Vec<Hit>,
-    /// What should be known about these results.
-    pub warnings: Vec<String>,
-    /// What mistyped words were taken for: for each of them up to three words of the collection, the most frequent one first.
-    pub corrections: Vec<Correction>,
-    /// The values of the fields that `facets` asks for, in the same order.
-    pub facets: Vec<Facet>,
-}
-
-/// Where the time of a search went, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
-pub struct Took {
-    /// All of it.
-    pub total: f64,
-    /// Embedding the query; near 0 when it was remembered.
-    pub embedding: f64,
-    /// Comparing meanings.
-    pub vector: f64,
-    /// Looking up words.
-    pub text: f64,
-}
-
-/// A passage that was found.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Hit {
-    /// The passage.
-    pub passage_id: ChunkId,
-    /// Its document.
-    pub document_id: KnowledgeDocumentId,
-    /// Its collection.
-    pub collection_id: CollectionId,
-    /// The document's title.
-    pub title: String,
-    /// The headings that it stands under, outermost first.
-    #[schema(required)]
-    pub heading: Option<String>,
-    /// Its text.
-    pub text: String,
-    /// First Unicode code point in the document's text.
-    pub start: u32,
-    /// Code point after the last.
-    pub end: u32,
-    /// Its place among the document's passages, from 0.
-    pub ordinal: u32,
-    /// The document's fields.
-    pub metadata: Metadata,
-    /// What the results are ordered by; comparable within this answer only.
-    pub score: f64,
-    /// Words of the query in `text`.
-    pub highlights: Vec<Highlight>,
-    /// Why it stands here.
-    pub why: Why,
-}
-
-/// A range of a text, in Unicode code points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Highlight {
-    /// First code point.
-    pub start: usize,
-    /// Code point after the last.
-    pub end: usize,
-}
-
-/// Why a passage stands where it stands.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Why {
-    /// In a sentence.
-    pub summary: String,
-    /// Its place by meaning; null when it is not among the candidates of that half.
-    #[schema(required)]
-    pub vector: Option<VectorReason>,
-    /// Its place by words; null when it is not among the candidates of that half.
-    #[schema(required)]
-    pub text: Option<TextReason>,
-    /// How `score` comes about.
-    pub fusion: Fusion,
-}
-
-/// A place in the ranking by meaning.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct VectorReason {
-    /// From 1.
-    pub rank: u32,
-    /// Cosine of the query's and the passage's vectors.
-    pub similarity: f32,
-}
-
-/// A place in the ranking by words.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct TextReason {
-    /// From 1.
-    pub rank: u32,
-    /// BM25 over the words of this collection, summed over title, headings and text with their factors.
-    pub bm25: f32,
-    /// The query's words that the passage, its headings or its title have; `budget (typed bugdet)` where a word was taken for another,
-    /// `television (synonym of tv)` where another means the same.
-    pub terms: Vec<String>,
-}
-
-/// How a score comes about.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Fusion {
-    /// With the numbers filled in.
-    pub formula: String,
-    /// Its result.
-    pub score: f64,
+/// A shortlist that has been folded, reranked and arranged, with the passages that are shown.
+struct Finished {
+    items: Vec<Item>,
+    shown: Shown,
+    folded: u64,
+    reranked: u64,
+    /// Documents of passages that are gone: they belong to versions that were replaced meanwhile.
+    gone: Vec<KnowledgeDocumentId>,
 }
 
 impl Knowledge {
     /// Searches a collection. Sees every document that this process has reported as `ready`.
     ///
-    /// Without its embedding model a hybrid search ranks by words only, and says so in `warnings`.
+    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its embedding model a
+    /// hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings` say so.
     ///
     /// # Errors
-    /// `forbidden` without `search:query`; `not_found` for the collection; `invalid` or `too_large` naming the field; in the mode
-    /// `vector`, what embedding the query fails with; in the mode `text`, `unavailable` while the text index does not answer.
+    /// `forbidden` without `search:query`, and with `on_behalf_of` without `documents:read_all`; `not_found` for the collection or
+    /// the person; `invalid` or `too_large` naming the field; in the mode `vector`, what embedding the query fails with; in the
+    /// mode `text`, `unavailable` while the text index does not answer; `unavailable` while the index does not know who may see
+    /// what.
     pub async fn search(&self, ctx: &Ctx, request: SearchRequest) -> Result<SearchAnswer> {
         ctx.require(Permission::SearchQuery)?;
+        let viewer = self.viewer(ctx, request.on_behalf_of).await?;
+        if request.on_behalf_of.is_none() {
+            return self.search_as(ctx, &request, viewer).await;
+        }
+        // Boxed: it is rare, and its large future must not weigh on the others.
+        Box::pin(self.search_on_behalf(ctx, request, viewer)).await
+    }
+
+    /// A search for another person, and what it withholds from them.
+    async fn search_on_behalf(&self, ctx: &Ctx, request: SearchRequest, viewer: Viewer) -> Result<SearchAnswer> {
+        let collection = self.collection(ctx, &request.collection).await?.collection.id;
+        let mut answer = self.search_as(ctx, &request, viewer.clone()).await?;
+        let all = self.search_as(ctx, &request, Viewer::All).await?;
+        answer.withheld = Some(self.withheld(ctx, collection, &all, &viewer).await?);
+        Ok(answer)
+    }
+
+    /// A search that shows what the viewer may see.
+    async fn search_as(&self, ctx: &Ctx, request: &SearchRequest, viewer: Viewer) -> Result<SearchAnswer> {
         let started = Instant::now();
-        let limit = check(&request)?;
+        let checked = request.check()?;
         let filter = request.filter.as_ref().map_or_else(|| Ok(Filter::default()), Filter::parse)?;
-        let facets = request.facets.unwrap_or_default();
-        facets::check(&facets)?;
+        facets::check(request.facets.as_deref().unwrap_or_default())?;
         let collection = self.collection(ctx, &request.collection).await?;
         let words = WordSettings { boosts: request.boosts, typo: request.typo };
         let words = words.options(self.synonyms(ctx, &collection).await?)?;
-        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
-        let mut mode = request.mode.unwrap_or_default();
-        let mut warnings = Vec::new();
-        let embedding_started = Instant::now();
-        let vector =
-            self.query_vector(ctx, &collection, text.meaning(&request.query), &mut mode, &mut warnings).await?;
-        let embedding = milliseconds(embedding_started);
-        let plan = Plan {
-            collection: collection.collection.id,
-            mode,
-            limit: limit as usize,
-            filter,
-            text,
-            words,
-            facets,
-            vector,
+        let ranking = Ranking::for_request(&collection.collection.ranking, request)?;
+        if let Some(vector) = &checked.vector {
+            request::check_dimensions(vector, collection.dimensions, &collection.collection.embedding_model)?;
+        }
+        let view = self.index().snapshot(ctx, collection.collection.id).await?.view;
+        let key = ResultKey::new(ctx, &collection, (&view, &*words.synonyms), viewer.clone(), request)?;
+        drop(view);
+        if let Some(kept) = self.results().get(&key).await {
+            return Ok(given_again(SearchAnswer::clone(&kept), started));
+        }
+        let mut own = false;
+        let search = Search { ctx, collection: &collection, request, checked, filter, viewer, words, ranking };
+        let work = async {
+            own = true;
+            // Boxed: what is remembered must not carry the weight of the work.
+            match Box::pin(self.searched(&search, started)).await {
+                Ok((answer, true)) => Ok(Arc::new(answer)),
+                Ok((answer, false)) => Err(NotKept::Degraded(Box::new(answer))),
+                Err(error) => Err(NotKept::Failed(Arc::new(error))),
+            }
         };
-        let (ranked, hits) = self.ranked(ctx, Arc::new(plan)).await?;
-        let Ranked { passages, vector_ms, text_ms, warnings: more, query, facets, .. } = ranked;
-        warnings.extend(more);
-        let took_ms = Took {
-            total: round(milliseconds(started)),
-            embedding: round(embedding),
-            vector: round(vector_ms),
-            text: round(text_ms),
-        };
-        Ok(SearchAnswer {
-            query: request.query,
-            mode,
-            took_ms,
-            total_passages: passages as u64,
-            results: hits,
-            warnings,
-            corrections: query.corrections,
-            facets,
-        })
+        let answer = self.results().make(key, work).await?;
+        Ok(if own { answer } else { given_again(answer, started) })
     }
 
-    /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the texts of the best.
-    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<(Ranked, Vec<Hit>)> {
+    /// The answer, and whether it may be remembered.
+    async fn searched(&self, search: &Search<'_>, started: Instant) -> Result<(SearchAnswer, bool)> {
+        let Search { ctx, collection, request, checked, .. } = search;
+        let mut notes = Notes::default();
+        let mut mode = checked.mode;
+        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
+        let meaning = text.meaning(&request.query);
+        let embedding_started = Instant::now();
+        let vector = match &checked.vector {
+            Some(vector) => Some(Arc::clone(vector)),
+            None => self.query_vector(ctx, collection, meaning, &mut mode, &mut notes.warnings).await?,
+        };
+        notes.degraded = mode != checked.mode;
+        notes.took.embedding = round(milliseconds(embedding_started));
+        let plan = Arc::new(Plan {
+            collection: collection.collection.id,
+            mode,
+            limit: checked.limit,
+            filter: search.filter.clone(),
+            viewer: search.viewer.clone(),
+            query: meaning.to_owned(),
+            text,
+            words: search.words.clone(),
+            facets: request.facets.clone().unwrap_or_default(),
+            vector,
+            ranking: search.ranking.clone(),
+            now: ctx.now(),
+            explain: request.explain,
+        });
+        let (snapshot, mut ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
+        let total_passages = ranked.passages;
+        let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
+        // Finding the words of a hundred passages takes milliseconds as well.
+        let (results, explanation) = off_runtime(move || {
+            let results = hits::hits(&plan, &snapshot, &ranked.query, &finished);
+            (results, plan.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished)))
+        })
+        .await?;
+        notes.took.total = round(milliseconds(started));
+        let answer = SearchAnswer {
+            query: request.query.clone(),
+            mode,
+            took_ms: notes.took,
+            total_passages,
+            results,
+            warnings: notes.warnings,
+            corrections,
+            facets,
+            withheld: None,
+            explanation,
+        };
+        Ok((answer, !notes.degraded))
+    }
+
+    /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the passages of the best.
+    async fn ranked(
+        &self,
+        ctx: &Ctx,
+        plan: &Arc<Plan>,
+        notes: &mut Notes,
+    ) -> Result<(Arc<Snapshot>, Ranked, Finished)> {
         let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
-            let snapshot = self.index().snapshot(ctx, plan.collection).await?;
-            let view = Arc::clone(&snapshot.view);
-            let planned = Arc::clone(&plan);
+            let snapshot = Arc::new(self.index().snapshot(ctx, plan.collection).await?);
+            let (planned, moment) = (Arc::clone(plan), Arc::clone(&snapshot));
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
-            let mut ranked = off_runtime(move || rank(&planned, &snapshot)).await??;
+            let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
             if ranked.is_damaged {
-                self.index().distrust_vectors(tenant, plan.collection, &view);
+                self.index().distrust_vectors(tenant, plan.collection, &snapshot.view);
             }
-            let places: Vec<PassagePlace> = ranked.best.iter().map(RankedPassage::place).collect();
-            let passages = self.passages(ctx, &places).await?;
-            // A passage that is gone belongs to a version that was replaced meanwhile.
-            let gone = places.iter().filter(|place| !passages.contains_key(*place));
-            ranked.doubts.documents.extend(gone.map(|(document, ..)| *document));
-            if ranked.doubts.is_empty() || rechecks == RECHECKS_MAX {
-                let shown = off_runtime(move || {
-                    let best = std::mem::take(&mut ranked.best);
-                    let hits = hits::hits(&plan, &ranked.query, best, &passages, ranked.candidates_max);
-                    (ranked, hits)
-                });
-                return shown.await;
+            let is_last = rechecks == RECHECKS_MAX;
+            if ranked.doubts.is_empty() || is_last {
+                let mut found = Notes::default();
+                let items = std::mem::take(&mut ranked.items);
+                let mut finished = self.finished(ctx, plan, &snapshot, items, &mut found).await?;
+                if finished.gone.is_empty() || is_last {
+                    notes.degraded |= ranked.degraded || found.degraded || !finished.gone.is_empty();
+                    notes.warnings.append(&mut ranked.warnings);
+                    notes.warnings.append(&mut found.warnings);
+                    let (ranking, embedding) = (ranked.ranking_ms + found.took.ranking, notes.took.embedding);
+                    let (vector, text) = (round(ranked.vector_ms), round(ranked.text_ms));
+                    notes.took = Took { embedding, vector, text, ranking: round(ranking), ..found.took };
+                    return Ok((snapshot, ranked, finished));
+                }
+                ranked.doubts.documents.append(&mut finished.gone);
             }
             rechecks += 1;
             self.index().recheck(tenant, plan.collection, ranked.doubts).await;
+        }
+    }
+
+    /// What needs the passages themselves: folding near-identical ones, the reranker, and at the end what is shown.
+    async fn finished(
+        &self,
+        ctx: &Ctx,
+        plan: &Arc<Plan>,
+        snapshot: &Arc<Snapshot>,
+        items: Vec<Item>,
+        notes: &mut Notes,
+    ) -> Result<Finished> {
+        let (mut shown, view) = (Shown::default(), &snapshot.view);
+        let doubtful: Vec<_> =
+            items.iter().filter_map(|item| Some([item.place(), item.suspect?.of])).flatten().collect();
+        shown.read(self, ctx, view, &doubtful).await?;
+        let started = Instant::now();
+        let (mut items, folded) = diversity::settle(items, limits::DUPLICATES_MAX, |place| shown.text(place));
+        items.truncate(order::wanted(plan).count);
+        notes.took.ranking += milliseconds(started);
+        let reranked = self.reranked(ctx, plan, snapshot, &mut items, &mut shown, notes).await?;
+        let started = Instant::now();
+        let items = if plan.ranking.diversity > 0.0 {
+            // Each candidate is compared with each result: some milliseconds.
+            let (planned, moment) = (Arc::clone(plan), Arc::clone(snapshot));
+            off_runtime(move || order::arranged(&planned, &moment.view, items)).await?
+        } else {
+            order::arranged(plan, view, items)
+        };
+        notes.took.ranking += milliseconds(started);
+        shown.read(self, ctx, view, &places(&items)).await?;
+        let missing = places(&items).into_iter().filter(|place| shown.get(*place).is_none());
+        let gone = missing.filter_map(|place| Some(view.documents.get(place.0)?.id)).collect();
+        Ok(Finished { items, shown, folded, reranked, gone })
+    }
+
+    /// Lets the reranker have its word, where there is one; returns how many passages it has read.
+    async fn reranked(
+        &self,
+        ctx: &Ctx,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        items: &mut [Item],
+        shown: &mut Shown,
+        notes: &mut Notes,
+    ) -> Result<u64> {
+        let Some(rule) = &plan.ranking.rerank else { return Ok(0) };
+        if plan.query.trim().is_empty() || items.is_empty() {
+            if !items.is_empty() {
+                notes.warnings.push("the reranker was not asked: there is no text to compare passages with".to_owned());
+            }
+            return Ok(0);
+        }
+        shown.read(self, ctx, &snapshot.view, &places(items)).await?;
+        let document = |item: &Item| {
+            let document = snapshot.view.documents.get(item.place().0)?;
+            let passage = shown.get(item.place())?;
+            Some(rerank::document(&document.title, passage.heading.as_deref(), &passage.text))
+        };
+        // A passage that is gone by now keeps its place in the list: it will not be shown.
+        let documents = items.iter().map(|item| document(item).unwrap_or_else(|| "(gone)".to_owned())).collect();
+        let started = Instant::now();
+        let asked = rerank::ask(self.models(), ctx, rule, plan.query.trim(), documents).await;
+        notes.took.rerank = round(milliseconds(started));
+        match asked {
+            Ok(words) => {
+                rerank::apply(items, words);
+                Ok(items.len() as u64)
+            }
+            Err(error) if rerank::degrades(&error) => {
+                tracing::debug!(?error, "a search goes on without its reranker");
+                notes.warnings.push(rerank::warning(&rule.model, &error));
+                notes.degraded = true;
+                Ok(0)
+            }
+            Err(error) => Err(error.field("rerank.model")),
         }
     }
 
@@ -327,24 +359,19 @@ impl Knowledge {
     }
 }
 
-/// Checks a request and returns its limit.
-fn check(request: &SearchRequest) -> Result<u32> {
-    if request.query.chars().count() > limits::QUERY_CHARS_MAX {
-        return Err(Error::too_large("query", format!("must have at most {} characters", limits::QUERY_CHARS_MAX)));
-    }
-    if request.query.trim().is_empty() {
-        return Err(Error::invalid("query", "must not be empty"));
-    }
-    let limit = request.limit.unwrap_or(RESULTS_DEFAULT);
-    if !(1..=limits::RESULTS_MAX).contains(&limit) {
-        return Err(Error::invalid("limit", format!("must be 1 to {}, got {limit}", limits::RESULTS_MAX)));
-    }
-    Ok(limit)
+fn places(items: &[Item]) -> Vec<fusion::Place> {
+    items.iter().map(Item::place).collect()
 }
 
 /// Runs some milliseconds of computing on a thread for blocking work.
 async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("ranking panicked", error))
+}
+
+/// An answer that another search has made.
+fn given_again(mut answer: SearchAnswer, started: Instant) -> SearchAnswer {
+    answer.took_ms = Took { total: round(milliseconds(started)), cached: true, ..Took::default() };
+    answer
 }
 
 fn milliseconds(started: Instant) -> f64 {

@@ -3,6 +3,7 @@
 //! A transaction that changes a document and its collection locks the collection first, so that two of them never wait for
 //! each other.
 
+pub(crate) mod access;
 pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod passages;

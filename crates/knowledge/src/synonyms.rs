@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use plasma_kernel::{CollectionId, Ctx, Error, Permission, Result, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tantivy::tokenizer::TextAnalyzer;
 
 use crate::{
@@ -69,6 +70,8 @@ pub(crate) struct Synonyms {
     rules: HashMap<Vec<String>, Vec<Alternative>>,
     /// Words of the longest key.
     longest: usize,
+    /// Of all that they are made from.
+    digest: [u8; 32],
 }
 
 /// Words of a query that have synonyms.
@@ -84,7 +87,10 @@ impl Synonyms {
     pub(crate) fn new(sets: &SynonymSets, language: Language) -> Self {
         let stemming = language.stemming();
         let mut analyzers = (words::analyzer(stemming), words::analyzer(Stemming::NONE));
-        let mut prepared = Self { stemming, ..Self::default() };
+        // Texts in lists are always written.
+        let written = serde_json::to_vec(sets).unwrap_or_default();
+        let digest = Sha256::new().chain_update(language.code()).chain_update(written).finalize().into();
+        let mut prepared = Self { stemming, digest, ..Self::default() };
         for set in &sets.sets {
             for (place, from) in set.iter().enumerate() {
                 let others = set.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, to)| to);
@@ -95,6 +101,11 @@ impl Synonyms {
             prepared.add(&mut analyzers, &rule.from, rule.to.iter());
         }
         prepared
+    }
+
+    /// Differs between synonyms that differ.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     fn add<'a>(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Metadata, parse::Format};
+use crate::{Access, FieldDeclarations, Metadata, RankingSettings, parse::Format};
 
 /// Documents that are searched together.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -20,7 +20,11 @@ pub struct Collection {
     /// The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English.
     #[schema(required)]
     pub language: Option<String>,
-    /// Documents, in whatever state.
+    /// How its results are ranked where a search does not say.
+    pub ranking: RankingSettings,
+    /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
+    pub fields: FieldDeclarations,
+    /// Documents, in whatever state. These counts have only documents that you may see.
     pub document_count: u64,
     /// Documents whose newest version is searchable.
     pub ready_count: u64,
@@ -45,6 +49,9 @@ pub struct NewCollection {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
     /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
     /// large collections try as hard as it needs.
     #[serde(default)]
@@ -65,6 +72,13 @@ pub struct CollectionChange {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// How its results are ranked where a search does not say: takes the place of all that was set before.
+    #[serde(default)]
+    pub ranking: Option<RankingSettings>,
+    /// All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
+    /// values that they have.
+    #[serde(default)]
+    pub fields: Option<FieldDeclarations>,
     /// 0.8 to 0.999. The index adapts in the background.
     #[serde(default)]
     #[schema(minimum = 0.8, maximum = 0.999)]
@@ -137,6 +151,9 @@ pub struct Document {
     pub size_bytes: u64,
     /// Its own fields, for filters.
     pub metadata: Metadata,
+    /// Who may see it; null: everybody who may search.
+    #[schema(required)]
+    pub access: Option<Access>,
     /// The language by whose rules its words are compared (ISO 639-1): as given, or as found when it was read; null before.
     #[schema(required)]
     pub language: Option<String>,
@@ -193,6 +210,8 @@ pub struct NewDocument {
     pub key: Option<String>,
     /// Its own fields.
     pub metadata: Metadata,
+    /// Who may see it. `None`: everybody who may search; for a document that is replaced, whoever may see it already.
+    pub access: Option<Access>,
     /// Its language (ISO 639-1); when absent, as its text tells.
     pub language: Option<String>,
     /// Its content.

@@ -88,6 +88,7 @@ fn words_of(kind: ModelKind) -> (&'static str, &'static str) {
         ModelKind::Image => ("an image model", "make pictures"),
         ModelKind::Transcription => ("a transcription model", "write recordings down"),
         ModelKind::Speech => ("a speech model", "speak"),
+        ModelKind::Rerank => ("a reranker", "rerank"),
     }
 }
 

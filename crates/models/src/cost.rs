@@ -94,10 +94,15 @@ impl Price {
 
     /// Whether every call of a model of this kind has a cost.
     pub(crate) fn is_complete(&self, kind: ModelKind) -> bool {
-        let complete = |rates: Rates| rates.input.is_some() && (kind == ModelKind::Embedding || rates.output.is_some());
+        let only_reads = matches!(kind, ModelKind::Embedding | ModelKind::Rerank);
+        let complete = |rates: Rates| rates.input.is_some() && (only_reads || rates.output.is_some());
+        let by_tokens = complete(self.rates) && self.tiers.iter().all(|tier| complete(tier.rates));
         match kind {
-            ModelKind::Chat | ModelKind::Embedding => {
-                self.free || (complete(self.rates) && self.tiers.iter().all(|tier| complete(tier.rates)))
+            ModelKind::Chat | ModelKind::Embedding => self.free || by_tokens,
+            // Some providers count the tokens of a reranker's call, others only the call.
+            ModelKind::Rerank => {
+                let by_the_call = self.rates.input.is_none() && self.call_micros_per_thousand.is_some();
+                self.free || by_tokens || by_the_call
             }
             // Their pictures, minutes and characters are not counted: such a call has a price for itself.
             ModelKind::Image | ModelKind::Transcription | ModelKind::Speech => {

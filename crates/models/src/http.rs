@@ -22,6 +22,7 @@ mod openai_chat;
 mod openai_embeddings;
 mod openai_media;
 mod openai_models;
+mod openai_rerank;
 mod openai_responses;
 mod prompt_use;
 mod prompt_versions;
@@ -129,6 +130,7 @@ fn model_routes() -> OpenApiRouter<Models> {
         .routes(routes!(gemini::generate_content))
         .route("/gemini/v1beta/models/{provider}/{*call}", post(gemini::generate_content))
         .routes(routes!(openai_embeddings::create_embedding))
+        .routes(routes!(openai_rerank::create_rerank))
         .routes(routes!(openai_media::create_image))
         .routes(routes!(openai_media::create_speech))
         .routes(routes!(openai_media::create_transcription))

@@ -30,6 +30,7 @@ mod prompts;
 mod providers;
 mod pulls;
 mod quality;
+mod rerank;
 mod routes;
 mod running_call;
 mod steps;
@@ -60,6 +61,7 @@ pub use files::{File, FilePurpose};
 pub use limits::{Limit, LimitChange, LimitSubject, NewLimit};
 pub use local::{ChatMessage, LocalModels, LocalSettings, Priority, Role};
 pub use manifest::Manifest;
+pub use near_names::near as near_names;
 pub use prompts::{
     Prompt, PromptAlias, PromptCall, PromptDefinition, PromptDiff, PromptDiffHunk, PromptDiffLine, PromptDiffLineKind,
     PromptMessage, PromptParameters, PromptReference, PromptRole, PromptShare, PromptUse, PromptVariable,
@@ -70,6 +72,7 @@ pub use pulls::{NewPull, Pull, PullFailure, PullState};
 pub use quality::{
     CallQuality, Feedback, JudgeScore, Mark, NewFeedback, QualitySettings, ScoreGroups, ScoreSource, ScoreSums,
 };
+pub use rerank::{RerankRequest, RerankedDocument, Reranking};
 pub use routes::{BrokenStream, Residency, Route, RouteCandidate, RouteSettings, Strategy};
 pub use types::{
     AttemptRecord, CallFilter, CallStatus, Complexity, Considered, DayUsage, Decision, Model, ModelCall, ModelHealth,

@@ -43,7 +43,7 @@ impl Models {
 }
 
 /// The names that are at most three edits away, the nearest first. A name without its provider is near to the whole one.
-pub(crate) fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
+pub fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
     if name.chars().count() > NAME_CHARS_MAX {
         return Vec::new();
     }

@@ -420,6 +420,7 @@ fn operation(kind: ModelKind) -> &'static str {
         ModelKind::Image => "image_generation",
         ModelKind::Transcription => "transcription",
         ModelKind::Speech => "speech",
+        ModelKind::Rerank => "rerank",
     }
 }
 

@@ -54,6 +54,8 @@ words! {
         Transcription = "transcription",
         /// Speaks texts.
         Speech = "speech",
+        /// Says how well texts answer a query.
+        Rerank = "rerank",
     }
     /// How a provider is reached.
     ProviderKind, "kind" {
@@ -233,13 +235,11 @@ pub struct Price {
     pub call_micros_per_thousand: Option<i64>,
     /// The prices of calls that read much, by ascending `above_input_tokens`. From the snapshot only.
     pub tiers: Vec<PriceTier>,
-    /// By how many percent a call costs less that the provider's own batch API runs: 0 to 100; `None`: it costs as much, unless
-    /// `batch` says otherwise. From an administrator only.
+    /// By how many percent (0 to 100) a call costs less in the provider's own batch; `None`: see `batch`. From an administrator only.
     pub batch_discount_percent: Option<u32>,
     /// The price of a call that the provider's own batch API runs. From the snapshot only.
     pub batch: Option<Box<Price>>,
-    /// Whether an administrator says that it costs nothing (as local models do): then its calls cost 0, also those of
-    /// unknown length.
+    /// Whether an administrator says that it costs nothing (as local models do): calls cost 0, also those of unknown length.
     pub free: bool,
     /// ISO 4217 code.
     pub currency: String,

@@ -10,6 +10,7 @@ mod listen;
 mod lock;
 mod metrics;
 pub mod openapi;
+mod people;
 mod router;
 mod serve;
 mod store;

@@ -27,6 +27,7 @@ use crate::{
     listen,
     lock::DataDirLock,
     metrics::Metrics,
+    people::IdentityPeople,
     router,
     system::{Parts, System},
     tail::EventTail,
@@ -133,6 +134,7 @@ async fn assemble(
     let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
     models.register_steps(workflows);
     let knowledge = Knowledge::new(store.clone(), models.clone(), workflows, ctx.clone());
+    knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());

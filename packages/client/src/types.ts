@@ -123,6 +123,8 @@ export type CollectionIndexState = components["schemas"]["CollectionIndexState"]
 export type IndexRecall = components["schemas"]["IndexRecall"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
+/** Who may see a document; null where everybody may. */
+export type DocumentAccess = components["schemas"]["Access"];
 export type DocumentState = components["schemas"]["DocumentState"];
 export type DocumentProgress = components["schemas"]["DocumentProgress"];
 export type DocumentText = components["schemas"]["DocumentText"];
@@ -137,10 +139,33 @@ export type SearchFacet = components["schemas"]["Facet"];
 export type SynonymSets = components["schemas"]["SynonymSets"];
 export type CollectionSynonyms = components["schemas"]["CollectionSynonyms"];
 export type SearchHit = components["schemas"]["Hit"];
+export type SearchExplanation = components["schemas"]["SearchExplanation"];
+export type ScoreComponent = components["schemas"]["ScoreComponent"];
+export type SearchDuplicate = components["schemas"]["Duplicate"];
+export type RankingSettings = components["schemas"]["RankingSettings"];
+export type FusionMethod = components["schemas"]["FusionMethod"];
 export type Span = components["schemas"]["Highlight"];
 /** The specification describes filters in words only. */
-export type FilterCondition = MetadataValue | { in: MetadataValue[] } | { gte?: number; lte?: number };
-export type SearchFilter = Record<string, FilterCondition>;
+export type FilterValue = string | number | boolean | { time: string } | { lat: number; lon: number };
+export interface FilterOperators {
+  in?: FilterValue[];
+  ne?: FilterValue;
+  gte?: number | string;
+  gt?: number | string;
+  lte?: number | string;
+  lt?: number | string;
+  exists?: boolean;
+  contains_all?: FilterValue[];
+  contains_any?: FilterValue[];
+  prefix?: string;
+  near?: { lat: number; lon: number; within_m: number };
+  box?: { south: number; west: number; north: number; east: number };
+}
+export type FilterCondition = FilterValue | FilterOperators;
+/** Conditions by field; `and` and `or` hold lists of filters, `not` holds one. */
+export interface SearchFilter {
+  [field: string]: FilterCondition | SearchFilter | SearchFilter[];
+}
 
 /* Answers: server-sent events and their contents */
 export type AskRequest = components["schemas"]["AskRequest"];

@@ -62,6 +62,7 @@ impl Setup {
             title: Some("Backup handbook".to_owned()),
             key: None,
             metadata: Default::default(),
+            access: None,
             language: None,
             content: NewContent::Text { format: Format::Markdown, text: HANDBOOK.to_owned() },
         };

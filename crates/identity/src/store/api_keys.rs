@@ -56,13 +56,16 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
     let key = from_row(&row)?;
     let creator_role: Role = row.get::<String>("creator_role")?.parse()?;
     let creator = permissions_of(creator_role, row.get("creator_operator")?);
+    let tenant = row.get("tenant_id")?;
     Ok(Some(Credential {
         id: CredentialId::ApiKey(key.id),
-        tenant: row.get("tenant_id")?,
+        tenant,
         actor: Actor::ApiKey { id: key.id },
         role: key.role,
         permissions: key.permissions().intersection(creator),
         team: row.get("billing_team_id")?,
+        person: key.created_by,
+        teams: super::teams::of_person(tx, tenant, key.created_by).await?,
         usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,
         last_used_at: AtomicI64::new(key.last_used_at.unwrap_or(0)),

@@ -28,13 +28,16 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         .await?;
     let Some(row) = row else { return Ok(None) };
     let role: Role = row.get::<String>("role")?.parse()?;
+    let (tenant, person): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
     Ok(Some(Credential {
         id: CredentialId::Session(row.get("id")?),
-        tenant: row.get("tenant_id")?,
-        actor: Actor::User { id: row.get("user_id")? },
+        tenant,
+        actor: Actor::User { id: person },
         role,
         permissions: permissions_of(role, row.get("operator")?),
         team: row.get("team_id")?,
+        person,
+        teams: super::teams::of_person(tx, tenant, person).await?,
         usable: row.get::<Option<i64>>("disabled_at")?.is_none(),
         expires_at: Some(row.get("expires_at")?),
         last_used_at: AtomicI64::new(row.get("last_used_at")?),

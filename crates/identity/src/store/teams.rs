@@ -1,4 +1,6 @@
-use plasma_kernel::{Code, Error, Page, PageRequest, Result, TeamId, Timestamp, UserId};
+use std::sync::Arc;
+
+use plasma_kernel::{Code, Error, Page, PageRequest, Result, TeamId, TenantId, Timestamp, UserId};
 use plasma_store::{Row, Tx, page_key};
 
 use crate::{Team, TeamMember};
@@ -151,6 +153,18 @@ pub(crate) async fn member(tx: &mut Tx, team: TeamId, user: UserId) -> Result<Op
         )
         .await?;
     row.as_ref().map(member_from_row).transpose()
+}
+
+/// Across tenants: all teams of a person in one tenant, in the order of their ids.
+pub(crate) async fn of_person(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Arc<[TeamId]>> {
+    tx.fetch_all(
+        "SELECT team_id FROM team_members WHERE tenant_id = $1 AND user_id = $2 ORDER BY team_id",
+        [tenant.into(), user.into()],
+    )
+    .await?
+    .iter()
+    .map(|row| row.get("team_id"))
+    .collect()
 }
 
 /// The team to which the person's calls are counted.

@@ -126,6 +126,30 @@ on_each_database! {
         assert!(keys.iter().all(|key| key.team.is_none() && key.revoked_at.is_none()), "{keys:?}");
     }
 
+    async fn a_token_acts_with_the_access_of_its_person(test: TestStore) {
+        let world = World::new(test.store()).await;
+        let (one, two) = (make(&world, "One").await.id, make(&world, "Two").await.id);
+        let owner = world.owner.user().unwrap();
+        let token = key(&world, &world.owner, Some(two)).await;
+        let access = async || {
+            let ctx = world.identity.authenticate(&token).await.unwrap().ctx;
+            (ctx.person(), ctx.teams().to_vec())
+        };
+        // The team to which calls are counted opens nothing.
+        assert_eq!(access().await, (Some(owner), vec![]));
+        put(&world, two, owner, None).await;
+        put(&world, one, owner, None).await;
+        let mut teams = vec![one, two];
+        teams.sort_unstable();
+        assert_eq!(access().await, (Some(owner), teams.clone()));
+        let (permissions, known) = world.identity.access_of(&world.owner, owner).await.unwrap();
+        assert!(permissions.contains_all(Role::Owner.permissions()));
+        assert_eq!(known.to_vec(), teams);
+        world.identity.remove_team_member(&world.owner, two, owner).await.unwrap();
+        assert_eq!(access().await, (Some(owner), vec![one]));
+        assert_eq!(reason(world.identity.access_of(&world.owner, UserId::from_bits(1)).await), "user_not_found");
+    }
+
     async fn the_team_that_was_joined_first_takes_the_place_of_a_lost_default(test: TestStore) {
         let world = World::new(test.store()).await;
         let (ada, carl) = (world.add("ada", Role::Viewer).await.id, world.add("carl", Role::Viewer).await.id);

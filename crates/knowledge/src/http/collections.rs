@@ -62,7 +62,7 @@ pub(super) async fn get_collection(
 
 /// Change a collection
 ///
-/// Its name, description or recall target; absent fields stay.
+/// Its name, description, declared fields, recall target, or how its results are ranked; absent fields stay.
 #[utoipa::path(
     patch, path = "/api/v1/collections/{id}", tag = "collections", params(("id" = CollectionId, Path, description = "The collection")),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:write"))),

@@ -12,7 +12,7 @@ use plasma_http::{Json, Problem};
 use plasma_kernel::{Error, Result};
 use serde::Deserialize;
 
-use crate::{Metadata, NewContent, NewDocument, add_document::file_too_large, limits, parse::Format};
+use crate::{Access, Metadata, NewContent, NewDocument, add_document::file_too_large, limits, parse::Format};
 
 /// Bytes of a form field other than the file.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
@@ -32,9 +32,13 @@ pub(super) struct AddDocument {
     /// A web page or a part of one.
     #[serde(default)]
     html: Option<String>,
-    /// At most 32 fields of text, numbers or booleans, for filters.
+    /// At most 32 fields, for filters: texts, numbers, booleans, lists of these, `{"time": "2026-01-02T03:04:05Z"}`, or
+    /// `{"lat": 48.1, "lon": 11.6}`. A field whose type the collection declares must have it.
     #[serde(default)]
     metadata: Option<Metadata>,
+    /// Who may see it. Absent: everybody who may search; for a document that is replaced, whoever may see it already.
+    #[serde(default)]
+    access: Option<Access>,
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     #[serde(default)]
     key: Option<String>,
@@ -52,8 +56,11 @@ pub(super) struct AddFile {
     file: Bytes,
     /// 1 to 500 characters; when absent, the document's own title or the file's name.
     title: Option<String>,
-    /// A JSON object of at most 32 texts, numbers or booleans, for filters.
+    /// A JSON object of at most 32 fields, for filters, as in the form of JSON.
     metadata: Option<String>,
+    /// A JSON object of `users` and `teams` that may see it. Absent: everybody who may search; for a document that is replaced,
+    /// whoever may see it already.
+    access: Option<String>,
     /// Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced.
     key: Option<String>,
     /// Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells.
@@ -84,6 +91,7 @@ fn from_json(body: AddDocument) -> Result<NewDocument> {
         title: Some(body.title),
         key: body.key,
         metadata: body.metadata.unwrap_or_default(),
+        access: body.access,
         language: body.language,
         content: NewContent::Text { format, text },
     })
@@ -94,6 +102,7 @@ struct Form {
     file: Option<NewContent>,
     title: Option<String>,
     metadata: Option<Metadata>,
+    access: Option<Option<Access>>,
     key: Option<String>,
     language: Option<String>,
 }
@@ -109,11 +118,12 @@ async fn read_form(request: Request) -> Result<NewDocument> {
             "key" => once(&name, &mut form.key, read_text(&name, field).await?)?,
             "language" => once(&name, &mut form.language, read_text(&name, field).await?)?,
             "metadata" => once(&name, &mut form.metadata, parse_metadata(&read_text(&name, field).await?)?)?,
+            "access" => once(&name, &mut form.access, parse_access(&read_text(&name, field).await?)?)?,
             _ => {
                 let shown: String = name.chars().filter(|character| !character.is_control()).take(100).collect();
                 return Err(Error::invalid(
                     shown,
-                    "is not a field of this form; known are file, title, metadata, key and language",
+                    "is not a field of this form; known are file, title, metadata, access, key and language",
                 ));
             }
         }
@@ -125,6 +135,7 @@ async fn read_form(request: Request) -> Result<NewDocument> {
         title: given(form.title),
         key: given(form.key),
         metadata: form.metadata.unwrap_or_default(),
+        access: form.access.flatten(),
         language: given(form.language),
         content,
     })
@@ -168,8 +179,17 @@ fn parse_metadata(text: &str) -> Result<Metadata> {
     if text.trim().is_empty() {
         return Ok(Metadata::new());
     }
-    serde_json::from_str(text).map_err(|error| {
-        Error::invalid("metadata", format!("must be a JSON object of texts, numbers and booleans: {error}"))
+    serde_json::from_str(text)
+        .map_err(|error| Error::invalid("metadata", format!("must be a JSON object of fields: {error}")))
+}
+
+/// Browsers send empty fields of a form: they say nothing.
+fn parse_access(text: &str) -> Result<Option<Access>> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        Error::invalid("access", format!("must be a JSON object of the lists `users` and `teams`: {error}"))
     })
 }
 

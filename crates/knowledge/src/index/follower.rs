@@ -83,6 +83,8 @@ type Place = (TenantId, CollectionId);
 #[derive(Default)]
 struct Changes {
     documents: BTreeMap<Place, BTreeSet<KnowledgeDocumentId>>,
+    /// Documents of which only who may see them has changed: their texts and vectors are there already.
+    access: BTreeMap<Place, BTreeSet<KnowledgeDocumentId>>,
     /// Vectors, by the lower halves of their documents' ids, of which a search knows no document.
     orphans: BTreeMap<Place, BTreeSet<u64>>,
     deleted_collections: BTreeSet<CollectionId>,
@@ -106,6 +108,11 @@ impl Changes {
                     self.documents.entry((tenant, collection)).or_default().insert(document);
                 }
             }
+            events::DOCUMENT_ACCESS_CHANGED => {
+                if let Ok(document) = event.subject.parse() {
+                    self.access.entry((tenant, collection)).or_default().insert(document);
+                }
+            }
             events::COLLECTION_UPDATED => {
                 self.updated_collections.insert(collection);
             }
@@ -117,7 +124,10 @@ impl Changes {
     }
 
     fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.orphans.is_empty() && self.deleted_collections.is_empty()
+        self.documents.is_empty()
+            && self.access.is_empty()
+            && self.orphans.is_empty()
+            && self.deleted_collections.is_empty()
     }
 }
 
@@ -181,6 +191,7 @@ impl Follower {
             changes.orphans.entry(place).or_default().extend(recheck.orphans.iter().copied());
         }
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
+        changes.access.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.orphans.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         // From the first write until it is published, nobody else shows searches a collection's vectors.
         let index = Arc::clone(&self.index);

@@ -17,10 +17,7 @@ use super::{
     language::Language,
     vectors::CollectionVectors,
 };
-use crate::{Metadata, store::versions::LiveVersion};
-
-/// A guess of what a metadata field takes in memory.
-const METADATA_FIELD_BYTES: usize = 64;
+use crate::{Access, Metadata, metadata, search::filter::select::Selections, store::versions::LiveVersion};
 
 /// The searchable version of a document. It never changes: another version is another value.
 #[derive(Debug)]
@@ -29,12 +26,14 @@ pub(crate) struct DocumentEntry {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
-    /// How its words are reduced.
+    /// By whose rules its words are compared.
     pub(crate) language: Language,
     /// When the document was first brought.
     pub(crate) created_at: Timestamp,
     /// When this version was brought.
     pub(crate) updated_at: Timestamp,
+    /// Who may see it; `None`: everybody.
+    pub(crate) access: Option<Access>,
     /// Their ordinals are 0 to this number, which is not included.
     pub(crate) passages: u32,
 }
@@ -49,6 +48,7 @@ impl From<LiveVersion> for DocumentEntry {
             language: version.language,
             created_at: version.created_at,
             updated_at: version.updated_at,
+            access: version.access,
             passages: version.passages,
         }
     }
@@ -57,7 +57,8 @@ impl From<LiveVersion> for DocumentEntry {
 impl DocumentEntry {
     fn bytes(&self) -> usize {
         // The entry itself, and its places in the two lists.
-        size_of::<Self>() + 64 + self.title.len() + METADATA_FIELD_BYTES * self.metadata.len()
+        let readers = self.access.as_ref().map_or(0, |access| access.users.len() + access.teams.len());
+        size_of::<Self>() + 64 + self.title.len() + metadata::bytes(&self.metadata) + size_of::<u128>() * readers
     }
 }
 
@@ -77,6 +78,8 @@ pub(crate) struct CollectionView {
     pub(crate) passages: usize,
     /// The vectors of the same moment; `None` when there are none, or none that can be read.
     pub(crate) vectors: Option<Arc<View>>,
+    /// What is remembered for filters and permissions.
+    pub(crate) selections: Selections,
     bytes: usize,
 }
 
@@ -85,7 +88,8 @@ impl CollectionView {
         let passages = documents.iter().map(|document| document.passages as usize).sum();
         let bytes = documents.iter().map(|document| document.bytes()).sum();
         let lows = Blocks::new(documents.iter().map(|document| low_first(document.id)).collect());
-        Self { documents: Blocks::new(documents), lows, passages, vectors, bytes }
+        let documents = Blocks::new(documents);
+        Self { documents, lows, passages, vectors, selections: Selections::default(), bytes }
     }
 
     /// Where a document stands in `documents`.
@@ -101,7 +105,7 @@ impl CollectionView {
             .and_then(|id| self.place(id))
     }
 
-    fn document(&self, id: KnowledgeDocumentId) -> Option<&Arc<DocumentEntry>> {
+    pub(crate) fn document(&self, id: KnowledgeDocumentId) -> Option<&Arc<DocumentEntry>> {
         self.documents.get(self.place(id)?)
     }
 
@@ -316,6 +320,7 @@ mod tests {
             language: Language::default(),
             created_at: 0,
             updated_at: 0,
+            access: None,
             passages,
         })
     }

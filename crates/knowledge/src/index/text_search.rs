@@ -1,6 +1,6 @@
 //! Reads the text index: one collection's passages at a time.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 use tantivy::{
@@ -18,6 +18,7 @@ use super::{
     text_terms::{self, NearForm},
     words,
 };
+use crate::search::allowed::AllowedLows;
 
 /// A passage that a query found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,18 +125,13 @@ impl CollectionText<'_> {
         text_terms::near(searcher, fields, self.id, word, distance_max, limit).map_err(failed)
     }
 
-    /// The best `limit` passages for `query`, best first; only of documents whose [`super::low_bits`] are in `allowed`.
-    pub(crate) fn search(
-        &self,
-        query: &dyn Query,
-        limit: usize,
-        allowed: Option<Arc<HashSet<u64>>>,
-    ) -> Result<Vec<TextHit>> {
+    /// The best `limit` passages for `query`, best first; only of documents whose [`super::low_bits`] are `allowed`.
+    pub(crate) fn search(&self, query: &dyn Query, limit: usize, allowed: Option<AllowedLows>) -> Result<Vec<TextHit>> {
         let top = TopDocs::with_limit(limit.max(1)).order_by_score();
         let found = match allowed {
             None => self.collect(query, &top),
             Some(allowed) => {
-                let filter = move |document: u64| allowed.contains(&document);
+                let filter = move |document: u64| allowed(document);
                 self.collect(query, &FilterCollector::new(DOCUMENT_LOW.to_owned(), filter, top))
             }
         }?;

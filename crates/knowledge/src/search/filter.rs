@@ -1,167 +1,241 @@
-//! Conditions on metadata: every one must hold.
+//! Conditions on documents: what a filter means. `parse` reads it, `columns` and `select` evaluate it over a whole view.
 
-use std::collections::BTreeSet;
+pub(crate) mod columns;
+mod geo;
+mod parse;
+pub(crate) mod select;
+#[cfg(test)]
+mod tests;
+mod view;
 
-use plasma_kernel::{Error, Result};
-use serde::Deserialize as _;
-use serde_json::{Map, Value};
+use std::ops::Bound;
 
-use crate::{Metadata, MetadataValue, limits};
+use plasma_kernel::{KnowledgeDocumentId, Timestamp};
 
-/// Conditions on documents' metadata.
-#[derive(Clone, Debug, Default, PartialEq)]
+use crate::{Access, GeoPoint, Metadata, MetadataValue, metadata::Scalar};
+use geo::{Circle, Rectangle};
+
+/// Conditions on documents; the empty one lets everything through.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Filter {
-    fields: Vec<(String, Condition)>,
+    root: Node,
+    key: FilterKey,
+}
+
+/// A hash of a filter's text: what is known about a filter is remembered under it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct FilterKey([u8; 32]);
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { root: Node::All(Vec::new()), key: FilterKey::default() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Condition {
-    Equals(MetadataValue),
-    In(Vec<MetadataValue>),
-    /// Bounds that belong to the range; a value that is no number is outside.
-    Range {
-        gte: Option<f64>,
-        lte: Option<f64>,
-    },
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Test(Field, Test),
+}
+
+/// What of a document is tested.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Field {
+    Metadata(String),
+    Title,
+    CreatedAt,
+    UpdatedAt,
+    DocumentId,
+}
+
+/// What a field must be. A list fits when one of its entries does.
+#[derive(Clone, Debug, PartialEq)]
+enum Test {
+    Exists(bool),
+    /// Equal to one of these.
+    AnyOf(Vec<Operand>),
+    /// Each of these is there.
+    AllOf(Vec<Operand>),
+    Numbers(Span<f64>),
+    Times(Span<Timestamp>),
+    Prefix(String),
+    Near(Circle),
+    Within(Rectangle),
+}
+
+/// A value that a document's values are compared with.
+#[derive(Clone, Debug, PartialEq)]
+enum Operand {
+    /// A text that reads as a time also equals that time.
+    Text(String, Option<Timestamp>),
+    Integer(i64),
+    Float(f64),
+    Bool(bool),
+    Time(Timestamp),
+    Geo(GeoPoint),
+    Document(KnowledgeDocumentId),
+}
+
+/// From one bound to another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span<T> {
+    from: Bound<T>,
+    to: Bound<T>,
+}
+
+impl<T: PartialOrd> Span<T> {
+    fn is_before(&self, value: &T) -> bool {
+        match &self.from {
+            Bound::Included(from) => value < from,
+            Bound::Excluded(from) => value <= from,
+            Bound::Unbounded => false,
+        }
+    }
+
+    fn is_after(&self, value: &T) -> bool {
+        match &self.to {
+            Bound::Included(to) => value > to,
+            Bound::Excluded(to) => value >= to,
+            Bound::Unbounded => false,
+        }
+    }
+
+    fn contains(&self, value: &T) -> bool {
+        !self.is_before(value) && !self.is_after(value)
+    }
+}
+
+/// A document as filters see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DocumentFields<'a> {
+    pub(crate) id: KnowledgeDocumentId,
+    pub(crate) title: &'a str,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// `None`: everybody may see it.
+    pub(crate) access: Option<&'a Access>,
+    /// Searchable passages.
+    pub(crate) passages: u64,
+}
+
+/// The documents of one view, in the order of their places.
+pub(crate) trait Documents {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The one at this place.
+    fn fields(&self, place: usize) -> Option<DocumentFields<'_>>;
+    /// Where a document is.
+    fn place_of(&self, id: KnowledgeDocumentId) -> Option<usize>;
 }
 
 impl Filter {
-    /// Reads a filter: `{"team": "legal", "year": {"gte": 2024, "lte": 2026}, "language": {"in": ["en", "de"]}}`.
-    ///
-    /// # Errors
-    /// `invalid` with the path of the place.
-    pub(crate) fn parse(filter: &Map<String, Value>) -> Result<Self> {
-        if filter.len() > limits::METADATA_FIELDS_MAX {
-            return Err(Error::invalid("filter", format!("has more than {} fields", limits::METADATA_FIELDS_MAX)));
-        }
-        let fields = filter
-            .iter()
-            .map(|(name, condition)| Ok((name.clone(), parse_condition(name, condition)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { fields })
-    }
-
+    /// Whether it lets everything through.
     pub(crate) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        matches!(&self.root, Node::All(nodes) if nodes.is_empty())
     }
 
-    pub(crate) fn accepts(&self, metadata: &Metadata) -> bool {
-        self.fields.iter().all(|(name, condition)| metadata.get(name).is_some_and(|value| condition.accepts(value)))
+    /// Whether the document fits.
+    pub(crate) fn accepts(&self, document: &DocumentFields<'_>) -> bool {
+        self.root.accepts(document)
     }
 
-    /// Names that no document has, as a mistyped one would be.
-    pub(crate) fn unknown_names<'a>(&'a self, known: &BTreeSet<&str>) -> Vec<&'a str> {
-        self.fields.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect()
+    /// Names of metadata that it tests for more than their presence, each once.
+    fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.root.note_names(&mut names);
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 
-impl Condition {
-    fn accepts(&self, value: &MetadataValue) -> bool {
+impl Node {
+    fn accepts(&self, document: &DocumentFields<'_>) -> bool {
         match self {
-            Self::Equals(expected) => value.equals(expected),
-            Self::In(expected) => expected.iter().any(|expected| value.equals(expected)),
-            Self::Range { gte, lte } => value
-                .as_number()
-                .is_some_and(|number| gte.is_none_or(|gte| number >= gte) && lte.is_none_or(|lte| number <= lte)),
+            Self::All(nodes) => nodes.iter().all(|node| node.accepts(document)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.accepts(document)),
+            Self::Not(node) => !node.accepts(document),
+            Self::Test(field, test) => test.accepts(field, document),
+        }
+    }
+
+    fn note_names<'a>(&'a self, names: &mut Vec<&'a str>) {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.note_names(names)),
+            Self::Not(node) => node.note_names(names),
+            Self::Test(Field::Metadata(name), test) if !matches!(test, Test::Exists(_)) => names.push(name),
+            Self::Test(..) => {}
         }
     }
 }
 
-fn path(name: &str) -> String {
-    // A name is the caller's own and may be long.
-    format!("filter.{}", name.chars().take(limits::METADATA_NAME_CHARS_MAX).collect::<String>())
-}
-
-fn parse_value(path: String, value: &Value) -> Result<MetadataValue> {
-    MetadataValue::deserialize(value).map_err(|_| {
-        Error::invalid(path, "must be a text, a number, true or false")
-            .remedy("write {\"in\": […]} for several values, {\"gte\": n, \"lte\": n} for a range")
-    })
-}
-
-fn parse_condition(name: &str, condition: &Value) -> Result<Condition> {
-    let Value::Object(operators) = condition else {
-        return parse_value(path(name), condition).map(Condition::Equals);
-    };
-    if operators.is_empty() {
-        return Err(Error::invalid(path(name), "has no operator; known are `in`, `gte` and `lte`"));
+impl Field {
+    /// The field's values; `None` when the document has no such field.
+    fn scalars<'a>(&self, document: &DocumentFields<'a>) -> Option<impl Iterator<Item = Scalar<'a>>> {
+        let (own, value): (Option<Scalar<'a>>, Option<&'a MetadataValue>) = match self {
+            Self::Metadata(name) => (None, Some(document.metadata.get(name)?)),
+            Self::Title => (Some(Scalar::Text(document.title)), None),
+            Self::CreatedAt => (Some(Scalar::Time(document.created_at)), None),
+            Self::UpdatedAt => (Some(Scalar::Time(document.updated_at)), None),
+            Self::DocumentId => (Some(Scalar::Document(document.id)), None),
+        };
+        Some(own.into_iter().chain(value.into_iter().flat_map(|value| value.scalars())))
     }
-    let mut range = (None, None);
-    for (operator, operand) in operators {
-        let place = || format!("{}.{}", path(name), operator.chars().take(40).collect::<String>());
-        match operator.as_str() {
-            "in" if operators.len() == 1 => return parse_in(&place(), operand),
-            "in" => return Err(Error::invalid(place(), "cannot stand beside another operator")),
-            "gte" => range.0 = Some(parse_bound(place(), operand)?),
-            "lte" => range.1 = Some(parse_bound(place(), operand)?),
-            _ => return Err(Error::invalid(place(), "is not an operator; known are `in`, `gte` and `lte`")),
+}
+
+impl Test {
+    fn accepts(&self, field: &Field, document: &DocumentFields<'_>) -> bool {
+        let Some(mut scalars) = field.scalars(document) else { return matches!(self, Self::Exists(false)) };
+        match self {
+            Self::Exists(wanted) => *wanted,
+            Self::AnyOf(operands) => scalars.any(|scalar| operands.iter().any(|operand| operand.equals(scalar))),
+            Self::AllOf(operands) => {
+                let all: Vec<Scalar<'_>> = scalars.collect();
+                operands.iter().all(|operand| all.iter().any(|scalar| operand.equals(*scalar)))
+            }
+            Self::Numbers(span) => scalars.any(|scalar| number(scalar).is_some_and(|number| span.contains(&number))),
+            Self::Times(span) => scalars.any(|scalar| matches!(scalar, Scalar::Time(time) if span.contains(&time))),
+            Self::Prefix(prefix) => {
+                scalars.any(|scalar| matches!(scalar, Scalar::Text(text) if text.starts_with(prefix.as_str())))
+            }
+            Self::Near(circle) => scalars.any(|scalar| matches!(scalar, Scalar::Geo(point) if circle.contains(point))),
+            Self::Within(rectangle) => {
+                scalars.any(|scalar| matches!(scalar, Scalar::Geo(point) if rectangle.contains(point)))
+            }
         }
     }
-    Ok(Condition::Range { gte: range.0, lte: range.1 })
 }
 
-fn parse_in(place: &str, operand: &Value) -> Result<Condition> {
-    let Value::Array(values) = operand else { return Err(Error::invalid(place, "must be a list of values")) };
-    if values.is_empty() || values.len() > limits::FILTER_VALUES_MAX {
-        return Err(Error::invalid(place, format!("must have 1 to {} values", limits::FILTER_VALUES_MAX)));
-    }
-    let values = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| parse_value(format!("{place}[{index}]"), value))
-        .collect::<Result<_>>()?;
-    Ok(Condition::In(values))
+#[allow(clippy::cast_precision_loss)] // beyond 2^53 neighbors are equal, as in every JSON program
+fn as_float(number: i64) -> f64 {
+    number as f64
 }
 
-fn parse_bound(place: String, operand: &Value) -> Result<f64> {
-    operand.as_f64().ok_or_else(|| Error::invalid(place, "must be a number"))
+fn number(scalar: Scalar<'_>) -> Option<f64> {
+    match scalar {
+        Scalar::Integer(number) => Some(as_float(number)),
+        Scalar::Float(number) => Some(number),
+        _ => None,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn filter(json: Value) -> Result<Filter> {
-        Filter::parse(json.as_object().unwrap())
-    }
-
-    fn metadata(json: Value) -> Metadata {
-        serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn every_condition_must_hold() {
-        let filter = filter(json!({
-            "team": "legal", "year": {"gte": 2024, "lte": 2026}, "language": {"in": ["en", "de"]}, "public": true
-        }))
-        .unwrap();
-        let fits = json!({"team": "legal", "year": 2026, "language": "de", "public": true, "more": 1});
-        assert!(filter.accepts(&metadata(fits.clone())));
-        let others =
-            [("team", json!("sales")), ("year", json!(2027)), ("year", json!("2025")), ("language", json!("fr"))];
-        for (name, value) in others {
-            let mut changed = fits.clone();
-            changed[name] = value;
-            assert!(!filter.accepts(&metadata(changed)), "{name}");
+impl Operand {
+    /// Equality as filters mean it: of the same type, and `1` equals `1.0`.
+    fn equals(&self, scalar: Scalar<'_>) -> bool {
+        match (self, scalar) {
+            (Self::Text(text, _), Scalar::Text(other)) => text == other,
+            (Self::Text(_, Some(time)) | Self::Time(time), Scalar::Time(other)) => *time == other,
+            (Self::Integer(number), Scalar::Integer(other)) => *number == other,
+            (Self::Integer(number), Scalar::Float(other)) => as_float(*number) == other,
+            (Self::Float(number), Scalar::Integer(other)) => *number == as_float(other),
+            (Self::Float(number), Scalar::Float(other)) => *number == other,
+            (Self::Bool(flag), Scalar::Bool(other)) => *flag == other,
+            (Self::Geo(point), Scalar::Geo(other)) => *point == other,
+            (Self::Document(id), Scalar::Document(other)) => *id == other,
+            _ => false,
         }
-        let mut without = fits;
-        without.as_object_mut().unwrap().remove("public");
-        assert!(!filter.accepts(&metadata(without)));
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_place() {
-        let field = |json: Value| filter(json).unwrap_err().field_name().unwrap().to_owned();
-        assert_eq!(field(json!({"year": {"gt": 5}})), "filter.year.gt");
-        assert_eq!(field(json!({"year": {"gte": "5"}})), "filter.year.gte");
-        assert_eq!(field(json!({"year": {"gte": 5, "in": [5]}})), "filter.year.in");
-        assert_eq!(field(json!({"team": {"in": []}})), "filter.team.in");
-        assert_eq!(field(json!({"team": {"in": ["a", null]}})), "filter.team.in[1]");
-        assert_eq!(field(json!({"team": ["a"]})), "filter.team");
-        assert_eq!(field(json!({"team": {}})), "filter.team");
-        let many: Map<String, Value> = (0..33).map(|number| (number.to_string(), json!(1))).collect();
-        assert_eq!(field(Value::Object(many)), "filter");
     }
 }

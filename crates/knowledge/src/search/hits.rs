@@ -1,61 +1,186 @@
-//! Ranked passages with their texts, as an answer shows them.
+//! From places in a collection's view to the results that are shown.
 
 use std::{collections::HashMap, sync::Arc};
 
+use plasma_kernel::{Ctx, Result};
+use plasma_vectors::Work;
+
 use super::{
-    Hit, TextReason, explain,
+    Duplicate, FilterExplanation, Finished, FusionMethod, Hit, SearchExplanation, SearchMode,
+    diversity::{Folded, Item},
+    filter::Filter,
+    fusion::Place,
     highlight::Matcher,
-    rank::{Plan, RankedPassage},
+    rank::{Plan, Ranked},
+    why::Teller,
 };
 use crate::{
-    index::query_resolve::ResolvedQuery,
+    Knowledge,
+    index::{Snapshot, memory::CollectionView, query_resolve::ResolvedQuery},
     store::passages::{PassagePlace, ShownPassage},
 };
 
-/// The hits of an answer, best first. Those without a text are left out.
-pub(super) fn hits(
-    plan: &Plan,
-    query: &ResolvedQuery,
-    best: Vec<RankedPassage>,
-    passages: &HashMap<PassagePlace, Arc<ShownPassage>>,
-    candidates_max: usize,
-) -> Vec<Hit> {
+/// Passages as they are shown, by their places in one view.
+#[derive(Default)]
+pub(super) struct Shown {
+    passages: HashMap<Place, Arc<ShownPassage>>,
+}
+
+impl Shown {
+    /// A passage that was read and is still there.
+    pub(super) fn get(&self, place: Place) -> Option<&ShownPassage> {
+        self.passages.get(&place).map(Arc::as_ref)
+    }
+
+    /// Its text.
+    pub(super) fn text(&self, place: Place) -> Option<&str> {
+        self.get(place).map(|passage| passage.text.as_str())
+    }
+
+    /// Reads these passages too. Those that are gone by now are left out.
+    pub(super) async fn read(
+        &mut self,
+        knowledge: &Knowledge,
+        ctx: &Ctx,
+        view: &CollectionView,
+        places: &[Place],
+    ) -> Result<()> {
+        let key = |place: Place| {
+            let document = view.documents.get(place.0)?;
+            Some((place, (document.id, document.version, place.1)))
+        };
+        let absent = places.iter().copied().filter(|place| !self.passages.contains_key(place));
+        let absent: HashMap<Place, PassagePlace> = absent.filter_map(key).collect();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<PassagePlace> = absent.values().copied().collect();
+        let mut found = knowledge.passages(ctx, &keys).await?;
+        let read = absent.into_iter().filter_map(|(place, key)| Some((place, found.remove(&key)?)));
+        self.passages.extend(read);
+        Ok(())
+    }
+}
+
+/// The results. What cannot be read any more is left out.
+pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, query: &ResolvedQuery, finished: &Finished) -> Vec<Hit> {
+    let teller = Teller { mode: plan.mode, ranking: &plan.ranking, candidates_max: plan.candidates_max() };
     let mut matcher = Matcher::new(query);
-    let shown = best.into_iter().filter_map(|ranked| {
-        let passage = passages.get(&ranked.place())?;
-        Some(hit(plan, &mut matcher, ranked, passage, candidates_max))
-    });
-    shown.collect()
+    let items = finished.items.iter();
+    items.filter_map(|item| hit((plan, teller), snapshot, &mut matcher, item, &finished.shown)).collect()
 }
 
 fn hit(
-    plan: &Plan,
+    (plan, teller): (&Plan, Teller<'_>),
+    snapshot: &Snapshot,
     matcher: &mut Matcher<'_>,
-    ranked: RankedPassage,
-    passage: &ShownPassage,
-    candidates_max: usize,
-) -> Hit {
-    let document = &ranked.document;
-    let stemming = document.language.stemming();
+    item: &Item,
+    shown: &Shown,
+) -> Option<Hit> {
+    let (document, ordinal) = item.place();
+    let document = snapshot.view.documents.get(document)?;
+    let passage = shown.get(item.place())?;
     let heading = passage.heading.as_deref();
-    let text = ranked.text.map(|(rank, bm25)| TextReason {
-        rank,
-        bm25,
-        terms: matcher.matched_words(stemming, &document.title, heading, &passage.text),
-    });
-    Hit {
+    let stemming = document.language.stemming();
+    let terms = match item.fused.text {
+        Some(_) => matcher.matched_words(stemming, &document.title, heading, &passage.text),
+        None => Vec::new(),
+    };
+    Some(Hit {
         passage_id: passage.id,
         document_id: document.id,
         collection_id: plan.collection,
         title: document.title.clone(),
-        heading: heading.map(str::to_owned),
+        heading: passage.heading.clone(),
         text: passage.text.clone(),
         start: passage.start,
         end: passage.end,
-        ordinal: ranked.ordinal,
+        ordinal,
         metadata: document.metadata.clone(),
-        score: ranked.score,
+        score: item.score,
         highlights: matcher.highlights(stemming, &passage.text),
-        why: explain::why(plan.mode, ranked.vector, text, candidates_max),
+        why: teller.why(item, terms),
+        duplicates: item.duplicates.iter().filter_map(|folded| duplicate(snapshot, folded, shown)).collect(),
+        explanation: plan.explain.then(|| teller.explanation(item)),
+    })
+}
+
+fn duplicate(snapshot: &Snapshot, folded: &Folded, shown: &Shown) -> Option<Duplicate> {
+    let (document, ordinal) = folded.place;
+    let document = snapshot.view.documents.get(document)?;
+    Some(Duplicate {
+        passage_id: shown.get(folded.place)?.id,
+        document_id: document.id,
+        title: document.title.clone(),
+        ordinal,
+        score: folded.score,
+        similarity: folded.similarity,
+    })
+}
+
+/// What a search looked at and did, in words and numbers.
+pub(super) fn explained(plan: &Plan, snapshot: &Snapshot, ranked: &Ranked, finished: &Finished) -> SearchExplanation {
+    // What may be seen without the filter: how much there is beside it is nobody's business.
+    let seen = snapshot.view.select(&Filter::default(), &plan.viewer);
+    let all = seen.allowed.as_ref().map_or(snapshot.view.passages as u64, |allowed| allowed.passages());
+    #[allow(clippy::cast_precision_loss)] // a share
+    let selectivity = if all == 0 { 1.0 } else { ranked.passages as f64 / all as f64 };
+    SearchExplanation {
+        candidates: ranked.candidates,
+        filter: FilterExplanation { filtered: !plan.filter.is_empty(), passages: ranked.passages, selectivity },
+        vector_effort: ranked.work.map(effort),
+        folded: finished.folded,
+        reranked: finished.reranked,
+        stages: stages(plan, ranked, finished),
     }
+}
+
+fn effort(work: Work) -> String {
+    let Work { exact, partitions, scanned, compared } = work;
+    if exact {
+        return format!("all of {compared} vectors were compared exactly");
+    }
+    format!("{scanned} codes in {partitions} partitions were scanned, and the best {compared} vectors compared exactly")
+}
+
+fn stages(plan: &Plan, ranked: &Ranked, finished: &Finished) -> Vec<String> {
+    let ranking = &plan.ranking;
+    let found = ranked.candidates;
+    let mut stages = Vec::new();
+    if plan.vector.is_some() {
+        stages.push(format!("found {} passages by meaning, of {} at most", found.vector, found.limit));
+    }
+    if plan.mode != SearchMode::Vector {
+        stages.push(format!("found {} passages by words, of {} at most", found.text, found.limit));
+    }
+    if plan.mode == SearchMode::Hybrid {
+        let rule = &ranking.fusion;
+        let weights = format!("weights {} for meaning, {} for words", rule.vector_weight, rule.text_weight);
+        stages.push(match rule.method {
+            FusionMethod::Rrf => format!("fused both by reciprocal ranks (k {}, {weights})", rule.k),
+            FusionMethod::Weighted => format!("fused both by their normalised scores ({weights})"),
+        });
+    }
+    if let Some(rule) = &ranking.recency {
+        stages.push(format!("added up to {:.0}% for newness by `{}`", 100.0 * rule.weight, rule.field));
+    }
+    if let Some(rule) = &ranking.popularity {
+        stages.push(format!("added up to {:.0}% for popularity by `{}`", 100.0 * rule.weight, rule.field));
+    }
+    if ranking.deduplicate {
+        stages.push(format!("folded {} near-identical passages into better ones", finished.folded));
+    }
+    if let Some(rule) = &ranking.rerank {
+        stages.push(match finished.reranked {
+            0 => format!("the reranker `{}` had no say", rule.model),
+            count => format!("`{}` read {count} passages and ordered them anew", rule.model),
+        });
+    }
+    if ranking.diversity > 0.0 {
+        stages.push(format!("chose results by maximal marginal relevance (diversity {})", ranking.diversity));
+    }
+    if let Some(count) = ranking.per_document {
+        stages.push(format!("took at most {count} passages of a document"));
+    }
+    stages
 }

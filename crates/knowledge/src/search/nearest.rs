@@ -2,6 +2,7 @@
 
 use plasma_vectors::{AllowSet, Error, Result, Search, Work};
 
+use super::allowed::Allowed;
 use crate::index::{Doubts, PassageKey, memory::CollectionView};
 
 /// A passage near to a query: the place of its document in the view, and which passage of it.
@@ -24,7 +25,8 @@ pub(super) struct Nearest {
     pub(super) work: Option<Work>,
 }
 
-/// The `limit` passages nearest to `query`, among the documents at the places `allowed` if that is given. On the calling thread.
+/// The `limit` passages nearest to `query`, among the documents that are `allowed` if that is given: a set of the same
+/// view. On the calling thread.
 ///
 /// # Errors
 /// A damaged file.
@@ -32,11 +34,14 @@ pub(super) fn nearest(
     view: &CollectionView,
     query: &[f32],
     limit: usize,
-    allowed: Option<&[usize]>,
+    allowed: Option<&Allowed>,
 ) -> Result<Nearest> {
     let Some(vectors) = &view.vectors else { return Ok(Nearest::default()) };
-    let set = allowed.map(|allowed| AllowSet::from_keys(vectors, keys(view, allowed)));
-    let search = Search { allow: set.as_ref(), ..Search::new(limit) };
+    if allowed.is_some_and(Allowed::is_empty) {
+        return Ok(Nearest::default());
+    }
+    let set = allowed.map(|allowed| allowed.vectors(|| AllowSet::from_keys(vectors, keys(view, allowed))));
+    let search = Search { allow: set, ..Search::new(limit) };
     let found = match vectors.search(query, &search) {
         Ok(found) => found,
         // A query without a direction is near to nothing.
@@ -63,8 +68,8 @@ pub(super) fn nearest(
 }
 
 /// The keys of all passages of these documents.
-fn keys<'a>(view: &'a CollectionView, allowed: &'a [usize]) -> impl Iterator<Item = u128> + 'a {
-    allowed.iter().filter_map(move |place| view.documents.get(*place)).flat_map(|document| {
+fn keys<'a>(view: &'a CollectionView, allowed: &'a Allowed) -> impl Iterator<Item = u128> + 'a {
+    allowed.iter().filter_map(move |place| view.documents.get(place)).flat_map(|document| {
         (0..document.passages).map(move |ordinal| PassageKey::new(document.id, document.version, ordinal).bits())
     })
 }
@@ -80,6 +85,7 @@ mod tests {
     use crate::{
         Metadata,
         index::{language::Language, memory::DocumentEntry},
+        search::allowed::Bitmap,
     };
 
     fn entry(id: u128, version: u32, passages: u32) -> Arc<DocumentEntry> {
@@ -91,6 +97,7 @@ mod tests {
             language: Language::default(),
             created_at: 0,
             updated_at: 0,
+            access: None,
             passages,
         })
     }
@@ -123,9 +130,14 @@ mod tests {
         assert_eq!(doubtful, [KnowledgeDocumentId::from_bits(1), KnowledgeDocumentId::from_bits(2)]);
         assert_eq!(found.doubts.orphans, [3]);
         // Only allowed documents, of which only passages that there are.
-        let found = nearest(&view, &[1.0, 0.1], 10, Some(&[1])).unwrap();
+        let allowed = |places: &[usize]| {
+            let mut set = Bitmap::empty(2);
+            places.iter().for_each(|place| set.insert(*place));
+            Allowed::new(set, |_| 1)
+        };
+        let found = nearest(&view, &[1.0, 0.1], 10, Some(&allowed(&[1]))).unwrap();
         assert_eq!((places(&found), found.doubts.is_empty()), (vec![(1, 1), (1, 0)], true));
-        assert!(nearest(&view, &[1.0, 0.1], 10, Some(&[])).unwrap().hits.is_empty());
+        assert!(nearest(&view, &[1.0, 0.1], 10, Some(&allowed(&[]))).unwrap().hits.is_empty());
         // Other dimensions and no direction are near to nothing.
         assert!(nearest(&view, &[1.0, 0.0, 0.0], 10, None).unwrap().hits.is_empty());
         assert!(nearest(&view, &[0.0, 0.0], 10, None).unwrap().hits.is_empty());

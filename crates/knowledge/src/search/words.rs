@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use plasma_kernel::{CollectionId, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::SearchMode;
+use super::{SearchMode, allowed::AllowedLows};
 use crate::{
     index::{
         CollectionText, PARTS, PassageKey, SnapshotText, TextHit,
@@ -214,7 +214,7 @@ impl<'a> Lexical<'a> {
     ///
     /// # Errors
     /// `unavailable` when the text index cannot be read.
-    pub(crate) fn hits(&self, limit: usize, allowed: Option<Arc<HashSet<u64>>>) -> Result<Vec<TextHit>> {
+    pub(crate) fn hits(&self, limit: usize, allowed: Option<AllowedLows>) -> Result<Vec<TextHit>> {
         let Some((text, clauses)) = &self.text else { return Ok(Vec::new()) };
         match clauses.query() {
             Some(query) => text.search(&*query, limit, allowed),

@@ -1,7 +1,7 @@
-use plasma_kernel::{CollectionId, Page, PageRequest, Result, TenantId};
+use plasma_kernel::{CollectionId, Error, Page, PageRequest, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use crate::{Collection, KnowledgeCounts, index::language::Language};
+use crate::{Collection, FieldDeclarations, KnowledgeCounts, RankingSettings, index::language::Language};
 
 /// A collection with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -9,6 +9,14 @@ pub(crate) struct StoredCollection {
     pub(crate) collection: Collection,
     /// Numbers in a vector; `None` until the first one was made.
     pub(crate) dimensions: Option<usize>,
+    /// Documents that not everybody may see. The collection's counts have them too.
+    pub(crate) restricted: u64,
+}
+
+impl AsRef<Self> for StoredCollection {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 impl StoredCollection {
@@ -25,17 +33,21 @@ pub(crate) struct CountChange {
     pub(crate) ready: i64,
     pub(crate) failed: i64,
     pub(crate) passages: i64,
+    pub(crate) restricted: i64,
 }
 
 fn from_row(row: &Row) -> Result<StoredCollection> {
     let dimensions: Option<i64> = row.get("dimensions")?;
     Ok(StoredCollection {
         dimensions: dimensions.and_then(|dimensions| usize::try_from(dimensions).ok()),
+        restricted: row.get("restricted_count")?,
         collection: Collection {
             id: row.get("id")?,
             name: row.get("name")?,
             description: row.get("description")?,
             embedding_model: row.get("embedding_model")?,
+            ranking: ranking_from(&row.get::<String>("ranking")?)?,
+            fields: fields_from(&row.get::<String>("fields")?)?,
             language: row.get("language")?,
             document_count: row.get("document_count")?,
             ready_count: row.get("ready_count")?,
@@ -48,12 +60,24 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
     })
 }
 
+fn ranking_from(text: &str) -> Result<RankingSettings> {
+    serde_json::from_str(text).map_err(|error| Error::from_source("column ranking", error))
+}
+
+fn fields_from(text: &str) -> Result<FieldDeclarations> {
+    serde_json::from_str(text).map_err(|error| Error::from_source("column fields", error))
+}
+
+fn fields_text(fields: &FieldDeclarations) -> Result<String> {
+    serde_json::to_string(fields).map_err(|error| Error::from_source("declared fields to JSON", error))
+}
+
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
         "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at,
-                                  language)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+                                  fields, language)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)",
         [
             tenant.into(),
             collection.id.into(),
@@ -62,6 +86,7 @@ pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.embedding_model.as_str().into(),
             collection.recall_target.into(),
             collection.created_at.into(),
+            fields_text(&collection.fields)?.into(),
             collection.language.as_deref().into(),
         ],
     )
@@ -93,7 +118,7 @@ pub(crate) async fn lock(tx: &mut Tx, id: CollectionId) -> Result<Option<StoredC
     tx.fetch_optional(LOCK, [tenant.into(), id.into()]).await?.as_ref().map(from_row).transpose()
 }
 
-pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Collection>> {
+pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<StoredCollection>> {
     let tenant = tx.tenant()?;
     let rows = tx
         .fetch_all(
@@ -101,9 +126,8 @@ pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Collect
             [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],
         )
         .await?;
-    let collections =
-        rows.iter().map(|row| from_row(row).map(|stored| stored.collection)).collect::<Result<Vec<_>>>()?;
-    Ok(Page::from_rows(collections, page.limit, |collection| collection.id.to_string()))
+    let collections = rows.iter().map(from_row).collect::<Result<Vec<_>>>()?;
+    Ok(Page::from_rows(collections, page.limit, |stored| stored.collection.id.to_string()))
 }
 
 pub(crate) async fn count(tx: &mut Tx) -> Result<u64> {
@@ -113,27 +137,30 @@ pub(crate) async fn count(tx: &mut Tx) -> Result<u64> {
         .get("number")
 }
 
-pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
+/// Counts of the tenant, and how many of the documents not everybody may see.
+pub(crate) async fn counts(tx: &mut Tx) -> Result<(KnowledgeCounts, u64)> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_one(
             "SELECT COUNT(*) AS collections, CAST(COALESCE(SUM(document_count), 0) AS BIGINT) AS documents,
-                    CAST(COALESCE(SUM(passage_count), 0) AS BIGINT) AS passages
+                    CAST(COALESCE(SUM(passage_count), 0) AS BIGINT) AS passages,
+                    CAST(COALESCE(SUM(restricted_count), 0) AS BIGINT) AS restricted
              FROM collections WHERE tenant_id = $1",
             [tenant.into()],
         )
         .await?;
-    Ok(KnowledgeCounts {
+    let counts = KnowledgeCounts {
         collections: row.get("collections")?,
         documents: row.get("documents")?,
         passages: row.get("passages")?,
-    })
+    };
+    Ok((counts, row.get("restricted")?))
 }
 
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6, language = $7
+        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6, fields = $7, language = $8
          WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
@@ -142,8 +169,21 @@ pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
             collection.description.as_str().into(),
             collection.recall_target.into(),
             collection.updated_at.into(),
+            fields_text(&collection.fields)?.into(),
             collection.language.as_deref().into(),
         ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Replaces how a collection's results are ranked.
+pub(crate) async fn set_ranking(tx: &mut Tx, id: CollectionId, ranking: &RankingSettings) -> Result<()> {
+    let tenant = tx.tenant()?;
+    let ranking = serde_json::to_string(ranking).map_err(|error| Error::from_source("ranking to JSON", error))?;
+    tx.execute(
+        "UPDATE collections SET ranking = $3 WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), id.into(), ranking.into()],
     )
     .await?;
     Ok(())
@@ -182,7 +222,8 @@ pub(crate) async fn adjust(tx: &mut Tx, id: CollectionId, change: CountChange) -
     let now = tx.ctx().now();
     tx.execute(
         "UPDATE collections SET document_count = document_count + $3, ready_count = ready_count + $4,
-                failed_count = failed_count + $5, passage_count = passage_count + $6, updated_at = $7
+                failed_count = failed_count + $5, passage_count = passage_count + $6, updated_at = $7,
+                restricted_count = restricted_count + $8
          WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
@@ -192,6 +233,7 @@ pub(crate) async fn adjust(tx: &mut Tx, id: CollectionId, change: CountChange) -
             change.failed.into(),
             change.passages.into(),
             now.into(),
+            change.restricted.into(),
         ],
     )
     .await?;

@@ -1,8 +1,11 @@
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Page, PageRequest, Result, Timestamp};
-use plasma_store::{Row, Sql, Tx, page_key};
+use plasma_store::{Row, Sql, Tx, id_array, page_key};
 
-use super::collections::{self, CountChange};
-use crate::{Document, DocumentError, DocumentProgress, DocumentState};
+use super::{
+    access,
+    collections::{self, CountChange},
+};
+use crate::{Access, Document, DocumentError, DocumentProgress, DocumentState, access::Viewer};
 
 /// A document with what only the engine needs.
 #[derive(Clone, Debug)]
@@ -32,7 +35,7 @@ macro_rules! select_documents {
         concat!(
             "SELECT d.id, d.collection_id, d.document_key, d.version, d.live_version, d.state, d.error_reason,
                     d.error_detail, d.error_remedy, d.waits_for_model, d.progress_done, d.progress_total, d.seconds_left,
-                    d.passage_count, d.created_at, d.updated_at, v.blob, v.title, v.title_is_guessed, v.file_name,
+                    d.passage_count, d.access, d.created_at, d.updated_at, v.blob, v.title, v.title_is_guessed, v.file_name,
                     v.media_type, v.size_bytes, v.metadata, v.character_count, v.language
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.version
@@ -60,6 +63,7 @@ fn from_row(row: &Row) -> Result<StoredDocument> {
             media_type: row.get("media_type")?,
             size_bytes: row.get("size_bytes")?,
             metadata: super::versions::metadata_from(row)?,
+            access: access::access_from(row)?,
             language: Some(row.get::<String>("language")?).filter(|language| !language.is_empty()),
             state,
             error: error_from(row)?,
@@ -98,17 +102,20 @@ pub(crate) async fn insert(
     id: KnowledgeDocumentId,
     collection: CollectionId,
     key: Option<&str>,
+    access: Option<&Access>,
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     let now = tx.ctx().now();
     tx.execute(
         "INSERT INTO knowledge_documents (tenant_id, id, collection_id, document_key, version, state, queued_at,
-                                          created_at, updated_at)
-         VALUES ($1, $2, $3, $4, 1, 'queued', $5, $5, $5)",
-        [tenant.into(), id.into(), collection.into(), key.into(), now.into()],
+                                          created_at, updated_at, access)
+         VALUES ($1, $2, $3, $4, 1, 'queued', $5, $5, $5, $6)",
+        [tenant.into(), id.into(), collection.into(), key.into(), now.into(), access::access_text(access)?.into()],
     )
     .await?;
-    collections::adjust(tx, collection, CountChange { documents: 1, ..CountChange::default() }).await
+    access::insert_readers(tx, id, access).await?;
+    let restricted = i64::from(access.is_some());
+    collections::adjust(tx, collection, CountChange { documents: 1, restricted, ..CountChange::default() }).await
 }
 
 pub(crate) async fn get(
@@ -143,22 +150,43 @@ pub(crate) async fn lock_by_key(tx: &mut Tx, collection: CollectionId, key: &str
     tx.fetch_optional(LOCK, [tenant.into(), collection.into(), key.into()]).await?.as_ref().map(from_row).transpose()
 }
 
+/// A page of the documents that the viewer may see.
 pub(crate) async fn list(
     tx: &mut Tx,
     collection: CollectionId,
     state: Option<DocumentState>,
+    viewer: &Viewer,
     page: &PageRequest,
 ) -> Result<Page<StoredDocument>> {
+    const LIST: Sql = Sql::each(
+        select_documents!(
+            "d.id < $3 AND ($4 IS NULL OR d.state = $4)
+             AND ($6 = 1 OR d.access IS NULL OR EXISTS (
+                 SELECT 1 FROM knowledge_document_readers r WHERE r.tenant_id = $1 AND r.document_id = d.id
+                   AND r.reader IN (SELECT value FROM json_each($7))))
+             ORDER BY d.id DESC LIMIT $5"
+        ),
+        select_documents!(
+            "d.id < $3 AND ($4 IS NULL OR d.state = $4)
+             AND ($6 = 1 OR d.access IS NULL OR EXISTS (
+                 SELECT 1 FROM knowledge_document_readers r WHERE r.tenant_id = $1 AND r.document_id = d.id
+                   AND r.reader IN (SELECT jsonb_array_elements_text($7::jsonb))))
+             ORDER BY d.id DESC LIMIT $5"
+        ),
+    );
     let tenant = tx.tenant()?;
+    let readers = viewer.readers();
     let rows = tx
         .fetch_all(
-            select_documents!("d.id < $3 AND ($4 IS NULL OR d.state = $4) ORDER BY d.id DESC LIMIT $5"),
+            LIST,
             [
                 tenant.into(),
                 collection.into(),
                 page_key(page.cursor.as_deref()).into(),
                 state.map(DocumentState::as_str).into(),
                 page.fetch_limit().into(),
+                readers.is_none().into(),
+                id_array(readers.unwrap_or_default()),
             ],
         )
         .await?;
@@ -272,9 +300,12 @@ pub(crate) async fn delete(tx: &mut Tx, stored: &StoredDocument) -> Result<()> {
     if deleted != 1 {
         return Err(Error::internal("a locked document was not there to delete"));
     }
+    access::delete_readers(tx, stored.document.id).await?;
     let gone = count_change(stored.document.state, DocumentState::Queued);
     let passages = -i64::try_from(stored.document.chunk_count).unwrap_or(0);
-    collections::adjust(tx, stored.document.collection_id, CountChange { documents: -1, passages, ..gone }).await
+    let restricted = -i64::from(stored.document.access.is_some());
+    let change = CountChange { documents: -1, passages, restricted, ..gone };
+    collections::adjust(tx, stored.document.collection_id, change).await
 }
 
 /// Up to `limit` documents of a collection that was deleted.
@@ -296,6 +327,7 @@ pub(crate) async fn of_deleted_collection(
 /// Removes rows of documents whose collection was deleted.
 pub(crate) async fn delete_orphan(tx: &mut Tx, id: KnowledgeDocumentId) -> Result<()> {
     let tenant = tx.tenant()?;
+    access::delete_readers(tx, id).await?;
     tx.execute("DELETE FROM knowledge_documents WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
 use plasma_store::{Row, Tx};
 
-use crate::{Metadata, index::language::Language};
+use super::access::access_from;
+use crate::{Access, Metadata, index::language::Language};
 
 /// A version of a document to write.
 pub(crate) struct NewVersion<'a> {
@@ -31,6 +32,8 @@ pub(crate) struct LiveVersion {
     pub(crate) created_at: Timestamp,
     /// When this version was brought.
     pub(crate) updated_at: Timestamp,
+    /// Who may see it; `None`: everybody.
+    pub(crate) access: Option<Access>,
     pub(crate) passages: u32,
 }
 
@@ -53,6 +56,7 @@ fn live_from(row: &Row) -> Result<LiveVersion> {
         language: Language::from_code(&row.get::<String>("language")?).unwrap_or_default(),
         created_at: row.get("created_at")?,
         updated_at: row.get("version_at")?,
+        access: access_from(row)?,
         passages: row.get("passage_count")?,
     })
 }
@@ -163,7 +167,7 @@ pub(crate) async fn live(
     let tenant = tx.tenant()?;
     tx.fetch_optional(
         "SELECT v.document_id, v.version, v.title, v.metadata, v.language, v.created_at AS version_at, d.created_at,
-                d.passage_count
+                d.passage_count, d.access
          FROM knowledge_documents d
          JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
          JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
@@ -188,7 +192,7 @@ pub(crate) async fn live_of_collection(
     let rows = tx
         .fetch_all(
             "SELECT v.document_id, v.version, v.title, v.metadata, v.language, v.created_at AS version_at, d.created_at,
-                    d.passage_count
+                    d.passage_count, d.access
              FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id > $3 ORDER BY d.id LIMIT $4",

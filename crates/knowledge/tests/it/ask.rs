@@ -87,6 +87,7 @@ impl Setup {
                 title: Some(title.to_owned()),
                 key: None,
                 metadata: Default::default(),
+                access: None,
                 language: None,
                 content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
             };

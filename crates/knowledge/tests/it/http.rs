@@ -1,6 +1,7 @@
 //! The routes, over a real connection.
 
 use axum::Extension;
+use plasma_kernel::UserId;
 use plasma_knowledge::{DocumentState, routes};
 use plasma_testkit::on_each_database;
 use serde_json::{Value, json};
@@ -156,6 +157,45 @@ on_each_database! {
         let file = server.get(&format!("{documents}/{id}/file")).await;
         let head = file.head.to_ascii_lowercase();
         assert!(head.contains("content-type: application/octet-stream") && head.contains("filename=\"a _page_.html\""), "{head}");
+    }
+
+    async fn who_may_see_a_document_is_said_over_http(test: TestStore) {
+        let setup = Setup::start(test).await;
+        let server = Server::start(&setup).await;
+        let made = server.json("POST", "/api/v1/collections", json!({"name": "Typed", "fields": {"due": {"type": "time"}}})).await;
+        assert_eq!((made.status, made.json()["fields"].clone()), (201, json!({"due": {"type": "time"}})));
+        let documents = format!("/api/v1/collections/{}/documents", made.json()["id"].as_str().unwrap());
+        let user = UserId::new(&setup.ctx).to_string();
+        let body = json!({
+            "title": "Lamp", "text": "The lamp turns.", "access": {"users": [user]},
+            "metadata": {"due": "2026-03-01T13:00:00+01:00", "tags": ["a", 1], "place": {"lat": 1.5, "lon": 2.0}}
+        });
+        let added = server.json("POST", &documents, body).await;
+        assert_eq!(added.status, 202, "{}", String::from_utf8_lossy(&added.body));
+        let lamp = added.json();
+        assert_eq!(lamp["access"], json!({"users": [user], "teams": []}));
+        let kept = json!({"due": {"time": "2026-03-01T12:00:00Z"}, "tags": ["a", 1], "place": {"lat": 1.5, "lon": 2.0}});
+        assert_eq!(lamp["metadata"], kept);
+
+        let parts: [(&str, Option<&str>, &[u8]); 3] =
+            [("file", Some("a.txt"), b"A text."), ("access", None, br#"{"teams": []}"#), ("key", None, b"a")];
+        let added = server.form(&documents, &parts).await.json();
+        assert_eq!(added["access"], json!({"users": [], "teams": []}));
+        let path = format!("{documents}/{}/access", added["id"].as_str().unwrap());
+        let opened = server.json("PATCH", &path, json!({"access": null})).await;
+        assert_eq!((opened.status, opened.json()["access"].clone()), (200, Value::Null));
+
+        // Nothing is opened by a body that says nothing.
+        let invalid = |field: &str| (400, "invalid".to_owned(), field.to_owned());
+        assert_eq!(server.json("PATCH", &path, json!({})).await.problem().0, 400);
+        assert_eq!(server.json("PATCH", &path, json!({"access": {"groups": []}})).await.problem().0, 400);
+        assert_eq!(server.json("PATCH", &path, json!({"access": {"users": ["ada"]}})).await.problem().0, 400);
+        let wrong = json!({"title": "a", "text": "b", "metadata": {"due": 5}});
+        assert_eq!(server.json("POST", &documents, wrong).await.problem(), invalid("metadata.due"));
+        let parts: [(&str, Option<&str>, &[u8]); 2] = [("file", Some("a.txt"), b"A text."), ("access", None, b"everybody")];
+        assert_eq!(server.form(&documents, &parts).await.problem(), invalid("access"));
+        let wrong = json!({"name": "x", "fields": {"due": {"type": "date"}}});
+        assert_eq!(server.json("POST", "/api/v1/collections", wrong).await.problem().0, 400);
     }
 
     async fn wrong_requests_get_a_clear_problem(test: TestStore) {

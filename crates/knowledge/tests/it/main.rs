@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod access;
 mod collections;
 mod failures;
 mod http;
 mod index;
 mod ingestion;
 mod isolation;
+mod ranking;
 mod replacement;
+mod reranker;
 mod search;
 mod support;
 mod text;

@@ -1,5 +1,7 @@
 use plasma_kernel::Code;
-use plasma_knowledge::{Collection, Hit, SearchAnswer, SearchMode, SearchRequest};
+use plasma_knowledge::{
+    Collection, CollectionChange, FieldDeclarations, Hit, NewCollection, SearchAnswer, SearchMode, SearchRequest,
+};
 use plasma_testkit::on_each_database;
 use serde_json::{Value, json};
 
@@ -108,6 +110,62 @@ on_each_database! {
         assert!(found.warnings[0].contains("`taem`") && found.warnings[0].contains("team"), "{:?}", found.warnings);
     }
 
+    async fn typed_fields_are_checked_and_searched(test: TestStore) {
+        let setup = Setup::start(test).await;
+        let fields = json!({"due": {"type": "time"}, "tags": {"type": "list"}, "office": {"type": "geo"}, "pages": {"type": "number"}});
+        let new = NewCollection {
+            name: "library".to_owned(),
+            fields: Some(serde_json::from_value(fields).unwrap()),
+            ..NewCollection::default()
+        };
+        let collection = setup.knowledge.create_collection(&setup.ctx, new).await.unwrap();
+        let stored = setup.knowledge.get_collection(&setup.ctx, "library").await.unwrap();
+        assert_eq!(stored.fields, collection.fields);
+        let report = |title: &str, metadata: Value| with_metadata(markdown(title, "The annual budget."), metadata);
+        let munich = json!({"lat": 48.1372, "lon": 11.5756});
+        let all = [
+            report("spring", json!({"due": "2026-03-01T12:00:00Z", "tags": ["tax", 2026], "office": munich, "pages": 3})),
+            report("autumn", json!({"due": {"time": "2026-10-01T02:00:00+02:00"}, "tags": ["tax", "audit"], "free": "text"})),
+            report("none", json!({"tags": []})),
+        ];
+        let mut ids = Vec::new();
+        for document in all {
+            ids.push(setup.bring(&collection, document).await.id);
+        }
+        let cases = [
+            (json!({"due": {"lt": "2026-06-01T00:00:00Z"}}), vec!["spring"]),
+            (json!({"due": "2026-10-01T00:00:00Z"}), vec!["autumn"]),
+            (json!({"tags": "tax", "not": {"tags": {"contains_all": ["audit"]}}}), vec!["spring"]),
+            (json!({"or": [{"tags": {"contains_any": ["audit"]}}, {"pages": {"gt": 2}}]}), vec!["autumn", "spring"]),
+            (json!({"office": {"near": {"lat": 48.0, "lon": 11.5, "within_m": 50_000}}}), vec!["spring"]),
+            (json!({"office": {"box": {"south": 47, "west": 11, "north": 48, "east": 12}}}), vec![]),
+            (json!({"due": {"exists": false}}), vec!["none"]),
+            (json!({"$title": {"prefix": "au"}, "free": {"ne": "other"}}), vec!["autumn"]),
+            (json!({"$document_id": {"in": [ids[2], ids[0]]}}), vec!["none", "spring"]),
+            (json!({"$created_at": {"gte": "2020-01-01T00:00:00Z"}}), vec!["autumn", "none", "spring"]),
+        ];
+        for (filter, expected) in cases {
+            for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
+                let found = filtered(&setup, mode, filter.clone()).await;
+                assert_eq!(titles(&found), expected, "{filter} in {mode:?}");
+                assert_eq!(found.total_passages, expected.len() as u64, "{filter} in {mode:?}");
+            }
+        }
+        let found = filtered(&setup, SearchMode::Text, json!({"$title": "spring"})).await;
+        let due = &found.results[0].metadata["due"];
+        assert_eq!(serde_json::to_value(due).unwrap(), json!({"time": "2026-03-01T12:00:00Z"}));
+        let wrong = report("wrong", json!({"due": "soon"}));
+        let error = setup.knowledge.add_document(&setup.ctx, collection.id, wrong).await.unwrap_err();
+        assert_eq!((error.code(), error.field_name()), (Code::Invalid, Some("metadata.due")));
+        // What is declared later holds for what is brought later.
+        let change = CollectionChange { fields: Some(FieldDeclarations::new()), ..CollectionChange::default() };
+        let changed = setup.knowledge.update_collection(&setup.ctx, collection.id, change).await.unwrap();
+        assert!(changed.fields.is_empty() && changed.name == "library");
+        setup.bring(&collection, report("late", json!({"due": "soon"}))).await;
+        assert_eq!(titles(&filtered(&setup, SearchMode::Text, json!({"due": "soon"})).await), ["late"]);
+        assert_eq!(titles(&filtered(&setup, SearchMode::Text, json!({"due": {"gte": "2026-01-01T00:00:00Z"}})).await), ["autumn", "spring"]);
+    }
+
     async fn every_number_of_an_explanation_is_true(test: TestStore) {
         let setup = Setup::start(test).await;
         let collection = library(&setup).await;
@@ -176,6 +234,7 @@ on_each_database! {
             (filter(json!({"year": {"about": 2024}})), "filter.year.about"),
             (filter(json!({"year": {"gte": "new"}})), "filter.year.gte"),
             (filter(json!({"team": null})), "filter.team"),
+            (filter(json!({"or": [{"team": "x"}, {"$size": 1}]})), "filter.or[1].$size"),
         ];
         for (request, field) in cases {
             let error = setup.knowledge.search(&setup.ctx, request).await.unwrap_err();

@@ -164,6 +164,7 @@ pub fn markdown(title: &str, text: &str) -> NewDocument {
         title: Some(title.to_owned()),
         key: None,
         metadata: Metadata::new(),
+        access: None,
         language: None,
         content: NewContent::Text { format: Format::Markdown, text: text.to_owned() },
     }
@@ -182,6 +183,7 @@ pub fn file(name: &str, bytes: impl Into<Vec<u8>>) -> NewDocument {
         title: None,
         key: None,
         metadata: serde_json::from_value(json!({"source": "upload"})).unwrap(),
+        access: None,
         language: None,
         content: NewContent::File { name: name.to_owned(), media_type: None, bytes: bytes.into().into() },
     }

@@ -24,7 +24,14 @@ fn price_unknown(id: &str, kind: ModelKind) -> Error {
              the character",
         );
     }
-    Error::conflict("price_unknown", format!("what `{id}` costs is not known")).field("model").remedy(
+    let message = format!("what `{id}` costs is not known");
+    if kind == ModelKind::Rerank {
+        return Error::conflict("price_unknown", message).field("model").remedy(
+            "an administrator sets what its input tokens or a thousand calls cost, or marks it as free, with PUT \
+             /api/v1/models/{id}/price, or in the dashboard under Models",
+        );
+    }
+    Error::conflict("price_unknown", message).field("model").remedy(
         "an administrator sets its price or marks it as free with PUT /api/v1/models/{id}/price, or in the dashboard under Models",
     )
 }

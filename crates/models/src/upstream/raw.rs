@@ -16,7 +16,7 @@ use crate::TokenUsage;
 /// Nesting that is passed on: deeper JSON makes other programs' parsers overflow.
 const DEPTH_MAX: usize = 128;
 /// No call uses a billion tokens. A provider that says so is held at this, so that sums stay within 64 bits.
-const TOKENS_MAX: u64 = 1_000_000_000;
+pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 
 /// Fields of an object. A real one has some dozens; millions of tiny ones would cost far more memory than their text.
 const FIELDS_MAX: usize = 1_000;

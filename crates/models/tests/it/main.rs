@@ -27,6 +27,7 @@ mod providers;
 mod pulls;
 mod quality;
 mod requests;
+mod rerank;
 mod resilience;
 mod support;
 mod teams;

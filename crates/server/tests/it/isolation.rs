@@ -170,6 +170,7 @@ impl Things {
         Some(match operation.id.as_str() {
             "create_api_key" => json!({"name": "intruder", "role": "viewer", "team": self.team}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
+            "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
             "ask" => json!({"collection": self.collection, "question": "What opens the vault?"}),
             "draft_content" => json!({"collection": self.collection, "brief": "Write about the vault."}),

@@ -1,4 +1,5 @@
 import { unwrap } from "@plasma/client/client";
+import type { Collection, RankingSettings } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -8,10 +9,20 @@ import { collectionKeys } from "./keys";
 export function useSaveCollection() {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; language?: string }) =>
+    mutationFn: ({ id, ...body }: { id: string | null; name: string; description: string; language?: string; fields: Collection["fields"] }) =>
       id === null
         ? unwrap(api.POST("/api/v1/collections", { body }))
         : unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}
+
+/** How a collection's results are ranked where a search does not say. */
+export function useSaveRanking() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, ranking }: { id: string; ranking: RankingSettings }) =>
+      unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body: { ranking } })),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
   });
 }

@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { NewDocument } from "@plasma/client/types";
+import type { DocumentAccess, NewDocument } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -27,6 +27,25 @@ export function useRetryDocument(collection: string) {
     mutationFn: (id: string) =>
       unwrap(api.POST("/api/v1/collections/{id}/documents/{document_id}/retry", { params: { path: { id: collection, document_id: id } } })),
     onSuccess: useRefresh(collection),
+  });
+}
+
+/** Null opens the document to everybody who may search. */
+export function useSetDocumentAccess(collection: string) {
+  const queryClient = useQueryClient();
+  const refresh = useRefresh(collection);
+  return useMutation({
+    mutationFn: ({ id, access }: { id: string; access: DocumentAccess | null }) =>
+      unwrap(
+        api.PATCH("/api/v1/collections/{id}/documents/{document_id}/access", {
+          params: { path: { id: collection, document_id: id } },
+          body: { access },
+        }),
+      ),
+    onSuccess: async (saved) => {
+      queryClient.setQueryData(documentKeys.detail(collection, saved.id), saved);
+      await refresh();
+    },
   });
 }
 

@@ -10,7 +10,7 @@ export const searchQuery = (request: SearchRequest) =>
   queryOptions({
     queryKey: searchKeys.results(request),
     queryFn: ({ signal }) => unwrap(api.POST("/api/v1/search", { body: request, signal })),
-    enabled: request.query.trim() !== "",
+    enabled: (request.query ?? "").trim() !== "",
     placeholderData: keepPreviousData,
     staleTime: 0,
     // The shown time is that of the search the person started, not of a silent repeat.

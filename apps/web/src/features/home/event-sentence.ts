@@ -56,6 +56,7 @@ const TEXTS: Record<string, string> = {
   "knowledge.document.ready": "Ready to search",
   "knowledge.document.failed": "Document failed",
   "knowledge.document.deleted": "Document deleted",
+  "knowledge.document.access_changed": "Who may see a document changed",
   "content.document.created": "Content created",
   "content.document.revised": "Content revised",
   "content.document.deleted": "Content deleted",

@@ -14,6 +14,6 @@ export function roleLabel(role: Role): string {
 
 /** What an API key can be narrowed to; the role sets the upper limit. */
 export const SCOPES = [
-  "collections:read", "collections:write", "search:query", "models:read", "models:invoke", "models:write", "content:read", "content:write",
+  "collections:read", "collections:write", "documents:write", "documents:read_all", "search:query", "models:read", "models:invoke", "models:write", "content:read", "content:write",
   "users:read", "users:write", "teams:read", "teams:write", "api_keys:read", "api_keys:write", "tenants:read", "tenants:write", "events:read", "jobs:read",
 ] as const satisfies readonly Permission[];

@@ -63,7 +63,7 @@ function AddTextForm({ collection, onOpenChange }: Props) {
         optional
         rows={2}
         placeholder={"team: growth\nyear: 2026"}
-        hint="One field on a line, as name: value. Numbers and true/false are kept as such; searches can filter by them."
+        hint={'One field on a line, as name: value. Numbers, true/false, lists as [a, b], {"time": "2026-01-02T03:04:05Z"} and {"lat": 48.1, "lon": 11.6} are kept as such; searches can filter by them.'}
         value={metadata}
         onChange={(event) => setMetadata(event.target.value)}
         error={parsed.error}

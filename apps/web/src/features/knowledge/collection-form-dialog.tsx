@@ -10,6 +10,8 @@ import { Dialog, DialogActions } from "@/ui/dialog";
 import { SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
+import { CollectionFields, fieldRows, fieldsOf } from "./collection-fields";
+
 /** Languages whose words are found in all inflections. */
 const LANGUAGES: [code: string, name: string][] = [
   ["ar", "Arabic"], ["da", "Danish"], ["nl", "Dutch"], ["en", "English"], ["fi", "Finnish"], ["fr", "French"],
@@ -42,6 +44,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
   const save = useSaveCollection();
   const [name, setName] = useState(collection?.name ?? "");
   const [description, setDescription] = useState(collection?.description ?? "");
+  const [fields, setFields] = useState(() => fieldRows(collection?.fields ?? {}));
   const before = collection?.language ?? "en";
   const [language, setLanguage] = useState(before);
   const known = LANGUAGES.some(([code]) => code === before);
@@ -50,7 +53,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     save.mutate(
-      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), ...(language !== before && { language }) },
+      { id: collection?.id ?? null, name: name.trim(), description: description.trim(), fields: fieldsOf(fields), ...(language !== before && { language }) },
       {
         onSuccess: (saved) => {
           onOpenChange(false);
@@ -62,7 +65,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      {save.error && field !== "name" && field !== "description" ? <ProblemNote error={save.error} /> : null}
+      {save.error && field !== "name" && field !== "description" && field !== "fields" ? <ProblemNote error={save.error} /> : null}
       <TextField
         label="Name"
         required
@@ -89,6 +92,7 @@ function CollectionForm({ collection, onOpenChange, onSaved }: Props) {
         {!known && <option value={before}>{before}</option>}
         {LANGUAGES.map(([code, name]) => <option key={code} value={code}>{name}</option>)}
       </SelectField>
+      <CollectionFields rows={fields} onChange={setFields} error={field === "fields" ? (save.error?.message ?? null) : null} />
       <DialogActions>
         <Button type="submit" variant="primary" busy={save.isPending}>{collection ? "Save changes" : "Create collection"}</Button>
         <Button variant="quiet" onClick={() => onOpenChange(false)}>Cancel</Button>

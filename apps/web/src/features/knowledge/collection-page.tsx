@@ -67,7 +67,7 @@ function Collection({ id }: { id: string }) {
                 <Button reason={denied} onClick={() => setDialog("text")}>Add text</Button>
                 {canAsk && <ButtonLink variant="primary" href={`/ask/?collection=${encodeURIComponent(data.id)}`}>Ask it</ButtonLink>}
                 <Menu trigger={<IconButton label="More actions"><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
-                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description and language</MenuItem>
+                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description, language and fields</MenuItem>
                   <MenuSeparator />
                   <MenuItem danger disabled={denied !== null} onSelect={() => setDialog("delete")}>Delete collection</MenuItem>
                 </Menu>
@@ -89,9 +89,9 @@ function Collection({ id }: { id: string }) {
                   </>
                 ),
               },
-              { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
-              { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
+              { value: "search", label: "Search", content: <SearchPanel collection={data.id} ranking={data.ranking} /> },
               { value: "synonyms", label: "Synonyms", content: <SynonymsEditor collection={data.id} denied={denied} /> },
+              { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

@@ -20,7 +20,9 @@ import { PageHeader } from "@/ui/page-header";
 import { Bone, EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { DOCUMENT_STATES, collectionHref, isUnfinished, mediaTypeName } from "./document-state";
+import { DocumentAccessDialog } from "./document-access-dialog";
 import { DocumentText } from "./document-text";
+import { showValue } from "./metadata";
 
 export function DocumentPage() {
   const collection = useParam("collection");
@@ -43,6 +45,8 @@ function DocumentView({ collection, id, passage }: { collection: string; id: str
   const text = useQuery({ ...documentTextQuery(collection, id), enabled: ready });
   const remove = useDeleteDocument(collection);
   const [deleting, setDeleting] = useState(false);
+  const accessDenied = useDenied("documents:write");
+  const [sharing, setSharing] = useState(false);
 
   return (
     <QueryView query={document} loading={<div><Bone className="mb-10 h-10 w-1/2" /><SkeletonRows /></div>}>
@@ -56,13 +60,15 @@ function DocumentView({ collection, id, passage }: { collection: string; id: str
                 <Badge tone={DOCUMENT_STATES[data.state].tone}>{DOCUMENT_STATES[data.state].label}</Badge>
                 <span>{mediaTypeName(data.media_type)}, {formatBytes(data.size_bytes)}</span>
                 <span>{plural(data.chunk_count, "passage")}, {formatCount(data.character_count)} characters</span>
+                {data.access && <span>restricted</span>}
                 <span className="text-faint">added {formatDateTime(data.created_at)}</span>
-                {Object.entries(data.metadata).map(([name, value]) => <span key={name} className="text-faint">{name}: {String(value)}</span>)}
+                {Object.entries(data.metadata).map(([name, value]) => <span key={name} className="text-faint">{name}: {showValue(value)}</span>)}
               </p>
             }
             actions={
               <>
                 <a href={documentFileUrl(collection, id)} className={buttonClass("secondary")}>Download the original</a>
+                <Button reason={accessDenied} onClick={() => setSharing(true)}>Who may see it</Button>
                 <Button variant="danger" reason={denied} onClick={() => setDeleting(true)}>Delete</Button>
               </>
             }
@@ -77,6 +83,7 @@ function DocumentView({ collection, id, passage }: { collection: string; id: str
               {data.error?.remedy && <p className="mt-2"><Message text={data.error.remedy} /></p>}
             </EmptyState>
           )}
+          <DocumentAccessDialog document={data} open={sharing} onOpenChange={setSharing} />
           <ConfirmDialog
             open={deleting}
             onOpenChange={setDeleting}

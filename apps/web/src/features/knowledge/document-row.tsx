@@ -35,6 +35,7 @@ export function DocumentRow({ document, denied, onDelete }: { document: Knowledg
               <span className="font-medium break-words">{document.title}</span>
             )}
             <Badge tone={tone}>{label}</Badge>
+            {document.access && <span className="text-[0.8125rem] text-faint">restricted</span>}
           </div>
           <p className="mt-0.5 text-[0.875rem] text-soft tabular-nums">
             {mediaTypeName(document.media_type)}, {formatBytes(document.size_bytes)}

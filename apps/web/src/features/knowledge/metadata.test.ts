@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { buildFilter, hasValue, parseMetadata, parseRange, parseValue, toggleValue, valueText, type FilterRow } from "./metadata";
+import { buildFilter, hasValue, parseMetadata, parseRange, parseValue, showValue, toggleValue, valueText, type FilterRow } from "./metadata";
 
 const row = (field: string, operator: FilterRow["operator"], value: string): FilterRow => ({ id: 1, field, operator, value });
 
@@ -16,6 +16,12 @@ describe("metadata", () => {
     });
     expect(parseMetadata("team: growth\nnonsense").error).toMatch(/^Line 2/);
   });
+
+  it("reads lists, times and places, and shows them", () => {
+    const { metadata } = parseMetadata('tags: [tax, 2026, true]\noffice: {"lat": 48.1, "lon": 11.5}\ndue: {"time": "2026-01-02T03:04:05Z"}\nbroken: {x');
+    expect(metadata).toEqual({ tags: ["tax", 2026, true], office: { lat: 48.1, lon: 11.5 }, due: { time: "2026-01-02T03:04:05Z" }, broken: "{x" });
+    expect(Object.values(metadata).map(showValue)).toEqual(["tax, 2026, true", "48.1, 11.5", "2026-01-02T03:04:05Z", "{x"]);
+  });
 });
 
 describe("buildFilter", () => {
@@ -25,17 +31,41 @@ describe("buildFilter", () => {
       year: { gte: 2020, lte: 2026 },
       tag: { in: ["a", 2] },
     });
+    const others = [
+      row("a", "ne", "x"), row("b", "contains_all", "x, 3"), row("c", "prefix", "Gu"), row("d", "exists", ""), row("e", "missing", ""),
+      row("f", "near", "48.14, 11.58, 5000 m"), row("g", "box", "-10, 170, 10, -170"), row("$created_at", "between", "2026-01-01..2026-06-30"),
+    ];
+    expect(buildFilter(others)).toEqual({
+      a: { ne: "x" },
+      b: { contains_all: ["x", 3] },
+      c: { prefix: "Gu" },
+      d: { exists: true },
+      e: { exists: false },
+      f: { near: { lat: 48.14, lon: 11.58, within_m: 5000 } },
+      g: { box: { south: -10, west: 170, north: 10, east: -170 } },
+      $created_at: { gte: "2026-01-01T00:00:00Z", lte: "2026-06-30T23:59:59.999999Z" },
+    });
+  });
+
+  it("joins conditions by and or or", () => {
+    const rows = [row("tag", "is", "a"), row("tag", "ne", "b")];
+    expect(buildFilter(rows)).toEqual({ and: [{ tag: "a" }, { tag: { ne: "b" } }] });
+    expect(buildFilter(rows, "any")).toEqual({ or: [{ tag: "a" }, { tag: { ne: "b" } }] });
+    expect(buildFilter(rows.slice(0, 1), "any")).toEqual({ tag: "a" });
   });
 
   it("leaves unfinished rows out", () => {
-    expect(buildFilter([row("", "is", "x"), row("year", "between", "soon"), row("team", "is", " ")])).toBeUndefined();
+    const rows = [row("", "is", "x"), row("year", "between", "soon"), row("team", "is", " "), row("office", "near", "48, 11"), row("", "exists", "")];
+    expect(buildFilter(rows)).toBeUndefined();
   });
 
   it("reads open ranges", () => {
     expect(parseRange("2020..")).toEqual({ gte: 2020 });
     expect(parseRange(".. 3.5")).toEqual({ lte: 3.5 });
     expect(parseRange("1 to 2")).toEqual({ gte: 1, lte: 2 });
+    expect(parseRange("2026-01-02T03:04:05+01:00..")).toEqual({ gte: "2026-01-02T03:04:05+01:00" });
     expect(parseRange("..")).toBeNull();
+    expect(parseRange("1..soon")).toBeNull();
   });
 });
 

@@ -1,6 +1,6 @@
 "use client";
 
-import type { MetadataValue, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
+import type { MetadataValue, RankingSettings, SearchMode, SearchRequest, SearchResult } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type SyntheticEvent } from "react";
 
@@ -14,9 +14,12 @@ import { Select, TextInput } from "@/ui/field";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 import { Segmented } from "@/ui/segmented";
 
-import { buildFilter, hasValue, toggleValue, type FilterRow } from "./metadata";
+import { buildFilter, hasValue, toggleValue, type FilterMatch, type FilterRow } from "./metadata";
+import { draftOf, requestOf } from "./ranking-draft";
+import { SearchStages } from "./search-explanation";
 import { SearchFacets } from "./search-facets";
 import { SearchFilterRows } from "./search-filter";
+import { SearchRanking } from "./search-ranking";
 import { SearchResultItem } from "./search-result-item";
 
 const MODES: { value: SearchMode; label: string }[] = [
@@ -28,7 +31,7 @@ const MODES: { value: SearchMode; label: string }[] = [
 /** Fields of which values are counted: those that the results have. */
 const FACETS_SHOWN = 4;
 
-export function SearchPanel({ collection }: { collection: string }) {
+export function SearchPanel({ collection, ranking }: { collection: string; ranking: RankingSettings }) {
   const fromAddress = useParam("q") ?? "";
   const setParams = useSetParams();
   const denied = useDenied("search:query");
@@ -36,16 +39,29 @@ export function SearchPanel({ collection }: { collection: string }) {
   const [mode, setMode] = useState<SearchMode>("hybrid");
   const [limit, setLimit] = useState(10);
   const [rows, setRows] = useState<FilterRow[]>([]);
+  const [match, setMatch] = useState<FilterMatch>("all");
   const [filter, setFilter] = useState<SearchRequest["filter"]>(undefined);
+  // What is being set, and what the search that is shown was made with: a slider on its way is not worth a search at each step.
+  const [draft, setDraft] = useState(() => draftOf(ranking));
+  const [applied, setApplied] = useState(draft);
 
-  const request: SearchRequest = { collection, query: fromAddress, mode, limit, ...(filter && { filter }) };
+  const request: SearchRequest = {
+    collection,
+    query: fromAddress,
+    mode,
+    limit,
+    explain: true,
+    ...(filter && { filter }),
+    ...requestOf(applied, ranking),
+  };
   const result = useQuery(searchQuery(request));
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    const nextFilter = buildFilter(rows);
-    const unchanged = text.trim() === fromAddress && JSON.stringify(nextFilter) === JSON.stringify(filter);
+    const nextFilter = buildFilter(rows, match);
+    const unchanged = text.trim() === fromAddress && JSON.stringify([nextFilter, draft]) === JSON.stringify([filter, applied]);
     setFilter(nextFilter);
+    setApplied(draft);
     setParams({ q: text.trim() });
     if (unchanged && fromAddress !== "") void result.refetch();
   };
@@ -54,7 +70,7 @@ export function SearchPanel({ collection }: { collection: string }) {
   const toggle = (field: string, value: MetadataValue) => {
     const next = toggleValue(rows, field, value);
     setRows(next);
-    setFilter(buildFilter(next));
+    setFilter(buildFilter(next, match));
   };
 
   if (denied) return <EmptyState title="Not open to your role">{denied}</EmptyState>;
@@ -81,7 +97,8 @@ export function SearchPanel({ collection }: { collection: string }) {
               {[5, 10, 20, 50, 100].map((count) => <option key={count} value={count}>{count}</option>)}
             </Select>
           </label>
-          <SearchFilterRows rows={rows} onChange={setRows} />
+          <SearchFilterRows collection={collection} rows={rows} onChange={setRows} match={match} onMatchChange={setMatch} />
+          <SearchRanking collection={collection} settings={ranking} draft={draft} onChange={setDraft} />
         </div>
       </form>
       <div aria-live="polite" className={cx("mt-7", result.isPlaceholderData && "opacity-60")}>
@@ -120,6 +137,9 @@ function SearchResults({ data }: { data: SearchResult }) {
     took.embedding ? `embedding ${formatDuration(took.embedding)}` : null,
     took.vector ? `meaning ${formatDuration(took.vector)}` : null,
     took.text ? `words ${formatDuration(took.text)}` : null,
+    took.ranking ? `ranking ${formatDuration(took.ranking)}` : null,
+    took.rerank ? `reranker ${formatDuration(took.rerank)}` : null,
+    took.cached ? "from memory" : null,
   ].filter(Boolean);
   return (
     <>
@@ -129,6 +149,7 @@ function SearchResults({ data }: { data: SearchResult }) {
         {parts.length > 0 && <span className="text-faint"> ({parts.join(", ")})</span>}
       </p>
       <Corrections data={data} />
+      {data.explanation && <SearchStages explanation={data.explanation} />}
       {data.warnings.map((warning) => (
         <p key={warning} className="mt-2 rounded-[5px] bg-warn-soft px-3 py-2 text-warn">{warning}</p>
       ))}

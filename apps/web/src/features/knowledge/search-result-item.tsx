@@ -1,14 +1,16 @@
 "use client";
 
-import type { SearchHit, SearchMode } from "@plasma/client/types";
+import type { SearchDuplicate, SearchHit, SearchMode } from "@plasma/client/types";
 import Link from "next/link";
 import type { ReactNode } from "react";
 
-import { formatCount, ordinal } from "@/lib/format";
+import { formatCount, ordinal, plural } from "@/lib/format";
 import { HighlightedText } from "@/ui/highlighted-text";
 import { Message } from "@/ui/message";
 
 import { documentHref } from "./document-state";
+import { showValue } from "./metadata";
+import { ScoreTable } from "./search-explanation";
 
 export function SearchResultItem({ hit, rank, mode }: { hit: SearchHit; rank: number; mode: SearchMode }) {
   const metadata = Object.entries(hit.metadata);
@@ -25,12 +27,33 @@ export function SearchResultItem({ hit, rank, mode }: { hit: SearchHit; rank: nu
         </p>
         {metadata.length > 0 && (
           <p className="mt-1.5 flex flex-wrap gap-x-4 text-[0.8125rem] text-faint">
-            {metadata.map(([name, value]) => <span key={name}>{name}: <span className="text-soft">{String(value)}</span></span>)}
+            {metadata.map(([name, value]) => <span key={name}>{name}: <span className="text-soft">{showValue(value)}</span></span>)}
           </p>
         )}
+        <Duplicates collection={hit.collection_id} duplicates={hit.duplicates} />
         <Why hit={hit} mode={mode} />
       </article>
     </li>
+  );
+}
+
+/** Passages that say the same and are not shown. */
+function Duplicates({ collection, duplicates }: { collection: string; duplicates: SearchDuplicate[] }) {
+  if (duplicates.length === 0) return null;
+  return (
+    <details className="group mt-2">
+      <summary className="inline-flex w-fit list-none items-center gap-1.5 text-[0.8125rem] text-soft hover:text-ink [&::-webkit-details-marker]:hidden">
+        <span aria-hidden className="transition-transform group-open:rotate-90">›</span> {plural(duplicates.length, "passage")} more {duplicates.length === 1 ? "says" : "say"} the same
+      </summary>
+      <ul className="mt-1.5 border-l-2 border-rule-strong pl-4 text-[0.875rem]">
+        {duplicates.map((duplicate) => (
+          <li key={duplicate.passage_id}>
+            <Link href={documentHref(collection, duplicate.document_id, duplicate.passage_id)} className="hover:text-accent hover:underline">{duplicate.title}</Link>
+            <span className="text-faint">, passage {formatCount(duplicate.ordinal + 1)}{duplicate.similarity !== null && <>, cosine {duplicate.similarity.toFixed(3)}</>}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 
@@ -44,6 +67,7 @@ function Why({ hit, mode }: { hit: SearchHit; mode: SearchMode }) {
       </summary>
       <div className="mt-2 max-w-[72ch] border-l-2 border-rule-strong pl-4 text-[0.875rem]">
         <p><Message text={why.summary} /></p>
+        <ScoreTable hit={hit} />
         <dl className="mt-2 grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1 text-soft">
           <Reason name="Meaning">
             {why.vector ? <>{ordinal(why.vector.rank)}, cosine similarity <b className="figure font-medium text-ink">{why.vector.similarity.toFixed(3)}</b></> : mode === "text" ? "not looked at" : "not among the nearest"}

@@ -25,6 +25,7 @@ const KINDS: { value: ModelKind; label: string }[] = [
   { value: "image", label: "Image" },
   { value: "transcription", label: "Transcription" },
   { value: "speech", label: "Speech" },
+  { value: "rerank", label: "Rerank" },
 ];
 
 /** Kinds whose models have a size: tokens of context, or numbers in a vector. */

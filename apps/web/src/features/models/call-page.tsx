@@ -63,7 +63,7 @@ function CallView({ call }: { call: ModelCall }) {
         {call.prompt && <Fact name="Prompt"><Link className="link figure text-[0.875rem] break-all" href={`${promptHref(call.prompt.name)}&version=${call.prompt.version}`}>{call.prompt.name}@{call.prompt.version}</Link></Fact>}
         <Fact name="Called by"><ActorName actor={call.actor} /></Fact>
         {call.team && <Fact name="Team"><TeamName id={call.team} /></Fact>}
-        <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.kind === "image" ? "pictures" : call.kind === "speech" ? "a recording" : call.streamed ? "streamed" : "in one piece"}</Fact>
+        <Fact name="Answer">{call.kind === "embedding" ? "vectors" : call.kind === "image" ? "pictures" : call.kind === "speech" ? "a recording" : call.kind === "rerank" ? "scores" : call.streamed ? "streamed" : "in one piece"}</Fact>
         <Fact name="Call id"><span className="figure text-[0.875rem] break-all">{call.id}</span></Fact>
       </dl>
       {call.kind === "chat" && <PayloadSection callId={call.id} />}

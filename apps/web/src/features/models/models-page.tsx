@@ -35,6 +35,7 @@ const GROUPS: { kind: ModelKind; title: string; always: boolean }[] = [
   { kind: "image", title: "Images", always: false },
   { kind: "transcription", title: "Transcription", always: false },
   { kind: "speech", title: "Speech", always: false },
+  { kind: "rerank", title: "Rerankers", always: false },
 ];
 
 export function ModelsPage() {

@@ -15,9 +15,10 @@ export interface PriceDraft {
   currency: string;
 }
 
-const TOKENS: readonly ModelKind[] = ["chat", "embedding"];
+const BATCHES: readonly ModelKind[] = ["chat", "embedding"];
+const TOKENS: readonly ModelKind[] = ["chat", "embedding", "rerank"];
 const CHAT: readonly ModelKind[] = ["chat"];
-const CALLS: readonly ModelKind[] = ["image", "transcription", "speech"];
+const CALLS: readonly ModelKind[] = ["image", "transcription", "speech", "rerank"];
 
 /** The amounts of a draft: where each stands in a request, and which kinds of models have it. */
 export const AMOUNTS = [
@@ -40,7 +41,7 @@ export function amountError(text: string): string | null {
 
 /** Kinds whose models a provider's own batch API can run. */
 export function hasBatches(kind: ModelKind): boolean {
-  return TOKENS.includes(kind);
+  return BATCHES.includes(kind);
 }
 
 export function discountError(text: string): string | null {

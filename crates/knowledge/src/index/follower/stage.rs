@@ -5,12 +5,15 @@ use std::{collections::HashMap, sync::Arc};
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, TenantId};
 
 use super::{Changes, Follower, Place};
-use crate::index::{
-    loader::{self, ReadDocument},
-    low_bits,
-    memory::{CollectionChanges, DocumentEntry, Slot},
-    text::TextEntry,
-    vectors::DocumentVectors,
+use crate::{
+    index::{
+        loader::{self, ReadDocument},
+        low_bits,
+        memory::{CollectionChanges, DocumentEntry, Slot},
+        text::TextEntry,
+        vectors::DocumentVectors,
+    },
+    store::versions,
 };
 
 /// Passages indexed at once.
@@ -63,6 +66,16 @@ impl Follower {
             }
             memory.insert(place.1, staged);
         }
+        for (place, documents) in &changes.access {
+            let slot = self.index.memory.slot(place.1);
+            for document in documents.iter().copied() {
+                if memory.get(&place.1).is_some_and(|staged| staged.documents.contains_key(&document)) {
+                    continue;
+                }
+                let entry = self.stage_access(*place, &slot, document).await?;
+                memory.entry(place.1).or_default().documents.insert(document, entry);
+            }
+        }
         for (place, orphans) in &changes.orphans {
             let slot = self.index.memory.slot(place.1);
             let staged = memory.entry(place.1).or_default();
@@ -79,6 +92,28 @@ impl Follower {
             staged.vectors = opened.map(|index| index.view());
         }
         Ok(memory)
+    }
+
+    /// Reads who may see a document. Its texts and vectors stay, unless another version is searchable by now.
+    async fn stage_access(
+        &mut self,
+        place: Place,
+        slot: &Arc<Slot>,
+        document: KnowledgeDocumentId,
+    ) -> Result<Option<Arc<DocumentEntry>>> {
+        let (tenant, collection) = place;
+        let ctx = self.index.ctx.for_tenant(tenant, "knowledge.index");
+        let live = versions::live(&mut self.index.store.read(&ctx).await?, collection, document).await?;
+        let view = slot.loaded();
+        // A collection that is not in memory shows nothing: whoever loads it reads who may see what.
+        let is_shown = |version: u32| match &view {
+            Some(view) => view.document(document).is_some_and(|entry| entry.version == version),
+            None => true,
+        };
+        match live {
+            Some(live) if is_shown(live.version) => Ok(Some(Arc::new(DocumentEntry::from(live)))),
+            _ => self.stage_document(place, slot, document).await,
+        }
     }
 
     async fn stage_document(

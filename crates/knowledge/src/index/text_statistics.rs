@@ -112,7 +112,8 @@ impl CollectionStatistics {
     ) -> tantivy::Result<Self> {
         let mut segments = SegmentStatistics::NONE;
         for segment in searcher.segment_readers() {
-            segments.add(&cache.get(segment, fields, collection)?);
+            let counted = cache.get(segment, fields, collection)?;
+            segments.add(&counted);
         }
         Ok(Self { segments, frequencies: HashMap::new() })
     }

@@ -103,6 +103,13 @@ struct Loaded {
 /// Token ids of some texts.
 type Sequences = Vec<Vec<u32>>;
 
+/// Sequences of a call that go together, and the places of their texts in the call.
+#[derive(Default)]
+struct Group {
+    places: Vec<usize>,
+    sequences: Sequences,
+}
+
 /// Some sequences of a call, computed in one go.
 struct Unit {
     bert: Arc<Bert>,
@@ -139,19 +146,25 @@ impl Embedder {
         }
         let inner = self.inner.clone();
         let prepared = tokio::task::spawn_blocking(move || inner.prepare(&texts)).await;
-        let (bert, units) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
-        let input_tokens = units.iter().flatten().map(|sequence| sequence.len() as u64).sum();
+        let (bert, groups) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
+        let sequences = groups.iter().flat_map(|group| &group.sequences);
+        let input_tokens = sequences.clone().map(|sequence| sequence.len() as u64).sum();
+        let mut vectors = vec![Vec::new(); sequences.count()];
         self.workers.ensure(|| self.start_workers())?;
-        let mut replies = Vec::with_capacity(units.len());
-        for sequences in units {
+        let mut replies = Vec::with_capacity(groups.len());
+        for Group { places, sequences } in groups {
             let (reply, result) = oneshot::channel();
             self.inner.push(Unit { bert: bert.clone(), sequences, priority, reply })?;
-            replies.push(result);
+            replies.push((places, result));
         }
-        let mut vectors = Vec::new();
-        for reply in replies {
+        for (places, reply) in replies {
             // A unit is dropped without an answer when its thread panicked or the queue was closed.
-            vectors.extend(reply.await.map_err(|source| Error::from_source("embedding was interrupted", source))??);
+            let found = reply.await.map_err(|source| Error::from_source("embedding was interrupted", source))??;
+            for (place, vector) in places.into_iter().zip(found) {
+                if let Some(target) = vectors.get_mut(place) {
+                    *target = vector;
+                }
+            }
         }
         Ok(Embeddings { vectors, input_tokens })
     }
@@ -182,26 +195,14 @@ impl Inner {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tokenizes and groups to units. Loads what is not loaded; callers that come meanwhile wait for the same load.
-    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Sequences>)> {
+    /// Tokenizes and groups. Loads what is not loaded; callers that come meanwhile wait for the same load.
+    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Group>)> {
         let (tokenizer, bert) = {
             let mut loaded = self.lock();
             (loaded.tokenizer(self)?, loaded.bert(self)?)
         };
-        let mut units: Vec<Sequences> = Vec::new();
-        let mut unit_tokens = usize::MAX;
-        for text in texts {
-            let sequence = self.tokenize(&tokenizer, text)?;
-            unit_tokens = unit_tokens.saturating_add(sequence.len());
-            match units.last_mut() {
-                Some(unit) if unit_tokens <= UNIT_TOKENS => unit.push(sequence),
-                _ => {
-                    unit_tokens = sequence.len();
-                    units.push(vec![sequence]);
-                }
-            }
-        }
-        Ok((bert, units))
+        let sequences = texts.iter().map(|text| self.tokenize(&tokenizer, text)).collect::<Result<Sequences>>()?;
+        Ok((bert, group(sequences)))
     }
 
     /// Token ids with the special tokens at both ends, cut to what the model reads.
@@ -264,6 +265,27 @@ impl Inner {
     }
 }
 
+/// Sequences of about the same length together, up to [`UNIT_TOKENS`]: short ones fill units that long ones would leave half empty.
+/// Equally long ones keep their order. A vector does not depend on what else is in its unit.
+fn group(sequences: Sequences) -> Vec<Group> {
+    let mut ordered: Vec<(usize, Vec<u32>)> = sequences.into_iter().enumerate().collect();
+    ordered.sort_by_key(|(_, sequence)| std::cmp::Reverse(sequence.len()));
+    let mut groups: Vec<Group> = Vec::new();
+    let mut tokens = usize::MAX;
+    for (place, sequence) in ordered {
+        tokens = tokens.saturating_add(sequence.len());
+        if tokens > UNIT_TOKENS {
+            tokens = sequence.len();
+            groups.push(Group::default());
+        }
+        if let Some(group) = groups.last_mut() {
+            group.places.push(place);
+            group.sequences.push(sequence);
+        }
+    }
+    groups
+}
+
 impl Loaded {
     fn tokenizer(&mut self, inner: &Inner) -> Result<Arc<Tokenizer>> {
         self.last_used = Instant::now();
@@ -286,7 +308,7 @@ impl Loaded {
         }
         let started = Instant::now();
         inner.entry.verify(&inner.models_dir)?;
-        let bert = Bert::load(&inner.entry.directory(&inner.models_dir))?;
+        let bert = Bert::load(&inner.entry.directory(&inner.models_dir), inner.entry.precision)?;
         if inner.entry.dimensions.is_some_and(|dimensions| dimensions != bert.dimensions()) {
             return Err(Error::internal(format!("{} does not have the dimensions of its manifest", inner.entry.id)));
         }
@@ -296,5 +318,35 @@ impl Loaded {
         self.last_used = Instant::now();
         inner.ready.store(true, Ordering::Relaxed);
         Ok(self.bert.insert(Arc::new(bert)).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequences(lengths: &[usize]) -> Sequences {
+        lengths.iter().map(|length| vec![1; *length]).collect()
+    }
+
+    #[test]
+    fn groups_hold_similar_lengths_and_each_text_once() {
+        let lengths = [3, 250, 100, 4, 256, 120, 2, 90, 300];
+        let groups = group(sequences(&lengths));
+        let mut places: Vec<usize> = groups.iter().flat_map(|group| group.places.clone()).collect();
+        for group in &groups {
+            let tokens: usize = group.sequences.iter().map(Vec::len).sum();
+            assert!(tokens <= UNIT_TOKENS || group.sequences.len() == 1, "{tokens} tokens");
+            for (place, sequence) in group.places.iter().zip(&group.sequences) {
+                assert_eq!(sequence.len(), lengths[*place]);
+            }
+        }
+        assert_eq!(
+            groups.iter().map(|group| group.places.clone()).collect::<Vec<_>>(),
+            [vec![8], vec![4], vec![1], vec![5, 2], vec![7, 3, 0, 6]]
+        );
+        places.sort_unstable();
+        assert_eq!(places, (0..lengths.len()).collect::<Vec<_>>());
+        assert!(group(Vec::new()).is_empty());
     }
 }

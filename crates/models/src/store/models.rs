@@ -101,6 +101,7 @@ fn model(row: &Row) -> Result<Model> {
         remedy: None,
         context_length: narrow(row, "context_length")?,
         dimensions: narrow(row, "dimensions")?,
+        precision: None,
         license: None,
         size_bytes: None,
         memory_bytes: None,

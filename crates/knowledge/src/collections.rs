@@ -6,7 +6,10 @@ use plasma_workflows::enqueue;
 use crate::{
     Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events, limits,
     steps::PurgeCollection,
-    store::collections::{self, StoredCollection},
+    store::{
+        collections::{self, StoredCollection},
+        reembeddings,
+    },
 };
 
 fn check_name(name: &str) -> Result<()> {
@@ -150,6 +153,7 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
+        reembeddings::delete_of(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

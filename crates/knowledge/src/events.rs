@@ -4,12 +4,21 @@ use plasma_kernel::{CollectionId, KnowledgeDocumentId};
 use plasma_store::NewEvent;
 use serde_json::json;
 
+use crate::{Reembedding, ReembeddingState};
+
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
 /// A collection's name or description was changed: `{collection_id, name}`.
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";
+/// A collection's passages are embedded with another model: `{collection_id, name, model, generation}`.
+pub const COLLECTION_REEMBEDDING: &str = "knowledge.collection.reembedding";
+/// From now on searches use the new model: `{collection_id, name, model, generation}`.
+pub const COLLECTION_REEMBEDDED: &str = "knowledge.collection.reembedded";
+/// The change of the model was given up, and searches go on with the one from before: `{collection_id, model, generation, state}`, with
+/// the state `failed` or `cancelled`, and `reason` when it failed.
+pub const COLLECTION_REEMBEDDING_ENDED: &str = "knowledge.collection.reembedding_ended";
 /// A document, or a new version of it, waits to be read: `{collection_id, title, version}`; with `reason` when something is in
 /// its way, such as an absent model.
 pub const DOCUMENT_QUEUED: &str = "knowledge.document.queued";
@@ -26,6 +35,23 @@ pub const DOCUMENT_DELETED: &str = "knowledge.document.deleted";
 
 pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> NewEvent {
     NewEvent::new(kind, id, json!({ "collection_id": id, "name": name }))
+}
+
+pub(crate) fn reembedding(kind: &'static str, name: &str, reembedding: &Reembedding) -> NewEvent {
+    let id = reembedding.collection_id;
+    let data = json!({
+        "collection_id": id, "name": name, "model": reembedding.model, "generation": reembedding.generation,
+    });
+    NewEvent::new(kind, id, data)
+}
+
+pub(crate) fn reembedding_ended(reembedding: &Reembedding, state: ReembeddingState, reason: Option<&str>) -> NewEvent {
+    let id = reembedding.collection_id;
+    let data = json!({
+        "collection_id": id, "model": reembedding.model, "generation": reembedding.generation,
+        "state": state, "reason": reason,
+    });
+    NewEvent::new(COLLECTION_REEMBEDDING_ENDED, id, data)
 }
 
 pub(crate) fn document_deleted(id: KnowledgeDocumentId, collection: CollectionId, title: &str) -> NewEvent {

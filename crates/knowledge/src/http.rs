@@ -3,6 +3,7 @@
 mod ask;
 mod collections;
 mod documents;
+mod reembed;
 mod search;
 mod upload;
 
@@ -22,6 +23,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
     OpenApiRouter::new()
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(reembed::get_reembedding, reembed::begin_reembedding, reembed::cancel_reembedding))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{IndexStatus, caches::TenantCaches, limits};
 
+pub(crate) use memory::VectorsOf;
 use memory::{CollectionView, Memory};
 use text::TextReader;
 pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
@@ -182,6 +183,14 @@ impl Index {
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
         Ok(Snapshot { view, text })
+    }
+
+    /// Which vectors searches of the collection compare with now.
+    ///
+    /// # Errors
+    /// As [`Index::snapshot`].
+    pub(crate) async fn vectors_of(&self, ctx: &Ctx, collection: CollectionId) -> Result<Arc<VectorsOf>> {
+        Ok(Arc::clone(&self.snapshot(ctx, collection).await?.view.vectors_of))
     }
 
     /// Whether this process's index answers, for `/readyz`.

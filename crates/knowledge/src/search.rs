@@ -8,7 +8,11 @@ use std::{sync::Arc, time::Instant};
 use plasma_kernel::{ChunkId, Code, CollectionId, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Knowledge, Metadata, index::query::TextQuery, limits, store::collections::StoredCollection};
+use crate::{
+    Knowledge, Metadata,
+    index::{VectorsOf, query::TextQuery},
+    limits,
+};
 use filter::Filter;
 use rank::{Plan, Ranked, rank};
 
@@ -181,18 +185,28 @@ impl Knowledge {
         let collection = self.collection(ctx, &request.collection).await?;
         let mut mode = request.mode.unwrap_or_default();
         let mut warnings = Vec::new();
-        let embedding_started = Instant::now();
-        let vector = self.query_vector(ctx, &collection, &request.query, &mut mode, &mut warnings).await?;
-        let embedding = milliseconds(embedding_started);
-        let plan = Plan {
-            collection: collection.collection.id,
-            mode,
-            limit: limit as usize,
-            filter,
-            text: TextQuery::parse(&request.query),
-            vector,
+        let (ranked, embedding) = loop {
+            let embedding_started = Instant::now();
+            let vectors_of = match mode {
+                SearchMode::Text => Arc::default(),
+                _ => self.index().vectors_of(ctx, collection.collection.id).await?,
+            };
+            let vector = self.query_vector(ctx, &vectors_of, &request.query, &mut mode, &mut warnings).await?;
+            let embedding = milliseconds(embedding_started);
+            let plan = Plan {
+                collection: collection.collection.id,
+                mode,
+                limit: limit as usize,
+                filter: filter.clone(),
+                text: TextQuery::parse(&request.query),
+                vector,
+                generation: vectors_of.generation,
+            };
+            // Once more, with the new model, when the collection's vectors became others in between.
+            if let Some(ranked) = self.ranked(ctx, Arc::new(plan)).await? {
+                break (ranked, embedding);
+            }
         };
-        let ranked = self.ranked(ctx, Arc::new(plan)).await?;
         let Ranked { hits, passages, vector_ms, text_ms, warnings: more, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
@@ -211,18 +225,22 @@ impl Knowledge {
         })
     }
 
-    /// Ranks over one moment of the collection, in which both halves of the index agree.
-    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Ranked> {
+    /// Ranks over one moment of the collection, in which both halves of the index agree. `None` when it has other vectors than the
+    /// query's can be compared with.
+    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Option<Ranked>> {
         let mut rechecks = 0;
         loop {
             let snapshot = self.index().snapshot(ctx, plan.collection).await?;
+            if plan.vector.is_some() && snapshot.view.vectors_of.generation != plan.generation {
+                return Ok(None);
+            }
             let planned = Arc::clone(&plan);
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
             let ranked = tokio::task::spawn_blocking(move || rank(&planned, &snapshot))
                 .await
                 .map_err(|error| Error::from_source("ranking panicked", error))??;
             if ranked.doubtful.is_empty() || rechecks == RECHECKS_MAX {
-                return Ok(ranked);
+                return Ok(Some(ranked));
             }
             rechecks += 1;
             self.index().recheck(ctx.tenant()?, plan.collection, ranked.doubtful).await;
@@ -233,7 +251,7 @@ impl Knowledge {
     async fn query_vector(
         &self,
         ctx: &Ctx,
-        collection: &StoredCollection,
+        vectors_of: &VectorsOf,
         query: &str,
         mode: &mut SearchMode,
         warnings: &mut Vec<String>,
@@ -241,16 +259,16 @@ impl Knowledge {
         if *mode == SearchMode::Text {
             return Ok(None);
         }
-        let model = &collection.collection.embedding_model;
+        let model = &vectors_of.model;
         let error = match self.queries().get(self.models(), ctx, model, query).await {
-            Ok(vector) if collection.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
+            Ok(vector) if vectors_of.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
                 return Ok(Some(vector));
             }
             Ok(vector) => Error::conflict(
                 "embedding_dimensions_changed",
                 format!("`{model}` now gives vectors of {} numbers, unlike those of this collection", vector.len()),
             )
-            .remedy("make a new collection and add the documents there"),
+            .remedy("embed the collection anew: POST /api/v1/collections/{id}/reembed"),
             Err(error) => error,
         };
         let degrades = *mode == SearchMode::Hybrid

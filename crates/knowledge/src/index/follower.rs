@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Index, Recheck, Text, loader,
-    memory::{DocumentChange, DocumentPassages},
+    memory::{CollectionView, DocumentChange, DocumentPassages},
     text::{Payload, TextEntry, TextIndex},
     words,
 };
@@ -81,6 +81,8 @@ type MemoryChanges = HashMap<CollectionId, HashMap<KnowledgeDocumentId, Document
 struct Changes {
     documents: BTreeMap<(TenantId, CollectionId), BTreeSet<KnowledgeDocumentId>>,
     deleted_collections: BTreeSet<CollectionId>,
+    /// Those whose vectors are others now.
+    reembedded: BTreeSet<(TenantId, CollectionId)>,
     tenants: BTreeSet<TenantId>,
 }
 
@@ -102,12 +104,15 @@ impl Changes {
             events::COLLECTION_DELETED => {
                 self.deleted_collections.insert(collection);
             }
+            events::COLLECTION_REEMBEDDED => {
+                self.reembedded.insert((tenant, collection));
+            }
             _ => {}
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.deleted_collections.is_empty()
+        self.documents.is_empty() && self.deleted_collections.is_empty() && self.reembedded.is_empty()
     }
 }
 
@@ -172,6 +177,7 @@ impl Follower {
         }
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         let memory = self.stage(&changes).await?;
+        let reembedded = self.read_reembedded(&changes).await?;
         if let Some(last) = events.last() {
             self.position = last.position;
             self.lag += events.len();
@@ -182,7 +188,7 @@ impl Follower {
             self.commit().await;
         }
         if changed {
-            self.publish(&changes, memory);
+            self.publish(&changes, memory, reembedded);
         }
         self.announce(&changes.tenants);
         for recheck in rechecks {
@@ -229,6 +235,20 @@ impl Follower {
             }
         }
         Ok(memory)
+    }
+
+    /// Collections in memory whose vectors are others now, read anew. Until they are shown, searches go on with the vectors, and so
+    /// the model, from before.
+    async fn read_reembedded(&self, changes: &Changes) -> Result<Vec<(CollectionId, Arc<CollectionView>)>> {
+        let mut read = Vec::new();
+        for (tenant, collection) in &changes.reembedded {
+            if self.index.memory.holds(*collection) && !changes.deleted_collections.contains(collection) {
+                let ctx = self.index.ctx.for_tenant(*tenant, "knowledge.index");
+                let mut tx = self.index.store.read(&ctx).await?;
+                read.push((*collection, loader::read_view(&mut tx, *collection).await?));
+            }
+        }
+        Ok(read)
     }
 
     async fn stage_document(
@@ -294,7 +314,12 @@ impl Follower {
     }
 
     /// Shows searches what was committed, in both halves at once.
-    fn publish(&mut self, changes: &Changes, memory: MemoryChanges) {
+    fn publish(
+        &mut self,
+        changes: &Changes,
+        memory: MemoryChanges,
+        reembedded: Vec<(CollectionId, Arc<CollectionView>)>,
+    ) {
         let index = &self.index;
         let mut text = index.text.write().unwrap_or_else(PoisonError::into_inner);
         if let Text::Open { reader, complete } = &mut *text {
@@ -310,6 +335,10 @@ impl Follower {
         }
         for (collection, documents) in memory {
             index.memory.apply(collection, documents);
+        }
+        // After the documents: these views have been read later.
+        for (collection, view) in reembedded {
+            index.memory.replace(collection, &view);
         }
         for collection in &changes.deleted_collections {
             index.memory.forget(*collection);

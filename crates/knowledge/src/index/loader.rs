@@ -7,9 +7,10 @@ use plasma_store::Tx;
 
 use super::{
     Index,
-    memory::{CollectionView, DocumentPassages, Slot},
+    memory::{CollectionView, DocumentPassages, Slot, VectorsOf},
 };
 use crate::store::{
+    collections,
     passages::{self, IndexedPassage},
     versions::{self, LiveVersion},
 };
@@ -43,10 +44,11 @@ impl Index {
         let started = tokio::time::Instant::now();
         let mut tx = self.store.read(ctx).await?;
         self.expect(tx.events_head().await?);
-        let mut documents = read_collection(&mut tx, collection).await?;
+        let (mut documents, mut vectors_of) = read_with_vectors_of(&mut tx, collection).await?;
         drop(tx);
         loop {
-            let view = Arc::new(CollectionView::new(documents.values().cloned().collect()));
+            let view = CollectionView::new(documents.values().cloned().collect());
+            let view = Arc::new(view.with_vectors_of(Arc::clone(&vectors_of)));
             let changed = slot.finish_loading(&view);
             if changed.is_empty() {
                 let elapsed_ms = started.elapsed().as_millis();
@@ -54,6 +56,10 @@ impl Index {
                 return Ok(view);
             }
             let mut tx = self.store.read(ctx).await?;
+            if *read_vectors_of(&mut tx, collection).await? != *vectors_of {
+                (documents, vectors_of) = read_with_vectors_of(&mut tx, collection).await?;
+                continue;
+            }
             for id in changed {
                 match read_document(&mut tx, collection, id, true).await? {
                     Some((version, passages)) => {
@@ -68,10 +74,39 @@ impl Index {
     }
 }
 
-async fn read_collection(
-    tx: &mut Tx,
-    collection: CollectionId,
-) -> Result<HashMap<KnowledgeDocumentId, Arc<DocumentPassages>>> {
+/// Which vectors the collection has now.
+async fn read_vectors_of(tx: &mut Tx, collection: CollectionId) -> Result<Arc<VectorsOf>> {
+    let stored = collections::by_reference(tx, &collection.to_string()).await?;
+    Ok(Arc::new(stored.map_or_else(VectorsOf::default, |stored| VectorsOf {
+        generation: stored.generation,
+        model: stored.collection.embedding_model,
+        dimensions: stored.dimensions,
+    })))
+}
+
+type Documents = HashMap<KnowledgeDocumentId, Arc<DocumentPassages>>;
+
+/// All searchable documents, with vectors of one generation.
+async fn read_with_vectors_of(tx: &mut Tx, collection: CollectionId) -> Result<(Documents, Arc<VectorsOf>)> {
+    let mut before = read_vectors_of(tx, collection).await?;
+    loop {
+        let documents = read_collection(tx, collection).await?;
+        // Postgres shows each statement what is committed by then.
+        let after = read_vectors_of(tx, collection).await?;
+        if before.generation == after.generation {
+            return Ok((documents, after));
+        }
+        before = after;
+    }
+}
+
+/// The collection with the vectors that it has now.
+pub(super) async fn read_view(tx: &mut Tx, collection: CollectionId) -> Result<Arc<CollectionView>> {
+    let (documents, vectors_of) = read_with_vectors_of(tx, collection).await?;
+    Ok(Arc::new(CollectionView::new(documents.into_values().collect()).with_vectors_of(vectors_of)))
+}
+
+async fn read_collection(tx: &mut Tx, collection: CollectionId) -> Result<Documents> {
     let mut parts: HashMap<KnowledgeDocumentId, (LiveVersion, Vec<IndexedPassage>)> = HashMap::new();
     for version in live_versions(tx, collection).await? {
         parts.insert(version.document, (version, Vec::new()));

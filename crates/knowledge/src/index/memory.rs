@@ -86,6 +86,16 @@ impl DocumentPassages {
     }
 }
 
+/// Which vectors a view has: queries must be embedded by the same model. While a collection changes its embedding model, each process
+/// goes on with the vectors from before until it has read the new ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VectorsOf {
+    pub(crate) generation: u64,
+    pub(crate) model: String,
+    /// Numbers in a vector; `None` when there was none when the collection was read.
+    pub(crate) dimensions: Option<usize>,
+}
+
 /// A collection at one moment. Searches hold it while the follower makes the next one.
 #[derive(Debug, Default)]
 pub(crate) struct CollectionView {
@@ -93,6 +103,7 @@ pub(crate) struct CollectionView {
     pub(crate) documents: Vec<Arc<DocumentPassages>>,
     pub(crate) passages: usize,
     pub(crate) words: u64,
+    pub(crate) vectors_of: Arc<VectorsOf>,
     bytes: usize,
 }
 
@@ -102,7 +113,11 @@ impl CollectionView {
         let passages = documents.iter().map(|document| document.passages.len()).sum();
         let words = documents.iter().map(|document| document.words).sum();
         let bytes = documents.iter().map(|document| document.bytes).sum();
-        Self { documents, passages, words, bytes }
+        Self { documents, passages, words, bytes, vectors_of: Arc::default() }
+    }
+
+    pub(crate) fn with_vectors_of(self, vectors_of: Arc<VectorsOf>) -> Self {
+        Self { vectors_of, ..self }
     }
 
     /// Where a document stands in `documents`.
@@ -114,6 +129,7 @@ impl CollectionView {
     fn changed(&self, changes: &HashMap<KnowledgeDocumentId, Option<Arc<DocumentPassages>>>) -> Self {
         let kept = self.documents.iter().filter(|document| !changes.contains_key(&document.id)).cloned();
         Self::new(kept.chain(changes.values().flatten().cloned()).collect())
+            .with_vectors_of(Arc::clone(&self.vectors_of))
     }
 }
 
@@ -178,6 +194,18 @@ impl Slot {
         }
     }
 
+    /// Puts another view in the place of the loaded one; `false` when none is loaded.
+    fn replace(&self, view: &Arc<CollectionView>) -> bool {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            SlotState::Loaded(loaded) => {
+                *loaded = Arc::clone(view);
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         matches!(*lock(&self.state), SlotState::Empty)
     }
@@ -234,6 +262,14 @@ impl Memory {
         let slot = lock(&self.slots).get(&collection).cloned();
         if let Some(slot) = slot {
             slot.apply(changes);
+        }
+    }
+
+    /// Shows a collection with other vectors. Whoever loads it just now keeps what it has read for one search.
+    pub(crate) fn replace(&self, collection: CollectionId, view: &Arc<CollectionView>) {
+        let slot = lock(&self.slots).get(&collection).cloned();
+        if slot.is_some_and(|slot| !slot.replace(view)) {
+            self.forget(collection);
         }
     }
 

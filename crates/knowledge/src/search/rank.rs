@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) text: TextQuery,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
+    /// Of the vectors that this one can be compared with.
+    pub(super) generation: u64,
 }
 
 /// What was found.

@@ -99,6 +99,11 @@ impl VectorMaker {
         Self(digest(identity))
     }
 
+    /// What tells it from others.
+    pub(crate) fn identity(self) -> Hash {
+        self.0
+    }
+
     /// By what a tenant's text is known.
     pub(crate) fn key(self, tenant: TenantId, text: &str) -> AnswerKey {
         let hash = Sha256::new().chain_update(self.0).chain_update(text).finalize().into();

@@ -115,6 +115,7 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
+export type Reembedding = components["schemas"]["Reembedding"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
 export type DocumentState = components["schemas"]["DocumentState"];

@@ -8,6 +8,7 @@ mod http;
 mod index;
 mod ingestion;
 mod isolation;
+mod reembedding;
 mod replacement;
 mod search;
 mod support;

@@ -8,7 +8,10 @@ mod bert;
 mod chat;
 mod contention;
 mod embedder;
+mod encoder;
 mod generate;
+#[cfg(feature = "candle")]
+mod gpu;
 mod kernels;
 mod prompt;
 mod queue;
@@ -134,7 +137,12 @@ impl Engine {
     }
 }
 
-/// By which instructions embedding models multiply in this process, such as `avx512-vnni`.
+/// Where embedding models of a precision compute in this process: `cpu`, or `cuda`.
+pub fn embedding_device(precision: Precision) -> &'static str {
+    encoder::device_name(precision)
+}
+
+/// By which instructions embedding models multiply on the processor, such as `avx512-vnni`.
 pub fn embedding_arithmetic(precision: Precision) -> &'static str {
     match precision {
         Precision::Int8 => plasma_embed_kernels::kernel().name(),

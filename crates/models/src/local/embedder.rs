@@ -16,7 +16,7 @@ use tokenizers::Tokenizer;
 use tokio::sync::oneshot;
 
 use super::{
-    bert::Bert,
+    encoder::Encoder,
     queue::{Popped, Priority, Queue, Rejected},
     threads::{Workers, shutting_down, start_worker},
     turns::Turns,
@@ -25,9 +25,6 @@ use crate::{manifest::ModelEntry, weights};
 
 /// Texts in one call.
 pub const TEXTS_MAX: usize = 2_048;
-
-/// Tokens that a thread works on before it looks at the queue again: some 60 ms on one core.
-const UNIT_TOKENS: usize = 256;
 
 /// Bytes of a text that are looked at; what is embedded is a few kilobytes at most.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -94,7 +91,7 @@ struct Inner {
 
 struct Loaded {
     tokenizer: Option<Arc<Tokenizer>>,
-    bert: Option<Arc<Bert>>,
+    encoder: Option<Arc<Encoder>>,
     last_used: Instant,
     /// Held while there are weights, so that nobody removes them meanwhile.
     in_use: Option<File>,
@@ -112,7 +109,7 @@ struct Group {
 
 /// Some sequences of a call, computed in one go.
 struct Unit {
-    bert: Arc<Bert>,
+    encoder: Arc<Encoder>,
     sequences: Sequences,
     priority: Priority,
     reply: oneshot::Sender<Result<Vec<Vec<f32>>>>,
@@ -120,7 +117,7 @@ struct Unit {
 
 impl Embedder {
     pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, turns: Arc<Turns>) -> Self {
-        let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now(), in_use: None });
+        let loaded = Mutex::new(Loaded { tokenizer: None, encoder: None, last_used: Instant::now(), in_use: None });
         let (ready, queue) = (AtomicBool::new(false), Queue::new(QUEUE_LIMIT));
         let inner = Inner { entry, models_dir, idle_timeout, loaded, ready, queue, turns };
         Self { inner: Arc::new(inner), workers: Workers::default() }
@@ -146,7 +143,7 @@ impl Embedder {
         }
         let inner = self.inner.clone();
         let prepared = tokio::task::spawn_blocking(move || inner.prepare(&texts)).await;
-        let (bert, groups) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
+        let (encoder, groups) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
         let sequences = groups.iter().flat_map(|group| &group.sequences);
         let input_tokens = sequences.clone().map(|sequence| sequence.len() as u64).sum();
         let mut vectors = vec![Vec::new(); sequences.count()];
@@ -154,7 +151,7 @@ impl Embedder {
         let mut replies = Vec::with_capacity(groups.len());
         for Group { places, sequences } in groups {
             let (reply, result) = oneshot::channel();
-            self.inner.push(Unit { bert: bert.clone(), sequences, priority, reply })?;
+            self.inner.push(Unit { encoder: encoder.clone(), sequences, priority, reply })?;
             replies.push((places, result));
         }
         for (places, reply) in replies {
@@ -196,13 +193,14 @@ impl Inner {
     }
 
     /// Tokenizes and groups. Loads what is not loaded; callers that come meanwhile wait for the same load.
-    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Group>)> {
-        let (tokenizer, bert) = {
+    fn prepare(&self, texts: &[String]) -> Result<(Arc<Encoder>, Vec<Group>)> {
+        let (tokenizer, encoder) = {
             let mut loaded = self.lock();
-            (loaded.tokenizer(self)?, loaded.bert(self)?)
+            (loaded.tokenizer(self)?, loaded.encoder(self)?)
         };
         let sequences = texts.iter().map(|text| self.tokenize(&tokenizer, text)).collect::<Result<Sequences>>()?;
-        Ok((bert, group(sequences)))
+        let groups = group(sequences, encoder.unit_tokens());
+        Ok((encoder, groups))
     }
 
     /// Token ids with the special tokens at both ends, cut to what the model reads.
@@ -235,8 +233,8 @@ impl Inner {
                 Popped::Item(unit) if unit.reply.is_closed() => {}
                 Popped::Item(unit) => {
                     let _turn = (unit.priority == Priority::Ordinary).then(|| self.turns.take_one());
-                    let _ = unit.reply.send(unit.bert.embed(&unit.sequences));
-                    drop(unit.bert);
+                    let _ = unit.reply.send(unit.encoder.embed(&unit.sequences));
+                    drop(unit.encoder);
                     self.lock().last_used = Instant::now();
                 }
                 Popped::TimedOut => self.unload_if_idle(),
@@ -247,7 +245,7 @@ impl Inner {
 
     fn time_to_idle(&self) -> Duration {
         let loaded = self.lock();
-        if loaded.tokenizer.is_none() && loaded.bert.is_none() {
+        if loaded.tokenizer.is_none() && loaded.encoder.is_none() {
             return NOTHING_LOADED_WAIT;
         }
         self.idle_timeout.saturating_sub(loaded.last_used.elapsed()).max(Duration::from_millis(10))
@@ -255,8 +253,8 @@ impl Inner {
 
     fn unload_if_idle(&self) {
         let mut loaded = self.lock();
-        if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.bert.is_some() || loaded.tokenizer.is_some()) {
-            loaded.bert = None;
+        if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.encoder.is_some() || loaded.tokenizer.is_some()) {
+            loaded.encoder = None;
             loaded.tokenizer = None;
             loaded.in_use = None;
             self.ready.store(false, Ordering::Relaxed);
@@ -265,16 +263,16 @@ impl Inner {
     }
 }
 
-/// Sequences of about the same length together, up to [`UNIT_TOKENS`]: short ones fill units that long ones would leave half empty.
+/// Sequences of about the same length together, up to `tokens_max` tokens: short ones fill units that long ones would leave half empty.
 /// Equally long ones keep their order. A vector does not depend on what else is in its unit.
-fn group(sequences: Sequences) -> Vec<Group> {
+fn group(sequences: Sequences, tokens_max: usize) -> Vec<Group> {
     let mut ordered: Vec<(usize, Vec<u32>)> = sequences.into_iter().enumerate().collect();
     ordered.sort_by_key(|(_, sequence)| std::cmp::Reverse(sequence.len()));
     let mut groups: Vec<Group> = Vec::new();
     let mut tokens = usize::MAX;
     for (place, sequence) in ordered {
         tokens = tokens.saturating_add(sequence.len());
-        if tokens > UNIT_TOKENS {
+        if tokens > tokens_max {
             tokens = sequence.len();
             groups.push(Group::default());
         }
@@ -302,14 +300,14 @@ impl Loaded {
         Ok(self.tokenizer.insert(Arc::new(tokenizer)).clone())
     }
 
-    fn bert(&mut self, inner: &Inner) -> Result<Arc<Bert>> {
-        if let Some(bert) = &self.bert {
-            return Ok(bert.clone());
+    fn encoder(&mut self, inner: &Inner) -> Result<Arc<Encoder>> {
+        if let Some(encoder) = &self.encoder {
+            return Ok(encoder.clone());
         }
         let started = Instant::now();
         inner.entry.verify(&inner.models_dir)?;
-        let bert = Bert::load(&inner.entry.directory(&inner.models_dir), inner.entry.precision)?;
-        if inner.entry.dimensions.is_some_and(|dimensions| dimensions != bert.dimensions()) {
+        let encoder = Encoder::load(&inner.entry.directory(&inner.models_dir), inner.entry.precision)?;
+        if inner.entry.dimensions.is_some_and(|dimensions| dimensions != encoder.dimensions()) {
             return Err(Error::internal(format!("{} does not have the dimensions of its manifest", inner.entry.id)));
         }
         self.in_use = weights::in_use(&inner.entry.directory(&inner.models_dir));
@@ -317,7 +315,7 @@ impl Loaded {
         tracing::info!(model = inner.entry.id, load_ms, "loaded a model");
         self.last_used = Instant::now();
         inner.ready.store(true, Ordering::Relaxed);
-        Ok(self.bert.insert(Arc::new(bert)).clone())
+        Ok(self.encoder.insert(Arc::new(encoder)).clone())
     }
 }
 
@@ -332,11 +330,11 @@ mod tests {
     #[test]
     fn groups_hold_similar_lengths_and_each_text_once() {
         let lengths = [3, 250, 100, 4, 256, 120, 2, 90, 300];
-        let groups = group(sequences(&lengths));
+        let groups = group(sequences(&lengths), 256);
         let mut places: Vec<usize> = groups.iter().flat_map(|group| group.places.clone()).collect();
         for group in &groups {
             let tokens: usize = group.sequences.iter().map(Vec::len).sum();
-            assert!(tokens <= UNIT_TOKENS || group.sequences.len() == 1, "{tokens} tokens");
+            assert!(tokens <= 256 || group.sequences.len() == 1, "{tokens} tokens");
             for (place, sequence) in group.places.iter().zip(&group.sequences) {
                 assert_eq!(sequence.len(), lengths[*place]);
             }
@@ -347,6 +345,6 @@ mod tests {
         );
         places.sort_unstable();
         assert_eq!(places, (0..lengths.len()).collect::<Vec<_>>());
-        assert!(group(Vec::new()).is_empty());
+        assert!(group(Vec::new(), 256).is_empty());
     }
 }

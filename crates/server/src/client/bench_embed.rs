@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use plasma_models::{
     LocalModels, LocalSettings, Manifest, Priority,
-    local::{TEXTS_MAX, embedding_arithmetic},
+    local::{TEXTS_MAX, embedding_arithmetic, embedding_device},
     manifest::{ModelEntry, ModelKind, Precision},
 };
 use serde::Serialize;
@@ -91,7 +91,7 @@ struct Class {
 /// What was measured of a class.
 #[derive(Serialize)]
 struct Row {
-    /// `cpu`: this build runs models on nothing else.
+    /// `cpu`, or `cuda` where the program was built for it.
     device: &'static str,
     precision: &'static str,
     /// The instructions.
@@ -232,6 +232,14 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// The instructions, or that a GPU has its own.
+    fn arithmetic(&self) -> &'static str {
+        match embedding_device(self.precision) {
+            "cpu" => embedding_arithmetic(self.precision),
+            device => device,
+        }
+    }
+
     async fn throughput(&self, class: &Class, at_least: Duration) -> Result<Row> {
         let embed = || self.models.embed(self.id, class.texts.clone(), Priority::Ordinary);
         // Loads what is not loaded, and warms up.
@@ -244,9 +252,9 @@ impl Bench<'_> {
         }
         let texts = class.texts.len();
         Ok(Row {
-            device: "cpu",
+            device: embedding_device(self.precision),
             precision: self.precision.as_str(),
-            arithmetic: embedding_arithmetic(self.precision),
+            arithmetic: self.arithmetic(),
             threads: self.threads,
             class: class.name.clone(),
             texts,
@@ -266,9 +274,9 @@ impl Bench<'_> {
         times.sort_by(f64::total_cmp);
         let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
         Ok(Latency {
-            device: "cpu",
+            device: embedding_device(self.precision),
             precision: self.precision.as_str(),
-            arithmetic: embedding_arithmetic(self.precision),
+            arithmetic: self.arithmetic(),
             class: class.name.clone(),
             median_ms: at(50),
             p95_ms: at(95),

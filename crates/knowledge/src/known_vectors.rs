@@ -37,31 +37,31 @@ pub(crate) async fn embed(
     let identity = knowledge.models().embedding_identity(ctx, model).await?;
     let hashes: Vec<String> = inputs.iter().map(|input| hash_of(&identity, input)).collect();
     // By hash, with whether the model was asked.
-    let mut vectors: HashMap<&str, (Vec<f32>, bool)> = HashMap::with_capacity(hashes.len());
+    let mut by_hash: HashMap<&str, (Vec<f32>, bool)> = HashMap::with_capacity(hashes.len());
     let mut tx = knowledge.store().read(ctx).await?;
     for hash in &hashes {
-        if !vectors.contains_key(hash.as_str())
+        if !by_hash.contains_key(hash.as_str())
             && let Some(vector) = vectors::known(&mut tx, hash).await?
         {
-            vectors.insert(hash, (vector, false));
+            by_hash.insert(hash, (vector, false));
         }
     }
     drop(tx);
     let (mut missing, mut texts): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
     for (hash, input) in hashes.iter().zip(inputs) {
-        if !vectors.contains_key(hash.as_str()) && !missing.contains(&hash.as_str()) {
+        if !by_hash.contains_key(hash.as_str()) && !missing.contains(&hash.as_str()) {
             missing.push(hash);
             texts.push(input);
         }
     }
     if !texts.is_empty() {
         let made = embedding::embed_passages(knowledge.models(), ctx, model, texts).await?;
-        vectors.extend(missing.into_iter().zip(made.into_iter().map(|vector| (vector, true))));
+        by_hash.extend(missing.into_iter().zip(made.into_iter().map(|vector| (vector, true))));
     }
     hashes
         .iter()
         .map(|hash| {
-            let (vector, is_new) = vectors
+            let (vector, is_new) = by_hash
                 .get(hash.as_str())
                 .cloned()
                 .ok_or_else(|| Error::internal("a text has no vector although all were made"))?;

@@ -53,7 +53,7 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// The dense layers in 8-bit integers: two to three times as fast, with cosines of about 0.999 to the vectors of `f32`.
+    /// The dense layers in 8-bit integers: faster, with cosines of about 0.999 to the vectors of `f32`.
     Int8,
 }
 

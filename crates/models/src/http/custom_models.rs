@@ -30,7 +30,7 @@ pub struct NewCustomModelBody {
     description: Option<String>,
     /// Tokens that it reads at most. When absent what it was trained for, of a chat model at most 4,096.
     context_length: Option<u32>,
-    /// In which numbers an embedding model multiplies: `f32` when absent, or `int8`, which is two to three times as fast and whose
+    /// In which numbers an embedding model multiplies: `f32` when absent, or `int8`, which is faster and whose
     /// vectors differ slightly (cosines of about 0.999).
     precision: Option<Precision>,
 }

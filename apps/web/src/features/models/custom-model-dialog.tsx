@@ -54,7 +54,7 @@ function CustomModelForm({ onClose }: { onClose: () => void }) {
       <TextField label="Path" required className="figure" value={path} onChange={(event) => setPath(event.target.value)} error={fieldError("path")} hint="Below the models directory, or a folder that the configuration allows. The file is read once, which takes a while when it is large." />
       <TextAreaField label="Description" optional rows={2} maxLength={500} value={description} onChange={(event) => setDescription(event.target.value)} error={fieldError("description")} />
       <TextField label="Context length" optional inputMode="numeric" pattern="[0-9]*" value={context} onChange={(event) => setContext(event.target.value)} error={fieldError("context_length")} hint="In tokens. A chat model reserves memory for them; 4,096 when empty." />
-      <SelectField label="Precision" optional value={precision} onChange={(event) => setPrecision(event.target.value as typeof precision)} error={fieldError("precision")} hint="Of an embedding model. In 8-bit integers it is two to three times as fast, and its vectors differ slightly: do not mix the two in one collection.">
+      <SelectField label="Precision" optional value={precision} onChange={(event) => setPrecision(event.target.value as typeof precision)} error={fieldError("precision")} hint="Of an embedding model. In 8-bit integers it is faster, and its vectors differ slightly: do not mix the two in one collection.">
         <option value="">As the file says</option>
         <option value="f32">32-bit floats</option>
         <option value="int8">8-bit integers</option>

@@ -1,6 +1,8 @@
 mod explain;
 mod filter;
+mod hits;
 mod nearest;
+pub(crate) mod passages;
 mod rank;
 
 use std::{sync::Arc, time::Instant};
@@ -12,9 +14,10 @@ use crate::{
     Knowledge, Metadata,
     index::{VectorsOf, query::TextQuery},
     limits,
+    store::passages::PassagePlace,
 };
 use filter::Filter;
-use rank::{Plan, Ranked, rank};
+use rank::{Plan, Ranked, RankedPassage, rank};
 
 const RESULTS_DEFAULT: u32 = 10;
 /// How often a search lets the two halves of the index agree before it goes on without what they differ in.
@@ -185,7 +188,7 @@ impl Knowledge {
         let collection = self.collection(ctx, &request.collection).await?;
         let mut mode = request.mode.unwrap_or_default();
         let mut warnings = Vec::new();
-        let (ranked, embedding) = loop {
+        let (ranked, hits, embedding) = loop {
             let embedding_started = Instant::now();
             let vectors_of = match mode {
                 SearchMode::Text => Arc::default(),
@@ -203,11 +206,11 @@ impl Knowledge {
                 generation: vectors_of.generation,
             };
             // Once more, with the new model, when the collection's vectors became others in between.
-            if let Some(ranked) = self.ranked(ctx, Arc::new(plan)).await? {
-                break (ranked, embedding);
+            if let Some((ranked, hits)) = self.ranked(ctx, Arc::new(plan)).await? {
+                break (ranked, hits, embedding);
             }
         };
-        let Ranked { hits, passages, vector_ms, text_ms, warnings: more, .. } = ranked;
+        let Ranked { passages, vector_ms, text_ms, warnings: more, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
             total: round(milliseconds(started)),
@@ -225,25 +228,35 @@ impl Knowledge {
         })
     }
 
-    /// Ranks over one moment of the collection, in which both halves of the index agree. `None` when it has other vectors than the
-    /// query's can be compared with.
-    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Option<Ranked>> {
+    /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the texts of the best.
+    /// `None` when it has other vectors than the query's can be compared with.
+    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Option<(Ranked, Vec<Hit>)>> {
+        let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
             let snapshot = self.index().snapshot(ctx, plan.collection).await?;
             if plan.vector.is_some() && snapshot.view.vectors_of.generation != plan.generation {
                 return Ok(None);
             }
+            let view = Arc::clone(&snapshot.view);
             let planned = Arc::clone(&plan);
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
-            let ranked = tokio::task::spawn_blocking(move || rank(&planned, &snapshot))
-                .await
-                .map_err(|error| Error::from_source("ranking panicked", error))??;
-            if ranked.doubtful.is_empty() || rechecks == RECHECKS_MAX {
-                return Ok(Some(ranked));
+            let mut ranked = off_runtime(move || rank(&planned, &snapshot)).await??;
+            if ranked.is_damaged {
+                self.index().distrust_vectors(tenant, plan.collection, &view);
+            }
+            let places: Vec<PassagePlace> = ranked.best.iter().map(RankedPassage::place).collect();
+            let passages = self.passages(ctx, &places).await?;
+            // A passage that is gone belongs to a version that was replaced meanwhile.
+            let gone = places.iter().filter(|place| !passages.contains_key(*place));
+            ranked.doubts.documents.extend(gone.map(|(document, ..)| *document));
+            if ranked.doubts.is_empty() || rechecks == RECHECKS_MAX {
+                let (best, candidates_max) = (std::mem::take(&mut ranked.best), ranked.candidates_max);
+                let hits = off_runtime(move || hits::hits(&plan, best, &passages, candidates_max)).await?;
+                return Ok(Some((ranked, hits)));
             }
             rechecks += 1;
-            self.index().recheck(ctx.tenant()?, plan.collection, ranked.doubtful).await;
+            self.index().recheck(tenant, plan.collection, ranked.doubts).await;
         }
     }
 
@@ -302,6 +315,11 @@ fn check(request: &SearchRequest) -> Result<u32> {
         return Err(Error::invalid("limit", format!("must be 1 to {}, got {limit}", limits::RESULTS_MAX)));
     }
     Ok(limit)
+}
+
+/// Runs some milliseconds of computing on a thread for blocking work.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("ranking panicked", error))
 }
 
 fn milliseconds(started: Instant) -> f64 {

@@ -116,6 +116,10 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
 export type Reembedding = components["schemas"]["Reembedding"];
+/** The vector index of a collection. */
+export type CollectionIndex = components["schemas"]["CollectionIndex"];
+export type CollectionIndexState = components["schemas"]["CollectionIndexState"];
+export type IndexRecall = components["schemas"]["IndexRecall"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
 export type DocumentState = components["schemas"]["DocumentState"];

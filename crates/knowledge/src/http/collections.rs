@@ -62,7 +62,7 @@ pub(super) async fn get_collection(
 
 /// Change a collection
 ///
-/// Its name or description; absent fields stay.
+/// Its name, description or recall target; absent fields stay.
 #[utoipa::path(
     patch, path = "/api/v1/collections/{id}", tag = "collections", params(("id" = CollectionId, Path, description = "The collection")),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:write"))),

@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Page, PageRequest, Result};
+use plasma_kernel::{CollectionId, Page, PageRequest, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
 use crate::{Collection, KnowledgeCounts};
@@ -36,6 +36,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
             chunk_count: row.get("passage_count")?,
+            recall_target: row.get("recall_target")?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
         },
@@ -45,14 +46,15 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         [
             tenant.into(),
             collection.id.into(),
             collection.name.as_str().into(),
             collection.description.as_str().into(),
             collection.embedding_model.as_str().into(),
+            collection.recall_target.into(),
             collection.created_at.into(),
         ],
     )
@@ -124,12 +126,14 @@ pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, updated_at = $5 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6
+         WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
             collection.id.into(),
             collection.name.as_str().into(),
             collection.description.as_str().into(),
+            collection.recall_target.into(),
             collection.updated_at.into(),
         ],
     )
@@ -141,6 +145,27 @@ pub(crate) async fn delete(tx: &mut Tx, id: CollectionId) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute("DELETE FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
     Ok(())
+}
+
+/// A page of all tenants' collections that have vectors, after the given one.
+pub(crate) async fn with_vectors(
+    tx: &mut Tx,
+    after: Option<(TenantId, CollectionId)>,
+    limit: u32,
+) -> Result<Vec<(TenantId, CollectionId)>> {
+    let (tenant, collection) = match after {
+        Some((tenant, collection)) => (tenant.to_string(), collection.to_string()),
+        None => (String::new(), String::new()),
+    };
+    let rows = tx
+        .fetch_all(
+            "SELECT tenant_id, id FROM collections
+             WHERE (tenant_id, id) > ($1, $2) AND dimensions IS NOT NULL AND passage_count > 0
+             ORDER BY tenant_id, id LIMIT $3",
+            [tenant.into(), collection.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get("tenant_id")?, row.get("id")?))).collect()
 }
 
 /// Applies a change of the counts to a locked collection.

@@ -12,3 +12,4 @@ mod reembedding;
 mod replacement;
 mod search;
 mod support;
+mod vectors;

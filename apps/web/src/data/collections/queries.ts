@@ -40,3 +40,10 @@ export const reembeddingQuery = (id: string) =>
     },
     refetchInterval: (query) => (query.state.data?.state === "running" ? LOOK_AGAIN_MS : false),
   });
+
+/** The vector index of a collection, as the process that answers has it. */
+export const collectionIndexQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.index(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/index", { params: { path: { id } }, signal })),
+  });

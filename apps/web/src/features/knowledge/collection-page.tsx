@@ -20,6 +20,7 @@ import { AddTextDialog } from "./add-text-dialog";
 import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
+import { IndexPanel } from "./index-panel";
 import { ReembedDialog } from "./reembed-dialog";
 import { ReembeddingProgress } from "./reembedding-progress";
 import { SearchPanel } from "./search-panel";
@@ -38,7 +39,8 @@ function Collection({ id }: { id: string }) {
   const collection = useQuery(collectionQuery(id));
   const denied = useDenied("collections:write");
   const canAsk = useCan("models:invoke");
-  const tab = useParam("tab") === "search" ? "search" : "documents";
+  const named = useParam("tab");
+  const tab = named === "search" || named === "index" ? named : "documents";
   const setParams = useSetParams();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const onOpenChange = (open: boolean) => !open && setDialog(null);
@@ -76,7 +78,7 @@ function Collection({ id }: { id: string }) {
           <Tabs
             label="Collection"
             value={tab}
-            onChange={(next) => setParams({ tab: next === "search" ? "search" : null })}
+            onChange={(next) => setParams({ tab: next === "documents" ? null : next })}
             items={[
               {
                 value: "documents",
@@ -89,6 +91,7 @@ function Collection({ id }: { id: string }) {
                 ),
               },
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
+              { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

@@ -73,6 +73,35 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The same while it is being written to: as a crash at this moment would leave it.
+fn copy_what_is_there(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    let Ok(entries) = fs::read_dir(from) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_what_is_there(&path, &target);
+        } else {
+            // It may be gone by now.
+            let _ = fs::copy(&path, &target);
+        }
+    }
+}
+
+/// A crash keeps the order in which things became durable: vectors, their position, the text index. So they are copied in the
+/// opposite order.
+fn copy_moment(index: &Path, to: &Path) {
+    copy_what_is_there(&index.join("text-1"), &to.join("text-1"));
+    let (from, to) = (index.join("vectors-1"), to.join("vectors-1"));
+    fs::create_dir_all(&to).unwrap();
+    let state = fs::read(from.join("STATE"));
+    copy_what_is_there(&from, &to);
+    match state {
+        Ok(state) => fs::write(to.join("STATE"), state).unwrap(),
+        Err(_) => fs::remove_file(to.join("STATE")).unwrap_or_default(),
+    }
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -267,6 +296,39 @@ on_each_database! {
         while folder(&setup).join(collection.id.to_string()).exists() {
             assert!(started.elapsed() < PATIENCE, "the vectors of a deleted collection stay");
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn whatever_a_crash_leaves_is_caught_up(test: TestStore) {
+        let mut setup = Setup::start(test).await;
+        let collection = brought(&setup).await;
+        let mut expected: Vec<String> = ALL.map(str::to_owned).to_vec();
+        for round in 3..8_u64 {
+            let index = folder(&setup).parent().unwrap().to_owned();
+            let copied = tempfile::TempDir::new().unwrap();
+            let (from, to) = (index.clone(), copied.path().to_owned());
+            let copying = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(round * 53 % 200)).await;
+                copy_moment(&from, &to);
+            });
+            let title = format!("island {round}");
+            let text = format!("The cartographer draws island number {round}.");
+            let brought = setup.bring(&collection, keyed(&title, &title, &text)).await;
+            if round % 2 == 0 {
+                setup.knowledge.delete_document(&setup.ctx, collection.id, brought.id).await.unwrap();
+            } else {
+                let replaced = format!("island {round}, replaced");
+                setup.bring(&collection, keyed(&title, &replaced, &text)).await;
+                expected.push(replaced);
+            }
+            copying.await.unwrap();
+            setup = restarted_after(setup, |_| {
+                for name in ["text-1", "vectors-1"] {
+                    copy(&copied.path().join(name), &index.join(name));
+                }
+            })
+            .await;
+            assert_eq!(found(&setup, &collection).await, expected, "round {round}");
         }
     }
 

@@ -329,8 +329,11 @@ impl Index {
         self.open_vectors(ctx, collection, slot).await.map(drop)
     }
 
-    /// Removes indexes of vectors that the collection has no more.
+    /// Removes indexes of vectors that the collection has no more. Before the first one there was none.
     async fn remove_other_generations(&self, collection: CollectionId, generation: u64) {
+        if generation == 0 {
+            return;
+        }
         let Ok(folder) = self.vector_folder() else { return };
         let removed = blocking(move || folder.remove_but(collection, Some(generation))).await;
         if let Err(error) = removed.and_then(|removed| removed.map_err(failed)) {

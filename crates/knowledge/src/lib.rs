@@ -14,12 +14,14 @@ pub mod http;
 mod index;
 mod ingest;
 mod knowledge;
+mod known_vectors;
 pub mod limits;
 mod metadata;
 pub mod parse;
 mod people;
 mod progress;
 mod purge;
+mod reembed;
 mod search;
 mod steps;
 mod store;
@@ -44,5 +46,6 @@ pub use search::{
 pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
-    IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,
+    IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, NewReembedding, PassageRange,
+    Reembedding, ReembeddingState,
 };

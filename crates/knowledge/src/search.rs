@@ -26,7 +26,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use crate::{
     Knowledge,
     access::Viewer,
-    index::{Snapshot, query::TextQuery, query_resolve::TextOptions},
+    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions},
     limits,
     store::collections::StoredCollection,
 };
@@ -125,9 +125,6 @@ impl Knowledge {
         let words = WordSettings { boosts: request.boosts, typo: request.typo };
         let words = words.options(self.synonyms(ctx, &collection).await?)?;
         let ranking = Ranking::for_request(&collection.collection.ranking, request)?;
-        if let Some(vector) = &checked.vector {
-            request::check_dimensions(vector, collection.dimensions, &collection.collection.embedding_model)?;
-        }
         let view = self.index().snapshot(ctx, collection.collection.id).await?.view;
         let key = ResultKey::new(ctx, &collection, (&view, &*words.synonyms), viewer.clone(), request)?;
         drop(view);
@@ -151,34 +148,15 @@ impl Knowledge {
 
     /// The answer, and whether it may be remembered.
     async fn searched(&self, search: &Search<'_>, started: Instant) -> Result<(SearchAnswer, bool)> {
-        let Search { ctx, collection, request, checked, .. } = search;
         let mut notes = Notes::default();
-        let mut mode = checked.mode;
-        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
-        let meaning = text.meaning(&request.query);
-        let embedding_started = Instant::now();
-        let vector = match &checked.vector {
-            Some(vector) => Some(Arc::clone(vector)),
-            None => self.query_vector(ctx, collection, meaning, &mut mode, &mut notes.warnings).await?,
+        let (plan, (snapshot, mut ranked, finished)) = loop {
+            let plan = Arc::new(self.planned(search, &mut notes).await?);
+            // Once more, with the new model, when the collection's vectors became others in between.
+            if let Some(found) = self.ranked(search.ctx, &plan, &mut notes).await? {
+                break (plan, found);
+            }
         };
-        notes.degraded = mode != checked.mode;
-        notes.took.embedding = round(milliseconds(embedding_started));
-        let plan = Arc::new(Plan {
-            collection: collection.collection.id,
-            mode,
-            limit: checked.limit,
-            filter: search.filter.clone(),
-            viewer: search.viewer.clone(),
-            query: meaning.to_owned(),
-            text,
-            words: search.words.clone(),
-            facets: request.facets.clone().unwrap_or_default(),
-            vector,
-            ranking: search.ranking.clone(),
-            now: ctx.now(),
-            explain: request.explain,
-        });
-        let (snapshot, mut ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
+        let mode = plan.mode;
         let total_passages = ranked.passages;
         let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
         // Finding the words of a hundred passages takes milliseconds as well.
@@ -189,7 +167,7 @@ impl Knowledge {
         .await?;
         notes.took.total = round(milliseconds(started));
         let answer = SearchAnswer {
-            query: request.query.clone(),
+            query: search.request.query.clone(),
             mode,
             took_ms: notes.took,
             total_passages,
@@ -203,17 +181,60 @@ impl Knowledge {
         Ok((answer, !notes.degraded))
     }
 
+    /// What is searched for, with the query's vector by the model whose vectors the collection has now.
+    async fn planned(&self, search: &Search<'_>, notes: &mut Notes) -> Result<Plan> {
+        let Search { ctx, request, checked, .. } = search;
+        let collection = search.collection.collection.id;
+        let mut mode = checked.mode;
+        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
+        let meaning = text.meaning(&request.query).to_owned();
+        let vectors_of = match mode {
+            SearchMode::Text => Arc::default(),
+            _ => self.index().vectors_of(ctx, collection).await?,
+        };
+        let embedding_started = Instant::now();
+        let vector = match &checked.vector {
+            Some(vector) => {
+                request::check_dimensions(vector, vectors_of.dimensions, &vectors_of.model)?;
+                Some(Arc::clone(vector))
+            }
+            None => self.query_vector(ctx, &vectors_of, &meaning, &mut mode, &mut notes.warnings).await?,
+        };
+        notes.degraded = mode != checked.mode;
+        notes.took.embedding = round(milliseconds(embedding_started));
+        Ok(Plan {
+            collection,
+            mode,
+            limit: checked.limit,
+            filter: search.filter.clone(),
+            viewer: search.viewer.clone(),
+            query: meaning,
+            text,
+            words: search.words.clone(),
+            facets: request.facets.clone().unwrap_or_default(),
+            vector,
+            generation: vectors_of.generation,
+            ranking: search.ranking.clone(),
+            now: ctx.now(),
+            explain: request.explain,
+        })
+    }
+
     /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the passages of the best.
+    /// `None` when it has other vectors than the query's can be compared with.
     async fn ranked(
         &self,
         ctx: &Ctx,
         plan: &Arc<Plan>,
         notes: &mut Notes,
-    ) -> Result<(Arc<Snapshot>, Ranked, Finished)> {
+    ) -> Result<Option<(Arc<Snapshot>, Ranked, Finished)>> {
         let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
             let snapshot = Arc::new(self.index().snapshot(ctx, plan.collection).await?);
+            if plan.vector.is_some() && snapshot.view.vectors_of.generation != plan.generation {
+                return Ok(None);
+            }
             let (planned, moment) = (Arc::clone(plan), Arc::clone(&snapshot));
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
             let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
@@ -232,7 +253,7 @@ impl Knowledge {
                     let (ranking, embedding) = (ranked.ranking_ms + found.took.ranking, notes.took.embedding);
                     let (vector, text) = (round(ranked.vector_ms), round(ranked.text_ms));
                     notes.took = Took { embedding, vector, text, ranking: round(ranking), ..found.took };
-                    return Ok((snapshot, ranked, finished));
+                    return Ok(Some((snapshot, ranked, finished)));
                 }
                 ranked.doubts.documents.append(&mut finished.gone);
             }
@@ -321,7 +342,7 @@ impl Knowledge {
     async fn query_vector(
         &self,
         ctx: &Ctx,
-        collection: &StoredCollection,
+        vectors_of: &VectorsOf,
         query: &str,
         mode: &mut SearchMode,
         warnings: &mut Vec<String>,
@@ -329,16 +350,16 @@ impl Knowledge {
         if *mode == SearchMode::Text {
             return Ok(None);
         }
-        let model = &collection.collection.embedding_model;
+        let model = &vectors_of.model;
         let error = match self.queries().get(self.models(), ctx, model, query).await {
-            Ok(vector) if collection.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
+            Ok(vector) if vectors_of.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
                 return Ok(Some(vector));
             }
             Ok(vector) => Error::conflict(
                 "embedding_dimensions_changed",
                 format!("`{model}` now gives vectors of {} numbers, unlike those of this collection", vector.len()),
             )
-            .remedy("make a new collection and add the documents there"),
+            .remedy("embed the collection anew: POST /api/v1/collections/{id}/reembed"),
             Err(error) => error,
         };
         let degrades = *mode == SearchMode::Hybrid

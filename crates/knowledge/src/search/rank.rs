@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) facets: Vec<String>,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
+    /// Of the vectors that this one can be compared with.
+    pub(super) generation: u64,
     pub(super) ranking: Ranking,
     /// What ages are reckoned from.
     pub(super) now: Timestamp,
@@ -213,9 +215,11 @@ fn by_meaning(
         let looked_at = if allowance.is_any() { limit } else { CANDIDATES_WITH_SIGNS * limit };
         match nearest(&snapshot.view, query, looked_at, allowed) {
             Ok(nearest) => {
-                // What a filter or signs leave is no fair sample of what searches scan.
+                // What a filter or signs leave is no fair sample of what searches scan, and an index that is being built for another
+                // embedding model has other queries.
+                let is_of_index = snapshot.slot.vectors.of().generation == plan.generation;
                 if let (Some(work), Some(vectors), None, true) =
-                    (&nearest.work, &snapshot.view.vectors, allowed, allowance.is_any())
+                    (&nearest.work, &snapshot.view.vectors, allowed, allowance.is_any() && is_of_index)
                 {
                     snapshot.slot.vectors.note_search(query, work, vectors);
                 }

@@ -25,7 +25,7 @@ import { SearchPanel } from "./search-panel";
 import { SynonymsEditor } from "./synonyms-editor";
 import { UploadZone } from "./upload-zone";
 
-const TABS = ["documents", "search", "synonyms"];
+const TABS = ["documents", "search", "synonyms", "index"];
 
 type OpenDialog = "text" | "edit" | "delete" | null;
 

@@ -9,6 +9,7 @@ mod loader;
 pub(crate) mod memory;
 pub(crate) mod query;
 pub(crate) mod query_build;
+pub(crate) mod query_pieces;
 pub(crate) mod query_resolve;
 mod text;
 mod text_search;

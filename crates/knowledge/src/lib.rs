@@ -38,10 +38,10 @@ pub use metadata::{
 };
 pub use people::{People, Person};
 pub use search::{
-    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FilterExplanation,
-    Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings,
-    RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode, SearchRequest,
-    TextReason, Took, TypoTolerance, VectorReason, Why,
+    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FieldScores,
+    FilterExplanation, Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings,
+    RecencySettings, RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode,
+    SearchRequest, TermScore, TextReason, Took, TypoTolerance, VectorReason, Why,
 };
 pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{

@@ -15,6 +15,7 @@ mod rerank;
 mod results;
 mod settings;
 mod signals;
+mod terms;
 mod viewer;
 mod why;
 mod words;
@@ -40,8 +41,8 @@ use settings::Ranking;
 use words::WordSettings;
 
 pub use answer::{
-    CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, Highlight, Hit, RerankReason,
-    ScoreComponent, SearchAnswer, SearchExplanation, TextReason, Took, VectorReason, Why,
+    CandidateCounts, ComponentSource, Duplicate, Explanation, FieldScores, FilterExplanation, Fusion, Highlight, Hit,
+    RerankReason, ScoreComponent, SearchAnswer, SearchExplanation, TermScore, TextReason, Took, VectorReason, Why,
 };
 pub use facets::{Facet, FacetValue};
 pub use request::{SearchMode, SearchRequest};
@@ -88,8 +89,9 @@ struct Finished {
 impl Knowledge {
     /// Searches a collection. Sees every document that this process has reported as `ready`.
     ///
-    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its embedding model a
-    /// hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings` say so.
+    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its
+    /// embedding model a hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings`
+    /// say so.
     ///
     /// # Errors
     /// `forbidden` without `search:query`, and with `on_behalf_of` without `documents:read_all`; `not_found` for the collection or
@@ -161,7 +163,7 @@ impl Knowledge {
         let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
         // Finding the words of a hundred passages takes milliseconds as well.
         let (results, explanation) = off_runtime(move || {
-            let results = hits::hits(&plan, &snapshot, &ranked.query, &finished);
+            let results = hits::hits(&plan, &snapshot, &ranked, &finished);
             (results, plan.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished)))
         })
         .await?;

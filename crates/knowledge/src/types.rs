@@ -136,7 +136,7 @@ pub struct NewCollection {
 }
 
 /// What to change of a collection; absent fields stay.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionChange {
     /// 1 to 200 characters, unique in the workspace.

@@ -12,7 +12,7 @@ web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help run build web models prices test test-sdks gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
-	bench-models bench-gateway bench-vector bench-vector-10m
+	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ bench-http: build ## Measure requests per second, start-up and idle cost
 
 bench-models: models ## Measure the local models: tokens and passages per second
 	@$(cargo) run --release --locked --example measure_local
+
+bench-embed: build models ## Measure embedding beside candle and ONNX Runtime on real texts (about 5 minutes; the first run builds candle)
+	@$(env) && python3 benches/embed/run.py $(OPTIONS)
 
 bench-gateway: build ## Measure Plasma as a gateway beside LiteLLM and Portkey (about 8 minutes; OPTIONS="--soak 1000000" for memory)
 	@$(cargo) xtask bench gateway $(OPTIONS)

@@ -13,7 +13,7 @@ use crate::{
     store::{
         access::{self, Hidden},
         collections::{self, StoredCollection},
-        synonyms,
+        reembeddings, synonyms,
     },
 };
 
@@ -242,6 +242,7 @@ impl Knowledge {
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
         synonyms::delete(&mut tx, id).await?;
+        reembeddings::delete_of(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

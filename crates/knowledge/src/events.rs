@@ -5,7 +5,7 @@ use plasma_kernel::CollectionId;
 use plasma_store::NewEvent;
 use serde_json::{Value, json};
 
-use crate::Document;
+use crate::{Document, Reembedding, ReembeddingState};
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
@@ -13,6 +13,13 @@ pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";
+/// A collection's passages are embedded with another model: `{collection_id, name, model, generation}`.
+pub const COLLECTION_REEMBEDDING: &str = "knowledge.collection.reembedding";
+/// From now on searches use the new model: `{collection_id, name, model, generation}`.
+pub const COLLECTION_REEMBEDDED: &str = "knowledge.collection.reembedded";
+/// The change of the model was given up, and searches go on with the one from before: `{collection_id, model, generation, state}`, with
+/// the state `failed` or `cancelled`, and `reason` when it failed.
+pub const COLLECTION_REEMBEDDING_ENDED: &str = "knowledge.collection.reembedding_ended";
 /// A document, or a new version of it, waits to be read: `{collection_id, title, version}`; with `reason` when something is in
 /// its way, such as an absent model.
 pub const DOCUMENT_QUEUED: &str = "knowledge.document.queued";
@@ -31,6 +38,23 @@ pub const DOCUMENT_ACCESS_CHANGED: &str = "knowledge.document.access_changed";
 
 pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> NewEvent {
     NewEvent::new(kind, id, json!({ "collection_id": id, "name": name }))
+}
+
+pub(crate) fn reembedding(kind: &'static str, name: &str, reembedding: &Reembedding) -> NewEvent {
+    let id = reembedding.collection_id;
+    let data = json!({
+        "collection_id": id, "name": name, "model": reembedding.model, "generation": reembedding.generation,
+    });
+    NewEvent::new(kind, id, data)
+}
+
+pub(crate) fn reembedding_ended(reembedding: &Reembedding, state: ReembeddingState, reason: Option<&str>) -> NewEvent {
+    let id = reembedding.collection_id;
+    let data = json!({
+        "collection_id": id, "model": reembedding.model, "generation": reembedding.generation,
+        "state": state, "reason": reason,
+    });
+    NewEvent::new(COLLECTION_REEMBEDDING_ENDED, id, data)
 }
 
 pub(crate) fn document_deleted(document: &Document) -> NewEvent {

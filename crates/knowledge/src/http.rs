@@ -5,6 +5,7 @@ mod ask;
 mod collection_index;
 mod collections;
 mod documents;
+mod reembed;
 mod search;
 mod synonyms;
 mod upload;
@@ -26,6 +27,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
         .routes(routes!(collection_index::get_collection_index))
+        .routes(routes!(reembed::get_reembedding, reembed::begin_reembedding, reembed::cancel_reembedding))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))

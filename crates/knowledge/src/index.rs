@@ -9,6 +9,7 @@ mod loader;
 pub(crate) mod memory;
 pub(crate) mod query;
 pub(crate) mod query_build;
+pub(crate) mod query_pieces;
 pub(crate) mod query_resolve;
 mod text;
 mod text_search;
@@ -27,6 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{IndexStatus, caches::TenantCaches, limits};
 
 pub(crate) use keys::PassageKey;
+pub(crate) use memory::VectorsOf;
 use memory::{CollectionView, Memory, Slot};
 use text::TextReader;
 pub(crate) use text::{PARTS, low_bits};
@@ -263,7 +265,18 @@ impl Index {
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
         drop(guard);
-        Ok(Snapshot { view, text, vectors: slot.vectors.status(), slot })
+        // What is being built for another embedding model is nothing that this view lacks.
+        let is_whole = slot.vectors.is_ahead_of(&view.vectors_of);
+        let vectors = if is_whole { VectorsStatus::Complete } else { slot.vectors.status() };
+        Ok(Snapshot { view, text, vectors, slot })
+    }
+
+    /// Which vectors searches of the collection compare with now.
+    ///
+    /// # Errors
+    /// As [`Index::snapshot`].
+    pub(crate) async fn vectors_of(&self, ctx: &Ctx, collection: CollectionId) -> Result<Arc<VectorsOf>> {
+        Ok(Arc::clone(&self.snapshot(ctx, collection).await?.view.vectors_of))
     }
 
     /// Whether this process's index answers, for `/readyz`.

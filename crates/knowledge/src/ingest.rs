@@ -6,6 +6,8 @@
 mod embed;
 mod read;
 
+pub(crate) use self::embed::input_of;
+
 use plasma_kernel::{Code, Error, Result};
 use plasma_store::{NewEvent, Tx};
 use plasma_workflows::{Run, enqueue};
@@ -17,6 +19,7 @@ use crate::{
     store::{
         collections::{self, StoredCollection},
         documents::{self, StateChange, StoredDocument},
+        vectors,
     },
 };
 
@@ -42,19 +45,31 @@ pub(crate) async fn run(knowledge: &Knowledge, step: &IngestDocument, run: &Run)
 }
 
 async fn ingest(knowledge: &Knowledge, step: &IngestDocument, run: &Run) -> Result<Outcome> {
-    let Some((collection, stored)) = begin(knowledge, step, run).await? else { return Ok(Outcome::Superseded) };
-    if stored.document.state == DocumentState::Ready {
-        // The transaction that made it ready also completed its job, so this is another one for the same version.
-        let mut tx = knowledge.store().begin(run.ctx()).await?;
-        run.complete(&mut tx).await?;
-        tx.commit().await?;
-        return Ok(Outcome::Ready);
+    loop {
+        let Some((collection, stored)) = begin(knowledge, step, run).await? else { return Ok(Outcome::Superseded) };
+        if stored.document.state == DocumentState::Ready {
+            // The transaction that made it ready also completed its job, so this is another one for the same version.
+            let mut tx = knowledge.store().begin(run.ctx()).await?;
+            run.complete(&mut tx).await?;
+            tx.commit().await?;
+            return Ok(Outcome::Ready);
+        }
+        let read = read::read(knowledge, run, &collection, &stored).await?;
+        let is_embedded = embed::embed(knowledge, step, run, &collection, &read).await?;
+        let outcome = if is_embedded { finish(knowledge, step, run, read.passages.len()).await? } else { None };
+        match outcome {
+            Some(outcome) => return Ok(outcome),
+            // The collection has another embedding model now: once more, with that.
+            None if has_other_vectors(knowledge, step, run, collection.generation).await? => {}
+            None => return Ok(Outcome::Superseded),
+        }
     }
-    let read = read::read(knowledge, run, &collection, &stored).await?;
-    if !embed::embed(knowledge, step, run, &collection, &read).await? {
-        return Ok(Outcome::Superseded);
-    }
-    finish(knowledge, step, run, read.passages.len()).await
+}
+
+/// Whether the version is still wanted, but the collection has vectors of another generation than `generation`.
+async fn has_other_vectors(knowledge: &Knowledge, step: &IngestDocument, run: &Run, generation: u64) -> Result<bool> {
+    let mut tx = knowledge.store().begin(run.ctx()).await?;
+    Ok(lock(&mut tx, step).await?.is_some_and(|(collection, _)| collection.generation != generation))
 }
 
 /// The collection and the document, both held until the transaction ends; `None` when the version is no longer wanted.
@@ -101,10 +116,14 @@ async fn begin(
     Ok(Some((collection, stored)))
 }
 
-/// The switch: the version's passages are searched from now on, and those of the one before no longer.
-async fn finish(knowledge: &Knowledge, step: &IngestDocument, run: &Run, passages: usize) -> Result<Outcome> {
+/// The switch: the version's passages are searched from now on, and those of the one before no longer. `None` when their vectors are
+/// not the ones that the collection has now.
+async fn finish(knowledge: &Knowledge, step: &IngestDocument, run: &Run, passages: usize) -> Result<Option<Outcome>> {
     let mut tx = knowledge.store().begin(run.ctx()).await?;
-    let Some((_, stored)) = lock(&mut tx, step).await? else { return Ok(Outcome::Superseded) };
+    let Some((collection, stored)) = lock(&mut tx, step).await? else { return Ok(Some(Outcome::Superseded)) };
+    if vectors::has_others(&mut tx, step.document, step.version, collection.generation).await? {
+        return Ok(None);
+    }
     let written = crate::store::passages::count(&mut tx, step.document, step.version).await?;
     if written != passages {
         return Err(Error::internal(format!("{written} passages were written, but the document has {passages}")));
@@ -119,7 +138,7 @@ async fn finish(knowledge: &Knowledge, step: &IngestDocument, run: &Run, passage
     knowledge.commit_searchable(tx).await?;
     let done = passages as u64;
     tell(knowledge, step, run, DocumentState::Ready, (done, done), Some(0))?;
-    Ok(Outcome::Ready)
+    Ok(Some(Outcome::Ready))
 }
 
 /// Tells whoever watches how far the document is.

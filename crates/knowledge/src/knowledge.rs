@@ -68,6 +68,8 @@ impl Knowledge {
         workflows.register::<steps::IngestDocument>(knowledge.clone());
         workflows.register::<steps::PurgeVersions>(knowledge.clone());
         workflows.register::<steps::PurgeCollection>(knowledge.clone());
+        workflows.register::<steps::ReembedCollection>(knowledge.clone());
+        workflows.register::<steps::SettleVectors>(knowledge.clone());
         knowledge
     }
 

@@ -14,12 +14,14 @@ pub mod http;
 mod index;
 mod ingest;
 mod knowledge;
+mod known_vectors;
 pub mod limits;
 mod metadata;
 pub mod parse;
 mod people;
 mod progress;
 mod purge;
+mod reembed;
 mod search;
 mod steps;
 mod store;
@@ -36,13 +38,14 @@ pub use metadata::{
 };
 pub use people::{People, Person};
 pub use search::{
-    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FilterExplanation,
-    Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings, RecencySettings,
-    RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode, SearchRequest,
-    TextReason, Took, TypoTolerance, VectorReason, Why,
+    Boosts, CandidateCounts, ComponentSource, Correction, Duplicate, Explanation, Facet, FacetValue, FieldScores,
+    FilterExplanation, Fusion, FusionMethod, FusionSettings, Highlight, Hit, PopularitySettings, RankingSettings,
+    RecencySettings, RerankReason, RerankSettings, ScoreComponent, SearchAnswer, SearchExplanation, SearchMode,
+    SearchRequest, TermScore, TextReason, Took, TypoTolerance, VectorReason, Why,
 };
 pub use synonyms::{CollectionSynonyms, OneWaySynonyms, SynonymSets};
 pub use types::{
     Collection, CollectionChange, Document, DocumentError, DocumentFile, DocumentProgress, DocumentState, DocumentText,
-    IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, PassageRange,
+    IndexStatus, IngestProgress, KnowledgeCounts, NewCollection, NewContent, NewDocument, NewReembedding, PassageRange,
+    Reembedding, ReembeddingState,
 };

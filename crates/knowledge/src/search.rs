@@ -15,6 +15,7 @@ mod rerank;
 mod results;
 mod settings;
 mod signals;
+mod terms;
 mod viewer;
 mod why;
 mod words;
@@ -26,7 +27,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use crate::{
     Knowledge,
     access::Viewer,
-    index::{Snapshot, query::TextQuery, query_resolve::TextOptions},
+    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions},
     limits,
     store::collections::StoredCollection,
 };
@@ -40,8 +41,8 @@ use settings::Ranking;
 use words::WordSettings;
 
 pub use answer::{
-    CandidateCounts, ComponentSource, Duplicate, Explanation, FilterExplanation, Fusion, Highlight, Hit, RerankReason,
-    ScoreComponent, SearchAnswer, SearchExplanation, TextReason, Took, VectorReason, Why,
+    CandidateCounts, ComponentSource, Duplicate, Explanation, FieldScores, FilterExplanation, Fusion, Highlight, Hit,
+    RerankReason, ScoreComponent, SearchAnswer, SearchExplanation, TermScore, TextReason, Took, VectorReason, Why,
 };
 pub use facets::{Facet, FacetValue};
 pub use request::{SearchMode, SearchRequest};
@@ -88,8 +89,9 @@ struct Finished {
 impl Knowledge {
     /// Searches a collection. Sees every document that this process has reported as `ready`.
     ///
-    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its embedding model a
-    /// hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings` say so.
+    /// The same search of the same moment of the collection is answered from memory, where the caller may see the same. Without its
+    /// embedding model a hybrid search ranks by words only, and without its reranker a search keeps the order that it had; `warnings`
+    /// say so.
     ///
     /// # Errors
     /// `forbidden` without `search:query`, and with `on_behalf_of` without `documents:read_all`; `not_found` for the collection or
@@ -125,9 +127,6 @@ impl Knowledge {
         let words = WordSettings { boosts: request.boosts, typo: request.typo };
         let words = words.options(self.synonyms(ctx, &collection).await?)?;
         let ranking = Ranking::for_request(&collection.collection.ranking, request)?;
-        if let Some(vector) = &checked.vector {
-            request::check_dimensions(vector, collection.dimensions, &collection.collection.embedding_model)?;
-        }
         let view = self.index().snapshot(ctx, collection.collection.id).await?.view;
         let key = ResultKey::new(ctx, &collection, (&view, &*words.synonyms), viewer.clone(), request)?;
         drop(view);
@@ -151,45 +150,26 @@ impl Knowledge {
 
     /// The answer, and whether it may be remembered.
     async fn searched(&self, search: &Search<'_>, started: Instant) -> Result<(SearchAnswer, bool)> {
-        let Search { ctx, collection, request, checked, .. } = search;
         let mut notes = Notes::default();
-        let mut mode = checked.mode;
-        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
-        let meaning = text.meaning(&request.query);
-        let embedding_started = Instant::now();
-        let vector = match &checked.vector {
-            Some(vector) => Some(Arc::clone(vector)),
-            None => self.query_vector(ctx, collection, meaning, &mut mode, &mut notes.warnings).await?,
+        let (plan, (snapshot, mut ranked, finished)) = loop {
+            let plan = Arc::new(self.planned(search, &mut notes).await?);
+            // Once more, with the new model, when the collection's vectors became others in between.
+            if let Some(found) = self.ranked(search.ctx, &plan, &mut notes).await? {
+                break (plan, found);
+            }
         };
-        notes.degraded = mode != checked.mode;
-        notes.took.embedding = round(milliseconds(embedding_started));
-        let plan = Arc::new(Plan {
-            collection: collection.collection.id,
-            mode,
-            limit: checked.limit,
-            filter: search.filter.clone(),
-            viewer: search.viewer.clone(),
-            query: meaning.to_owned(),
-            text,
-            words: search.words.clone(),
-            facets: request.facets.clone().unwrap_or_default(),
-            vector,
-            ranking: search.ranking.clone(),
-            now: ctx.now(),
-            explain: request.explain,
-        });
-        let (snapshot, mut ranked, finished) = self.ranked(ctx, &plan, &mut notes).await?;
+        let mode = plan.mode;
         let total_passages = ranked.passages;
         let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
         // Finding the words of a hundred passages takes milliseconds as well.
         let (results, explanation) = off_runtime(move || {
-            let results = hits::hits(&plan, &snapshot, &ranked.query, &finished);
+            let results = hits::hits(&plan, &snapshot, &ranked, &finished);
             (results, plan.explain.then(|| hits::explained(&plan, &snapshot, &ranked, &finished)))
         })
         .await?;
         notes.took.total = round(milliseconds(started));
         let answer = SearchAnswer {
-            query: request.query.clone(),
+            query: search.request.query.clone(),
             mode,
             took_ms: notes.took,
             total_passages,
@@ -203,17 +183,60 @@ impl Knowledge {
         Ok((answer, !notes.degraded))
     }
 
+    /// What is searched for, with the query's vector by the model whose vectors the collection has now.
+    async fn planned(&self, search: &Search<'_>, notes: &mut Notes) -> Result<Plan> {
+        let Search { ctx, request, checked, .. } = search;
+        let collection = search.collection.collection.id;
+        let mut mode = checked.mode;
+        let text = if request.plain { TextQuery::plain(&request.query) } else { TextQuery::parse(&request.query) };
+        let meaning = text.meaning(&request.query).to_owned();
+        let vectors_of = match mode {
+            SearchMode::Text => Arc::default(),
+            _ => self.index().vectors_of(ctx, collection).await?,
+        };
+        let embedding_started = Instant::now();
+        let vector = match &checked.vector {
+            Some(vector) => {
+                request::check_dimensions(vector, vectors_of.dimensions, &vectors_of.model)?;
+                Some(Arc::clone(vector))
+            }
+            None => self.query_vector(ctx, &vectors_of, &meaning, &mut mode, &mut notes.warnings).await?,
+        };
+        notes.degraded = mode != checked.mode;
+        notes.took.embedding = round(milliseconds(embedding_started));
+        Ok(Plan {
+            collection,
+            mode,
+            limit: checked.limit,
+            filter: search.filter.clone(),
+            viewer: search.viewer.clone(),
+            query: meaning,
+            text,
+            words: search.words.clone(),
+            facets: request.facets.clone().unwrap_or_default(),
+            vector,
+            generation: vectors_of.generation,
+            ranking: search.ranking.clone(),
+            now: ctx.now(),
+            explain: request.explain,
+        })
+    }
+
     /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the passages of the best.
+    /// `None` when it has other vectors than the query's can be compared with.
     async fn ranked(
         &self,
         ctx: &Ctx,
         plan: &Arc<Plan>,
         notes: &mut Notes,
-    ) -> Result<(Arc<Snapshot>, Ranked, Finished)> {
+    ) -> Result<Option<(Arc<Snapshot>, Ranked, Finished)>> {
         let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
             let snapshot = Arc::new(self.index().snapshot(ctx, plan.collection).await?);
+            if plan.vector.is_some() && snapshot.view.vectors_of.generation != plan.generation {
+                return Ok(None);
+            }
             let (planned, moment) = (Arc::clone(plan), Arc::clone(&snapshot));
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
             let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
@@ -232,7 +255,7 @@ impl Knowledge {
                     let (ranking, embedding) = (ranked.ranking_ms + found.took.ranking, notes.took.embedding);
                     let (vector, text) = (round(ranked.vector_ms), round(ranked.text_ms));
                     notes.took = Took { embedding, vector, text, ranking: round(ranking), ..found.took };
-                    return Ok((snapshot, ranked, finished));
+                    return Ok(Some((snapshot, ranked, finished)));
                 }
                 ranked.doubts.documents.append(&mut finished.gone);
             }
@@ -321,7 +344,7 @@ impl Knowledge {
     async fn query_vector(
         &self,
         ctx: &Ctx,
-        collection: &StoredCollection,
+        vectors_of: &VectorsOf,
         query: &str,
         mode: &mut SearchMode,
         warnings: &mut Vec<String>,
@@ -329,16 +352,16 @@ impl Knowledge {
         if *mode == SearchMode::Text {
             return Ok(None);
         }
-        let model = &collection.collection.embedding_model;
+        let model = &vectors_of.model;
         let error = match self.queries().get(self.models(), ctx, model, query).await {
-            Ok(vector) if collection.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
+            Ok(vector) if vectors_of.dimensions.is_none_or(|dimensions| dimensions == vector.len()) => {
                 return Ok(Some(vector));
             }
             Ok(vector) => Error::conflict(
                 "embedding_dimensions_changed",
                 format!("`{model}` now gives vectors of {} numbers, unlike those of this collection", vector.len()),
             )
-            .remedy("make a new collection and add the documents there"),
+            .remedy("embed the collection anew: POST /api/v1/collections/{id}/reembed"),
             Err(error) => error,
         };
         let degrades = *mode == SearchMode::Hybrid

@@ -5,7 +5,7 @@ use plasma_store::Tx;
 use plasma_workflows::{Queue, Run, Step};
 use serde::{Deserialize, Serialize};
 
-use crate::{Knowledge, ingest, purge};
+use crate::{Knowledge, ingest, purge, reembed};
 
 /// Reads a version of a document: text, passages, vectors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,5 +63,48 @@ impl Step for PurgeCollection {
 
     async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
         purge::collection(&knowledge, &self, &run).await
+    }
+}
+
+/// Embeds a collection's passages with another model, and then lets searches use it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ReembedCollection {
+    pub(crate) collection: CollectionId,
+    pub(crate) generation: u64,
+}
+
+impl Step for ReembedCollection {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.reembed";
+    // One after another: ingestion needs the cores too.
+    const QUEUE: Queue = Queue { name: "knowledge.reembed", concurrency: 1 };
+    // About an hour: as long as a provider may be away.
+    const ATTEMPTS_MAX: u32 = 12;
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        reembed::work::run(&knowledge, &self, &run).await
+    }
+
+    async fn failed(&self, _knowledge: &Knowledge, _ctx: &Ctx, tx: &mut Tx, error: &Error) -> Result<()> {
+        reembed::work::fail(tx, self, error).await
+    }
+}
+
+/// Tidies up after a change of the embedding model: the new vectors take the place of the old ones, or, when the change was given
+/// up, are forgotten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SettleVectors {
+    pub(crate) collection: CollectionId,
+    pub(crate) generation: u64,
+}
+
+impl Step for SettleVectors {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.settle_vectors";
+    const QUEUE: Queue = Queue { name: "knowledge.purge", concurrency: 1 };
+    const ATTEMPTS_MAX: u32 = 12;
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        reembed::settle::run(&knowledge, &self, &run).await
     }
 }

@@ -8,5 +8,7 @@ pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod passages;
 pub(crate) mod queue;
+pub(crate) mod reembeddings;
 pub(crate) mod synonyms;
+pub(crate) mod vectors;
 pub(crate) mod versions;

@@ -40,6 +40,79 @@ pub struct Collection {
     pub updated_at: Timestamp,
 }
 
+/// How far a change of a collection's embedding model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReembeddingState {
+    /// Passages are being embedded, or wait for their turn. Searches use the model from before.
+    Running,
+    /// Searches use the new model.
+    Done,
+    /// It was given up; `error` says why. Searches use the model from before.
+    Failed,
+    /// Somebody stopped it. Searches use the model from before.
+    Cancelled,
+}
+
+impl ReembeddingState {
+    /// The text form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl FromStr for ReembeddingState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Running, Self::Done, Self::Failed, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Error::invalid("state", "must be running, done, failed or cancelled"))
+    }
+}
+
+/// A change of a collection's embedding model.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Reembedding {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The number of the vectors that it makes. Those that a collection begins with have the number 0.
+    pub generation: u64,
+    /// The new model.
+    pub model: String,
+    /// How far it is.
+    pub state: ReembeddingState,
+    /// Passages embedded with the new model.
+    pub done: u64,
+    /// Searchable passages now; it grows while documents are added.
+    pub total: u64,
+    /// Why it failed.
+    #[schema(required)]
+    pub error: Option<DocumentError>,
+    /// When it was begun, in microseconds since 1970 UTC.
+    pub created_at: Timestamp,
+    /// When it last came further.
+    pub updated_at: Timestamp,
+    /// When it ended.
+    #[schema(required)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The embedding model that a collection is to have.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReembedding {
+    /// Its name, at most 300 characters. The model that the collection has already embeds everything anew.
+    #[schema(max_length = 300, example = "local/all-minilm-l6-v2")]
+    pub model: String,
+}
+
 /// A collection to make.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +136,7 @@ pub struct NewCollection {
 }
 
 /// What to change of a collection; absent fields stay.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionChange {
     /// 1 to 200 characters, unique in the workspace.

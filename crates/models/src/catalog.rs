@@ -214,6 +214,7 @@ impl Models {
             remedy,
             context_length: narrow(entry.context_length),
             dimensions: entry.dimensions.and_then(narrow),
+            precision: (kind == ModelKind::Embedding).then_some(entry.precision),
             size_bytes: Some(entry.size_bytes()),
             memory_bytes: (state == LocalState::Ready).then_some(entry.memory_bytes),
             price: Some(cost::free()),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Model, Models, events,
-    manifest::{ModelEntry, ModelKind, Pooling, WeightFile},
+    manifest::{ModelEntry, ModelKind, Pooling, Precision, WeightFile},
     store,
     weights::{Pulled, gguf},
 };
@@ -46,6 +46,8 @@ pub struct NewCustomModel {
     pub description: Option<String>,
     /// Tokens that it reads at most; what it was trained for, at most 4,096 for a chat, when absent.
     pub context_length: Option<u32>,
+    /// In which numbers an embedding model multiplies; for embedding models only.
+    pub precision: Option<Precision>,
 }
 
 /// A custom model.
@@ -78,7 +80,8 @@ impl Models {
         check_place(&store::custom_models::all(&mut self.inner.store.read(ctx).await?).await?, &id)?;
         let path = self.inner.local.locate(&new.path)?;
         let permit = READING.try_acquire().map_err(|_| being_read())?;
-        let (name, wanted) = (id.clone(), new.context_length);
+        let name = id.clone();
+        let wanted = Wanted { context_length: new.context_length, precision: new.precision };
         let read = move || {
             // Held to the end of the reading, also when nobody waits for it any more.
             let _permit = permit;
@@ -203,17 +206,28 @@ pub(crate) fn check_domain(field: &'static str, domain: &str) -> Result<()> {
     ))
 }
 
+/// What somebody wants of a model beside what its files say.
+#[derive(Clone, Copy)]
+struct Wanted {
+    context_length: Option<u32>,
+    precision: Option<Precision>,
+}
+
 /// What stands at a path, as the manifest would describe it. Reads all of it.
-fn inspect(id: &str, path: &Path, context_length: Option<u32>) -> Result<ModelEntry> {
+fn inspect(id: &str, path: &Path, wanted: Wanted) -> Result<ModelEntry> {
     let metadata = fs::metadata(path).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    if metadata.is_dir() { inspect_embedding(id, path, context_length) } else { inspect_gguf(id, path, context_length) }
+    if metadata.is_dir() { inspect_embedding(id, path, wanted) } else { inspect_gguf(id, path, wanted) }
 }
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::invalid("path", message)
 }
 
-fn inspect_gguf(id: &str, path: &Path, context_length: Option<u32>) -> Result<ModelEntry> {
+fn inspect_gguf(id: &str, path: &Path, wanted: Wanted) -> Result<ModelEntry> {
+    if wanted.precision.is_some() {
+        return Err(Error::invalid("precision", "is for embedding models only")
+            .remedy("leave it out; the file of a chat model says in which numbers it is"));
+    }
     let (Some(folder), Some(file)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Err(wrong("it is no file"));
     };
@@ -225,7 +239,7 @@ fn inspect_gguf(id: &str, path: &Path, context_length: Option<u32>) -> Result<Mo
             .remedy("choose an instruction-tuned or chat model; base models and GGUF embedding models cannot chat"));
     }
     let trained = header.context_length.unwrap_or(CONTEXT_LENGTH_DEFAULT);
-    let context_length = match context_length.map(u64::from) {
+    let context_length = match wanted.context_length.map(u64::from) {
         Some(wanted) if wanted == 0 || wanted > trained => {
             return Err(Error::invalid(
                 "context_length",
@@ -255,7 +269,7 @@ struct BertConfig {
     max_position_embeddings: u64,
 }
 
-fn inspect_embedding(id: &str, folder: &Path, context_length: Option<u32>) -> Result<ModelEntry> {
+fn inspect_embedding(id: &str, folder: &Path, wanted: Wanted) -> Result<ModelEntry> {
     let config: BertConfig = read_json(folder, "config.json")?;
     let family = config.model_type.unwrap_or_else(|| "bert".to_owned());
     if family != "bert" {
@@ -269,7 +283,7 @@ fn inspect_embedding(id: &str, folder: &Path, context_length: Option<u32>) -> Re
         }
     }
     let trained = config.max_position_embeddings;
-    let context_length = match context_length.map(u64::from) {
+    let context_length = match wanted.context_length.map(u64::from) {
         Some(wanted) if wanted < 3 || wanted > trained => {
             return Err(Error::invalid(
                 "context_length",
@@ -281,7 +295,8 @@ fn inspect_embedding(id: &str, folder: &Path, context_length: Option<u32>) -> Re
     };
     let files = EMBEDDING_FILES.iter().map(|file| weight_file(folder, file)).collect::<Result<Vec<_>>>()?;
     // Whether the engine can load it is known only by loading it.
-    crate::local::check_embedding_model(folder).map_err(|error| wrong(error.message().to_owned()))?;
+    let precision = wanted.precision.unwrap_or_default();
+    crate::local::check_embedding_model(folder, precision).map_err(|error| wrong(error.message().to_owned()))?;
     Ok(ModelEntry {
         kind: ModelKind::Embedding,
         family,
@@ -289,6 +304,7 @@ fn inspect_embedding(id: &str, folder: &Path, context_length: Option<u32>) -> Re
         dimensions: Some(config.hidden_size),
         pooling: Some(Pooling::Mean),
         normalize: true,
+        precision,
         ..entry(id, folder, files, context_length)?
     })
 }
@@ -305,6 +321,7 @@ fn entry(id: &str, folder: &Path, files: Vec<WeightFile>, context_length: u64) -
         dimensions: None,
         pooling: None,
         normalize: false,
+        precision: Precision::default(),
         memory_bytes: files.iter().map(|file| file.size_bytes).sum(),
         files,
         folder: Some(folder.to_owned()),

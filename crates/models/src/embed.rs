@@ -236,6 +236,18 @@ impl Models {
         })
     }
 
+    /// By what vectors of an embedding model are told from those of others: its weights and precision, or the provider's address and name
+    /// of it. It may differ between versions of the program for the same model, never be the same for two.
+    ///
+    /// # Errors
+    /// `not_found` (`model_not_found`), `invalid` for a chat model.
+    pub async fn embedding_identity(&self, ctx: &Ctx, model: &str) -> Result<[u8; 32]> {
+        Ok(match self.resolve(ctx, Some(model), ModelKind::Embedding).await? {
+            Target::Local(entry) => VectorMaker::local(&entry).identity(),
+            Target::Remote(remote) => VectorMaker::remote(&remote, &[]).identity(),
+        })
+    }
+
     /// Counts tokens as the embedding model `model` does; loads only its tokenizer.
     ///
     /// # Errors

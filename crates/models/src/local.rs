@@ -8,7 +8,10 @@ mod bert;
 mod chat;
 mod contention;
 mod embedder;
+mod encoder;
 mod generate;
+#[cfg(feature = "candle")]
+mod gpu;
 mod kernels;
 mod prompt;
 mod queue;
@@ -37,7 +40,7 @@ use threads::physical_cores;
 use turns::Turns;
 
 use crate::{
-    manifest::{Manifest, ModelEntry, ModelKind},
+    manifest::{Manifest, ModelEntry, ModelKind, Precision},
     weights::HUB_URL_DEFAULT,
 };
 
@@ -134,9 +137,26 @@ impl Engine {
     }
 }
 
+/// Where embedding models of a precision compute in this process: `cpu`, or `cuda`.
+pub fn embedding_device(precision: Precision) -> &'static str {
+    encoder::device_name(precision)
+}
+
+/// By which instructions embedding models multiply on the processor, such as `avx512-vnni`.
+pub fn embedding_arithmetic(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Int8 => plasma_embed_kernels::kernel().name(),
+        // Chosen when the program was compiled.
+        Precision::F32 if cfg!(target_feature = "avx512f") => "avx512",
+        Precision::F32 if cfg!(all(target_feature = "avx2", target_feature = "fma")) => "avx2",
+        Precision::F32 if cfg!(target_arch = "aarch64") => "neon",
+        Precision::F32 => "scalar",
+    }
+}
+
 /// Whether the embedding engine can load the model in a folder. Blocks, and takes its memory for the time.
-pub(crate) fn check_embedding_model(folder: &Path) -> Result<()> {
-    bert::Bert::load(folder)?;
+pub(crate) fn check_embedding_model(folder: &Path, precision: Precision) -> Result<()> {
+    bert::Bert::load(folder, precision)?;
     tokenizers::Tokenizer::from_file(folder.join("tokenizer.json"))
         .map(drop)
         .map_err(|_| Error::internal("tokenizer.json is not a tokenizer's description"))

@@ -45,6 +45,32 @@ pub enum Pooling {
     Mean,
 }
 
+/// In which numbers an embedding model multiplies. Its weights are those of the files either way; vectors differ slightly, so that
+/// the precision is a part of what a model is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// The dense layers in 8-bit integers: faster, with cosines of about 0.999 to the vectors of `f32`.
+    Int8,
+}
+
+impl Precision {
+    /// The text form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One model and its files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelEntry {
@@ -68,6 +94,9 @@ pub struct ModelEntry {
     /// Whether vectors have length 1.
     #[serde(default)]
     pub normalize: bool,
+    /// In which numbers an embedding model multiplies.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Resident memory while it is loaded, in bytes, as measured.
     pub memory_bytes: u64,
     /// The weights.
@@ -161,9 +190,10 @@ impl ModelEntry {
     /// By what the engines tell models apart: two workspaces may give different weights the same name.
     pub(crate) fn key(&self) -> String {
         match (&self.folder, self.files.first()) {
-            // The content too: what was replaced and added again is another model. So are other lengths.
+            // The content too: what was replaced and added again is another model. So are other lengths and precisions.
             (Some(folder), Some(file)) => {
-                format!("{}\u{1f}{}\u{1f}{}\u{1f}{}", folder.display(), file.path, file.sha256, self.context_length)
+                let parts = [&folder.display().to_string(), &file.path, &file.sha256, &self.context_length.to_string()];
+                format!("{}\u{1f}{}", parts.map(String::as_str).join("\u{1f}"), self.precision.as_str())
             }
             _ => self.id.clone(),
         }

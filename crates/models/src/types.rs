@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::gateway::{Complexity, Considered, Decision, ModelHealth};
 pub use crate::upstream::ProviderOptions;
-use crate::{Capability, PromptUse, caches::CacheHit};
+use crate::{Capability, PromptUse, caches::CacheHit, manifest::Precision};
 
 /// An enum that is stored and sent as one lowercase word.
 macro_rules! words {
@@ -204,6 +204,8 @@ pub struct Model {
     pub context_length: Option<u32>,
     /// Numbers in a vector, for embedding models.
     pub dimensions: Option<u32>,
+    /// In which numbers an embedding model of this process multiplies.
+    pub precision: Option<Precision>,
     /// SPDX name of the weights' license.
     pub license: Option<String>,
     /// Bytes of its files.

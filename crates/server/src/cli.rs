@@ -57,8 +57,19 @@ enum Verb {
         #[command(subcommand)]
         verb: BatchesVerb,
     },
+    /// Measure what this machine can do, without a server
+    Bench {
+        #[command(subcommand)]
+        verb: BenchVerb,
+    },
     /// Print the API's OpenAPI specification as JSON
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchVerb {
+    /// Embed texts in this process: texts a second by device, precision, threads and length, and the time of one query
+    Embed(client::BenchEmbedArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,6 +213,7 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
         Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
         Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
+        Verb::Bench { verb: BenchVerb::Embed(arguments) } => client::run(client::bench_embed(arguments)),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS

@@ -1,10 +1,11 @@
 //! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `batches run` and `models …`.
+//! `batches run`, `models …` and `bench …`.
 
 mod api;
 mod ask;
 mod batches;
 mod bench;
+mod bench_embed;
 mod calibrate;
 mod ingest;
 mod models;
@@ -22,6 +23,7 @@ use clap::Args;
 pub use ask::{AskArgs, ask};
 pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};
+pub use bench_embed::{BenchEmbedArgs, bench_embed};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};

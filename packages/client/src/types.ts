@@ -117,6 +117,7 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
+export type Reembedding = components["schemas"]["Reembedding"];
 /** The vector index of a collection. */
 export type CollectionIndex = components["schemas"]["CollectionIndex"];
 export type CollectionIndexState = components["schemas"]["CollectionIndexState"];

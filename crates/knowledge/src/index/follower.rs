@@ -90,6 +90,8 @@ struct Changes {
     deleted_collections: BTreeSet<CollectionId>,
     /// Those whose settings are others.
     updated_collections: BTreeSet<CollectionId>,
+    /// Those that have vectors of another embedding model.
+    reembedded: BTreeSet<Place>,
     tenants: BTreeSet<TenantId>,
 }
 
@@ -119,6 +121,9 @@ impl Changes {
             events::COLLECTION_DELETED => {
                 self.deleted_collections.insert(collection);
             }
+            events::COLLECTION_REEMBEDDED => {
+                self.reembedded.insert((tenant, collection));
+            }
             _ => {}
         }
     }
@@ -128,6 +133,7 @@ impl Changes {
             && self.access.is_empty()
             && self.orphans.is_empty()
             && self.deleted_collections.is_empty()
+            && self.reembedded.is_empty()
     }
 }
 
@@ -193,6 +199,7 @@ impl Follower {
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.access.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.orphans.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
+        changes.reembedded.retain(|(_, collection)| !changes.deleted_collections.contains(collection));
         // From the first write until it is published, nobody else shows searches a collection's vectors.
         let index = Arc::clone(&self.index);
         let applying = index.applying.lock().await;

@@ -58,9 +58,12 @@ impl Index {
                 None
             }
         };
+        // The index is held until the view is there, so that these belong together.
+        let vectors_of = slot.vectors.of();
         loop {
             let view = vectors.as_ref().map(|vectors| vectors.view());
-            let view = Arc::new(CollectionView::new(documents.values().cloned().collect(), view));
+            let view = CollectionView::new(documents.values().cloned().collect(), view);
+            let view = Arc::new(view.with_vectors_of(Arc::clone(&vectors_of)));
             let changed = slot.finish_loading(&view);
             if changed.is_empty() {
                 let (documents, elapsed_ms) = (view.documents.len(), started.elapsed().as_millis());

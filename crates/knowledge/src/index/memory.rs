@@ -68,6 +68,16 @@ impl Keyed for Arc<DocumentEntry> {
     }
 }
 
+/// Which vectors a view has: queries must be embedded by the same model. While a collection changes its embedding model, each process
+/// goes on with the vectors from before until it has an index of the new ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VectorsOf {
+    pub(crate) generation: u64,
+    pub(crate) model: String,
+    /// Numbers in a vector; `None` when there was none when the collection was read.
+    pub(crate) dimensions: Option<usize>,
+}
+
 /// A collection at one moment. Searches hold it while the follower makes the next one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CollectionView {
@@ -80,6 +90,7 @@ pub(crate) struct CollectionView {
     pub(crate) vectors: Option<Arc<View>>,
     /// What is remembered for filters and permissions.
     pub(crate) selections: Selections,
+    pub(crate) vectors_of: Arc<VectorsOf>,
     bytes: usize,
 }
 
@@ -89,7 +100,12 @@ impl CollectionView {
         let bytes = documents.iter().map(|document| document.bytes()).sum();
         let lows = Blocks::new(documents.iter().map(|document| low_first(document.id)).collect());
         let documents = Blocks::new(documents);
-        Self { documents, lows, passages, vectors, selections: Selections::default(), bytes }
+        let (vectors_of, selections) = (Arc::default(), Selections::default());
+        Self { documents, lows, passages, vectors, vectors_of, selections, bytes }
+    }
+
+    pub(crate) fn with_vectors_of(self, vectors_of: Arc<VectorsOf>) -> Self {
+        Self { vectors_of, ..self }
     }
 
     /// Where a document stands in `documents`.
@@ -113,8 +129,13 @@ impl CollectionView {
     fn changed(&self, changes: &CollectionChanges) -> Self {
         let (mut documents, mut lows) = (BTreeMap::new(), BTreeMap::new());
         let mut changed = self.clone();
-        if changes.vectors.is_some() {
+        // Those of another generation take the place of these also when there are none.
+        let are_others = changes.vectors_of.as_ref().is_some_and(|of| of.generation != self.vectors_of.generation);
+        if changes.vectors.is_some() || are_others {
             changed.vectors.clone_from(&changes.vectors);
+        }
+        if let Some(vectors_of) = &changes.vectors_of {
+            changed.vectors_of = Arc::clone(vectors_of);
         }
         for (id, now) in &changes.documents {
             let before = self.document(*id);
@@ -155,6 +176,8 @@ pub(crate) struct CollectionChanges {
     pub(crate) documents: HashMap<KnowledgeDocumentId, Option<Arc<DocumentEntry>>>,
     /// The vectors after these changes, if they are open.
     pub(crate) vectors: Option<Arc<View>>,
+    /// Which they are; `None` when the view's vectors stay as they are.
+    pub(crate) vectors_of: Option<Arc<VectorsOf>>,
 }
 
 #[derive(Default)]
@@ -219,11 +242,11 @@ impl Slot {
         }
     }
 
-    /// Puts another view of the same vectors in place, or none.
-    pub(crate) fn show_vectors(&self, vectors: Option<Arc<View>>) {
+    /// Puts another view of vectors in place, or none.
+    pub(crate) fn show_vectors(&self, vectors: Option<Arc<View>>, vectors_of: Arc<VectorsOf>) {
         let mut state = lock(&self.state);
         if let SlotState::Loaded(view) = &mut *state {
-            *view = Arc::new(CollectionView { vectors, ..CollectionView::clone(view) });
+            *view = Arc::new(CollectionView { vectors, vectors_of, ..CollectionView::clone(view) });
         }
     }
 
@@ -338,7 +361,7 @@ mod tests {
 
     fn changes(documents: impl IntoIterator<Item = (u128, Option<Arc<DocumentEntry>>)>) -> CollectionChanges {
         let documents = documents.into_iter().map(|(id, now)| (KnowledgeDocumentId::from_bits(id), now)).collect();
-        CollectionChanges { documents, vectors: None }
+        CollectionChanges { documents, ..CollectionChanges::default() }
     }
 
     #[test]

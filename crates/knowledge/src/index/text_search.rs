@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
 use tantivy::{
-    DocId, Score, Searcher, SegmentOrdinal, SegmentReader, Term,
+    DocAddress, DocId, DocSet as _, Score, Searcher, SegmentOrdinal, SegmentReader, Term,
     collector::{Collector, FilterCollector, SegmentCollector, TopDocs},
     columnar::Column,
-    query::Query,
+    query::{EnableScoring, Query},
 };
 
 use super::{
@@ -28,6 +28,8 @@ pub(crate) struct TextHit {
     pub(crate) ordinal: u32,
     /// BM25, summed over the fields.
     pub(crate) score: f32,
+    /// Where this searcher has it.
+    pub(crate) address: DocAddress,
 }
 
 /// A consistent view of the index.
@@ -138,6 +140,21 @@ impl CollectionText<'_> {
         found.into_iter().map(|(score, address)| self.hit(score, address)).collect()
     }
 
+    /// What a query gives to each of these passages: 0 where it does not find one.
+    pub(crate) fn scores(&self, query: &dyn Query, passages: &[DocAddress]) -> Result<Vec<f32>> {
+        let TextSearcher { searcher, fields, .. } = self.index;
+        let statistics = Statistics { searcher, fields, collection: &self.statistics };
+        let scoring = EnableScoring::Enabled { searcher, statistics_provider: &statistics };
+        let weight = query.weight(scoring).map_err(failed)?;
+        let score = |address: &DocAddress| -> tantivy::Result<f32> {
+            let mut scorer = weight.scorer(searcher.segment_reader(address.segment_ord), 1.0)?;
+            // It stands on the first passage that it finds, and only goes forward.
+            let found = scorer.doc() <= address.doc_id && scorer.seek(address.doc_id) == address.doc_id;
+            Ok(if found { scorer.score() } else { 0.0 })
+        };
+        passages.iter().map(|address| score(address).map_err(failed)).collect()
+    }
+
     /// All passages that match, whatever their score, by the bits of their [`PassageKey`].
     pub(crate) fn passages_matching(&self, query: &dyn Query) -> Result<HashSet<u128>> {
         self.collect(query, &KeyCollector { passages: true })
@@ -155,7 +172,7 @@ impl CollectionText<'_> {
         searcher.search_with_statistics_provider(query, collector, &statistics).map_err(failed)
     }
 
-    fn hit(&self, score: f32, address: tantivy::DocAddress) -> Result<TextHit> {
+    fn hit(&self, score: f32, address: DocAddress) -> Result<TextHit> {
         let columns = self.index.searcher.segment_reader(address.segment_ord).fast_fields();
         let number = |name: &str| -> Result<u64> {
             let column = columns.u64(name).map_err(failed)?;
@@ -169,6 +186,7 @@ impl CollectionText<'_> {
             version: narrow(number(VERSION)?)?,
             ordinal: narrow(number(ORDINAL)?)?,
             score,
+            address,
         })
     }
 }

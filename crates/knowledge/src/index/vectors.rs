@@ -32,7 +32,7 @@ use super::{
     Index, PassageKey,
     keys::document_keys,
     low_bits,
-    memory::{Slot, lock},
+    memory::{Slot, VectorsOf, lock},
 };
 use crate::store::{
     collections,
@@ -73,6 +73,8 @@ pub(crate) struct CollectionVectors {
     /// Why there are none although there should be.
     failed: Mutex<Option<String>>,
     tenant: Mutex<Option<TenantId>>,
+    /// Which vectors the index has, as it was opened; or those that the collection had when it was found to have no index.
+    of: Mutex<Arc<VectorsOf>>,
     memory_bytes: AtomicUsize,
     /// Something was written that the disk may not have yet.
     is_unsynced: AtomicBool,
@@ -113,6 +115,17 @@ impl CollectionVectors {
             Some(building) => VectorsStatus::Building(building.progress),
             None => VectorsStatus::Complete,
         }
+    }
+
+    /// Which vectors the open index has.
+    pub(crate) fn of(&self) -> Arc<VectorsOf> {
+        Arc::clone(&lock(&self.of))
+    }
+
+    /// Whether the open index is being built for other vectors than those that `shown` says: until it is complete, searches go on with
+    /// what they have.
+    pub(crate) fn is_ahead_of(&self, shown: &VectorsOf) -> bool {
+        lock(&self.building).is_some() && lock(&self.of).generation != shown.generation
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -258,12 +271,15 @@ impl Index {
         let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
         drop(tx);
         let Some(stored) = stored else { return Ok(None) };
+        let generation = stored.generation;
+        *lock(&vectors.of) =
+            Arc::new(VectorsOf { generation, model: stored.collection.embedding_model, dimensions: stored.dimensions });
         let Some(dimensions) = stored.dimensions else { return Ok(None) };
         let folder = self.vector_folder()?;
         // The work takes the lock along: when a request goes away in the middle of it, nobody opens the folder a second time.
         let opening = move || -> plasma_vectors::Result<_> {
-            let index = folder.open(collection, dimensions)?;
-            Ok((open, Arc::new(index), folder.read_measured(collection)))
+            let index = folder.open(collection, generation, dimensions)?;
+            Ok((open, Arc::new(index), folder.read_measured(collection, generation)))
         };
         let (mut open, index, measured) = blocking(opening).await?.map_err(failed)?;
         if index.position().is_none() {
@@ -274,6 +290,7 @@ impl Index {
                 let filled = Arc::clone(&index);
                 open = blocking(move || fill(&filled, &vectors, position).map(|()| open)).await?.map_err(failed)?;
                 *lock(&slot.vectors.building) = None;
+                self.remove_other_generations(collection, generation).await;
             } else {
                 let progress = BuildProgress { done: 0, total: passages };
                 *lock(&vectors.building) = Some(Building { progress, changed: HashMap::new() });
@@ -287,6 +304,41 @@ impl Index {
         vectors.measure(&index.view());
         *open = Some(Arc::clone(&index));
         Ok(Some(index))
+    }
+
+    /// The collection has vectors of another model now: their index is opened, and filled or, in the background, built. Searches go on
+    /// with the view that they have until it is complete. Only for the follower.
+    ///
+    /// # Errors
+    /// As [`Index::open_vectors`]; `unavailable` when somebody works with the index from before for long.
+    pub(super) async fn open_next_generation(&self, ctx: &Ctx, collection: CollectionId, slot: &Slot) -> Result<()> {
+        if slot.vectors.opened().await.is_none() && slot.loaded().is_none() {
+            // Whoever opens it next opens the right one.
+            return Ok(());
+        }
+        let mut tx = self.store.read(ctx).await?;
+        let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        drop(tx);
+        if stored.is_none_or(|stored| stored.generation == slot.vectors.of().generation) {
+            return Ok(());
+        }
+        drop(self.close_vectors(slot).await?);
+        *lock(&slot.vectors.building) = None;
+        // Its queries were embedded by the model from before.
+        *lock(&slot.vectors.recent) = RecentSearches::default();
+        self.open_vectors(ctx, collection, slot).await.map(drop)
+    }
+
+    /// Removes indexes of vectors that the collection has no more. Before the first one there was none.
+    async fn remove_other_generations(&self, collection: CollectionId, generation: u64) {
+        if generation == 0 {
+            return;
+        }
+        let Ok(folder) = self.vector_folder() else { return };
+        let removed = blocking(move || folder.remove_but(collection, Some(generation))).await;
+        if let Err(error) = removed.and_then(|removed| removed.map_err(failed)) {
+            tracing::warn!(?error, %collection, "the vectors of an earlier embedding model could not be removed");
+        }
     }
 
     /// This process's folder of vectors, if it has one.
@@ -415,7 +467,7 @@ impl Index {
         let closed = self.close_vectors(slot).await?;
         let folder = self.vector_folder()?;
         *lock(&slot.vectors.building) = None;
-        slot.show_vectors(None);
+        slot.show_vectors(None, slot.vectors.of());
         blocking(move || folder.remove(collection)).await?.map_err(failed)?;
         slot.vectors.note_failure(Some("it failed and is built anew"));
         drop(closed);

@@ -12,11 +12,14 @@ use super::{
     state, tell,
 };
 use crate::{
-    DocumentProgress, DocumentState, Knowledge, embedding, events, index, progress,
+    DocumentProgress, DocumentState, Knowledge, events, index,
+    known_vectors::{self, EmbeddedInput},
+    progress,
     store::{
         collections::{self, StoredCollection},
         documents,
         passages::{self, NewPassage},
+        vectors,
         versions::{self, ParsedVersion},
     },
 };
@@ -40,7 +43,7 @@ pub(super) async fn embed(
 ) -> Result<bool> {
     let ctx = run.ctx();
     let model = &collection.collection.embedding_model;
-    let Some(mut done) = begin(knowledge, step, run, read).await? else { return Ok(false) };
+    let Some(mut done) = begin(knowledge, step, run, collection, read).await? else { return Ok(false) };
     let total = read.passages.len();
     let (resumed_at, started) = (done, Instant::now());
     for (number, batch) in read.passages.chunks(BATCH_PASSAGES).enumerate() {
@@ -50,11 +53,14 @@ pub(super) async fn embed(
         }
         let inputs = batch.iter().map(|passage| input(&read.title, passage)).collect();
         let batch_started = Instant::now();
-        let vectors = tokio::select! {
-            vectors = embedding::embed_passages(knowledge.models(), ctx, model, inputs) => vectors?,
+        let embedded = tokio::select! {
+            embedded = known_vectors::embed(knowledge, ctx, model, inputs) => embedded?,
             () = run.cancellation().cancelled() => return Err(Run::interrupted()),
         };
-        knowledge.throughput().embedded(batch.len(), batch_started, Instant::now());
+        // What was known says nothing of how fast the model is.
+        if embedded.iter().all(|input| input.is_new) {
+            knowledge.throughput().embedded(batch.len(), batch_started, Instant::now());
+        }
         done = first + batch.len();
         let left = progress::remaining_seconds(done - resumed_at, total - done, started.elapsed());
         let written = DocumentProgress { done: done as u64, total: total as u64, unit: "passages", seconds_left: left };
@@ -63,7 +69,7 @@ pub(super) async fn embed(
             step,
             run,
             collection,
-            &Batch { first, passages: batch, vectors, title: &read.title },
+            &Batch { first, passages: batch, embedded, title: &read.title },
             &written,
         )
         .await?
@@ -76,20 +82,26 @@ pub(super) async fn embed(
     Ok(true)
 }
 
-/// What the model reads: the passage under its headings, or under the document's title.
 fn input(title: &str, passage: &ReadPassage) -> String {
-    let context = passage.heading.as_deref().unwrap_or(title);
-    let fits = passage.token_count + context.len().div_ceil(HEADING_BYTES_PER_TOKEN) <= INPUT_TOKENS_MAX;
-    if fits && !passage.text.starts_with(context) {
-        format!("{context}\n{}", passage.text)
-    } else {
-        passage.text.clone()
-    }
+    input_of(title, passage.heading.as_deref(), &passage.text, passage.token_count)
+}
+
+/// What the model reads: the passage under its headings, or under the document's title.
+pub(crate) fn input_of(title: &str, heading: Option<&str>, text: &str, token_count: usize) -> String {
+    let context = heading.unwrap_or(title);
+    let fits = token_count + context.len().div_ceil(HEADING_BYTES_PER_TOKEN) <= INPUT_TOKENS_MAX;
+    if fits && !text.starts_with(context) { format!("{context}\n{text}") } else { text.to_owned() }
 }
 
 /// Says that the version is being embedded, and returns how many passages have been already.
-async fn begin(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &ReadDocument) -> Result<Option<usize>> {
-    let done = match resume(knowledge, step, run, read).await? {
+async fn begin(
+    knowledge: &Knowledge,
+    step: &IngestDocument,
+    run: &Run,
+    collection: &StoredCollection,
+    read: &ReadDocument,
+) -> Result<Option<usize>> {
+    let done = match resume(knowledge, step, run, collection.generation, read).await? {
         Some(done) => done,
         None => return Ok(None),
     };
@@ -113,12 +125,21 @@ async fn begin(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &R
     Ok(Some(done))
 }
 
-/// How many passages an attempt before has kept. Those that do not fit the document as it is cut now are removed.
-async fn resume(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &ReadDocument) -> Result<Option<usize>> {
+/// How many passages an attempt before has kept. Those that do not fit the document as it is cut now are removed, and so are those
+/// that another model has embedded.
+async fn resume(
+    knowledge: &Knowledge,
+    step: &IngestDocument,
+    run: &Run,
+    generation: u64,
+    read: &ReadDocument,
+) -> Result<Option<usize>> {
     let mut tx = knowledge.store().read(run.ctx()).await?;
     let kept = passages::ranges(&mut tx, step.document, step.version).await?;
+    let has_others = vectors::has_others(&mut tx, step.document, step.version, generation).await?;
     drop(tx);
-    let fits = kept.len() <= read.passages.len()
+    let fits = !has_others
+        && kept.len() <= read.passages.len()
         && kept.iter().zip(read.passages.iter()).enumerate().all(|(place, (kept, passage))| {
             kept.ordinal as usize == place
                 && (kept.start as usize, kept.end as usize) == (passage.start, passage.end)
@@ -143,7 +164,7 @@ async fn resume(knowledge: &Knowledge, step: &IngestDocument, run: &Run, read: &
 struct Batch<'a> {
     first: usize,
     passages: &'a [ReadPassage],
-    vectors: Vec<Vec<f32>>,
+    embedded: Vec<EmbeddedInput>,
     title: &'a str,
 }
 
@@ -164,7 +185,7 @@ async fn keep(
     if !documents::set_progress(&mut tx, step.document, step.version, progress).await? {
         return Ok(false);
     }
-    for (place, (passage, vector)) in batch.passages.iter().zip(&batch.vectors).enumerate() {
+    for (place, (passage, embedded)) in batch.passages.iter().zip(&batch.embedded).enumerate() {
         let indexed = index::words::indexed_text(batch.title, passage.heading.as_deref(), &passage.text);
         let row = NewPassage {
             ordinal: batch.first + place,
@@ -175,7 +196,9 @@ async fn keep(
             word_count: index::words::count(&indexed),
             token_count: passage.token_count,
             text: &passage.text,
-            embedding: vector,
+            embedding: &embedded.vector,
+            generation: collection.generation,
+            input_hash: &embedded.hash,
         };
         passages::insert(&mut tx, step.document, step.version, row).await?;
     }
@@ -183,15 +206,17 @@ async fn keep(
     Ok(true)
 }
 
-/// All vectors of a collection have one length, that of the first; `false` when the collection is gone.
+/// All vectors of a collection have one length, that of the first; `false` when the collection is gone or has another model now.
 async fn settle_dimensions(tx: &mut Tx, collection: &StoredCollection, batch: &Batch<'_>) -> Result<bool> {
-    let actual = batch.vectors.first().map_or(0, Vec::len);
+    let actual = batch.embedded.first().map_or(0, |input| input.vector.len());
     let expected = match collection.dimensions {
         Some(expected) => expected,
-        None => match collections::settle_dimensions(tx, collection.collection.id, actual).await? {
-            Some(expected) => expected,
-            None => return Ok(false),
-        },
+        None => {
+            match collections::settle_dimensions(tx, collection.collection.id, collection.generation, actual).await? {
+                Some(expected) => expected,
+                None => return Ok(false),
+            }
+        }
     };
     if expected == actual {
         return Ok(true);
@@ -202,5 +227,5 @@ async fn settle_dimensions(tx: &mut Tx, collection: &StoredCollection, batch: &B
         "embedding_dimensions_changed",
         format!("`{model}` now gives vectors of {actual} numbers, but this collection's have {expected}"),
     )
-    .remedy("make a new collection and add the documents there"))
+    .remedy("embed the collection anew: POST /api/v1/collections/{id}/reembed"))
 }

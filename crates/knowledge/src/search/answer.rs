@@ -266,4 +266,29 @@ pub struct ScoreComponent {
     pub weight: Option<f64>,
     /// What it adds to the score, or takes of it.
     pub contribution: f64,
+    /// Of `text`: what each word of the query adds to BM25, which is `raw`. Empty for other sources.
+    pub terms: Vec<TermScore>,
+}
+
+/// What a word of the query adds to BM25.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TermScore {
+    /// The word as it was typed, a phrase in quotes, or `other words` for what is not told one by one.
+    pub term: String,
+    /// What it adds in all fields.
+    pub score: f64,
+    /// What it adds in each field, with the field's factor; null where several words stand for one, of which the best counts.
+    #[schema(required)]
+    pub fields: Option<FieldScores>,
+}
+
+/// A word's score by where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct FieldScores {
+    /// In the document's title.
+    pub title: f64,
+    /// In the headings that the passage stands under.
+    pub heading: f64,
+    /// In the passage's text.
+    pub text: f64,
 }

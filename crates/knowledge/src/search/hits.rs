@@ -12,11 +12,12 @@ use super::{
     fusion::Place,
     highlight::Matcher,
     rank::{Plan, Ranked},
+    terms,
     why::Teller,
 };
 use crate::{
     Knowledge,
-    index::{Snapshot, memory::CollectionView, query_resolve::ResolvedQuery},
+    index::{Snapshot, memory::CollectionView},
     store::passages::{PassagePlace, ShownPassage},
 };
 
@@ -63,11 +64,21 @@ impl Shown {
 }
 
 /// The results. What cannot be read any more is left out.
-pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, query: &ResolvedQuery, finished: &Finished) -> Vec<Hit> {
+pub(super) fn hits(plan: &Plan, snapshot: &Snapshot, ranked: &Ranked, finished: &Finished) -> Vec<Hit> {
     let teller = Teller { mode: plan.mode, ranking: &plan.ranking, candidates_max: plan.candidates_max() };
-    let mut matcher = Matcher::new(query);
+    let mut matcher = Matcher::new(&ranked.query);
     let items = finished.items.iter();
-    items.filter_map(|item| hit((plan, teller), snapshot, &mut matcher, item, &finished.shown)).collect()
+    let found = items.filter_map(|item| hit((plan, teller), snapshot, &mut matcher, item, &finished.shown));
+    let mut hits: Vec<(Place, Hit)> = found.collect();
+    if plan.explain {
+        let mut terms = terms::term_scores(plan, snapshot, ranked, &finished.items);
+        let items: HashMap<Place, &Item> = finished.items.iter().map(|item| (item.place(), item)).collect();
+        for (place, hit) in &mut hits {
+            let terms = terms.remove(&*place).unwrap_or_default();
+            hit.explanation = items.get(&*place).map(|item| teller.explanation(item, terms));
+        }
+    }
+    hits.into_iter().map(|(_, hit)| hit).collect()
 }
 
 fn hit(
@@ -76,7 +87,7 @@ fn hit(
     matcher: &mut Matcher<'_>,
     item: &Item,
     shown: &Shown,
-) -> Option<Hit> {
+) -> Option<(Place, Hit)> {
     let (document, ordinal) = item.place();
     let document = snapshot.view.documents.get(document)?;
     let passage = shown.get(item.place())?;
@@ -86,7 +97,7 @@ fn hit(
         Some(_) => matcher.matched_words(stemming, &document.title, heading, &passage.text),
         None => Vec::new(),
     };
-    Some(Hit {
+    let hit = Hit {
         passage_id: passage.id,
         document_id: document.id,
         collection_id: plan.collection,
@@ -101,8 +112,9 @@ fn hit(
         highlights: matcher.highlights(stemming, &passage.text),
         why: teller.why(item, terms),
         duplicates: item.duplicates.iter().filter_map(|folded| duplicate(snapshot, folded, shown)).collect(),
-        explanation: plan.explain.then(|| teller.explanation(item)),
-    })
+        explanation: None,
+    };
+    Some((item.place(), hit))
 }
 
 fn duplicate(snapshot: &Snapshot, folded: &Folded, shown: &Shown) -> Option<Duplicate> {

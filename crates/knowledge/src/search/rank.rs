@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use plasma_kernel::{CollectionId, Error, Result, Timestamp};
 use plasma_vectors::Work;
+use tantivy::DocAddress;
 
 use super::{
     CandidateCounts, Facet, SearchMode,
@@ -49,6 +50,8 @@ pub(super) struct Plan {
     pub(super) facets: Vec<String>,
     /// Present in the modes that compare meanings.
     pub(super) vector: Option<Arc<[f32]>>,
+    /// Of the vectors that this one can be compared with.
+    pub(super) generation: u64,
     pub(super) ranking: Ranking,
     /// What ages are reckoned from.
     pub(super) now: Timestamp,
@@ -69,6 +72,8 @@ pub(super) struct Ranked {
     pub(super) candidates: CandidateCounts,
     /// The query as the collection's words are compared with it.
     pub(super) query: ResolvedQuery,
+    /// Where the text index has the passages that it found; only for explanations.
+    pub(super) addresses: HashMap<Place, DocAddress>,
     pub(super) facets: Vec<Facet>,
     /// Passages that the filter lets through, of documents that may be seen.
     pub(super) passages: u64,
@@ -122,7 +127,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let selection = view.select(&plan.filter, &plan.viewer);
     warnings.extend(selection.warnings.iter().cloned());
     let allowed = selection.allowed.as_ref();
-    let mut candidates: HashMap<Place, Candidate> = HashMap::new();
+    let (mut candidates, mut addresses) = (HashMap::new(), HashMap::new());
     let started = Instant::now();
     let lexical = Lexical::new(&plan.text, &plan.words, plan.mode, (plan.collection, &snapshot.text), &mut warnings)?;
     let allowance = lexical.allowance()?;
@@ -142,9 +147,12 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
             lexical.expect_answer()?;
         }
         let found = lexical.hits(plan.candidates_max(), allowed.map(|allowed| view.allowed_lows(allowed)))?;
-        let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
-        for (rank, (place, score)) in placed.enumerate() {
-            proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score });
+        let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit)));
+        for (rank, (place, hit)) in placed.enumerate() {
+            proposed(&mut candidates, place).text = Some(Found { rank: rank_of(rank), score: hit.score });
+            if plan.explain {
+                addresses.insert(place, hit.address);
+            }
         }
         let unplaced = found.iter().filter(|hit| place_of(view, hit).is_none());
         doubts.documents.extend(unplaced.map(|hit| hit.document));
@@ -160,6 +168,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         items,
         candidates: counts,
         query: lexical.query,
+        addresses,
         facets,
         passages: allowed.map_or(view.passages as u64, |allowed| allowed.passages()),
         work: by_meaning.work,
@@ -213,9 +222,11 @@ fn by_meaning(
         let looked_at = if allowance.is_any() { limit } else { CANDIDATES_WITH_SIGNS * limit };
         match nearest(&snapshot.view, query, looked_at, allowed) {
             Ok(nearest) => {
-                // What a filter or signs leave is no fair sample of what searches scan.
+                // What a filter or signs leave is no fair sample of what searches scan, and an index that is being built for another
+                // embedding model has other queries.
+                let is_of_index = snapshot.slot.vectors.of().generation == plan.generation;
                 if let (Some(work), Some(vectors), None, true) =
-                    (&nearest.work, &snapshot.view.vectors, allowed, allowance.is_any())
+                    (&nearest.work, &snapshot.view.vectors, allowed, allowance.is_any() && is_of_index)
                 {
                     snapshot.slot.vectors.note_search(query, work, vectors);
                 }

@@ -146,26 +146,25 @@ impl SearchRequest {
 
 /// A caller's vector, brought to length 1.
 fn checked_vector(vector: &[f32]) -> Result<Arc<[f32]>> {
-    let wrong = |reason: &'static str, message: String, remedy: &str| {
-        Err(Error::new(Code::Invalid, reason, message).field("vector").remedy(remedy))
-    };
     if vector.is_empty() || vector.len() > limits::DIMENSIONS_MAX {
         let message = format!("must have 1 to {} numbers, got {}", limits::DIMENSIONS_MAX, vector.len());
-        return wrong("vector_dimensions", message, "send the query's vector from the collection's embedding model");
+        return Err(Error::new(Code::Invalid, "vector_dimensions", message)
+            .field("vector")
+            .remedy("send the query's vector from the collection's embedding model"));
     }
     if let Some(place) = vector.iter().position(|number| !number.is_finite()) {
         let message = format!("number {place} is not finite (not a number, or beyond what 32 bits hold)");
-        return wrong(
-            "vector_not_finite",
-            message,
-            "send finite numbers, as the collection's embedding model makes them",
-        );
+        return Err(Error::new(Code::Invalid, "vector_not_finite", message)
+            .field("vector")
+            .remedy("send finite numbers, as the collection's embedding model makes them"));
     }
     let mut vector = vector.to_vec();
     embedding::normalize(&mut vector);
     if vector.iter().all(|number| *number == 0.0) {
-        let message = "is all zeros, which is like nothing: it has no direction to compare".to_owned();
-        return wrong("vector_zero", message, "embed a text that is not empty");
+        let message = "is all zeros, which is like nothing: it has no direction to compare";
+        return Err(Error::new(Code::Invalid, "vector_zero", message)
+            .field("vector")
+            .remedy("embed a text that is not empty"));
     }
     Ok(vector.into())
 }

@@ -1,7 +1,8 @@
 //! Why a passage stands where it stands, in words and numbers.
 
 use super::{
-    ComponentSource, Explanation, Fusion, RerankReason, ScoreComponent, SearchMode, TextReason, VectorReason, Why,
+    ComponentSource, Explanation, Fusion, RerankReason, ScoreComponent, SearchMode, TermScore, TextReason,
+    VectorReason, Why,
     diversity::Item,
     fusion::{self, Part},
     settings::{FusionMethod, Ranking},
@@ -94,11 +95,12 @@ impl Teller<'_> {
         summary
     }
 
-    /// Every part of a result's score.
-    pub(super) fn explanation(&self, item: &Item) -> Explanation {
+    /// Every part of a result's score; `terms` are those of its BM25.
+    pub(super) fn explanation(&self, item: &Item, terms: Vec<TermScore>) -> Explanation {
         let mut components = Vec::new();
         components.extend(item.fused.vector.map(|part| self.half(ComponentSource::Vector, part)));
-        components.extend(item.fused.text.map(|part| self.half(ComponentSource::Text, part)));
+        let by_words = |part| ScoreComponent { terms, ..self.half(ComponentSource::Text, part) };
+        components.extend(item.fused.text.map(by_words));
         components.extend(self.rerank(item));
         components.extend(self.recency(item));
         components.extend(self.popularity(item));
@@ -138,6 +140,7 @@ impl Teller<'_> {
             normalized: Some(part.normalized),
             weight: Some(part.weight),
             contribution: part.contribution,
+            terms: Vec::new(),
         }
     }
 
@@ -157,6 +160,7 @@ impl Teller<'_> {
             normalized: Some(word.normalized),
             weight: None,
             contribution: word.normalized - fused,
+            terms: Vec::new(),
         })
     }
 
@@ -207,6 +211,7 @@ fn component(
         normalized: signal.map(|signal| signal.value),
         weight: Some(weight),
         contribution: signal.map_or(0.0, |signal| signal.contribution(relevance)),
+        terms: Vec::new(),
     }
 }
 
@@ -228,6 +233,7 @@ fn diversity(item: &Item) -> Option<ScoreComponent> {
         normalized: Some(penalty.similarity),
         weight: Some(penalty.weight),
         contribution: penalty.contribution,
+        terms: Vec::new(),
     })
 }
 
@@ -299,7 +305,7 @@ mod tests {
         let ranking = ranking(json!({"recency": {"field": "published"}, "popularity": {"field": "views"}}));
         let item = item(SearchMode::Vector, &ranking, Some((1, 0.5)), None);
         let teller = Teller { mode: SearchMode::Vector, ranking: &ranking, candidates_max: 100 };
-        let explanation = teller.explanation(&item);
+        let explanation = teller.explanation(&item, Vec::new());
         let told: Vec<(ComponentSource, f64)> =
             explanation.components.iter().map(|component| (component.source, component.contribution)).collect();
         assert_eq!(
@@ -329,7 +335,7 @@ mod tests {
             let score = (1.0 - diversity) * item.score - diversity * likeness;
             item.penalty = Some(Penalty { similarity: likeness, weight: diversity, contribution: score - item.score });
             item.score = score;
-            let explanation = Teller { mode: SearchMode::Hybrid, ranking: &ranking, candidates_max: 100 }.explanation(&item);
+            let explanation = Teller { mode: SearchMode::Hybrid, ranking: &ranking, candidates_max: 100 }.explanation(&item, Vec::new());
             let sum: f64 = explanation.components.iter().map(|component| component.contribution).sum();
             prop_assert!((sum - explanation.score).abs() < 1e-9, "{} is not {}", sum, explanation.score);
         }

@@ -11,6 +11,8 @@ pub(crate) struct StoredCollection {
     pub(crate) dimensions: Option<usize>,
     /// Documents that not everybody may see. The collection's counts have them too.
     pub(crate) restricted: u64,
+    /// Of the vectors that are searched: another one for each embedding model that the collection has had.
+    pub(crate) generation: u64,
 }
 
 impl AsRef<Self> for StoredCollection {
@@ -41,6 +43,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
     Ok(StoredCollection {
         dimensions: dimensions.and_then(|dimensions| usize::try_from(dimensions).ok()),
         restricted: row.get("restricted_count")?,
+        generation: row.get("embedding_generation")?,
         collection: Collection {
             id: row.get("id")?,
             name: row.get("name")?,
@@ -240,14 +243,20 @@ pub(crate) async fn adjust(tx: &mut Tx, id: CollectionId, change: CountChange) -
     Ok(())
 }
 
-/// Sets the number of dimensions unless it is known, and returns the one that holds. `None` when the collection is gone.
-pub(crate) async fn settle_dimensions(tx: &mut Tx, id: CollectionId, dimensions: usize) -> Result<Option<usize>> {
+/// Sets the number of dimensions of a generation's vectors unless it is known, and returns the one that holds. `None` when the
+/// collection is gone or has vectors of another generation now.
+pub(crate) async fn settle_dimensions(
+    tx: &mut Tx,
+    id: CollectionId,
+    generation: u64,
+    dimensions: usize,
+) -> Result<Option<usize>> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
-            "UPDATE collections SET dimensions = COALESCE(dimensions, $3) WHERE tenant_id = $1 AND id = $2
-             RETURNING dimensions",
-            [tenant.into(), id.into(), dimensions.into()],
+            "UPDATE collections SET dimensions = COALESCE(dimensions, $3)
+             WHERE tenant_id = $1 AND id = $2 AND embedding_generation = $4 RETURNING dimensions",
+            [tenant.into(), id.into(), dimensions.into(), i64::try_from(generation).unwrap_or(i64::MAX).into()],
         )
         .await?;
     row.map(|row| row.get("dimensions")).transpose()

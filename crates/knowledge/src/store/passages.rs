@@ -15,6 +15,10 @@ pub(crate) struct NewPassage<'a> {
     pub(crate) text: &'a str,
     /// Of length 1, unless it is all zeros.
     pub(crate) embedding: &'a [f32],
+    /// Of the collection's vectors.
+    pub(crate) generation: u64,
+    /// What the vector was made of.
+    pub(crate) input_hash: &'a str,
 }
 
 /// A passage as the index takes it up.
@@ -49,11 +53,11 @@ pub(crate) async fn insert(
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     let id = ChunkId::new(tx.ctx());
-    let embedding: Vec<u8> = passage.embedding.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let embedding = vector_bytes(passage.embedding);
     tx.execute(
         "INSERT INTO passages (tenant_id, document_id, version, ordinal, id, start_offset, end_offset, heading, page,
-                               word_count, token_count, text, embedding)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                               word_count, token_count, text, embedding, embedding_generation, input_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          ON CONFLICT (tenant_id, document_id, version, ordinal) DO NOTHING",
         [
             tenant.into(),
@@ -69,6 +73,8 @@ pub(crate) async fn insert(
             passage.token_count.into(),
             passage.text.into(),
             embedding.into(),
+            i64::try_from(passage.generation).unwrap_or(i64::MAX).into(),
+            passage.input_hash.into(),
         ],
     )
     .await?;
@@ -126,7 +132,11 @@ fn indexed_from(row: &Row, with_embedding: bool) -> Result<IndexedPassage> {
     Ok(IndexedPassage { ordinal: row.get("ordinal")?, heading: row.get("heading")?, text: row.get("text")?, embedding })
 }
 
-fn vector_from(bytes: &[u8]) -> Result<Vec<f32>> {
+pub(super) fn vector_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+pub(super) fn vector_from(bytes: &[u8]) -> Result<Vec<f32>> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(Error::internal("column embedding does not hold whole numbers"));
@@ -145,8 +155,15 @@ pub(crate) async fn page(
 ) -> Result<Vec<IndexedPassage>> {
     let tenant = tx.tenant()?;
     let sql = if with_embedding {
-        "SELECT ordinal, heading, text, embedding FROM passages
-         WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal >= $4 ORDER BY ordinal LIMIT $5"
+        // The vector is that of the collection's generation, wherever it stands.
+        "SELECT p.ordinal, p.heading, p.text,
+                CASE WHEN p.next_generation IS NOT NULL AND p.next_generation = (
+                         SELECT c.embedding_generation FROM knowledge_documents d
+                         JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
+                         WHERE d.tenant_id = p.tenant_id AND d.id = p.document_id)
+                     THEN p.next_embedding ELSE p.embedding END AS embedding
+         FROM passages p
+         WHERE p.tenant_id = $1 AND p.document_id = $2 AND p.version = $3 AND p.ordinal >= $4 ORDER BY p.ordinal LIMIT $5"
     } else {
         "SELECT ordinal, heading, text FROM passages
          WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal >= $4 ORDER BY ordinal LIMIT $5"
@@ -211,8 +228,10 @@ pub(crate) async fn vectors_of_collection(
     };
     let rows = tx
         .fetch_all(
-            "SELECT p.document_id, p.version, p.ordinal, p.embedding
+            "SELECT p.document_id, p.version, p.ordinal,
+                    CASE WHEN p.next_generation = c.embedding_generation THEN p.next_embedding ELSE p.embedding END AS embedding
              FROM knowledge_documents d
+             JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
              JOIN passages p ON p.tenant_id = d.tenant_id AND p.document_id = d.id AND p.version = d.live_version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id >= $3
                AND (d.id > $3 OR p.ordinal > $4)

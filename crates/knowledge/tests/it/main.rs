@@ -10,6 +10,7 @@ mod index;
 mod ingestion;
 mod isolation;
 mod ranking;
+mod reembedding;
 mod replacement;
 mod reranker;
 mod search;

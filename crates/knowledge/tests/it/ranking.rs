@@ -67,6 +67,15 @@ fn explanation(hit: &Hit) -> &Explanation {
         hit.score
     );
     assert!(explanation.components.iter().all(|component| !component.summary.is_empty()));
+    for component in &explanation.components {
+        let terms: f64 = component.terms.iter().map(|term| term.score).sum();
+        let expected = if component.source == ComponentSource::Text { component.raw.unwrap() } else { 0.0 };
+        assert!((terms - expected).abs() <= 1e-2 * expected.max(0.1), "{terms} is not {expected}: {component:?}");
+        for (term, fields) in component.terms.iter().filter_map(|term| Some((term, term.fields?))) {
+            let sum = fields.title + fields.heading + fields.text;
+            assert!((sum - term.score).abs() <= 1e-2 * term.score, "{term:?}");
+        }
+    }
     explanation
 }
 
@@ -100,6 +109,12 @@ on_each_database! {
         assert_eq!((stages.candidates.vector, stages.filter.passages, stages.filter.selectivity), (5, 5, 1.0));
         assert!(stages.candidates.text >= 2 && stages.candidates.both == stages.candidates.text, "{stages:?}");
         assert!(stages.stages.iter().any(|stage| stage.contains("k 60")), "{stages:?}");
+
+        // BM25 is told word by word and field by field: the lamp stands in the title too.
+        let lamp = plain.results.iter().find(|hit| hit.title == "Lamp").unwrap();
+        let words = explanation(lamp).components.iter().find(|component| component.source == ComponentSource::Text).unwrap();
+        let word = words.terms.iter().find(|term| term.term == "lamp").unwrap_or_else(|| panic!("{words:?}"));
+        assert!(word.fields.is_some_and(|fields| fields.title > 0.0 && fields.text > 0.0 && fields.heading == 0.0), "{word:?}");
 
         let weighted = search(&setup, json!({"fusion": {"method": "weighted", "vector_weight": 3}})).await;
         assert_true(&weighted);

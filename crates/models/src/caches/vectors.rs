@@ -89,7 +89,7 @@ impl VectorMaker {
     /// A model of this process: its weights. Two workspaces, or two days, may have other weights under the same name.
     pub(crate) fn local(entry: &ModelEntry) -> Self {
         let files: Vec<&str> = entry.files.iter().map(|file| file.sha256.as_str()).collect();
-        Self::of(&("local", entry.key(), files, entry.pooling, entry.normalize))
+        Self::of(&("local", entry.key(), files, entry.pooling, entry.normalize, entry.precision))
     }
 
     /// A provider's model with the fields of the request that decide the vectors. Removed and added again, under another address or
@@ -101,6 +101,11 @@ impl VectorMaker {
 
     fn of(identity: &impl fmt::Debug) -> Self {
         Self(digest(identity))
+    }
+
+    /// What tells it from others.
+    pub(crate) fn identity(self) -> Hash {
+        self.0
     }
 
     /// By what a tenant's text is known.
@@ -116,7 +121,10 @@ mod tests {
     use plasma_testkit::system;
 
     use super::*;
-    use crate::{Manifest, manifest::ModelKind};
+    use crate::{
+        Manifest,
+        manifest::{ModelKind, Precision},
+    };
 
     fn origin(cost: Option<i64>, input_tokens: u64, text_bytes: usize) -> Arc<VectorOrigin> {
         let cost = cost.map(|amount_micros| Money { amount_micros, currency: "USD".to_owned() });
@@ -152,10 +160,17 @@ mod tests {
         let entry = models.into_iter().find(|entry| entry.kind == ModelKind::Embedding).unwrap();
         let mut other = entry.clone();
         other.files.last_mut().unwrap().sha256 = "0".repeat(64);
+        let rounded = ModelEntry { precision: Precision::Int8, ..entry.clone() };
         let (maker, another) = (VectorMaker::local(&entry), VectorMaker::local(&other));
         let key = maker.key(ours, "a text");
         assert_eq!(key, VectorMaker::local(&entry.clone()).key(ours, "a text"));
-        for different in [maker.key(ours, "a text "), maker.key(theirs, "a text"), another.key(ours, "a text")] {
+        let rounding = VectorMaker::local(&rounded);
+        for different in [
+            maker.key(ours, "a text "),
+            maker.key(theirs, "a text"),
+            another.key(ours, "a text"),
+            rounding.key(ours, "a text"),
+        ] {
             assert_ne!(key, different);
         }
     }

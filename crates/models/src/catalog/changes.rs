@@ -51,6 +51,7 @@ impl Models {
             remedy: None,
             context_length: new.context_length,
             dimensions: new.dimensions,
+            precision: None,
             license: None,
             size_bytes: None,
             memory_bytes: None,

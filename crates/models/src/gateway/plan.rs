@@ -332,6 +332,7 @@ mod tests {
             remedy: None,
             context_length: Some(1_000),
             dimensions: None,
+            precision: None,
             license: None,
             size_bytes: None,
             memory_bytes: None,

@@ -7,7 +7,7 @@ use plasma_http::{Caller, Json, Problem, ProblemBody};
 use serde::Deserialize;
 
 use super::models::ModelBody;
-use crate::{Models, NewCustomModel};
+use crate::{Models, NewCustomModel, manifest::Precision};
 
 /// Weights to add as a model.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -30,6 +30,9 @@ pub struct NewCustomModelBody {
     description: Option<String>,
     /// Tokens that it reads at most. When absent what it was trained for, of a chat model at most 4,096.
     context_length: Option<u32>,
+    /// In which numbers an embedding model multiplies: `f32` when absent, or `int8`, which is faster and whose
+    /// vectors differ slightly (cosines of about 0.999).
+    precision: Option<Precision>,
 }
 
 /// Add a custom model
@@ -49,8 +52,8 @@ pub(super) async fn create_custom_model(
     Caller(ctx): Caller,
     Json(body): Json<NewCustomModelBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let NewCustomModelBody { name, path, domain, description, context_length } = body;
-    let new = NewCustomModel { name, path, domain, description, context_length };
+    let NewCustomModelBody { name, path, domain, description, context_length, precision } = body;
+    let new = NewCustomModel { name, path, domain, description, context_length, precision };
     let model = models.create_custom_model(&ctx, new).await?;
     let location = format!("/v1/models/{}", model.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ModelBody::from(model))))

@@ -8,7 +8,7 @@ use plasma_kernel::{Page, ProviderId, Result};
 use serde::{Deserialize, Serialize};
 
 use super::model_price::{GivenPrice, PriceBody, PriceSnapshotBody, PriceSourceWord};
-use crate::{Capability, Model, ModelKind, ModelState, Models, NewModel, ProviderKind};
+use crate::{Capability, Model, ModelKind, ModelState, Models, NewModel, ProviderKind, manifest::Precision};
 
 /// A model that can be called.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -33,6 +33,9 @@ pub struct ModelBody {
     /// Numbers in a vector, for embedding models.
     #[schema(required)]
     pub dimensions: Option<u32>,
+    /// In which numbers an embedding model of this process multiplies; null for other models.
+    #[schema(required)]
+    pub precision: Option<Precision>,
     /// SPDX name of the weights' license.
     #[schema(required)]
     pub license: Option<String>,
@@ -93,6 +96,7 @@ impl From<Model> for ModelBody {
             remedy: model.remedy,
             context_length: model.context_length,
             dimensions: model.dimensions,
+            precision: model.precision,
             license: model.license,
             size_bytes: model.size_bytes,
             memory_bytes: model.memory_bytes,

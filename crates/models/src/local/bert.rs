@@ -5,6 +5,7 @@
 
 use std::{ops::Range, path::Path};
 
+use plasma_embed_kernels::{Activations, Weights};
 use plasma_kernel::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use super::kernels::{
     Panels, Rows, add_bias, add_bias_gelu, add_bias_residual, layer_norm, multiply, normalize, pack, scaled_softmax,
 };
+use crate::manifest::Precision;
 
 /// What `config.json` says. Only what the forward pass needs.
 #[derive(Deserialize)]
@@ -45,8 +47,15 @@ enum PositionEmbedding {
 /// Where parameters stand in [`Bert::parameters`].
 type Span = Range<usize>;
 
+/// A dense layer's weights.
+enum Weight {
+    /// Panels in [`Bert::parameters`].
+    Floats(Span),
+    Integers(Weights),
+}
+
 struct Dense {
-    weight: Span,
+    weight: Weight,
     bias: Span,
     input: usize,
     output: usize,
@@ -84,8 +93,9 @@ pub(super) struct Bert {
 }
 
 impl Bert {
-    /// Reads `config.json` and `model.safetensors` of a folder.
-    pub fn load(directory: &Path) -> Result<Self> {
+    /// Reads `config.json` and `model.safetensors` of a folder. With [`Precision::Int8`] the weights of the dense layers are
+    /// rounded; embeddings, normalizations and attention stay in 32-bit floats.
+    pub fn load(directory: &Path, precision: Precision) -> Result<Self> {
         let config_text = std::fs::read(directory.join("config.json"))
             .map_err(|source| Error::from_source("config.json of the embedding model cannot be read", source))?;
         let config: Config = serde_json::from_slice(&config_text)
@@ -100,7 +110,7 @@ impl Bert {
             .map_err(|source| Error::from_source("model.safetensors is damaged", source))?;
         let prefix = if tensors.tensor(WORDS).is_ok() { "" } else { "bert." };
         let count: usize = tensors.iter().map(|(_, tensor)| elements(&tensor)).sum();
-        Loader { prefix, tensors, parameters: Vec::with_capacity(count) }.assemble(&config)
+        Loader { prefix, tensors, precision, parameters: Vec::with_capacity(count) }.assemble(&config)
     }
 
     /// Length of the vectors.
@@ -120,19 +130,20 @@ impl Bert {
         let mut context = vec![0.0; tokens * self.hidden];
         let mut attended = vec![0.0; tokens * self.hidden];
         let mut wide = Vec::new();
+        let mut rounded = Activations::default();
         for layer in &self.layers {
-            self.multiply(&layer.query_key_value, &state, &mut query_key_value);
+            self.multiply(&layer.query_key_value, &state, &mut rounded, &mut query_key_value);
             add_bias(&mut query_key_value, self.at(&layer.query_key_value.bias));
             attention.apply(&query_key_value, &lengths, self.heads, &mut context);
 
-            self.multiply(&layer.attention_output, &context, &mut attended);
+            self.multiply(&layer.attention_output, &context, &mut rounded, &mut attended);
             add_bias_residual(&mut attended, self.at(&layer.attention_output.bias), &state);
             self.normalize(&layer.attention_norm, &mut attended);
 
             wide.resize(tokens * layer.intermediate.output, 0.0);
-            self.multiply(&layer.intermediate, &attended, &mut wide);
+            self.multiply(&layer.intermediate, &attended, &mut rounded, &mut wide);
             add_bias_gelu(&mut wide, self.at(&layer.intermediate.bias));
-            self.multiply(&layer.output, &wide, &mut state);
+            self.multiply(&layer.output, &wide, &mut rounded, &mut state);
             add_bias_residual(&mut state, self.at(&layer.output.bias), &attended);
             self.normalize(&layer.output_norm, &mut state);
         }
@@ -143,10 +154,19 @@ impl Bert {
         self.parameters.get(span.clone()).unwrap_or_default()
     }
 
-    fn multiply(&self, dense: &Dense, input: &[f32], output: &mut [f32]) {
-        let rows = Rows { data: input, stride: dense.input, count: input.len() / dense.input };
-        let weight = Panels { depth: dense.input, columns: dense.output, data: self.at(&dense.weight) };
-        multiply(rows, weight, output, dense.output);
+    /// `rounded` is scratch space.
+    fn multiply(&self, dense: &Dense, input: &[f32], rounded: &mut Activations, output: &mut [f32]) {
+        match &dense.weight {
+            Weight::Floats(span) => {
+                let rows = Rows { data: input, stride: dense.input, count: input.len() / dense.input };
+                let weight = Panels { depth: dense.input, columns: dense.output, data: self.at(span) };
+                multiply(rows, weight, output, dense.output);
+            }
+            Weight::Integers(weights) => {
+                rounded.quantize(input, dense.input);
+                plasma_embed_kernels::multiply(rounded, weights, output);
+            }
+        }
     }
 
     fn normalize(&self, norm: &Norm, values: &mut [f32]) {
@@ -239,6 +259,7 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 struct Loader<'file> {
     prefix: &'static str,
     tensors: SafeTensors<'file>,
+    precision: Precision,
     parameters: Vec<f32>,
 }
 
@@ -267,6 +288,8 @@ impl Loader<'_> {
                 output_norm: self.norm(&name("output.LayerNorm"), hidden)?,
             });
         }
+        // Room was made for all of the file's numbers, and rounded weights stand elsewhere.
+        self.parameters.shrink_to_fit();
         Ok(Bert {
             hidden,
             heads: config.num_attention_heads,
@@ -332,9 +355,19 @@ impl Loader<'_> {
             bias.extend(self.take(&format!("{name}.bias"), output)?);
         }
         let output = output * names.len();
-        let start = self.parameters.len();
-        pack(&rows, (input, output), (1, input), &mut self.parameters);
-        Ok(Dense { weight: start..self.parameters.len(), bias: self.append(&bias), input, output })
+        let weight = match self.precision {
+            Precision::F32 => {
+                let start = self.parameters.len();
+                pack(&rows, (input, output), (1, input), &mut self.parameters);
+                Weight::Floats(start..self.parameters.len())
+            }
+            Precision::Int8 => {
+                let too_large =
+                    || Error::internal(format!("a layer of {input} inputs is too large for 8-bit integers"));
+                Weight::Integers(Weights::quantize(&rows, input, output).ok_or_else(too_large)?)
+            }
+        };
+        Ok(Dense { weight, bias: self.append(&bias), input, output })
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm> {

@@ -16,7 +16,7 @@ use tokenizers::Tokenizer;
 use tokio::sync::oneshot;
 
 use super::{
-    bert::Bert,
+    encoder::Encoder,
     queue::{Popped, Priority, Queue, Rejected},
     threads::{Workers, shutting_down, start_worker},
     turns::Turns,
@@ -25,9 +25,6 @@ use crate::{manifest::ModelEntry, weights};
 
 /// Texts in one call.
 pub const TEXTS_MAX: usize = 2_048;
-
-/// Tokens that a thread works on before it looks at the queue again: some 60 ms on one core.
-const UNIT_TOKENS: usize = 256;
 
 /// Bytes of a text that are looked at; what is embedded is a few kilobytes at most.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -94,7 +91,7 @@ struct Inner {
 
 struct Loaded {
     tokenizer: Option<Arc<Tokenizer>>,
-    bert: Option<Arc<Bert>>,
+    encoder: Option<Arc<Encoder>>,
     last_used: Instant,
     /// Held while there are weights, so that nobody removes them meanwhile.
     in_use: Option<File>,
@@ -103,9 +100,16 @@ struct Loaded {
 /// Token ids of some texts.
 type Sequences = Vec<Vec<u32>>;
 
+/// Sequences of a call that go together, and the places of their texts in the call.
+#[derive(Default)]
+struct Group {
+    places: Vec<usize>,
+    sequences: Sequences,
+}
+
 /// Some sequences of a call, computed in one go.
 struct Unit {
-    bert: Arc<Bert>,
+    encoder: Arc<Encoder>,
     sequences: Sequences,
     priority: Priority,
     reply: oneshot::Sender<Result<Vec<Vec<f32>>>>,
@@ -113,7 +117,7 @@ struct Unit {
 
 impl Embedder {
     pub fn new(entry: ModelEntry, models_dir: PathBuf, idle_timeout: Duration, turns: Arc<Turns>) -> Self {
-        let loaded = Mutex::new(Loaded { tokenizer: None, bert: None, last_used: Instant::now(), in_use: None });
+        let loaded = Mutex::new(Loaded { tokenizer: None, encoder: None, last_used: Instant::now(), in_use: None });
         let (ready, queue) = (AtomicBool::new(false), Queue::new(QUEUE_LIMIT));
         let inner = Inner { entry, models_dir, idle_timeout, loaded, ready, queue, turns };
         Self { inner: Arc::new(inner), workers: Workers::default() }
@@ -139,19 +143,25 @@ impl Embedder {
         }
         let inner = self.inner.clone();
         let prepared = tokio::task::spawn_blocking(move || inner.prepare(&texts)).await;
-        let (bert, units) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
-        let input_tokens = units.iter().flatten().map(|sequence| sequence.len() as u64).sum();
+        let (encoder, groups) = prepared.map_err(|source| Error::from_source("tokenizing failed", source))??;
+        let sequences = groups.iter().flat_map(|group| &group.sequences);
+        let input_tokens = sequences.clone().map(|sequence| sequence.len() as u64).sum();
+        let mut vectors = vec![Vec::new(); sequences.count()];
         self.workers.ensure(|| self.start_workers())?;
-        let mut replies = Vec::with_capacity(units.len());
-        for sequences in units {
+        let mut replies = Vec::with_capacity(groups.len());
+        for Group { places, sequences } in groups {
             let (reply, result) = oneshot::channel();
-            self.inner.push(Unit { bert: bert.clone(), sequences, priority, reply })?;
-            replies.push(result);
+            self.inner.push(Unit { encoder: encoder.clone(), sequences, priority, reply })?;
+            replies.push((places, result));
         }
-        let mut vectors = Vec::new();
-        for reply in replies {
+        for (places, reply) in replies {
             // A unit is dropped without an answer when its thread panicked or the queue was closed.
-            vectors.extend(reply.await.map_err(|source| Error::from_source("embedding was interrupted", source))??);
+            let found = reply.await.map_err(|source| Error::from_source("embedding was interrupted", source))??;
+            for (place, vector) in places.into_iter().zip(found) {
+                if let Some(target) = vectors.get_mut(place) {
+                    *target = vector;
+                }
+            }
         }
         Ok(Embeddings { vectors, input_tokens })
     }
@@ -182,26 +192,15 @@ impl Inner {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tokenizes and groups to units. Loads what is not loaded; callers that come meanwhile wait for the same load.
-    fn prepare(&self, texts: &[String]) -> Result<(Arc<Bert>, Vec<Sequences>)> {
-        let (tokenizer, bert) = {
+    /// Tokenizes and groups. Loads what is not loaded; callers that come meanwhile wait for the same load.
+    fn prepare(&self, texts: &[String]) -> Result<(Arc<Encoder>, Vec<Group>)> {
+        let (tokenizer, encoder) = {
             let mut loaded = self.lock();
-            (loaded.tokenizer(self)?, loaded.bert(self)?)
+            (loaded.tokenizer(self)?, loaded.encoder(self)?)
         };
-        let mut units: Vec<Sequences> = Vec::new();
-        let mut unit_tokens = usize::MAX;
-        for text in texts {
-            let sequence = self.tokenize(&tokenizer, text)?;
-            unit_tokens = unit_tokens.saturating_add(sequence.len());
-            match units.last_mut() {
-                Some(unit) if unit_tokens <= UNIT_TOKENS => unit.push(sequence),
-                _ => {
-                    unit_tokens = sequence.len();
-                    units.push(vec![sequence]);
-                }
-            }
-        }
-        Ok((bert, units))
+        let sequences = texts.iter().map(|text| self.tokenize(&tokenizer, text)).collect::<Result<Sequences>>()?;
+        let groups = group(sequences, encoder.unit_tokens());
+        Ok((encoder, groups))
     }
 
     /// Token ids with the special tokens at both ends, cut to what the model reads.
@@ -234,8 +233,8 @@ impl Inner {
                 Popped::Item(unit) if unit.reply.is_closed() => {}
                 Popped::Item(unit) => {
                     let _turn = (unit.priority == Priority::Ordinary).then(|| self.turns.take_one());
-                    let _ = unit.reply.send(unit.bert.embed(&unit.sequences));
-                    drop(unit.bert);
+                    let _ = unit.reply.send(unit.encoder.embed(&unit.sequences));
+                    drop(unit.encoder);
                     self.lock().last_used = Instant::now();
                 }
                 Popped::TimedOut => self.unload_if_idle(),
@@ -246,7 +245,7 @@ impl Inner {
 
     fn time_to_idle(&self) -> Duration {
         let loaded = self.lock();
-        if loaded.tokenizer.is_none() && loaded.bert.is_none() {
+        if loaded.tokenizer.is_none() && loaded.encoder.is_none() {
             return NOTHING_LOADED_WAIT;
         }
         self.idle_timeout.saturating_sub(loaded.last_used.elapsed()).max(Duration::from_millis(10))
@@ -254,14 +253,35 @@ impl Inner {
 
     fn unload_if_idle(&self) {
         let mut loaded = self.lock();
-        if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.bert.is_some() || loaded.tokenizer.is_some()) {
-            loaded.bert = None;
+        if loaded.last_used.elapsed() >= self.idle_timeout && (loaded.encoder.is_some() || loaded.tokenizer.is_some()) {
+            loaded.encoder = None;
             loaded.tokenizer = None;
             loaded.in_use = None;
             self.ready.store(false, Ordering::Relaxed);
             tracing::info!(model = self.entry.id, "unloaded an idle model");
         }
     }
+}
+
+/// Sequences of about the same length together, up to `tokens_max` tokens: short ones fill units that long ones would leave half empty.
+/// Equally long ones keep their order. A vector does not depend on what else is in its unit.
+fn group(sequences: Sequences, tokens_max: usize) -> Vec<Group> {
+    let mut ordered: Vec<(usize, Vec<u32>)> = sequences.into_iter().enumerate().collect();
+    ordered.sort_by_key(|(_, sequence)| std::cmp::Reverse(sequence.len()));
+    let mut groups: Vec<Group> = Vec::new();
+    let mut tokens = usize::MAX;
+    for (place, sequence) in ordered {
+        tokens = tokens.saturating_add(sequence.len());
+        if tokens > tokens_max {
+            tokens = sequence.len();
+            groups.push(Group::default());
+        }
+        if let Some(group) = groups.last_mut() {
+            group.places.push(place);
+            group.sequences.push(sequence);
+        }
+    }
+    groups
 }
 
 impl Loaded {
@@ -280,14 +300,14 @@ impl Loaded {
         Ok(self.tokenizer.insert(Arc::new(tokenizer)).clone())
     }
 
-    fn bert(&mut self, inner: &Inner) -> Result<Arc<Bert>> {
-        if let Some(bert) = &self.bert {
-            return Ok(bert.clone());
+    fn encoder(&mut self, inner: &Inner) -> Result<Arc<Encoder>> {
+        if let Some(encoder) = &self.encoder {
+            return Ok(encoder.clone());
         }
         let started = Instant::now();
         inner.entry.verify(&inner.models_dir)?;
-        let bert = Bert::load(&inner.entry.directory(&inner.models_dir))?;
-        if inner.entry.dimensions.is_some_and(|dimensions| dimensions != bert.dimensions()) {
+        let encoder = Encoder::load(&inner.entry.directory(&inner.models_dir), inner.entry.precision)?;
+        if inner.entry.dimensions.is_some_and(|dimensions| dimensions != encoder.dimensions()) {
             return Err(Error::internal(format!("{} does not have the dimensions of its manifest", inner.entry.id)));
         }
         self.in_use = weights::in_use(&inner.entry.directory(&inner.models_dir));
@@ -295,6 +315,36 @@ impl Loaded {
         tracing::info!(model = inner.entry.id, load_ms, "loaded a model");
         self.last_used = Instant::now();
         inner.ready.store(true, Ordering::Relaxed);
-        Ok(self.bert.insert(Arc::new(bert)).clone())
+        Ok(self.encoder.insert(Arc::new(encoder)).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequences(lengths: &[usize]) -> Sequences {
+        lengths.iter().map(|length| vec![1; *length]).collect()
+    }
+
+    #[test]
+    fn groups_hold_similar_lengths_and_each_text_once() {
+        let lengths = [3, 250, 100, 4, 256, 120, 2, 90, 300];
+        let groups = group(sequences(&lengths), 256);
+        let mut places: Vec<usize> = groups.iter().flat_map(|group| group.places.clone()).collect();
+        for group in &groups {
+            let tokens: usize = group.sequences.iter().map(Vec::len).sum();
+            assert!(tokens <= 256 || group.sequences.len() == 1, "{tokens} tokens");
+            for (place, sequence) in group.places.iter().zip(&group.sequences) {
+                assert_eq!(sequence.len(), lengths[*place]);
+            }
+        }
+        assert_eq!(
+            groups.iter().map(|group| group.places.clone()).collect::<Vec<_>>(),
+            [vec![8], vec![4], vec![1], vec![5, 2], vec![7, 3, 0, 6]]
+        );
+        places.sort_unstable();
+        assert_eq!(places, (0..lengths.len()).collect::<Vec<_>>());
+        assert!(group(Vec::new(), 256).is_empty());
     }
 }

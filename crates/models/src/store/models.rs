@@ -87,6 +87,7 @@ fn model(row: &Row) -> Result<Model> {
         remedy: None,
         context_length: row.get("context_length")?,
         dimensions: row.get("dimensions")?,
+        precision: None,
         license: None,
         size_bytes: None,
         memory_bytes: None,

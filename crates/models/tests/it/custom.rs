@@ -9,7 +9,8 @@ use std::{
 use plasma_kernel::{Code, Ctx, PageRequest, Permission, Permissions};
 use plasma_models::{
     EmbedRequest, LocalModels, LocalSettings, Manifest, Model, ModelKind, ModelState, Models, NewCustomModel, NewModel,
-    Price, Priority, Purpose, Rates, RouteSettings, manifest::default_models_dir,
+    Price, Priority, Purpose, Rates, RouteSettings,
+    manifest::{Precision, default_models_dir},
 };
 use plasma_store::Store;
 use plasma_testkit::{on_each_database, system, tenant, with_permissions};
@@ -33,6 +34,7 @@ fn new(name: &str, path: &str) -> NewCustomModel {
         domain: Some("legal".to_owned()),
         description: Some("Trained on contracts.".to_owned()),
         context_length: None,
+        precision: None,
     }
 }
 
@@ -127,6 +129,30 @@ on_each_database! {
         other.shutdown().await;
     }
 
+    async fn precision_is_a_part_of_the_model(test: TestStore) {
+        let folder = tempfile::tempdir().unwrap();
+        embedding_folder(&folder.path().join("ours"));
+        let models = open(test.store(), folder.path(), Vec::new());
+        let ctx = tenant();
+        let exact = models.create_custom_model(&ctx, new("exact", "ours")).await.unwrap();
+        let wanted = NewCustomModel { precision: Some(Precision::Int8), ..new("quick", "ours") };
+        let quick = models.create_custom_model(&ctx, wanted).await.unwrap();
+        assert_eq!((exact.precision, quick.precision), (Some(Precision::F32), Some(Precision::Int8)));
+        let mut vectors = Vec::new();
+        for name in ["local/exact", "local/quick"] {
+            let request = EmbedRequest {
+                model: Some(name.to_owned()),
+                inputs: vec!["the party of the first part".to_owned()],
+                purpose: Purpose::Ingest,
+                priority: Priority::Ordinary,
+            };
+            vectors.extend(models.embed(&ctx, request).await.unwrap().vectors);
+        }
+        let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(left, right)| left * right).sum();
+        assert!(vectors[0] != vectors[1] && cosine >= 0.99, "{cosine}");
+        models.shutdown().await;
+    }
+
     async fn custom_models_are_only_weights_below_allowed_folders(test: TestStore) {
         let folder = tempfile::tempdir().unwrap();
         let (inside, allowed, outside) = (folder.path().join("models"), folder.path().join("allowed"), folder.path().join("outside"));
@@ -195,6 +221,7 @@ on_each_database! {
         for (wrong, field) in [
             (NewCustomModel { domain: Some("Legal!".to_owned()), ..new("one", "chat.gguf") }, "domain"),
             (NewCustomModel { description: Some("x".repeat(501)), ..new("one", "chat.gguf") }, "description"),
+            (NewCustomModel { precision: Some(Precision::Int8), ..new("one", "chat.gguf") }, "precision"),
             (new("a/b", "chat.gguf"), "name"),
             (new("all-minilm-l6-v2", "chat.gguf"), "name"),
         ] {

@@ -25,7 +25,7 @@ pub struct ModelsDirArgs {
 }
 
 impl ModelsDirArgs {
-    fn folder(&self) -> Result<PathBuf> {
+    pub(super) fn folder(&self) -> Result<PathBuf> {
         if let Some(folder) = &self.models_dir {
             return Ok(folder.clone());
         }
@@ -142,7 +142,7 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// An error of the crate in a line with its remedy.
-fn described(error: Error) -> anyhow::Error {
+pub(super) fn described(error: Error) -> anyhow::Error {
     let message = printable(error.message());
     match error.remedy_text() {
         Some(remedy) => anyhow!("{message} ({})", printable(remedy)),

@@ -250,6 +250,27 @@ fn a_client_without_server_or_key_says_what_to_do() {
 }
 
 #[test]
+fn embedding_is_measured_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("texts.json"), r#"{"short": ["a lamp", "two oars"]}"#).unwrap();
+    let arguments =
+        ["bench", "embed", "--texts", "texts.json", "--threads", "1", "--seconds", "1", "--vectors", "out", "--json"];
+    let output = run(folder.path(), &arguments, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let report: Value = serde_json::from_str(&printed(&output)).unwrap();
+    let rows = report["throughput"].as_array().unwrap();
+    let of = |row: &Value| (row["precision"].as_str().unwrap().to_owned(), row["texts"].as_u64().unwrap());
+    assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), [("f32".to_owned(), 2), ("int8".to_owned(), 2)]);
+    assert!(rows.iter().all(|row| row["texts_per_second"].as_f64().unwrap() > 0.0));
+    assert_eq!(report["latency"].as_array().unwrap().len(), 2);
+    for file in ["out/f32.f32", "out/int8.f32"] {
+        assert_eq!(fs::metadata(folder.path().join(file)).unwrap().len(), 2 * 384 * 4);
+    }
+    let output = run(folder.path(), &["bench", "embed", "--model", "local/none"], &[]);
+    assert!(output.status.code() == Some(1) && errors(&output).contains("models ls --local"), "{}", errors(&output));
+}
+
+#[test]
 fn the_specification_is_printed_and_committed() {
     let folder = tempfile::tempdir().unwrap();
     let printed = printed(&run(folder.path(), &["openapi"], &[]));

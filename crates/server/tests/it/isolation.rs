@@ -40,13 +40,14 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 10] = [
+const NAMING: [&str; 11] = [
     "create_api_key",
     "search",
     "ask",
     "draft_content",
     "create_chat_completion",
     "create_embedding",
+    "create_rerank",
     "create_response",
     "create_message",
     "count_message_tokens",
@@ -99,6 +100,7 @@ impl Things {
         let pull = id(server.post("/api/v1/models/pulls", json!({"name": "local/all-minilm-l6-v2"})).await);
         let tenant = server.get("/api/v1/me").await["tenant"]["id"].as_str().unwrap().to_owned();
         server.settled(&collection).await;
+        embed_anew(server, &collection).await;
         let call = captured_call(server, &model).await;
         let mut ids = BTreeMap::new();
         for (prefix, parameter, value) in [
@@ -184,6 +186,7 @@ impl Things {
                 json!({"input_file_id": self.file, "endpoint": "/v1/embeddings", "completion_window": "24h"})
             }
             "create_embedding" => json!({"model": self.model, "input": "hello"}),
+            "create_rerank" => json!({"model": self.model, "query": "hello", "documents": ["hello"]}),
             "restore_content" => json!({"revision": 1}),
             "edit_content" => json!({"title": "Stolen", "body": "Stolen.", "expected_revision": 1}),
             _ => values::of(specification, schema),
@@ -200,6 +203,12 @@ impl Things {
 /// Puts something, as the owner.
 async fn put(server: &Plasma, path: &str, body: Value) {
     success(server.request(Method::PUT, path).bearer_auth(KEY).json(&body).send().await.unwrap()).await;
+}
+
+/// Begins a change of a collection's embedding model, as the owner.
+async fn embed_anew(server: &Plasma, collection: &str) {
+    let path = format!("/api/v1/collections/{collection}/reembed");
+    server.post(&path, json!({"model": "local/all-minilm-l6-v2"})).await;
 }
 
 /// A batch and the file that it reads.

@@ -3,5 +3,6 @@ export const collectionKeys = {
   list: ["collections", "list"] as const,
   choices: ["collections", "choices"] as const,
   detail: (id: string) => ["collections", "detail", id] as const,
+  reembedding: (id: string) => ["collections", "reembedding", id] as const,
   index: (id: string) => ["collections", "index", id] as const,
 };

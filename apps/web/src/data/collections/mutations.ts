@@ -47,3 +47,19 @@ export function useDeleteCollection() {
     },
   });
 }
+
+export function useReembed(id: string) {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (model: string) => unwrap(api.POST("/api/v1/collections/{id}/reembed", { params: { path: { id } }, body: { model } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}
+
+export function useCancelReembedding(id: string) {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: () => unwrap(api.DELETE("/api/v1/collections/{id}/reembed", { params: { path: { id } } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}

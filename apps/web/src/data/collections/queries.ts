@@ -1,4 +1,5 @@
 import { unwrap } from "@plasma/client/client";
+import { asProblem } from "@plasma/client/problem";
 import { queryOptions } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -20,6 +21,24 @@ export const collectionQuery = (id: string) =>
   queryOptions({
     queryKey: collectionKeys.detail(id),
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}", { params: { path: { id } }, signal })),
+  });
+
+/** Passages come without an event: while they are embedded anew the page looks again. */
+const LOOK_AGAIN_MS = 2_000;
+
+/** The last change of a collection's embedding model; null when it never had one. */
+export const reembeddingQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.reembedding(id),
+    queryFn: async ({ signal }) => {
+      try {
+        return await unwrap(api.GET("/api/v1/collections/{id}/reembed", { params: { path: { id } }, signal }));
+      } catch (error) {
+        if (asProblem(error).reason === "reembedding_not_found") return null;
+        throw error;
+      }
+    },
+    refetchInterval: (query) => (query.state.data?.state === "running" ? LOOK_AGAIN_MS : false),
   });
 
 /** The vector index of a collection, as the process that answers has it. */

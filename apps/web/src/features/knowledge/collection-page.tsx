@@ -21,13 +21,15 @@ import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
 import { IndexPanel } from "./index-panel";
+import { ReembedDialog } from "./reembed-dialog";
+import { ReembeddingProgress } from "./reembedding-progress";
 import { SearchPanel } from "./search-panel";
 import { SynonymsEditor } from "./synonyms-editor";
 import { UploadZone } from "./upload-zone";
 
 const TABS = ["documents", "search", "synonyms", "index"];
 
-type OpenDialog = "text" | "edit" | "delete" | null;
+type OpenDialog = "text" | "edit" | "model" | "delete" | null;
 
 export function CollectionPage() {
   const id = useParam("id");
@@ -68,12 +70,14 @@ function Collection({ id }: { id: string }) {
                 {canAsk && <ButtonLink variant="primary" href={`/ask/?collection=${encodeURIComponent(data.id)}`}>Ask it</ButtonLink>}
                 <Menu trigger={<IconButton label="More actions"><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
                   <MenuItem disabled={denied !== null} onSelect={() => setDialog("edit")}>Edit name, description, language and fields</MenuItem>
+                  <MenuItem disabled={denied !== null} onSelect={() => setDialog("model")}>Change embedding model</MenuItem>
                   <MenuSeparator />
                   <MenuItem danger disabled={denied !== null} onSelect={() => setDialog("delete")}>Delete collection</MenuItem>
                 </Menu>
               </>
             }
           />
+          <ReembeddingProgress collection={data.id} denied={denied} />
           <Tabs
             label="Collection"
             value={tab}
@@ -96,6 +100,7 @@ function Collection({ id }: { id: string }) {
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />
           <CollectionFormDialog collection={data} open={dialog === "edit"} onOpenChange={onOpenChange} />
+          <ReembedDialog collection={data} open={dialog === "model"} onOpenChange={onOpenChange} />
           <DeleteCollectionDialog collection={data} open={dialog === "delete"} onOpenChange={onOpenChange} onDeleted={() => router.replace("/knowledge/")} />
         </>
       )}

@@ -15,6 +15,8 @@ const SOURCES: Record<ScoreComponent["source"], string> = {
   diversity: "Variety",
 };
 
+const PLACES = [["title", "title"], ["heading", "headings"], ["text", "text"]] as const;
+
 /** Scores of ranks are small: four digits after the first that counts are enough, and never an exponent. */
 export function formatScore(value: number): string {
   const text = Math.abs(value) >= 1 ? value.toFixed(2) : value.toFixed(4);
@@ -39,6 +41,7 @@ export function ScoreTable({ hit }: { hit: SearchHit }) {
             <td className="w-full py-2 pr-4 text-soft">
               <Bar share={component.contribution / largest} />
               <Message text={component.summary} />
+              {component.terms.length > 0 && <Terms terms={component.terms} />}
             </td>
             <td className={cx("figure py-2 text-right whitespace-nowrap", component.contribution < 0 ? "text-bad" : "text-ink")}>
               {component.contribution > 0 ? "+" : ""}{formatScore(component.contribution)}
@@ -54,6 +57,23 @@ export function ScoreTable({ hit }: { hit: SearchHit }) {
         </tr>
       </tfoot>
     </table>
+  );
+}
+
+/** What each word adds to BM25, and where it stands. */
+function Terms({ terms }: { terms: ScoreComponent["terms"] }) {
+  return (
+    <ul className="mt-1 flex flex-wrap gap-x-4 text-[0.8125rem]">
+      {terms.map(({ term, score, fields }) => {
+        const places = fields ? PLACES.filter(([field]) => fields[field] > 0).map(([field, name]) => `${name} ${formatScore(fields[field])}`) : [];
+        return (
+          <li key={term}>
+            {term} <span className="figure text-ink">{formatScore(score)}</span>
+            {places.length > 0 && <span className="text-faint"> ({places.join(", ")})</span>}
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

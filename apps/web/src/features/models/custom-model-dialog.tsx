@@ -6,7 +6,7 @@ import { useState, type SyntheticEvent } from "react";
 import { useAddCustomModel } from "@/data/models/mutations";
 import { Button } from "@/ui/button";
 import { Dialog, DialogActions } from "@/ui/dialog";
-import { TextAreaField, TextField } from "@/ui/field";
+import { SelectField, TextAreaField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
 export function CustomModelDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
@@ -24,6 +24,7 @@ function CustomModelForm({ onClose }: { onClose: () => void }) {
   const [domain, setDomain] = useState("");
   const [description, setDescription] = useState("");
   const [context, setContext] = useState("");
+  const [precision, setPrecision] = useState<"" | "f32" | "int8">("");
   const problem = add.error ? asProblem(add.error) : null;
   const fieldError = (field: string) => (problem?.field === field ? [problem.detail, problem.remedy].filter(Boolean).join(" ") : null);
 
@@ -37,6 +38,7 @@ function CustomModelForm({ onClose }: { onClose: () => void }) {
         ...(domain.trim() && { domain: domain.trim() }),
         ...(description.trim() && { description: description.trim() }),
         ...(length > 0 && { context_length: length }),
+        ...(precision && { precision }),
       },
       { onSuccess: onClose },
     );
@@ -52,6 +54,11 @@ function CustomModelForm({ onClose }: { onClose: () => void }) {
       <TextField label="Path" required className="figure" value={path} onChange={(event) => setPath(event.target.value)} error={fieldError("path")} hint="Below the models directory, or a folder that the configuration allows. The file is read once, which takes a while when it is large." />
       <TextAreaField label="Description" optional rows={2} maxLength={500} value={description} onChange={(event) => setDescription(event.target.value)} error={fieldError("description")} />
       <TextField label="Context length" optional inputMode="numeric" pattern="[0-9]*" value={context} onChange={(event) => setContext(event.target.value)} error={fieldError("context_length")} hint="In tokens. A chat model reserves memory for them; 4,096 when empty." />
+      <SelectField label="Precision" optional value={precision} onChange={(event) => setPrecision(event.target.value as typeof precision)} error={fieldError("precision")} hint="Of an embedding model. In 8-bit integers it is faster, and its vectors differ slightly: do not mix the two in one collection.">
+        <option value="">As the file says</option>
+        <option value="f32">32-bit floats</option>
+        <option value="int8">8-bit integers</option>
+      </SelectField>
       <DialogActions>
         <Button type="submit" variant="primary" busy={add.isPending}>Add model</Button>
         <Button variant="quiet" onClick={onClose}>Cancel</Button>

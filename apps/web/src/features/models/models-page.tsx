@@ -161,6 +161,7 @@ function ModelRow({ model, health, denied, onPrice, onDescribe, onRemove }: { mo
         {model.context_length !== null && <Fact name="Context">{formatCount(model.context_length)} tokens</Fact>}
         {model.capabilities !== null && <Fact name="Capabilities">{capabilitiesText(model.capabilities)}</Fact>}
         {model.dimensions !== null && <Fact name="Dimensions">{formatCount(model.dimensions)}</Fact>}
+        {model.precision === "int8" && <Fact name="Precision">8-bit integers</Fact>}
         {model.size_bytes !== null && <Fact name="On disk">{formatBytes(model.size_bytes)}</Fact>}
         {model.memory_bytes !== null && <Fact name="In memory">{formatBytes(model.memory_bytes)}</Fact>}
         {model.license && <Fact name="License">{model.license}</Fact>}

@@ -26,6 +26,7 @@ function model(price: Partial<ModelPrice> | null, source: Model["price_source"])
     remedy: null,
     context_length: null,
     dimensions: null,
+    precision: null,
     license: null,
     size_bytes: null,
     memory_bytes: null,

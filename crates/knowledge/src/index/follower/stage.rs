@@ -57,14 +57,27 @@ impl Follower {
             let slot = self.index.memory.slot(collection);
             self.index.remove_vectors(collection, &slot).await;
         }
+        for place in &changes.reembedded {
+            let slot = self.index.memory.slot(place.1);
+            let ctx = self.index.ctx.for_tenant(place.0, "knowledge.index");
+            // What was not synced is thrown away with the index from before.
+            self.unsynced.remove(&place.1);
+            match self.index.open_next_generation(&ctx, place.1, &slot).await {
+                Ok(()) => {}
+                // The background does it when they have ended.
+                Err(error) if error.reason() == "vector_index_busy" => self.index.builds.add(place.0, place.1),
+                Err(error) => {
+                    self.without_vectors::<()>(*place, &slot, error).await?;
+                }
+            }
+            memory.insert(place.1, CollectionChanges::default());
+        }
         for (place, documents) in &changes.documents {
             let slot = self.index.memory.slot(place.1);
-            let mut staged = CollectionChanges::default();
             for document in documents.iter().copied() {
                 let entry = self.stage_document(*place, &slot, document).await?;
-                staged.documents.insert(document, entry);
+                memory.entry(place.1).or_default().documents.insert(document, entry);
             }
-            memory.insert(place.1, staged);
         }
         for (place, documents) in &changes.access {
             let slot = self.index.memory.slot(place.1);
@@ -88,8 +101,12 @@ impl Follower {
             }
         }
         for (collection, staged) in &mut memory {
-            let opened = self.index.memory.slot(*collection).vectors.opened().await;
-            staged.vectors = opened.map(|index| index.view());
+            let slot = self.index.memory.slot(*collection);
+            // An index for another embedding model is shown when it is complete.
+            if slot.loaded().is_none_or(|view| !slot.vectors.is_ahead_of(&view.vectors_of)) {
+                staged.vectors = slot.vectors.opened().await.map(|index| index.view());
+                staged.vectors_of = Some(slot.vectors.of());
+            }
         }
         Ok(memory)
     }

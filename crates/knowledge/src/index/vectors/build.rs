@@ -139,18 +139,26 @@ impl Index {
     ) -> Result<()> {
         let ctx = self.ctx.for_tenant(tenant, "knowledge.index");
         let slot = self.memory.slot(collection);
+        {
+            let _applying = self.applying.lock().await;
+            // The follower may have found somebody at work with the vectors of an earlier model.
+            self.open_next_generation(&ctx, collection, &slot).await?;
+        }
         let Some(index) = self.open_vectors(&ctx, collection, &slot).await? else { return Ok(()) };
         if lock(&slot.vectors.building).is_some() {
             let started = tokio::time::Instant::now();
             self.load_all(&ctx, collection, &slot, &index, stop).await?;
-            self.finish_build(&slot, &index).await?;
+            self.finish_build(&ctx, collection, &slot, &index).await?;
             let (vectors, elapsed_ms) = (index.view().len(), started.elapsed().as_millis());
             tracing::info!(%collection, vectors, elapsed_ms, "a vector index is complete");
         }
-        // A view that was loaded while it could not be opened has none.
-        if slot.loaded().is_some_and(|view| view.vectors.is_none()) {
+        // A view that was loaded while it could not be opened has none; one may have those of an earlier model.
+        let lacks = |view: Arc<CollectionView>| {
+            view.vectors.is_none() || view.vectors_of.generation != slot.vectors.of().generation
+        };
+        if slot.loaded().is_some_and(lacks) {
             let _applying = self.applying.lock().await;
-            slot.show_vectors(Some(index.view()));
+            slot.show_vectors(Some(index.view()), slot.vectors.of());
         }
         drop(index);
         self.memory.make_room(Some(collection));
@@ -213,9 +221,23 @@ impl Index {
     }
 
     /// Hides what the build brought back of documents that changed meanwhile, and calls the index complete.
-    async fn finish_build(&self, slot: &Slot, index: &Arc<VectorIndex>) -> Result<()> {
+    async fn finish_build(
+        &self,
+        ctx: &Ctx,
+        collection: CollectionId,
+        slot: &Slot,
+        index: &Arc<VectorIndex>,
+    ) -> Result<()> {
         // The follower writes nothing from here on.
         let _applying = self.applying.lock().await;
+        let mut tx = self.store.read(ctx).await?;
+        let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        drop(tx);
+        // What was read since then is of another embedding model.
+        if stored.is_some_and(|stored| stored.generation != slot.vectors.of().generation) {
+            let message = "the embedding model was changed while its vectors were read";
+            return Err(Error::unavailable("vector_index_outdated", message));
+        }
         let changed: Vec<DocumentVectors> = match &*lock(&slot.vectors.building) {
             Some(building) => {
                 let changed = building.changed.iter();
@@ -228,7 +250,8 @@ impl Index {
         self.mark_complete(index).await?;
         *lock(&slot.vectors.building) = None;
         slot.vectors.measure(&index.view());
-        slot.show_vectors(Some(index.view()));
+        slot.show_vectors(Some(index.view()), slot.vectors.of());
+        self.remove_other_generations(collection, slot.vectors.of().generation).await;
         Ok(())
     }
 }

@@ -57,10 +57,11 @@ impl Index {
         slot: &Slot,
         index: Arc<plasma_vectors::VectorIndex>,
     ) -> Result<Opened> {
-        let folder = self.vector_folder()?;
+        let (folder, generation) = (self.vector_folder()?, slot.vectors.of().generation);
         let (stats, is_compaction_due, disk_bytes) = {
             let index = Arc::clone(&index);
-            let look = move || Ok((index.stats(), index.is_compaction_due(), folder.disk_bytes(collection)));
+            let look =
+                move || Ok((index.stats(), index.is_compaction_due(), folder.disk_bytes(collection, generation)));
             blocking(look).await?.map_err(failed)?
         };
         Ok(Opened {

@@ -86,13 +86,17 @@ impl VectorFolder {
         fs::rename(&beside, &target).map_err(at(&target))
     }
 
-    pub(in crate::index) fn of(&self, collection: CollectionId) -> PathBuf {
-        self.path.join(collection.to_string())
+    /// Where a generation of the collection's vectors is. The first one has the collection's name alone.
+    pub(in crate::index) fn of(&self, collection: CollectionId, generation: u64) -> PathBuf {
+        match generation {
+            0 => self.path.join(collection.to_string()),
+            _ => self.path.join(format!("{collection}.{generation}")),
+        }
     }
 
     /// The collection's index; an empty one without a position when there is none that can be used.
-    pub(super) fn open(&self, collection: CollectionId, dimensions: usize) -> Result<VectorIndex> {
-        let path = self.of(collection);
+    pub(super) fn open(&self, collection: CollectionId, generation: u64, dimensions: usize) -> Result<VectorIndex> {
+        let path = self.of(collection, generation);
         let options = Options::new(dimensions, Metric::Cosine);
         match VectorIndex::open(&path, options.clone()) {
             // One without a position was not finished. Its documents may have changed since.
@@ -108,24 +112,38 @@ impl VectorFolder {
     }
 
     /// How the recall of the collection's index was measured, if it was.
-    pub(super) fn read_measured(&self, collection: CollectionId) -> Option<Measured> {
-        Measured::from_text(&fs::read_to_string(self.of(collection).join(MEASURED)).ok()?)
+    pub(super) fn read_measured(&self, collection: CollectionId, generation: u64) -> Option<Measured> {
+        Measured::from_text(&fs::read_to_string(self.of(collection, generation).join(MEASURED)).ok()?)
     }
 
     /// Keeps that with the index. When it is lost, the index does not say how it was measured.
-    pub(super) fn write_measured(&self, collection: CollectionId, measured: Measured) -> Result<()> {
-        let file = self.of(collection).join(MEASURED);
+    pub(super) fn write_measured(&self, collection: CollectionId, generation: u64, measured: Measured) -> Result<()> {
+        let file = self.of(collection, generation).join(MEASURED);
         fs::write(&file, measured.to_text()).map_err(at(&file))
     }
 
     /// Bytes of the files of the collection's index.
-    pub(super) fn disk_bytes(&self, collection: CollectionId) -> u64 {
-        let Ok(entries) = fs::read_dir(self.of(collection)) else { return 0 };
+    pub(super) fn disk_bytes(&self, collection: CollectionId, generation: u64) -> u64 {
+        let Ok(entries) = fs::read_dir(self.of(collection, generation)) else { return 0 };
         entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
-    /// Removes the collection's index, if there is one.
+    /// Removes the collection's indexes, of all generations.
     pub(in crate::index) fn remove(&self, collection: CollectionId) -> Result<()> {
-        remove(&self.of(collection))
+        self.remove_but(collection, None)
+    }
+
+    /// Removes the collection's indexes of other generations than `kept`. Searches that hold views of them keep the files open.
+    pub(super) fn remove_but(&self, collection: CollectionId, kept: Option<u64>) -> Result<()> {
+        let first = collection.to_string();
+        let kept = kept.map(|generation| self.of(collection, generation));
+        for entry in fs::read_dir(&self.path).map_err(at(&self.path))?.flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let rest = name.to_str().and_then(|name| name.strip_prefix(first.as_str()));
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && Some(&path) != kept.as_ref() {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 }

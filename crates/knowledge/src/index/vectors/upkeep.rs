@@ -140,7 +140,7 @@ impl Index {
         index: &Arc<VectorIndex>,
         target: f64,
     ) -> Result<()> {
-        let folder = self.vector_folder()?;
+        let (folder, generation) = (self.vector_folder()?, slot.vectors.of().generation);
         let view = index.view();
         let count = queries_to_measure(&view, index.options().dimensions);
         let recent = lock(&slot.vectors.recent).queries(index.options().dimensions, count);
@@ -154,7 +154,7 @@ impl Index {
                 MeasuredWith::Passages => view.sample(count)?,
             };
             let calibration = measuring.calibrate(&queries, &CalibrationOptions::new(target))?;
-            folder.write_measured(collection, measured)?;
+            folder.write_measured(collection, generation, measured)?;
             Ok(calibration)
         })
         .await?;
@@ -180,7 +180,7 @@ impl Index {
                 let _applying = self.applying.lock().await;
                 let view = index.view();
                 slot.vectors.measure(&view);
-                slot.show_vectors(Some(view));
+                slot.show_vectors(Some(view), slot.vectors.of());
             }
         }
     }

@@ -1,10 +1,13 @@
 //! Embeddings against values that were computed apart from this code, and the promises around them.
 
 use plasma_kernel::Code;
-use plasma_models::local::{LocalModels, Priority, TEXTS_MAX};
+use plasma_models::{
+    local::{LocalModels, Priority, TEXTS_MAX},
+    manifest::{Manifest, Precision},
+};
 use serde::Deserialize;
 
-use super::{EMBEDDING, local_models, settings};
+use super::{EMBEDDING, local_models, models_dir, settings};
 
 /// `all_minilm_l6_v2.json`.
 #[derive(Deserialize)]
@@ -109,6 +112,42 @@ async fn a_query_is_answered_while_passages_wait() {
     // Dropping the ingestion abandons the rest: the next passage does not wait for it.
     drop(ingestion);
     embed(&models, &["a passage".to_owned()], Priority::Ordinary).await;
+}
+
+/// Sentences of this repository's documentation: headings, tables, prose, commands.
+fn real_texts() -> Vec<String> {
+    let pages = [
+        include_str!("../../../../../docs/knowledge.md"),
+        include_str!("../../../../../docs/models.md"),
+        include_str!("../../../../../docs/access.md"),
+    ];
+    let paragraphs = pages.iter().flat_map(|page| page.split("\n\n"));
+    let texts = paragraphs.map(str::trim).filter(|paragraph| paragraph.len() > 30).map(str::to_owned);
+    let mut texts: Vec<String> = texts.take(150).collect();
+    texts.extend(["tax", "How do I rotate a key?", "Wie spät ist es?", "🙂"].map(str::to_owned));
+    texts
+}
+
+#[tokio::test]
+async fn eight_bit_vectors_agree_with_those_of_floats_and_do_not_depend_on_their_batch() {
+    let mut manifest = Manifest::builtin().unwrap();
+    for entry in manifest.models.iter_mut().filter(|entry| entry.id == EMBEDDING) {
+        entry.precision = Precision::Int8;
+    }
+    let rounded = LocalModels::new(&manifest, &models_dir(), &settings());
+    let texts = real_texts();
+    assert!(texts.len() > 60, "{} texts", texts.len());
+    let exact = embed(&local_models(&settings()), &texts, Priority::Ordinary).await;
+    let quick = embed(&rounded, &texts, Priority::Ordinary).await;
+    let cosines: Vec<f32> = exact.iter().zip(&quick).map(|(left, right)| cosine(left, right)).collect();
+    let (least, mean) =
+        (cosines.iter().copied().fold(1.0, f32::min), cosines.iter().sum::<f32>() / cosines.len() as f32);
+    assert!(least >= 0.99 && mean >= 0.997, "least {least}, mean {mean}");
+    assert!(exact != quick && quick.iter().all(|vector| (cosine(vector, vector) - 1.0).abs() < 1e-5));
+    for (text, vector) in texts.iter().zip(&quick).step_by(20) {
+        let alone = embed(&rounded, std::slice::from_ref(text), Priority::Urgent).await;
+        assert_eq!(&alone[0], vector);
+    }
 }
 
 #[tokio::test]

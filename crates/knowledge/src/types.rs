@@ -23,6 +23,7 @@ pub struct Collection {
     /// How its results are ranked where a search does not say.
     pub ranking: RankingSettings,
     /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
+    #[schema(value_type = std::collections::BTreeMap<String, crate::FieldDeclaration>)]
     pub fields: FieldDeclarations,
     /// Documents, in whatever state. These counts have only documents that you may see.
     pub document_count: u64,
@@ -124,6 +125,7 @@ pub struct NewCollection {
     pub description: Option<String>,
     /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
     #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, crate::FieldDeclaration>>)]
     pub fields: Option<FieldDeclarations>,
     /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
     /// large collections try as hard as it needs.
@@ -151,6 +153,7 @@ pub struct CollectionChange {
     /// All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
     /// values that they have.
     #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, crate::FieldDeclaration>>)]
     pub fields: Option<FieldDeclarations>,
     /// 0.8 to 0.999. The index adapts in the background.
     #[serde(default)]

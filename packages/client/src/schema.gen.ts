@@ -3287,7 +3287,9 @@ export interface components {
              */
             failed_count: number;
             /** @description Types of metadata fields, by name. Fields that are not declared keep the type of their JSON. */
-            fields: components["schemas"]["Metadata"];
+            fields: {
+                [key: string]: components["schemas"]["FieldDeclaration"];
+            };
             /** @description Its id. */
             id: components["schemas"]["CollectionId"];
             /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English. */
@@ -3313,7 +3315,13 @@ export interface components {
         CollectionChange: {
             /** @description At most 2,000 characters. */
             description?: string | null;
-            fields?: components["schemas"]["Metadata"] | null;
+            /**
+             * @description All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
+             *     values that they have.
+             */
+            fields?: {
+                [key: string]: components["schemas"]["FieldDeclaration"];
+            } | null;
             /**
              * @description The language (ISO 639-1) that documents are taken for when their own cannot be told. It holds for documents that are read
              *     from then on.
@@ -4026,6 +4034,11 @@ export interface components {
              */
             value: number;
         };
+        /** @description What a collection says of a metadata field. */
+        FieldDeclaration: {
+            /** @description What its values are. Documents with another value are refused. */
+            type: components["schemas"]["FieldType"];
+        };
         /** @description A word's score by where it stands. */
         FieldScores: {
             /**
@@ -4090,23 +4103,19 @@ export interface components {
             /**
              * Format: int32
              * @description For `rrf`: how little the first ranks stand out, 1 to 1,000; 60 when absent.
-             * @default null
              */
-            k: number | null;
-            /** @default null */
-            method: components["schemas"]["FusionMethod"] | null;
+            k?: number | null;
+            method?: components["schemas"]["FusionMethod"] | null;
             /**
              * Format: double
              * @description How much the words count: 0 to 10, 1 when absent.
-             * @default null
              */
-            text_weight: number | null;
+            text_weight?: number | null;
             /**
              * Format: double
              * @description How much the meaning counts: 0 to 10, 1 when absent.
-             * @default null
              */
-            vector_weight: number | null;
+            vector_weight?: number | null;
         };
         /** @description A request in Gemini's format. A provider that speaks it gets every field as it came; for others it is translated. */
         GenerateContentRequest: {
@@ -5076,7 +5085,10 @@ export interface components {
         NewCollection: {
             /** @description At most 2,000 characters. */
             description?: string | null;
-            fields?: components["schemas"]["Metadata"] | null;
+            /** @description Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused. */
+            fields?: {
+                [key: string]: components["schemas"]["FieldDeclaration"];
+            } | null;
             /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; English when absent. */
             language?: string | null;
             /** @description 1 to 200 characters, unique in the workspace. */
@@ -5328,7 +5340,7 @@ export interface components {
         /** @description The embedding model that a collection is to have. */
         NewReembedding: {
             /**
-             * @description Its name, at most 300 characters. The model that the collection has already embeds everything anew.
+             * @description Its name, at most 400 characters. The model that the collection has already embeds everything anew.
              * @example local/all-minilm-l6-v2
              */
             model: string;
@@ -5729,7 +5741,9 @@ export interface components {
                  */
                 failed_count: number;
                 /** @description Types of metadata fields, by name. Fields that are not declared keep the type of their JSON. */
-                fields: components["schemas"]["Metadata"];
+                fields: {
+                    [key: string]: components["schemas"]["FieldDeclaration"];
+                };
                 /** @description Its id. */
                 id: components["schemas"]["CollectionId"];
                 /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English. */
@@ -6348,17 +6362,13 @@ export interface components {
         Permission: "collections:read" | "collections:write" | "documents:write" | "documents:read_all" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "teams:read" | "teams:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
         /** @description How much documents with a larger number, such as views or votes, count more. */
         PopularitySettings: {
-            /**
-             * @description A metadata field that holds a number.
-             * @default null
-             */
-            field: string | null;
+            /** @description A metadata field that holds a number. */
+            field?: string | null;
             /**
              * Format: double
              * @description What the most popular candidate gains of its relevance: 0 (nothing: the signal is off) to 10; 0.2 when absent.
-             * @default null
              */
-            weight: number | null;
+            weight?: number | null;
         };
         /**
          * @description In which numbers an embedding model multiplies. Its weights are those of the files either way; vectors differ slightly, so that
@@ -6823,31 +6833,22 @@ export interface components {
         };
         /** @description How a collection's results are ranked where a request does not say. A field that is absent stands for the built-in default. */
         RankingSettings: {
-            /**
-             * @description Whether near-identical passages are folded into the best of them; true when absent.
-             * @default null
-             */
-            deduplicate: boolean | null;
+            /** @description Whether near-identical passages are folded into the best of them; true when absent. */
+            deduplicate?: boolean | null;
             /**
              * Format: double
              * @description How much results shall differ from each other: 0 (not at all, the default) to 1 (only that counts).
-             * @default null
              */
-            diversity: number | null;
-            /** @default null */
-            fusion: components["schemas"]["FusionSettings"] | null;
+            diversity?: number | null;
+            fusion?: components["schemas"]["FusionSettings"] | null;
             /**
              * Format: int32
              * @description Results of one document at most: 1 to 100; without a limit when absent.
-             * @default null
              */
-            per_document: number | null;
-            /** @default null */
-            popularity: components["schemas"]["PopularitySettings"] | null;
-            /** @default null */
-            recency: components["schemas"]["RecencySettings"] | null;
-            /** @default null */
-            rerank: components["schemas"]["RerankSettings"] | null;
+            per_document?: number | null;
+            popularity?: components["schemas"]["PopularitySettings"] | null;
+            recency?: components["schemas"]["RecencySettings"] | null;
+            rerank?: components["schemas"]["RerankSettings"] | null;
         };
         /** @description Whether the program can do its work. */
         Readiness: {
@@ -6866,23 +6867,18 @@ export interface components {
         RecallSource: "queries" | "passages";
         /** @description How much newer documents count more. */
         RecencySettings: {
-            /**
-             * @description `$updated_at` (the default), `$created_at`, or a metadata field that holds a time.
-             * @default null
-             */
-            field: string | null;
+            /** @description `$updated_at` (the default), `$created_at`, or a metadata field that holds a time. */
+            field?: string | null;
             /**
              * Format: double
              * @description After so many days a document counts half as new: 0.01 to 36,500; 30 when absent.
-             * @default null
              */
-            half_life_days: number | null;
+            half_life_days?: number | null;
             /**
              * Format: double
              * @description What a document of this moment gains of its relevance: 0 (nothing: the signal is off) to 10; 0.2 when absent.
-             * @default null
              */
-            weight: number | null;
+            weight?: number | null;
         };
         /** @description A change of a collection's embedding model. */
         Reembedding: {
@@ -6992,16 +6988,14 @@ export interface components {
         RerankSettings: {
             /**
              * @description The name of a model of the kind `rerank`.
-             * @default null
              * @example acme/bge-reranker-v2-m3
              */
-            model: string | null;
+            model?: string | null;
             /**
              * Format: int32
              * @description How many candidates it reads: 1 to 100, 30 when absent, and never fewer than the results that are wanted; 0: it is not asked.
-             * @default null
              */
-            top: number | null;
+            top?: number | null;
         };
         /** @description The tokens used. */
         RerankUsage: {

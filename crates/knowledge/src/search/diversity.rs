@@ -8,8 +8,9 @@ use super::{
     signals::Signals,
 };
 
-/// Vectors of near-identical passages are at least this much alike.
-const SAME_COSINE_MIN: f32 = 0.985;
+/// Vectors of near-identical passages are at least this much alike. The words decide: this only says which pairs are looked at, and
+/// another sign at the end of a sentence already costs some hundredths.
+const SAME_COSINE_MIN: f32 = 0.95;
 /// Shingles that near-identical passages share at least, of all that either has; where only the words tell it, more.
 const SAME_SHINGLES_MIN: f64 = 0.85;
 const SAME_SHINGLES_ALONE_MIN: f64 = 0.95;

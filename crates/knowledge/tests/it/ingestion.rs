@@ -61,8 +61,12 @@ on_each_database! {
             let answer = setup.search(&collection, SearchMode::Hybrid, &text).await;
             // Some of the fixtures are one text in several forms.
             assert_eq!(answer.results[0].text, text, "{}", document.title);
-            let found = answer.results.iter().find(|hit| hit.passage_id == wanted.id).unwrap();
-            assert_eq!((found.document_id, found.start, found.end), (document.id, wanted.start, wanted.end));
+            let found = answer.results.iter().find(|hit| hit.passage_id == wanted.id);
+            let folded = answer.results.iter().flat_map(|hit| &hit.duplicates).any(|copy| copy.passage_id == wanted.id);
+            assert!(found.is_some() || folded, "{}", document.title);
+            if let Some(found) = found {
+                assert_eq!((found.document_id, found.start, found.end), (document.id, wanted.start, wanted.end));
+            }
             assert!(answer.warnings.is_empty(), "{:?}", answer.warnings);
         }
         let titles: Vec<String> = setup

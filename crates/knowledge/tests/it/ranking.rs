@@ -344,6 +344,8 @@ on_each_database! {
     async fn an_answer_from_memory_asks_no_database(test: TestStore) {
         let setup = Setup::start(test).await;
         tower(&setup).await;
+        // The first one waits for the index to take up the documents, which drops what it remembered of the collection before.
+        search(&setup, json!({})).await;
         search(&setup, json!({})).await;
         setup.test.close().await;
         assert!(search(&setup, json!({})).await.took_ms.cached);

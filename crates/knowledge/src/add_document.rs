@@ -40,7 +40,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// `forbidden` without `collections:write`; `not_found` for the collection; `invalid` naming the field; `too_large` for
-    /// a file over 25 MiB or beyond 100,000 documents; `unavailable` when the storage fails.
+    /// a file over 25 MiB or beyond 10,000,000 documents; `unavailable` when the storage fails.
     pub async fn add_document(&self, ctx: &Ctx, collection: CollectionId, new: NewDocument) -> Result<Document> {
         ctx.require(Permission::CollectionsWrite)?;
         self.collection(ctx, &collection.to_string()).await?;

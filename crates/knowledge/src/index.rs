@@ -1,11 +1,14 @@
-//! Each process's own index over all collections: the text index on disk, and collections in memory. Both follow the event
-//! log, and both can be built anew from SQL at any time.
+//! Each process's own index over all collections: the text index and the vector indexes on disk, and collections' documents in
+//! memory. All follow the event log, and all can be built anew from SQL at any time.
 
+pub(crate) mod blocks;
 mod follower;
+mod keys;
 mod loader;
 pub(crate) mod memory;
 pub(crate) mod query;
 mod text;
+pub(crate) mod vectors;
 pub(crate) mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plasma_kernel::{CollectionId, Ctx, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{EventPosition, Store, Tx};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{IndexStatus, caches::TenantCaches, limits};
 
+pub(crate) use keys::PassageKey;
 use memory::{CollectionView, Memory};
 use text::TextReader;
 pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
+use vectors::{Builds, VectorFolder, VectorsStatus};
 
 /// The index of this process.
 pub(crate) struct Index {
@@ -30,6 +35,14 @@ pub(crate) struct Index {
     memory: Memory,
     /// Writing it publishes a change in both halves at once: a search never sees a document in one and not in the other.
     text: std::sync::RwLock<Text>,
+    /// Where the vectors are, while the follower runs.
+    vector_folder: std::sync::RwLock<Option<VectorFolder>>,
+    /// Collections whose vectors are to be looked at in the background.
+    builds: Builds,
+    /// Threads that compute for long.
+    threads: TaskTracker,
+    /// Held from the first change of vectors until it is published. Who holds it may show searches another view of an index.
+    applying: tokio::sync::Mutex<()>,
     /// The newest event of knowledge that this process committed.
     pending: watch::Sender<EventPosition>,
     /// Shared by changes while they are committed: other connections see a change before its position reaches `pending`.
@@ -46,7 +59,23 @@ struct Recheck {
     tenant: TenantId,
     collection: CollectionId,
     documents: Vec<KnowledgeDocumentId>,
+    orphans: Vec<u64>,
     done: oneshot::Sender<()>,
+}
+
+/// What a search found in one half of the index and could not show.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    /// Documents of which a half has another version than the view.
+    pub(crate) documents: Vec<KnowledgeDocumentId>,
+    /// Vectors of documents that the view does not have, by the lower halves of the documents' ids.
+    pub(crate) orphans: Vec<u64>,
+}
+
+impl Doubts {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.orphans.is_empty()
+    }
 }
 
 /// Searches that may wait for a recheck at the same time.
@@ -76,6 +105,8 @@ pub(crate) enum SnapshotText {
 pub(crate) struct Snapshot {
     pub(crate) view: Arc<CollectionView>,
     pub(crate) text: SnapshotText,
+    /// Whether the view's vectors are all that there are.
+    pub(crate) vectors: VectorsStatus,
 }
 
 impl Index {
@@ -87,6 +118,10 @@ impl Index {
             caches,
             memory: Memory::new(limits::MEMORY_BYTES_MAX),
             text: std::sync::RwLock::new(Text::Opening),
+            vector_folder: std::sync::RwLock::new(None),
+            builds: Builds::default(),
+            threads: TaskTracker::new(),
+            applying: tokio::sync::Mutex::new(()),
             pending: watch::Sender::new(EventPosition::START),
             committing: RwLock::new(()),
             applied: watch::Sender::new(None),
@@ -103,18 +138,19 @@ impl Index {
         }
     }
 
+    /// Builds indexes, and keeps them in order, until `stop` fires. Once.
+    pub(crate) async fn keep_up(self: Arc<Self>, stop: CancellationToken) {
+        vectors::keep_up(self, stop).await;
+    }
+
     /// Lets the follower read documents again, of which a search has found that one half holds another version than the
     /// other: a collection that was just loaded may be ahead of the event log by a moment. Returns when that is done, at the
     /// latest after two seconds.
-    pub(crate) async fn recheck(
-        &self,
-        tenant: TenantId,
-        collection: CollectionId,
-        documents: Vec<KnowledgeDocumentId>,
-    ) {
+    pub(crate) async fn recheck(&self, tenant: TenantId, collection: CollectionId, doubts: Doubts) {
         let (done, finished) = oneshot::channel();
+        let Doubts { documents, orphans } = doubts;
         // When too many wait already, the follower is about to do it.
-        let _ = self.rechecks.try_send(Recheck { tenant, collection, documents, done });
+        let _ = self.rechecks.try_send(Recheck { tenant, collection, documents, orphans, done });
         if !matches!(tokio::time::timeout(limits::FRESHNESS_WAIT_MAX, finished).await, Ok(Ok(()))) {
             tracing::warn!(%collection, "the two halves of the search index hold different versions of a document");
         }
@@ -163,7 +199,7 @@ impl Index {
     /// `unavailable` or `internal` from the database, when the collection has to be loaded.
     pub(crate) async fn snapshot(&self, ctx: &Ctx, collection: CollectionId) -> Result<Snapshot> {
         self.caught_up().await;
-        let slot = self.memory.slot(collection);
+        let slot = self.memory.used_slot(collection);
         let view = match slot.loaded() {
             Some(view) => view,
             None => {
@@ -181,7 +217,7 @@ impl Index {
             Text::Opening => SnapshotText::Unavailable("it is being opened".to_owned()),
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
-        Ok(Snapshot { view, text })
+        Ok(Snapshot { view, text, vectors: slot.vectors.status() })
     }
 
     /// Whether this process's index answers, for `/readyz`.

@@ -106,11 +106,12 @@ async fn begin(
 async fn finish(knowledge: &Knowledge, step: &IngestDocument, run: &Run, passages: usize) -> Result<Outcome> {
     let mut tx = knowledge.store().begin(run.ctx()).await?;
     let Some((_, stored)) = lock(&mut tx, step).await? else { return Ok(Outcome::Superseded) };
-    let written = crate::store::passages::count(&mut tx, step.document, step.version).await?;
-    if written != passages {
+    let written = crate::store::passages::written(&mut tx, step.document, step.version).await?;
+    if written.passages != passages {
+        let written = written.passages;
         return Err(Error::internal(format!("{written} passages were written, but the document has {passages}")));
     }
-    documents::go_live(&mut tx, &stored, passages).await?;
+    documents::go_live(&mut tx, &stored, &written).await?;
     tx.emit(event(events::DOCUMENT_READY, &stored, json!({ "passages": passages }))).await?;
     if let Some(old) = stored.live_version.filter(|old| *old != step.version) {
         let purge = PurgeVersions { document: step.document, versions: vec![old] };

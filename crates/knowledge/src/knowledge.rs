@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     IndexStatus, IngestProgress, caches::TenantCaches, embedding::QueryVectors, index::Index, progress::Throughput,
-    steps, waiting,
+    search::passages::PassageCache, steps, waiting,
 };
 
 /// Messages of progress that a slow listener may be behind; then it misses the oldest.
@@ -28,6 +28,7 @@ struct Inner {
     caches: Arc<TenantCaches>,
     index: Arc<Index>,
     queries: QueryVectors,
+    passages: PassageCache,
     throughput: Throughput,
     feed: broadcast::Sender<IngestProgress>,
     stop: CancellationToken,
@@ -48,6 +49,7 @@ impl Knowledge {
             caches,
             index,
             queries: QueryVectors::new(),
+            passages: PassageCache::new(),
             throughput: Throughput::default(),
             feed,
             stop: CancellationToken::new(),
@@ -65,6 +67,7 @@ impl Knowledge {
     pub fn start(&self) {
         let inner = &self.inner;
         inner.tasks.spawn(Arc::clone(&inner.index).follow(inner.stop.clone()));
+        inner.tasks.spawn(Arc::clone(&inner.index).keep_up(inner.stop.clone()));
         inner.tasks.spawn(waiting::watch(self.clone(), inner.stop.clone()));
     }
 
@@ -110,6 +113,10 @@ impl Knowledge {
 
     pub(crate) fn queries(&self) -> &QueryVectors {
         &self.inner.queries
+    }
+
+    pub(crate) fn passage_cache(&self) -> &PassageCache {
+        &self.inner.passages
     }
 
     pub(crate) fn throughput(&self) -> &Throughput {

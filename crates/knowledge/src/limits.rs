@@ -8,8 +8,9 @@ pub const COLLECTIONS_MAX: u64 = 10_000;
 pub const COLLECTION_NAME_CHARS_MAX: usize = 200;
 /// Characters of a collection's description.
 pub const COLLECTION_DESCRIPTION_CHARS_MAX: usize = 2_000;
-/// Documents of a collection.
-pub const DOCUMENTS_MAX: u64 = 100_000;
+/// Documents of a collection: what a process with some gigabytes of memory can list, for a search needs each document's title and
+/// fields (about 300 bytes) and the codes of its vectors (250 bytes a passage) in memory. Texts and vectors stay on disk.
+pub const DOCUMENTS_MAX: u64 = 10_000_000;
 /// Bytes of an uploaded file or of a text in a request: 25 MiB.
 pub const FILE_BYTES_MAX: usize = 25 * 1024 * 1024;
 /// Bytes of a whole upload request: the file, its form fields and JSON's escapes.
@@ -44,8 +45,10 @@ pub const FILTER_VALUES_MAX: usize = 100;
 /// Highlighted words of one result.
 pub const HIGHLIGHTS_MAX: usize = 200;
 
-/// Bytes of collections (vectors, texts and metadata) that a process keeps in memory: those not searched for the longest
-/// time make room. One collection that is larger than this is still loaded, alone.
-pub const MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+/// Bytes of collections (titles and fields of documents, codes of vectors) that a process keeps in memory: those not searched
+/// for the longest time make room. One collection that is larger than this is still loaded, alone.
+pub const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
+/// Bytes of passages' texts that a process remembers from recent results: 256 MiB.
+pub const PASSAGE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// How long a search waits until the index has taken up what this process has just committed.
 pub const FRESHNESS_WAIT_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,8 @@
 mod explain;
 mod filter;
+mod hits;
 mod nearest;
+pub(crate) mod passages;
 mod rank;
 
 use std::{sync::Arc, time::Instant};
@@ -8,9 +10,14 @@ use std::{sync::Arc, time::Instant};
 use plasma_kernel::{ChunkId, Code, CollectionId, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Knowledge, Metadata, index::query::TextQuery, limits, store::collections::StoredCollection};
+use crate::{
+    Knowledge, Metadata,
+    index::query::TextQuery,
+    limits,
+    store::{collections::StoredCollection, passages::PassagePlace},
+};
 use filter::Filter;
-use rank::{Plan, Ranked, rank};
+use rank::{Plan, Ranked, RankedPassage, rank};
 
 const RESULTS_DEFAULT: u32 = 10;
 /// How often a search lets the two halves of the index agree before it goes on without what they differ in.
@@ -192,8 +199,8 @@ impl Knowledge {
             text: TextQuery::parse(&request.query),
             vector,
         };
-        let ranked = self.ranked(ctx, Arc::new(plan)).await?;
-        let Ranked { hits, passages, vector_ms, text_ms, warnings: more, .. } = ranked;
+        let (ranked, hits) = self.ranked(ctx, Arc::new(plan)).await?;
+        let Ranked { passages, vector_ms, text_ms, warnings: more, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
             total: round(milliseconds(started)),
@@ -211,21 +218,31 @@ impl Knowledge {
         })
     }
 
-    /// Ranks over one moment of the collection, in which both halves of the index agree.
-    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<Ranked> {
+    /// Ranks over one moment of the collection, in which both halves of the index agree, and reads the texts of the best.
+    async fn ranked(&self, ctx: &Ctx, plan: Arc<Plan>) -> Result<(Ranked, Vec<Hit>)> {
+        let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
             let snapshot = self.index().snapshot(ctx, plan.collection).await?;
+            let view = Arc::clone(&snapshot.view);
             let planned = Arc::clone(&plan);
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
-            let ranked = tokio::task::spawn_blocking(move || rank(&planned, &snapshot))
-                .await
-                .map_err(|error| Error::from_source("ranking panicked", error))??;
-            if ranked.doubtful.is_empty() || rechecks == RECHECKS_MAX {
-                return Ok(ranked);
+            let mut ranked = off_runtime(move || rank(&planned, &snapshot)).await??;
+            if ranked.is_damaged {
+                self.index().distrust_vectors(tenant, plan.collection, &view);
+            }
+            let places: Vec<PassagePlace> = ranked.best.iter().map(RankedPassage::place).collect();
+            let passages = self.passages(ctx, &places).await?;
+            // A passage that is gone belongs to a version that was replaced meanwhile.
+            let gone = places.iter().filter(|place| !passages.contains_key(*place));
+            ranked.doubts.documents.extend(gone.map(|(document, ..)| *document));
+            if ranked.doubts.is_empty() || rechecks == RECHECKS_MAX {
+                let (best, candidates_max) = (std::mem::take(&mut ranked.best), ranked.candidates_max);
+                let hits = off_runtime(move || hits::hits(&plan, best, &passages, candidates_max)).await?;
+                return Ok((ranked, hits));
             }
             rechecks += 1;
-            self.index().recheck(ctx.tenant()?, plan.collection, ranked.doubtful).await;
+            self.index().recheck(tenant, plan.collection, ranked.doubts).await;
         }
     }
 
@@ -284,6 +301,11 @@ fn check(request: &SearchRequest) -> Result<u32> {
         return Err(Error::invalid("limit", format!("must be 1 to {}, got {limit}", limits::RESULTS_MAX)));
     }
     Ok(limit)
+}
+
+/// Runs some milliseconds of computing on a thread for blocking work.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("ranking panicked", error))
 }
 
 fn milliseconds(started: Instant) -> f64 {

@@ -65,6 +65,12 @@ impl EventPosition {
     /// Before the first event.
     pub const START: Self = Self { transaction: 0, sequence: 0 };
 
+    /// The event's number in the log. On Postgres numbers are given out before transactions commit, so that they do not order
+    /// positions.
+    pub fn sequence(self) -> u64 {
+        u64::try_from(self.sequence).unwrap_or(0)
+    }
+
     /// As text, for cursors that are kept outside SQL, such as in an index's own commit.
     pub fn to_text(self) -> String {
         format!("{}-{}", self.transaction, self.sequence)

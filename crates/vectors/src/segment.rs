@@ -204,6 +204,17 @@ impl Segment {
         order.get(found).map(row_at)
     }
 
+    /// Rows and keys from `first` to `last`, deleted ones included, by key.
+    pub(crate) fn rows_between(&self, first: u128, last: u128) -> impl Iterator<Item = (usize, u128)> + '_ {
+        let order = self.header.bytes(Section::Order, &self.map).as_chunks::<4>().0;
+        let order = order.get(..self.rows()).unwrap_or_default();
+        let row_at = |at: &[u8; 4]| u32::from_le_bytes(*at) as usize;
+        let from = order.partition_point(|at| self.key(row_at(at)) < Some(first));
+        let rest = order.get(from..).unwrap_or_default().iter();
+        rest.map(move |at| (row_at(at), self.key(row_at(at)).unwrap_or(u128::MAX)))
+            .take_while(move |(_, key)| *key <= last)
+    }
+
     /// The stored bytes of a vector, after their checksum was found right.
     pub(crate) fn vector(&self, row: usize) -> Result<&[u8]> {
         let size = self.shared.vector_bytes();

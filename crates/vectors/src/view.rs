@@ -141,6 +141,19 @@ impl View {
         in_tail.map(|(row, ..)| self.tail_base() + row as u32).or_else(|| self.slot_in_segments(key))
     }
 
+    /// Keys from `first` to `last` (both included) that are not deleted, ascending. Takes a scan of the vectors in memory and a
+    /// binary search in each segment.
+    pub fn keys_between(&self, first: u128, last: u128) -> Vec<u128> {
+        let in_segments = self.placed.iter().flat_map(|placed| {
+            let rows = placed.segment.rows_between(first, last);
+            rows.filter(|(row, _)| !placed.deleted.contains(*row)).map(|(_, key)| key)
+        });
+        let in_tail = self.tail.iter().map(|(_, key, _)| key).filter(|key| (first..=last).contains(key));
+        let mut keys: Vec<u128> = in_segments.chain(in_tail).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     pub(crate) fn slot_in_segments(&self, key: u128) -> Option<u32> {
         self.placed.iter().rev().find_map(|placed| {
             let row = placed.segment.row(key).filter(|row| !placed.deleted.contains(*row))?;

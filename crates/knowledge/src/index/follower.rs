@@ -3,15 +3,17 @@
 //! What an event says is only that something changed; what is applied is the state in SQL. So applying an event twice, or
 //! building the text index anew while events arrive, comes to the same end.
 
+mod open;
+mod stage;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
+    mem,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Result, TenantId};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{Event, EventPosition};
 use tokio::{
     sync::{mpsc, watch},
@@ -19,11 +21,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    open::{Folders, lock_folders, open_or_create},
+    stage::MemoryChanges,
+};
 use super::{
-    Index, Recheck, Text, loader,
-    memory::{DocumentChange, DocumentPassages},
-    text::{Payload, TextEntry, TextIndex},
-    words,
+    Index, Recheck, Text,
+    memory::Slot,
+    text::{Payload, TextIndex},
+    vectors::{VectorFolder, failed},
 };
 use crate::{events, store::queue};
 
@@ -31,8 +37,6 @@ use crate::{events, store::queue};
 const EVENTS_MAX: u32 = 500;
 /// Documents that are indexed between two looks at the event log, while the index is built anew.
 const REBUILD_PAGE: u32 = 200;
-/// Passages indexed at once.
-const PASSAGES_PAGE: usize = 500;
 /// How often events of other processes are looked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while an event that this process committed is not visible yet: on Postgres, older transactions hold it back.
@@ -42,15 +46,12 @@ const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 const REOPEN_PAUSE: Duration = Duration::from_secs(10);
 /// After this many events without a change to index, the position is committed, so that a restart does not read them again.
 const POSITION_LAG_MAX: usize = 5_000;
-/// Processes that may share a data directory, each with an index of its own.
-const FOLDERS_MAX: u32 = 16;
 /// The position of an index that is not complete: opening it means building it anew.
 const UNFINISHED: &str = "unfinished";
 
 struct Follower {
     index: Arc<Index>,
-    /// This process's folder, held by a lock on the file.
-    folder: Option<(PathBuf, File)>,
+    folders: Option<Folders>,
     text: Option<TextIndex>,
     /// When a broken text index is tried again, and whether it is made anew then.
     reopen_at: Instant,
@@ -61,6 +62,8 @@ struct Follower {
     position: EventPosition,
     /// Events since the last commit.
     lag: usize,
+    /// Collections whose vectors were changed since the last commit.
+    unsynced: HashMap<CollectionId, Arc<Slot>>,
     /// Documents that searches have doubts about.
     rechecks: mpsc::Receiver<Recheck>,
     /// The next of them, received while waiting.
@@ -73,13 +76,15 @@ struct Rebuild {
     documents: usize,
 }
 
-/// The state of changed documents, by collection.
-type MemoryChanges = HashMap<CollectionId, HashMap<KnowledgeDocumentId, DocumentChange>>;
+/// Whose collection, and which.
+type Place = (TenantId, CollectionId);
 
 /// What a batch of events touches.
 #[derive(Default)]
 struct Changes {
-    documents: BTreeMap<(TenantId, CollectionId), BTreeSet<KnowledgeDocumentId>>,
+    documents: BTreeMap<Place, BTreeSet<KnowledgeDocumentId>>,
+    /// Vectors, by the lower halves of their documents' ids, of which a search knows no document.
+    orphans: BTreeMap<Place, BTreeSet<u64>>,
     deleted_collections: BTreeSet<CollectionId>,
     tenants: BTreeSet<TenantId>,
 }
@@ -107,7 +112,7 @@ impl Changes {
     }
 
     fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.deleted_collections.is_empty()
+        self.documents.is_empty() && self.orphans.is_empty() && self.deleted_collections.is_empty()
     }
 }
 
@@ -115,7 +120,7 @@ pub(super) async fn follow(index: Arc<Index>, rechecks: mpsc::Receiver<Recheck>,
     let mut committed = index.store.committed_events();
     let mut follower = Follower {
         index,
-        folder: None,
+        folders: None,
         text: None,
         reopen_at: Instant::now(),
         start_anew: false,
@@ -123,6 +128,7 @@ pub(super) async fn follow(index: Arc<Index>, rechecks: mpsc::Receiver<Recheck>,
         rebuild: None,
         position: EventPosition::START,
         lag: 0,
+        unsynced: HashMap::new(),
         rechecks,
         recheck: None,
     };
@@ -144,6 +150,7 @@ pub(super) async fn follow(index: Arc<Index>, rechecks: mpsc::Receiver<Recheck>,
     if follower.lag > 0 && follower.rebuild.is_none() {
         follower.commit().await;
     }
+    follower.index.release_folder().await;
 }
 
 impl Follower {
@@ -162,27 +169,34 @@ impl Follower {
             _ => Vec::new(),
         };
         drop(tx);
-        for (tenant, collection, document) in &rebuilt {
-            changes.documents.entry((*tenant, *collection)).or_default().insert(*document);
-        }
         let rechecks = self.due_rechecks();
         for recheck in &rechecks {
             let place = (recheck.tenant, recheck.collection);
             changes.documents.entry(place).or_default().extend(recheck.documents.iter().copied());
+            changes.orphans.entry(place).or_default().extend(recheck.orphans.iter().copied());
         }
         changes.documents.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
+        changes.orphans.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
+        // From the first write until it is published, nobody else shows searches a collection's vectors.
+        let index = Arc::clone(&self.index);
+        let applying = index.applying.lock().await;
+        self.stage_rebuilt(&rebuilt, &changes).await?;
         let memory = self.stage(&changes).await?;
         if let Some(last) = events.last() {
             self.position = last.position;
             self.lag += events.len();
         }
         let completed = self.advance_rebuild(&rebuilt);
-        let changed = completed || !changes.is_empty();
+        let changed = completed || !rebuilt.is_empty() || !changes.is_empty();
         if changed || self.lag > POSITION_LAG_MAX {
             self.commit().await;
         }
         if changed {
             self.publish(&changes, memory);
+        }
+        drop(applying);
+        if changed {
+            self.index.memory.make_room(None);
         }
         self.announce(&changes.tenants);
         for recheck in rechecks {
@@ -211,64 +225,6 @@ impl Follower {
         }
     }
 
-    /// Reads what changed, writes it to the text index (to be committed), and returns it for the memory.
-    async fn stage(&mut self, changes: &Changes) -> Result<MemoryChanges> {
-        let mut memory = MemoryChanges::new();
-        for collection in changes.deleted_collections.iter().copied() {
-            self.write_text(move |text| {
-                text.remove_collection(collection);
-                Ok(())
-            })
-            .await;
-        }
-        for ((tenant, collection), documents) in &changes.documents {
-            let ctx = self.index.ctx.for_tenant(*tenant, "knowledge.index");
-            for document in documents.iter().copied() {
-                let change = self.stage_document(&ctx, *collection, document).await?;
-                memory.entry(*collection).or_default().insert(document, change);
-            }
-        }
-        Ok(memory)
-    }
-
-    async fn stage_document(
-        &mut self,
-        ctx: &Ctx,
-        collection: CollectionId,
-        document: KnowledgeDocumentId,
-    ) -> Result<DocumentChange> {
-        self.write_text(move |text| {
-            text.remove_document(document);
-            Ok(())
-        })
-        .await;
-        let held = self.index.memory.holds(collection);
-        let mut tx = self.index.store.read(ctx).await?;
-        // One reading serves both halves, so that they hold the same version.
-        let read = loader::read_document(&mut tx, collection, document, held).await?;
-        drop(tx);
-        let Some((live, passages)) = read else {
-            return Ok(if held { DocumentChange::Now(None) } else { DocumentChange::Unread });
-        };
-        for page in passages.chunks(PASSAGES_PAGE) {
-            let entries: Vec<TextEntry> = page
-                .iter()
-                .map(|passage| TextEntry {
-                    collection,
-                    document,
-                    version: live.version,
-                    ordinal: passage.ordinal,
-                    text: words::indexed_text(&live.title, passage.heading.as_deref(), &passage.text),
-                })
-                .collect();
-            self.write_text(move |text| entries.iter().try_for_each(|entry| text.add(entry))).await;
-        }
-        if !held {
-            return Ok(DocumentChange::Unread);
-        }
-        Ok(DocumentChange::Now(Some(Arc::new(DocumentPassages::new(live, passages)?))))
-    }
-
     /// Notes what was indexed of the documents that there are; `true` when that was all of them.
     fn advance_rebuild(&mut self, rebuilt: &[(TenantId, CollectionId, KnowledgeDocumentId)]) -> bool {
         if self.text.is_none() {
@@ -287,10 +243,28 @@ impl Follower {
 
     /// Makes what was staged durable.
     async fn commit(&mut self) {
+        self.sync_vectors().await;
         let position = if self.rebuild.is_some() { UNFINISHED.to_owned() } else { self.position.to_text() };
         let payload = Payload { identity: self.identity.clone(), position };
         self.write_text(move |text| text.commit(&payload)).await;
         self.lag = 0;
+    }
+
+    /// Makes the vectors durable, and says how far they are. When that fails they are said to be where they were, and a restart
+    /// reads the events since then once more.
+    async fn sync_vectors(&mut self) {
+        for (collection, slot) in mem::take(&mut self.unsynced) {
+            if let Err(error) = self.index.sync_vectors(&slot).await {
+                tracing::warn!(?error, %collection, "the disk does not take the vectors of a collection");
+                self.unsynced.insert(collection, slot);
+            }
+        }
+        let Some(folder) = self.index.taken_folder().filter(|_| self.unsynced.is_empty()) else { return };
+        let position = self.position;
+        let written = tokio::task::spawn_blocking(move || folder.write_state(position)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::warn!(?written, "the position of the vector indexes could not be written");
+        }
     }
 
     /// Shows searches what was committed, in both halves at once.
@@ -357,6 +331,29 @@ impl Follower {
         *self.index.text.write().unwrap_or_else(PoisonError::into_inner) = Text::Broken(error.message().to_owned());
     }
 
+    /// Takes folders of the data directory for this process. The vectors in them decide where to begin to read the event log.
+    async fn take_folders(&mut self, head: EventPosition) -> Result<()> {
+        let (identity, data_dir) = (self.identity.clone(), self.index.store.data_dir().to_owned());
+        let taken = tokio::task::spawn_blocking(move || {
+            let folders = lock_folders(&data_dir)?;
+            let vectors = VectorFolder::take(folders.vectors.clone(), Arc::clone(&folders.lock), &identity, head);
+            Ok::<_, Error>((folders, vectors.map_err(failed)?))
+        })
+        .await
+        .unwrap_or_else(|error| Err(Error::from_source("opening the index panicked", error)));
+        let (folders, vectors) = taken?;
+        self.position = vectors.position;
+        self.folders = Some(folders);
+        *self.index.vector_folder.write().unwrap_or_else(PoisonError::into_inner) = Some(vectors.folder);
+        if vectors.is_new
+            && let Err(error) = self.index.add_all_builds().await
+        {
+            tracing::warn!(?error, "vector indexes will be built when they are first needed");
+        }
+        self.index.builds.due.notify_one();
+        Ok(())
+    }
+
     /// Opens this process's text index, or starts to build it anew when it is absent, damaged, or of another database.
     async fn open_text(&mut self) -> Result<()> {
         let mut tx = self.index.store.begin(&self.index.ctx).await?;
@@ -364,23 +361,23 @@ impl Follower {
         self.identity = queue::identity(&mut tx, &fresh).await?;
         tx.commit().await?;
         let head = self.index.store.read(&self.index.ctx).await?.events_head().await?;
+        if self.folders.is_none()
+            && let Err(error) = self.take_folders(head).await
+        {
+            self.text_failed(&error);
+            self.position = self.position.max(head);
+            return Ok(());
+        }
+        let Some(folder) = self.folders.as_ref().map(|folders| folders.text.clone()) else { return Ok(()) };
         let (identity, start_anew) = (self.identity.clone(), self.start_anew);
-        let (data_dir, folder) = (self.index.store.data_dir().to_owned(), self.folder.take());
-        let opened = tokio::task::spawn_blocking(move || {
-            let (folder, lock) = folder.map_or_else(|| lock_folder(&data_dir), Ok)?;
-            let opened = open_or_create(&folder, &identity, head, start_anew);
-            Ok::<_, Error>(((folder, lock), opened))
-        })
-        .await
-        .unwrap_or_else(|error| Err(Error::from_source("opening the text index panicked", error)));
-        let opened = opened.and_then(|(folder, opened)| {
-            self.folder = Some(folder);
-            opened
-        });
+        let opened = tokio::task::spawn_blocking(move || open_or_create(&folder, &identity, head, start_anew))
+            .await
+            .unwrap_or_else(|error| Err(Error::from_source("opening the text index panicked", error)));
         match opened {
             Ok((text, position)) => {
                 self.rebuild = if position.is_none() { Some(Rebuild::default()) } else { None };
-                self.position = position.unwrap_or(head);
+                // What one half has already is harmless to apply again.
+                self.position = position.map_or(self.position, |position| position.min(self.position));
                 self.start_anew = false;
                 let open = Text::Open { reader: text.text_reader(), complete: position.is_some() };
                 *self.index.text.write().unwrap_or_else(PoisonError::into_inner) = open;
@@ -389,56 +386,8 @@ impl Follower {
                     tracing::info!("building the text index from the database");
                 }
             }
-            Err(error) => {
-                self.text_failed(&error);
-                self.position = self.position.max(head);
-            }
+            Err(error) => self.text_failed(&error),
         }
         Ok(())
     }
-}
-
-fn folder_failed(error: std::io::Error) -> Error {
-    Error::unavailable("text_index_failed", "the folder of the text index cannot be used")
-        .remedy("check the free space and permissions of the data directory")
-        .source(error)
-}
-
-/// Finds a folder that no other process uses. The system releases the lock when this process ends, however it does.
-fn lock_folder(data_dir: &Path) -> Result<(PathBuf, File)> {
-    let parent = data_dir.join("index");
-    fs::create_dir_all(&parent).map_err(folder_failed)?;
-    for number in 1..=FOLDERS_MAX {
-        let lock = File::create(parent.join(format!("text-{number}.lock"))).map_err(folder_failed)?;
-        match lock.try_lock() {
-            Ok(()) => return Ok((parent.join(format!("text-{number}")), lock)),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(folder_failed(error)),
-        }
-    }
-    Err(Error::unavailable("text_index_failed", format!("{FOLDERS_MAX} processes use this data directory already"))
-        .remedy("give each process a data directory of its own"))
-}
-
-/// The index in `folder` with its position, or a new one without.
-fn open_or_create(
-    folder: &Path,
-    identity: &str,
-    head: EventPosition,
-    start_anew: bool,
-) -> Result<(TextIndex, Option<EventPosition>)> {
-    if !start_anew && let Some((text, payload)) = TextIndex::open(folder)? {
-        // An index of another database, or of a later state of this one that a restored backup has forgotten, is worthless.
-        let position = EventPosition::from_text(&payload.position).filter(|position| *position <= head);
-        if payload.identity == identity && position.is_some() {
-            return Ok((text, position));
-        }
-    }
-    let removed = if folder.is_dir() { fs::remove_dir_all(folder) } else { fs::remove_file(folder) };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(folder_failed(error)),
-        _ => {}
-    }
-    fs::create_dir_all(folder).map_err(folder_failed)?;
-    Ok((TextIndex::create(folder)?, None))
 }

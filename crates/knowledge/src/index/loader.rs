@@ -1,13 +1,15 @@
-//! Reads collections and documents from SQL into memory.
+//! Reads collections and documents from SQL.
 
 use std::{collections::HashMap, sync::Arc};
 
 use plasma_kernel::{CollectionId, Ctx, KnowledgeDocumentId, Result};
 use plasma_store::Tx;
+use plasma_vectors::View;
 
 use super::{
     Index,
-    memory::{CollectionView, DocumentPassages, Slot},
+    memory::{CollectionView, DocumentEntry, Slot},
+    vectors::DocumentVectors,
 };
 use crate::store::{
     passages::{self, IndexedPassage},
@@ -16,7 +18,7 @@ use crate::store::{
 
 /// Rows read at once: some megabytes.
 const PASSAGES_PAGE: u32 = 1_000;
-const VERSIONS_PAGE: u32 = 1_000;
+const VERSIONS_PAGE: u32 = 5_000;
 
 impl Index {
     /// Loads a collection into its slot: one task does, the others wait for it.
@@ -28,7 +30,7 @@ impl Index {
         slot.begin_loading();
         let loaded = self.load_noticing_changes(ctx, collection, slot).await;
         match &loaded {
-            Ok(_) => self.memory.make_room(collection),
+            Ok(_) => self.memory.make_room(Some(collection)),
             Err(_) => slot.give_up_loading(),
         }
         loaded
@@ -43,92 +45,80 @@ impl Index {
         let started = tokio::time::Instant::now();
         let mut tx = self.store.read(ctx).await?;
         self.expect(tx.events_head().await?);
-        let mut documents = read_collection(&mut tx, collection).await?;
+        let mut documents = read_documents(&mut tx, collection).await?;
         drop(tx);
+        let vectors = match self.open_vectors(ctx, collection, slot).await {
+            Ok(vectors) => vectors,
+            Err(error) if !error.reason().starts_with("vector_index_") => return Err(error),
+            Err(error) => {
+                // The text half still answers, and the background tries again.
+                tracing::warn!(?error, %collection, "a collection is searched without its vectors");
+                slot.vectors.note_failure(Some(error.message()));
+                self.builds.add(ctx.tenant()?, collection);
+                None
+            }
+        };
         loop {
-            let view = Arc::new(CollectionView::new(documents.values().cloned().collect()));
+            let view = vectors.as_ref().map(|vectors| vectors.view());
+            let view = Arc::new(CollectionView::new(documents.values().cloned().collect(), view));
             let changed = slot.finish_loading(&view);
             if changed.is_empty() {
-                let elapsed_ms = started.elapsed().as_millis();
-                tracing::debug!(%collection, passages = view.passages, elapsed_ms, "loaded a collection into memory");
+                let (documents, elapsed_ms) = (view.documents.len(), started.elapsed().as_millis());
+                tracing::debug!(%collection, documents, elapsed_ms, "loaded a collection into memory");
                 return Ok(view);
             }
             let mut tx = self.store.read(ctx).await?;
             for id in changed {
-                match read_document(&mut tx, collection, id, true).await? {
-                    Some((version, passages)) => {
-                        documents.insert(id, Arc::new(DocumentPassages::new(version, passages)?));
-                    }
-                    None => {
-                        documents.remove(&id);
-                    }
-                }
+                match versions::live(&mut tx, collection, id).await? {
+                    Some(version) => documents.insert(id, Arc::new(DocumentEntry::from(version))),
+                    None => documents.remove(&id),
+                };
             }
         }
     }
 }
 
-async fn read_collection(
+/// The searchable documents of a collection. Each is in one page, as it was when that was read; what changed meanwhile the
+/// follower has noted.
+async fn read_documents(
     tx: &mut Tx,
     collection: CollectionId,
-) -> Result<HashMap<KnowledgeDocumentId, Arc<DocumentPassages>>> {
-    let mut parts: HashMap<KnowledgeDocumentId, (LiveVersion, Vec<IndexedPassage>)> = HashMap::new();
-    for version in live_versions(tx, collection).await? {
-        parts.insert(version.document, (version, Vec::new()));
-    }
+) -> Result<HashMap<KnowledgeDocumentId, Arc<DocumentEntry>>> {
+    let mut documents = HashMap::new();
     let mut after = None;
     loop {
-        let page = passages::page_of_collection(tx, collection, after, PASSAGES_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some((last.document, last.passage.ordinal));
-        for found in page {
-            if let Some((version, passages)) = parts.get_mut(&found.document)
-                && version.version == found.version
-            {
-                passages.push(found.passage);
-            }
-        }
-    }
-    // Postgres shows each statement what is committed by then: what was replaced in between is read by itself.
-    let mut documents = HashMap::with_capacity(parts.len());
-    for now in live_versions(tx, collection).await? {
-        let read = match parts.remove(&now.document) {
-            Some(part) if part.0.version == now.version => Some(part),
-            _ => read_document(tx, collection, now.document, true).await?,
-        };
-        if let Some((version, passages)) = read {
-            documents.insert(version.document, Arc::new(DocumentPassages::new(version, passages)?));
-        }
-    }
-    Ok(documents)
-}
-
-async fn live_versions(tx: &mut Tx, collection: CollectionId) -> Result<Vec<LiveVersion>> {
-    let mut all: Vec<LiveVersion> = Vec::new();
-    loop {
-        let after = all.last().map(|version| version.document);
         let page = versions::live_of_collection(tx, collection, after, VERSIONS_PAGE).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
+        let Some(last) = page.last() else { return Ok(documents) };
+        after = Some(last.document);
+        documents.extend(page.into_iter().map(|version| (version.document, Arc::new(DocumentEntry::from(version)))));
     }
 }
 
-/// The searchable version of a document with all of its passages, or `None` when it has none any more.
+/// The searchable version of a document with all of its passages.
+pub(super) struct ReadDocument {
+    pub(super) version: LiveVersion,
+    /// By ordinal, without gaps.
+    pub(super) passages: Vec<IndexedPassage>,
+    /// The passages have their vectors.
+    pub(super) with_vectors: bool,
+}
+
+/// Reads a document; `None` when it has no searchable version any more. Its vectors are read if they are to be in `vectors` and
+/// are not.
 pub(super) async fn read_document(
     tx: &mut Tx,
     collection: CollectionId,
     id: KnowledgeDocumentId,
-    with_vectors: bool,
-) -> Result<Option<(LiveVersion, Vec<IndexedPassage>)>> {
+    vectors: Option<&View>,
+) -> Result<Option<ReadDocument>> {
     let mut live = versions::live(tx, collection, id).await?;
     while let Some(version) = live {
-        let all = read_passages(tx, &version, with_vectors).await?;
+        let with_vectors = vectors.is_some_and(|view| !DocumentVectors::is_in(view, &version));
+        let passages = read_passages(tx, &version, with_vectors).await?;
         live = versions::live(tx, collection, id).await?;
         // The passages of a version are only removed after it was replaced: they are complete if it still is the one.
         if live.as_ref().is_some_and(|live| live.version == version.version) {
-            return Ok(Some((version, all)));
+            return Ok(Some(ReadDocument { version, passages, with_vectors }));
         }
     }
     Ok(None)

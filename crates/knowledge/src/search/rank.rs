@@ -6,18 +6,22 @@ use std::{
     time::Instant,
 };
 
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_kernel::{CollectionId, Error, Result};
 
 use super::{
-    Hit, SearchMode, TextReason, VectorReason, explain,
+    SearchMode, VectorReason, explain,
     filter::Filter,
     nearest::{VectorHit, nearest},
 };
 use crate::{
     index::{
-        CollectionStatistics, Snapshot, SnapshotText, TextHit, low_bits, memory::CollectionView, query::TextQuery,
+        CollectionStatistics, Doubts, Snapshot, SnapshotText, TextHit, low_bits,
+        memory::{CollectionView, DocumentEntry},
+        query::TextQuery,
+        vectors::VectorsStatus,
     },
     limits,
+    store::passages::PassagePlace,
 };
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
@@ -36,17 +40,49 @@ pub(super) struct Plan {
 
 /// What was found.
 pub(super) struct Ranked {
-    pub(super) hits: Vec<Hit>,
+    /// Best first.
+    pub(super) best: Vec<RankedPassage>,
+    /// Passages that each half was asked for.
+    pub(super) candidates_max: usize,
     pub(super) passages: usize,
     pub(super) vector_ms: f64,
     pub(super) text_ms: f64,
     pub(super) warnings: Vec<String>,
-    /// Documents of which the text index has another version than the view: their passages are left out.
-    pub(super) doubtful: Vec<KnowledgeDocumentId>,
+    /// What one half found and the view does not have: it is left out.
+    pub(super) doubts: Doubts,
+    /// A file of the vector index is damaged.
+    pub(super) is_damaged: bool,
 }
 
-/// A passage's place in the view: document and passage.
-type Place = (usize, usize);
+/// A passage with its place in the ranking, without its text.
+pub(super) struct RankedPassage {
+    pub(super) document: Arc<DocumentEntry>,
+    pub(super) ordinal: u32,
+    pub(super) score: f64,
+    pub(super) vector: Option<VectorReason>,
+    /// Rank and BM25.
+    pub(super) text: Option<(u32, f32)>,
+}
+
+impl RankedPassage {
+    /// Where its text is found.
+    pub(super) fn place(&self) -> PassagePlace {
+        (self.document.id, self.document.version, self.ordinal)
+    }
+}
+
+/// A passage in the view: the place of its document, and its ordinal.
+type Place = (usize, u32);
+
+/// What the half that compares meanings says.
+#[derive(Default)]
+struct ByMeaning {
+    hits: Vec<VectorHit>,
+    doubts: Doubts,
+    is_damaged: bool,
+    /// Why it says nothing.
+    unavailable: Option<String>,
+}
 
 #[derive(Default)]
 struct Candidate {
@@ -84,39 +120,77 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let passages = match &allowed {
         None => view.passages,
         Some(allowed) => {
-            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| document.passages.len()).sum()
+            allowed.iter().filter_map(|place| view.documents.get(*place)).map(|found| found.passages as usize).sum()
         }
     };
     let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
-    if let Some(query) = &plan.vector {
-        for (place, hit) in nearest_hits(view, query, candidates_max, allowed.as_deref()).into_iter().enumerate() {
-            let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
-            candidates.entry((hit.document, hit.passage)).or_default().vector = Some(reason);
-        }
+    let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+    for (place, hit) in by_meaning.hits.iter().enumerate() {
+        let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
+        candidates.entry((hit.document, hit.ordinal)).or_default().vector = Some(reason);
     }
     let vector_ms = milliseconds(started);
     let started = Instant::now();
-    let mut doubtful = Vec::new();
+    let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
-        let found = text_hits(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
+        let by_words = ByWords { plan, snapshot, limit: candidates_max, is_alone: by_meaning.unavailable.is_some() };
+        let found = by_words.hits(allowed.as_deref(), &mut warnings)?;
         let placed = found.iter().filter_map(|hit| Some((place_of(view, hit)?, hit.score)));
         for (place, (at, score)) in placed.enumerate() {
             candidates.entry(at).or_default().text = Some((rank_of(place), score));
         }
-        doubtful = found.iter().filter(|hit| place_of(view, hit).is_none()).map(|hit| hit.document).collect();
+        let unplaced = found.iter().filter(|hit| place_of(view, hit).is_none());
+        doubts.documents.extend(unplaced.map(|hit| hit.document));
     }
     let text_ms = milliseconds(started);
-    let hits = best(plan, view, candidates, candidates_max);
-    Ok(Ranked { hits, passages, vector_ms, text_ms, warnings, doubtful })
+    let best = best(plan, view, candidates);
+    let is_damaged = by_meaning.is_damaged;
+    Ok(Ranked { best, candidates_max, passages, vector_ms, text_ms, warnings, doubts, is_damaged })
 }
 
-fn nearest_hits(view: &CollectionView, query: &[f32], limit: usize, allowed: Option<&[usize]>) -> Vec<VectorHit> {
-    match allowed {
-        None => nearest(view, query, limit, 0..view.documents.len()),
-        Some(allowed) => nearest(view, query, limit, allowed.iter().copied()),
+/// What the vectors find, nearest first.
+fn by_meaning(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    limit: usize,
+    allowed: Option<&[usize]>,
+    warnings: &mut Vec<String>,
+) -> Result<ByMeaning> {
+    let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
+    let mut found = ByMeaning::default();
+    match &snapshot.vectors {
+        VectorsStatus::Complete => {}
+        VectorsStatus::Building(progress) => warnings.push(format!(
+            "the vector index is being built anew ({} of {} passages): some passages are not found by their meaning yet",
+            progress.done, progress.total
+        )),
+        VectorsStatus::Failed(reason) => found.unavailable = Some(reason.clone()),
     }
+    if found.unavailable.is_none() {
+        match nearest(&snapshot.view, query, limit, allowed) {
+            Ok(nearest) => (found.hits, found.doubts) = (nearest.hits, nearest.doubts),
+            Err(error) => {
+                tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
+                found.is_damaged = error.needs_rebuild();
+                found.unavailable = Some("it is damaged and is built anew".to_owned());
+            }
+        }
+    }
+    if let Some(reason) = &found.unavailable {
+        if plan.mode == SearchMode::Vector && !found.is_damaged {
+            return Err(vectors_unavailable(reason));
+        }
+        warnings.push(format!("results are ranked by words only: the vector index does not answer ({reason})"));
+    }
+    Ok(found)
+}
+
+fn vectors_unavailable(reason: &str) -> Error {
+    Error::unavailable("vector_index_unavailable", format!("the vector index does not answer: {reason}"))
+        .retry_after_ms(5_000)
+        .remedy("try again in a moment; it repairs itself")
 }
 
 /// The places of documents that the filter lets through; `None` when there is no filter.
@@ -143,54 +217,62 @@ fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<Stri
     Some(allowed)
 }
 
-/// What the text index finds, best first.
-fn text_hits(
-    plan: &Plan,
-    snapshot: &Snapshot,
+/// The half that looks up words.
+struct ByWords<'a> {
+    plan: &'a Plan,
+    snapshot: &'a Snapshot,
     limit: usize,
-    allowed: Option<&[usize]>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<TextHit>> {
-    let searcher = match &snapshot.text {
-        SnapshotText::Complete(searcher) => searcher,
-        SnapshotText::Incomplete(searcher) => {
-            warnings
-                .push("the text index is being built anew: some passages are not found by their words yet".to_owned());
-            searcher
-        }
-        SnapshotText::Unavailable(reason) => return unavailable(plan, reason, warnings),
-    };
-    let view = &snapshot.view;
-    if plan.text.shortened {
-        warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
-    }
-    let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
-    let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
-        allowed.iter().filter_map(|place| view.documents.get(*place)).map(|document| low_bits(document.id)).collect()
-    });
-    let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
-    searcher.search(&query, statistics, limit, allowed.map(Arc::new))
+    /// The other half does not answer.
+    is_alone: bool,
 }
 
-fn unavailable(plan: &Plan, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
-    if plan.mode == SearchMode::Text {
-        return Err(Error::unavailable("text_index_unavailable", format!("the text index does not answer: {reason}"))
-            .retry_after_ms(5_000)
-            .remedy("try again in a moment; it repairs itself"));
+impl ByWords<'_> {
+    /// What the text index finds, best first.
+    fn hits(&self, allowed: Option<&[usize]>, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
+        let plan = self.plan;
+        let searcher = match &self.snapshot.text {
+            SnapshotText::Complete(searcher) => searcher,
+            SnapshotText::Incomplete(searcher) => {
+                warnings.push(
+                    "the text index is being built anew: some passages are not found by their words yet".to_owned(),
+                );
+                searcher
+            }
+            SnapshotText::Unavailable(reason) => return self.unavailable(reason, warnings),
+        };
+        let view = &self.snapshot.view;
+        if plan.text.shortened {
+            warnings.push(format!("only the first {} different words were looked up", limits::QUERY_WORDS_MAX));
+        }
+        let Some(query) = plan.text.build(searcher.words(), plan.collection) else { return Ok(Vec::new()) };
+        let allowed: Option<HashSet<u64>> = allowed.map(|allowed| {
+            let allowed = allowed.iter().filter_map(|place| view.documents.get(*place));
+            allowed.map(|document| low_bits(document.id)).collect()
+        });
+        let statistics = CollectionStatistics { passages: view.passages as u64, words: view.words };
+        searcher.search(&query, statistics, self.limit, allowed.map(Arc::new))
     }
-    warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
-    Ok(Vec::new())
+
+    fn unavailable(&self, reason: &str, warnings: &mut Vec<String>) -> Result<Vec<TextHit>> {
+        if self.is_alone || self.plan.mode == SearchMode::Text {
+            let message = format!("the text index does not answer: {reason}");
+            return Err(Error::unavailable("text_index_unavailable", message)
+                .retry_after_ms(5_000)
+                .remedy("try again in a moment; it repairs itself"));
+        }
+        warnings.push(format!("results are ranked by meaning only: the text index does not answer ({reason})"));
+        Ok(Vec::new())
+    }
 }
 
 /// Where the view has what the text index found; `None` when they hold different versions of the document.
 fn place_of(view: &CollectionView, hit: &TextHit) -> Option<Place> {
     let place = view.place(hit.document)?;
-    let document = view.documents.get(place).filter(|document| document.version == hit.version)?;
-    document.passage(hit.ordinal)?;
-    Some((place, usize::try_from(hit.ordinal).ok()?))
+    let document = view.documents.get(place)?;
+    (document.version == hit.version && hit.ordinal < document.passages).then_some((place, hit.ordinal))
 }
 
-fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate>, candidates_max: usize) -> Vec<Hit> {
+fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate>) -> Vec<RankedPassage> {
     let mut scored: Vec<(f64, Place, Candidate)> =
         candidates.into_iter().map(|(place, candidate)| (candidate.score(plan.mode), place, candidate)).collect();
     let similarity = |candidate: &Candidate| candidate.vector.as_ref().map_or(-1.0, |reason| reason.similarity);
@@ -202,41 +284,9 @@ fn best(plan: &Plan, view: &CollectionView, candidates: HashMap<Place, Candidate
             .then_with(|| left.1.cmp(&right.1))
     });
     scored.truncate(plan.limit);
-    scored
-        .into_iter()
-        .filter_map(|(score, place, candidate)| hit(plan, view, place, score, candidate, candidates_max))
-        .collect()
-}
-
-fn hit(
-    plan: &Plan,
-    view: &CollectionView,
-    (document, passage): Place,
-    score: f64,
-    candidate: Candidate,
-    candidates_max: usize,
-) -> Option<Hit> {
-    let document = view.documents.get(document)?;
-    let passage = document.passages.get(passage)?;
-    let heading = passage.heading.as_deref();
-    let text = candidate.text.map(|(rank, bm25)| TextReason {
-        rank,
-        bm25,
-        terms: explain::matched_words(&plan.text, &document.title, heading, &passage.text),
+    let ranked = scored.into_iter().filter_map(|(score, (place, ordinal), candidate)| {
+        let document = Arc::clone(view.documents.get(place)?);
+        Some(RankedPassage { document, ordinal, score, vector: candidate.vector, text: candidate.text })
     });
-    Some(Hit {
-        passage_id: passage.id,
-        document_id: document.id,
-        collection_id: plan.collection,
-        title: document.title.clone(),
-        heading: heading.map(str::to_owned),
-        text: passage.text.to_string(),
-        start: passage.start,
-        end: passage.end,
-        ordinal: passage.ordinal,
-        metadata: document.metadata.clone(),
-        score,
-        highlights: explain::highlights(&plan.text, &passage.text),
-        why: explain::why(plan.mode, candidate.vector, text, candidates_max),
-    })
+    ranked.collect()
 }

@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Page, PageRequest, Result};
+use plasma_kernel::{CollectionId, Page, PageRequest, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
 use crate::{Collection, KnowledgeCounts};
@@ -138,6 +138,27 @@ pub(crate) async fn delete(tx: &mut Tx, id: CollectionId) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute("DELETE FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
     Ok(())
+}
+
+/// A page of all tenants' collections that have vectors, after the given one.
+pub(crate) async fn with_vectors(
+    tx: &mut Tx,
+    after: Option<(TenantId, CollectionId)>,
+    limit: u32,
+) -> Result<Vec<(TenantId, CollectionId)>> {
+    let (tenant, collection) = match after {
+        Some((tenant, collection)) => (tenant.to_string(), collection.to_string()),
+        None => (String::new(), String::new()),
+    };
+    let rows = tx
+        .fetch_all(
+            "SELECT tenant_id, id FROM collections
+             WHERE (tenant_id, id) > ($1, $2) AND dimensions IS NOT NULL AND passage_count > 0
+             ORDER BY tenant_id, id LIMIT $3",
+            [tenant.into(), collection.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get("tenant_id")?, row.get("id")?))).collect()
 }
 
 /// Applies a change of the counts to a locked collection.

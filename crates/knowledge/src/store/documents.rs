@@ -1,7 +1,10 @@
 use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Page, PageRequest, Result, Timestamp};
 use plasma_store::{Row, Sql, Tx, page_key};
 
-use super::collections::{self, CountChange};
+use super::{
+    collections::{self, CountChange},
+    passages::WrittenPassages,
+};
 use crate::{Document, DocumentError, DocumentProgress, DocumentState};
 
 /// A document with what only the engine needs.
@@ -215,17 +218,18 @@ pub(crate) async fn requeue(tx: &mut Tx, stored: &StoredDocument, version: u32) 
     Ok(())
 }
 
-/// Makes the newest version of a locked document, with this many passages, the one that is searched.
-pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, passages: usize) -> Result<()> {
+/// Makes the newest version of a locked document, with these passages, the one that is searched.
+pub(crate) async fn go_live(tx: &mut Tx, stored: &StoredDocument, written: &WrittenPassages) -> Result<()> {
     set_state(tx, stored, StateChange { state: DocumentState::Ready, error: None, waits_for_model: false }).await?;
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE knowledge_documents SET live_version = version, passage_count = $3 WHERE tenant_id = $1 AND id = $2",
-        [tenant.into(), stored.document.id.into(), passages.into()],
+        "UPDATE knowledge_documents SET live_version = version, passage_count = $3, word_count = $4
+         WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), stored.document.id.into(), written.passages.into(), written.words.into()],
     )
     .await?;
     let before = i64::try_from(stored.document.chunk_count).unwrap_or(0);
-    let passages = i64::try_from(passages).unwrap_or(i64::MAX) - before;
+    let passages = i64::try_from(written.passages).unwrap_or(i64::MAX) - before;
     collections::adjust(tx, stored.document.collection_id, CountChange { passages, ..CountChange::default() }).await
 }
 

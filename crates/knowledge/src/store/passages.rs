@@ -1,5 +1,5 @@
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result};
-use plasma_store::{Row, Tx};
+use plasma_store::{Row, Sql, Tx};
 
 use crate::PassageRange;
 
@@ -17,19 +17,28 @@ pub(crate) struct NewPassage<'a> {
     pub(crate) embedding: &'a [f32],
 }
 
-/// A passage as the index holds it.
+/// A passage as the index takes it up.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexedPassage {
-    pub(crate) id: ChunkId,
     pub(crate) ordinal: u32,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
     pub(crate) heading: Option<String>,
-    pub(crate) word_count: u32,
     pub(crate) text: String,
     /// Empty when it was not asked for.
     pub(crate) embedding: Vec<f32>,
 }
+
+/// A passage as a result shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownPassage {
+    pub(crate) id: ChunkId,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) heading: Option<String>,
+    pub(crate) text: String,
+}
+
+/// Which passage: document, version, ordinal.
+pub(crate) type PassagePlace = (KnowledgeDocumentId, u32, u32);
 
 /// Writes a passage of a version; one that is there already stays as it is.
 pub(crate) async fn insert(
@@ -89,14 +98,24 @@ pub(crate) async fn ranges(tx: &mut Tx, document: KnowledgeDocumentId, version: 
         .collect()
 }
 
-pub(crate) async fn count(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<usize> {
+/// How much of a version has been written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrittenPassages {
+    pub(crate) passages: usize,
+    /// Words as the text index counts them.
+    pub(crate) words: usize,
+}
+
+pub(crate) async fn written(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<WrittenPassages> {
     let tenant = tx.tenant()?;
-    tx.fetch_one(
-        "SELECT COUNT(*) AS number FROM passages WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
-        [tenant.into(), document.into(), version.into()],
-    )
-    .await?
-    .get("number")
+    let row = tx
+        .fetch_one(
+            "SELECT COUNT(*) AS passages, CAST(COALESCE(SUM(word_count), 0) AS BIGINT) AS words FROM passages
+             WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
+            [tenant.into(), document.into(), version.into()],
+        )
+        .await?;
+    Ok(WrittenPassages { passages: row.get("passages")?, words: row.get("words")? })
 }
 
 /// Deletes up to `limit` passages of a version and returns how many they were.
@@ -113,16 +132,7 @@ pub(crate) async fn delete_some(tx: &mut Tx, document: KnowledgeDocumentId, vers
 
 fn indexed_from(row: &Row, with_embedding: bool) -> Result<IndexedPassage> {
     let embedding = if with_embedding { vector_from(&row.get::<Vec<u8>>("embedding")?)? } else { Vec::new() };
-    Ok(IndexedPassage {
-        id: row.get("id")?,
-        ordinal: row.get("ordinal")?,
-        start: row.get("start_offset")?,
-        end: row.get("end_offset")?,
-        heading: row.get("heading")?,
-        word_count: row.get("word_count")?,
-        text: row.get("text")?,
-        embedding,
-    })
+    Ok(IndexedPassage { ordinal: row.get("ordinal")?, heading: row.get("heading")?, text: row.get("text")?, embedding })
 }
 
 fn vector_from(bytes: &[u8]) -> Result<Vec<f32>> {
@@ -144,30 +154,65 @@ pub(crate) async fn page(
 ) -> Result<Vec<IndexedPassage>> {
     let tenant = tx.tenant()?;
     let sql = if with_embedding {
-        "SELECT id, ordinal, start_offset, end_offset, heading, word_count, text, embedding FROM passages
+        "SELECT ordinal, heading, text, embedding FROM passages
          WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal >= $4 ORDER BY ordinal LIMIT $5"
     } else {
-        "SELECT id, ordinal, start_offset, end_offset, heading, word_count, text FROM passages
+        "SELECT ordinal, heading, text FROM passages
          WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND ordinal >= $4 ORDER BY ordinal LIMIT $5"
     };
     let rows = tx.fetch_all(sql, [tenant.into(), document.into(), version.into(), from.into(), limit.into()]).await?;
     rows.iter().map(|row| indexed_from(row, with_embedding)).collect()
 }
 
-/// A passage with the document and version that it belongs to.
-pub(crate) struct FoundPassage {
-    pub(crate) document: KnowledgeDocumentId,
-    pub(crate) version: u32,
-    pub(crate) passage: IndexedPassage,
+/// These passages as results show them; those that are gone are left out. The caller bounds their number.
+pub(crate) async fn shown(tx: &mut Tx, places: &[PassagePlace]) -> Result<Vec<(PassagePlace, ShownPassage)>> {
+    // One statement for all: the list is short, and each of it is found by the primary key.
+    const SHOWN: Sql = Sql::each(
+        "SELECT p.document_id, p.version, p.ordinal, p.id, p.start_offset, p.end_offset, p.heading, p.text
+         FROM json_each($2) k CROSS JOIN passages p
+         WHERE p.tenant_id = $1 AND p.document_id = json_extract(k.value, '$[0]')
+           AND p.version = json_extract(k.value, '$[1]') AND p.ordinal = json_extract(k.value, '$[2]')",
+        "SELECT p.document_id, p.version, p.ordinal, p.id, p.start_offset, p.end_offset, p.heading, p.text
+         FROM jsonb_array_elements($2::jsonb) AS k(value) JOIN passages p
+           ON p.document_id = k.value ->> 0 AND p.version = (k.value ->> 1)::bigint AND p.ordinal = (k.value ->> 2)::bigint
+         WHERE p.tenant_id = $1",
+    );
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tenant = tx.tenant()?;
+    let places = serde_json::to_string(places).map_err(|error| Error::from_source("places to JSON", error))?;
+    let rows = tx.fetch_all(SHOWN, [tenant.into(), places.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let place = (row.get("document_id")?, row.get("version")?, row.get("ordinal")?);
+            let passage = ShownPassage {
+                id: row.get("id")?,
+                start: row.get("start_offset")?,
+                end: row.get("end_offset")?,
+                heading: row.get("heading")?,
+                text: row.get("text")?,
+            };
+            Ok((place, passage))
+        })
+        .collect()
 }
 
-/// A page of the searchable passages of a collection, ordered by document and ordinal, after the given place.
-pub(crate) async fn page_of_collection(
+/// The vector of a passage.
+pub(crate) struct PassageVector {
+    pub(crate) document: KnowledgeDocumentId,
+    pub(crate) version: u32,
+    pub(crate) ordinal: u32,
+    pub(crate) embedding: Vec<f32>,
+}
+
+/// A page of the vectors of a collection's searchable passages, ordered by document and ordinal, after the given place.
+pub(crate) async fn vectors_of_collection(
     tx: &mut Tx,
     collection: CollectionId,
     after: Option<(KnowledgeDocumentId, u32)>,
     limit: u32,
-) -> Result<Vec<FoundPassage>> {
+) -> Result<Vec<PassageVector>> {
     let tenant = tx.tenant()?;
     let (document, ordinal) = match after {
         Some((document, ordinal)) => (document.to_string(), i64::from(ordinal)),
@@ -175,8 +220,7 @@ pub(crate) async fn page_of_collection(
     };
     let rows = tx
         .fetch_all(
-            "SELECT p.document_id, p.version, p.id, p.ordinal, p.start_offset, p.end_offset, p.heading, p.word_count, p.text,
-                    p.embedding
+            "SELECT p.document_id, p.version, p.ordinal, p.embedding
              FROM knowledge_documents d
              JOIN passages p ON p.tenant_id = d.tenant_id AND p.document_id = d.id AND p.version = d.live_version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id >= $3
@@ -187,10 +231,11 @@ pub(crate) async fn page_of_collection(
         .await?;
     rows.iter()
         .map(|row| {
-            Ok(FoundPassage {
+            Ok(PassageVector {
                 document: row.get("document_id")?,
                 version: row.get("version")?,
-                passage: indexed_from(row, true)?,
+                ordinal: row.get("ordinal")?,
+                embedding: vector_from(&row.get::<Vec<u8>>("embedding")?)?,
             })
         })
         .collect()

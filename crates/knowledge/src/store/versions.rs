@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
 use plasma_store::{Row, Tx};
 
 use crate::Metadata;
@@ -24,6 +24,13 @@ pub(crate) struct LiveVersion {
     pub(crate) version: u32,
     pub(crate) title: String,
     pub(crate) metadata: Metadata,
+    /// When the document was first brought.
+    pub(crate) created_at: Timestamp,
+    /// When this version was brought.
+    pub(crate) updated_at: Timestamp,
+    pub(crate) passages: u32,
+    /// Words of its passages, as the text index counts them.
+    pub(crate) words: u64,
 }
 
 /// The blob that holds a version's extracted text.
@@ -42,6 +49,10 @@ fn live_from(row: &Row) -> Result<LiveVersion> {
         version: row.get("version")?,
         title: row.get("title")?,
         metadata: metadata_from(row)?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("version_at")?,
+        passages: row.get("passage_count")?,
+        words: row.get("word_count")?,
     })
 }
 
@@ -134,7 +145,9 @@ pub(crate) async fn live(
 ) -> Result<Option<LiveVersion>> {
     let tenant = tx.tenant()?;
     tx.fetch_optional(
-        "SELECT v.document_id, v.version, v.title, v.metadata FROM knowledge_documents d
+        "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+                d.word_count
+         FROM knowledge_documents d
          JOIN collections c ON c.tenant_id = d.tenant_id AND c.id = d.collection_id
          JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
          WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id = $3",
@@ -157,7 +170,9 @@ pub(crate) async fn live_of_collection(
     let after = after.map(|document| document.to_string()).unwrap_or_default();
     let rows = tx
         .fetch_all(
-            "SELECT v.document_id, v.version, v.title, v.metadata FROM knowledge_documents d
+            "SELECT v.document_id, v.version, v.title, v.metadata, v.created_at AS version_at, d.created_at, d.passage_count,
+                    d.word_count
+             FROM knowledge_documents d
              JOIN knowledge_versions v ON v.tenant_id = d.tenant_id AND v.document_id = d.id AND v.version = d.live_version
              WHERE d.tenant_id = $1 AND d.collection_id = $2 AND d.id > $3 ORDER BY d.id LIMIT $4",
             [tenant.into(), collection.into(), after.into(), limit.into()],

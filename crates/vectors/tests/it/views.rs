@@ -28,6 +28,22 @@ fn a_view_sees_nothing_of_later_changes() {
 }
 
 #[test]
+fn keys_of_a_range_are_those_that_are_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = clustered(300, 8, 3);
+    let index = loaded(folder.path(), small(8, Metric::Cosine), &vectors);
+    index.delete(11).unwrap();
+    index.insert(12, &vectors[0]).unwrap();
+    index.insert(1_000, &vectors[1]).unwrap();
+    let view = index.view();
+    assert_eq!(view.keys_between(10, 13), [10, 12, 13]);
+    assert_eq!(view.keys_between(298, u128::MAX), [298, 299, 1_000]);
+    assert!(view.keys_between(301, 999).is_empty());
+    index.compact(Compaction::Full, 1).unwrap();
+    assert_eq!(index.view().keys_between(10, 13), [10, 12, 13]);
+}
+
+#[test]
 fn searches_and_changes_go_on_during_compaction() {
     let folder = tempfile::tempdir().unwrap();
     let vectors = clustered(4_000, 8, 2);

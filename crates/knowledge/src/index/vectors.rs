@@ -1,0 +1,392 @@
+//! The vectors of collections: an index for each in this process's folder, opened when it is needed.
+//!
+//! SQL has all vectors; what is here is made from it. An index that is missing, damaged, unfinished or for other dimensions is
+//! made anew: a small one at once, a large one in the background.
+
+mod build;
+mod folder;
+mod upkeep;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use plasma_kernel::{CollectionId, Ctx, Error, Result, TenantId};
+use plasma_vectors::{Change, VectorIndex, View};
+
+pub(super) use self::{build::Builds, folder::VectorFolder, upkeep::keep_up};
+use super::{
+    Index, PassageKey,
+    keys::document_keys,
+    low_bits,
+    memory::{Slot, lock},
+};
+use crate::store::{collections, passages, versions::LiveVersion};
+
+/// An index of at most this many passages is filled by whoever opens it, in some tens of milliseconds.
+const FILLED_AT_ONCE_MAX: u64 = 2_000;
+/// Vectors read at once: some megabytes.
+const VECTORS_PAGE: u32 = 1_000;
+/// How long, and how often, it is looked whether nobody works with an index any more.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+const CLOSE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How far an index has been built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BuildProgress {
+    /// Passages read.
+    pub(crate) done: u64,
+    /// Passages in all, as of the beginning.
+    pub(crate) total: u64,
+}
+
+/// An index that does not have everything yet.
+struct Building {
+    progress: BuildProgress,
+    /// Documents that the follower changed meanwhile, with the version that counts: the build may bring older ones back.
+    changed: HashMap<u64, Option<u32>>,
+}
+
+/// The vectors of one collection.
+#[derive(Default)]
+pub(crate) struct CollectionVectors {
+    /// Held while it is opened or closed, so that a folder is never open twice.
+    open: tokio::sync::Mutex<Option<Arc<VectorIndex>>>,
+    building: Mutex<Option<Building>>,
+    /// Why there are none although there should be.
+    failed: Mutex<Option<String>>,
+    tenant: Mutex<Option<TenantId>>,
+    memory_bytes: AtomicUsize,
+    /// Something was written that the disk may not have yet.
+    is_unsynced: AtomicBool,
+}
+
+/// Whether searches have all vectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum VectorsStatus {
+    /// They have, or there are none.
+    Complete,
+    /// They have some.
+    Building(BuildProgress),
+    /// They have none, for this reason.
+    Failed(String),
+}
+
+pub(crate) fn failed(error: plasma_vectors::Error) -> Error {
+    Error::unavailable("vector_index_failed", "the vector index failed")
+        .remedy("check the free space and permissions of the data directory; the index builds itself anew")
+        .source(error)
+}
+
+impl CollectionVectors {
+    pub(crate) fn status(&self) -> VectorsStatus {
+        if let Some(reason) = &*lock(&self.failed) {
+            return VectorsStatus::Failed(reason.clone());
+        }
+        match &*lock(&self.building) {
+            Some(building) => VectorsStatus::Building(building.progress),
+            None => VectorsStatus::Complete,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Says why there are none, or that there are.
+    pub(crate) fn note_failure(&self, reason: Option<&str>) {
+        *lock(&self.failed) = reason.map(str::to_owned);
+    }
+
+    /// Whose collection it is; known once it was opened.
+    pub(crate) fn tenant(&self) -> Option<TenantId> {
+        *lock(&self.tenant)
+    }
+
+    /// Closes the index when nobody works with it; `false` when somebody does. Searches hold views, and keep them.
+    pub(crate) fn close_if_idle(&self) -> bool {
+        if lock(&self.building).is_some() || self.is_unsynced.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Ok(mut open) = self.open.try_lock() else { return false };
+        if open.as_ref().is_some_and(|index| Arc::strong_count(index) > 1) {
+            return false;
+        }
+        *open = None;
+        self.memory_bytes.store(0, Ordering::Relaxed);
+        true
+    }
+
+    /// The index if it is open.
+    pub(super) async fn opened(&self) -> Option<Arc<VectorIndex>> {
+        self.open.lock().await.clone()
+    }
+
+    /// Notes what an index takes in memory.
+    pub(super) fn measure(&self, view: &View) {
+        self.memory_bytes.store(view.stats().memory_bytes, Ordering::Relaxed);
+    }
+
+    fn note_change(&self, document_low: u64, version: Option<u32>) {
+        if let Some(building) = &mut *lock(&self.building) {
+            building.changed.insert(document_low, version);
+        }
+    }
+}
+
+/// What is to be in an index of a document.
+pub(super) struct DocumentVectors {
+    /// The lower half of its id.
+    pub(super) document_low: u64,
+    /// Passages of other versions are deleted.
+    pub(super) version: Option<u32>,
+    /// By ordinal; those that are in the index already stay as they are, for a version never changes.
+    pub(super) vectors: Vec<(u32, Vec<f32>)>,
+}
+
+impl DocumentVectors {
+    /// Nothing new, only the version that counts.
+    pub(super) fn of_version(document_low: u64, version: Option<u32>) -> Self {
+        Self { document_low, version, vectors: Vec::new() }
+    }
+
+    /// Whether a view has all passages of the version and none of another. Vectors without a direction are never in an index.
+    pub(super) fn is_in(view: &View, document: &LiveVersion) -> bool {
+        let keys = document_keys(low_bits(document.document));
+        let present = view.keys_between(*keys.start(), *keys.end());
+        let is_live = |key: &u128| PassageKey::from_bits(*key).version == document.version;
+        present.len() == document.passages as usize && present.iter().all(is_live)
+    }
+
+    /// Brings the index to this state, in one step. Doing it twice is doing it once.
+    fn write(&self, index: &VectorIndex) -> plasma_vectors::Result<()> {
+        let keys = document_keys(self.document_low);
+        let present = index.view().keys_between(*keys.start(), *keys.end());
+        let is_other = |key: &&u128| Some(PassageKey::from_bits(**key).version) != self.version;
+        let deleted = present.iter().filter(is_other).map(|key| Change::Delete { key: *key });
+        let dimensions = index.options().dimensions;
+        let inserted = self.vectors.iter().filter_map(|(ordinal, vector)| {
+            let key = PassageKey { document_low: self.document_low, version: self.version?, ordinal: *ordinal }.bits();
+            let is_new = present.binary_search(&key).is_err();
+            (is_new && is_searchable(vector, dimensions)).then_some(Change::Insert { key, vector })
+        });
+        index.apply(deleted.chain(inserted), None)
+    }
+}
+
+/// Whether a vector can be near to anything: one that is all zeros is like nothing.
+fn is_searchable(vector: &[f32], dimensions: usize) -> bool {
+    vector.len() == dimensions
+        && vector.iter().all(|number| number.is_finite())
+        && vector.iter().any(|number| *number != 0.0)
+}
+
+/// Runs blocking work on an index, off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> plasma_vectors::Result<T> + Send + 'static,
+) -> Result<plasma_vectors::Result<T>> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("the vector index panicked", error))
+}
+
+impl Index {
+    /// The collection's vectors, opened or built if they are not; `None` when it has none. Takes a connection: the caller holds none.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal` from the database or the disk.
+    pub(super) async fn open_vectors(
+        &self,
+        ctx: &Ctx,
+        collection: CollectionId,
+        slot: &Slot,
+    ) -> Result<Option<Arc<VectorIndex>>> {
+        let vectors = &slot.vectors;
+        let mut open = vectors.open.lock().await;
+        if let Some(index) = &*open {
+            return Ok(Some(Arc::clone(index)));
+        }
+        let mut tx = self.store.read(ctx).await?;
+        let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        drop(tx);
+        let Some(stored) = stored else { return Ok(None) };
+        let Some(dimensions) = stored.dimensions else { return Ok(None) };
+        let folder = self.vector_folder()?;
+        let index = blocking(move || folder.open(collection, dimensions)).await?.map_err(failed)?;
+        let index = Arc::new(index);
+        if index.position().is_none() {
+            let passages = stored.collection.chunk_count;
+            if passages <= FILLED_AT_ONCE_MAX {
+                self.fill(ctx, collection, &index).await?;
+                *lock(&vectors.building) = None;
+            } else {
+                let progress = BuildProgress { done: 0, total: passages };
+                *lock(&vectors.building) = Some(Building { progress, changed: HashMap::new() });
+                self.builds.add(ctx.tenant()?, collection);
+            }
+        }
+        *lock(&vectors.tenant) = ctx.tenant_scope();
+        vectors.note_failure(None);
+        vectors.measure(&index.view());
+        *open = Some(Arc::clone(&index));
+        Ok(Some(index))
+    }
+
+    /// This process's folder of vectors, if it has one.
+    pub(super) fn taken_folder(&self) -> Option<VectorFolder> {
+        self.vector_folder.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn vector_folder(&self) -> Result<VectorFolder> {
+        self.taken_folder().ok_or_else(|| {
+            Error::unavailable("vector_index_unavailable", "the vector index is not open").retry_after_ms(1_000)
+        })
+    }
+
+    /// Lets another process have the folder. For the follower, when it ends.
+    pub(super) async fn release_folder(&self) {
+        *self.vector_folder.write().unwrap_or_else(PoisonError::into_inner) = None;
+        for (_, slot) in self.memory.slots() {
+            *slot.vectors.open.lock().await = None;
+        }
+    }
+
+    /// Reads all vectors of a small collection.
+    async fn fill(&self, ctx: &Ctx, collection: CollectionId, index: &Arc<VectorIndex>) -> Result<()> {
+        let mut after = None;
+        loop {
+            let mut tx = self.store.read(ctx).await?;
+            let page = passages::vectors_of_collection(&mut tx, collection, after, VECTORS_PAGE).await?;
+            drop(tx);
+            let Some(last) = page.last() else { break };
+            after = Some((last.document, last.ordinal));
+            let filled = Arc::clone(index);
+            blocking(move || {
+                let dimensions = filled.options().dimensions;
+                let searchable = page.iter().filter(|passage| is_searchable(&passage.embedding, dimensions));
+                let changes = searchable.map(|passage| Change::Insert {
+                    key: PassageKey::new(passage.document, passage.version, passage.ordinal).bits(),
+                    vector: &passage.embedding,
+                });
+                filled.apply(changes, None)
+            })
+            .await?
+            .map_err(failed)?;
+        }
+        self.mark_complete(index).await
+    }
+
+    /// From now on the index counts as one that has everything. How far it follows the log is said for all indexes together, in the
+    /// folder: one that had no change for long would otherwise hold the others back.
+    async fn mark_complete(&self, index: &Arc<VectorIndex>) -> Result<()> {
+        let position = self.applied.borrow().map_or(0, plasma_store::EventPosition::sequence);
+        let index = Arc::clone(index);
+        blocking(move || {
+            index.apply([], Some(position))?;
+            index.sync()
+        })
+        .await?
+        .map_err(failed)
+    }
+
+    /// Brings a document's vectors into the collection's index; `false` when the collection has none. Searches see it when it is
+    /// published. Only for the follower.
+    ///
+    /// # Errors
+    /// `unavailable` when the disk does not take them, even after a second try with the index opened again.
+    pub(super) async fn write_vectors(
+        &self,
+        ctx: &Ctx,
+        collection: CollectionId,
+        slot: &Slot,
+        document: DocumentVectors,
+    ) -> Result<bool> {
+        let document = Arc::new(document);
+        let mut outcome = Ok(false);
+        for _ in 0..2 {
+            let Some(index) = self.open_vectors(ctx, collection, slot).await? else { return Ok(false) };
+            let (written, changed) = (Arc::clone(&index), Arc::clone(&document));
+            match blocking(move || changed.write(&written)).await? {
+                Ok(()) => {
+                    slot.vectors.note_change(document.document_low, document.version);
+                    slot.vectors.is_unsynced.store(true, Ordering::Relaxed);
+                    slot.vectors.measure(&index.view());
+                    return Ok(true);
+                }
+                Err(error) => {
+                    tracing::warn!(?error, %collection, "the vector index failed; it is opened again");
+                    outcome = Err(failed(error));
+                    drop(index);
+                    self.close_vectors(slot).await?;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Waits until the disk has everything that was written to a collection's index.
+    ///
+    /// # Errors
+    /// `unavailable` when it does not take it.
+    pub(super) async fn sync_vectors(&self, slot: &Slot) -> Result<()> {
+        if let Some(index) = slot.vectors.opened().await {
+            blocking(move || index.sync()).await?.map_err(failed)?;
+        }
+        slot.vectors.is_unsynced.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Closes a collection's index once nobody works with it any more.
+    ///
+    /// # Errors
+    /// `unavailable` when somebody does for long.
+    async fn close_vectors(&self, slot: &Slot) -> Result<()> {
+        let mut open = slot.vectors.open.lock().await;
+        let started = tokio::time::Instant::now();
+        while open.as_ref().is_some_and(|index| Arc::strong_count(index) > 1) {
+            if started.elapsed() > CLOSE_WAIT_MAX {
+                return Err(Error::unavailable("vector_index_busy", "the vector index is being worked on"));
+            }
+            tokio::time::sleep(CLOSE_INTERVAL).await;
+        }
+        *open = None;
+        slot.vectors.memory_bytes.store(0, Ordering::Relaxed);
+        slot.vectors.is_unsynced.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Throws a collection's index away and has it built anew in the background.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be removed: what it has must then not count as complete.
+    pub(super) async fn rebuild_vectors(
+        &self,
+        tenant: TenantId,
+        collection: CollectionId,
+        slot: &Slot,
+        reason: &Error,
+    ) -> Result<()> {
+        tracing::warn!(error = ?reason, %collection, "the vector index of a collection is built anew");
+        self.close_vectors(slot).await?;
+        let folder = self.vector_folder()?;
+        *lock(&slot.vectors.building) = None;
+        slot.show_vectors(None);
+        blocking(move || folder.remove(collection)).await?.map_err(failed)?;
+        slot.vectors.note_failure(Some("it failed and is built anew"));
+        self.builds.add(tenant, collection);
+        Ok(())
+    }
+
+    /// Removes the vectors of a collection that was deleted.
+    pub(super) async fn remove_vectors(&self, collection: CollectionId, slot: &Slot) {
+        *slot.vectors.open.lock().await = None;
+        *lock(&slot.vectors.building) = None;
+        let Ok(folder) = self.vector_folder() else { return };
+        if let Err(error) = blocking(move || folder.remove(collection)).await.and_then(|done| done.map_err(failed)) {
+            tracing::warn!(?error, %collection, "the vectors of a deleted collection could not be removed");
+        }
+    }
+}

@@ -147,6 +147,7 @@ fn value_name(kind: config::Kind) -> &'static str {
         Kind::Whole { .. } => "NUMBER",
         Kind::Flag => "BOOL",
         Kind::LogFilter => "FILTER",
+        Kind::SearchNodes => "NODES",
     }
 }
 

@@ -4,9 +4,9 @@ use std::{
 };
 
 use moka::sync::Cache;
-use plasma_kernel::{Page, PageRequest, TenantId};
+use plasma_kernel::{CollectionId, Page, PageRequest, TenantId};
 
-use crate::{Collection, store::collections::StoredCollection};
+use crate::{Collection, nodes::placement::Placement, store::collections::StoredCollection};
 
 /// Tenants whose collections are remembered.
 const TENANTS_MAX: u64 = 10_000;
@@ -29,6 +29,7 @@ type Pages = HashMap<(u32, Option<String>), Page<Collection>>;
 #[derive(Default)]
 pub(crate) struct TenantCache {
     collections: Mutex<HashMap<String, Arc<StoredCollection>>>,
+    placements: Mutex<HashMap<CollectionId, Arc<Placement>>>,
     pages: Mutex<Pages>,
 }
 
@@ -62,6 +63,18 @@ impl TenantCache {
             collections.clear();
         }
         collections.insert(reference.to_owned(), collection);
+    }
+
+    pub(crate) fn placement(&self, collection: CollectionId) -> Option<Arc<Placement>> {
+        lock(&self.placements).get(&collection).cloned()
+    }
+
+    pub(crate) fn remember_placement(&self, collection: CollectionId, placement: Arc<Placement>) {
+        let mut placements = lock(&self.placements);
+        if placements.len() >= ENTRIES_MAX {
+            placements.clear();
+        }
+        placements.insert(collection, placement);
     }
 
     pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<Collection>> {

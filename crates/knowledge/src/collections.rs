@@ -5,8 +5,12 @@ use plasma_workflows::enqueue;
 
 use crate::{
     Collection, CollectionChange, Knowledge, KnowledgeCounts, NewCollection, events, limits,
+    nodes::moving,
     steps::PurgeCollection,
-    store::collections::{self, StoredCollection},
+    store::{
+        collections::{self, StoredCollection},
+        placements,
+    },
 };
 
 fn check_name(name: &str) -> Result<()> {
@@ -117,11 +121,11 @@ impl Knowledge {
         Ok(self.collection(ctx, reference).await?.collection.clone())
     }
 
-    /// Changes a collection's name or description.
+    /// Changes a collection's name or description, or begins to move its vectors.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
-    /// (`collection_name_taken`).
+    /// (`collection_name_taken`, `search_node_dimensions`), `unavailable` (`search_nodes_not_configured`).
     pub async fn update_collection(&self, ctx: &Ctx, id: CollectionId, change: CollectionChange) -> Result<Collection> {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
@@ -129,7 +133,9 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         let mut collection = stored.collection;
-        if change.name.is_none() && change.description.is_none() {
+        if let Some(choice) = change.placement {
+            moving::begin(self, &mut tx, &collection, stored.dimensions, choice).await?;
+        } else if change.name.is_none() && change.description.is_none() {
             return Ok(collection);
         }
         collection.name = change.name.unwrap_or(collection.name);
@@ -150,6 +156,7 @@ impl Knowledge {
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         collections::delete(&mut tx, id).await?;
+        placements::delete(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

@@ -10,6 +10,9 @@ pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";
+/// A collection's vectors are to be elsewhere, are there now, or stay after all: `{collection_id, name, nodes, moving_to}`; an empty list
+/// of nodes stands for the processes' own indexes, `moving_to` is null when it is not on its way.
+pub const COLLECTION_PLACED: &str = "knowledge.collection.placed";
 /// A document, or a new version of it, waits to be read: `{collection_id, title, version}`; with `reason` when something is in
 /// its way, such as an absent model.
 pub const DOCUMENT_QUEUED: &str = "knowledge.document.queued";
@@ -30,4 +33,14 @@ pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> Ne
 
 pub(crate) fn document_deleted(id: KnowledgeDocumentId, collection: CollectionId, title: &str) -> NewEvent {
     NewEvent::new(DOCUMENT_DELETED, id, json!({ "collection_id": collection, "title": title }))
+}
+
+pub(crate) fn collection_placed(
+    id: CollectionId,
+    name: &str,
+    nodes: &[String],
+    moving_to: Option<&[String]>,
+) -> NewEvent {
+    let data = json!({ "collection_id": id, "name": name, "nodes": nodes, "moving_to": moving_to });
+    NewEvent::new(COLLECTION_PLACED, id, data)
 }

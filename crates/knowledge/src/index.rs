@@ -18,7 +18,7 @@ use plasma_store::{EventPosition, Store, Tx};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{IndexStatus, caches::TenantCaches, limits};
+use crate::{IndexStatus, caches::TenantCaches, limits, nodes::search::NodesAnswer};
 
 pub(crate) use keys::PassageKey;
 use memory::{CollectionView, Memory};
@@ -107,6 +107,8 @@ pub(crate) struct Snapshot {
     pub(crate) text: SnapshotText,
     /// Whether the view's vectors are all that there are.
     pub(crate) vectors: VectorsStatus,
+    /// What search nodes answered, when they have the vectors and not the view.
+    pub(crate) nodes: Option<NodesAnswer>,
 }
 
 impl Index {
@@ -179,6 +181,11 @@ impl Index {
         });
     }
 
+    /// Up to where searches see everything: this process has committed it, or knows of it.
+    pub(crate) fn expected(&self) -> EventPosition {
+        *self.pending.borrow()
+    }
+
     /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
     pub(crate) async fn caught_up(&self) {
         drop(self.committing.write().await);
@@ -217,7 +224,7 @@ impl Index {
             Text::Opening => SnapshotText::Unavailable("it is being opened".to_owned()),
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
-        Ok(Snapshot { view, text, vectors: slot.vectors.status() })
+        Ok(Snapshot { view, text, vectors: slot.vectors.status(), nodes: None })
     }
 
     /// Whether this process's index answers, for `/readyz`.

@@ -14,6 +14,7 @@ mod ingest;
 mod knowledge;
 pub mod limits;
 mod metadata;
+pub mod nodes;
 pub mod parse;
 mod progress;
 mod purge;

@@ -52,3 +52,12 @@ pub const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
 pub const PASSAGE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// How long a search waits until the index has taken up what this process has just committed.
 pub const FRESHNESS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Search nodes of one collection.
+pub const PLACEMENT_NODES_MAX: usize = 16;
+/// Parts into which a collection is split over search nodes.
+pub const PLACEMENT_SPLIT_MAX: u32 = 64;
+/// How long a search waits for search nodes. What has not answered by then is reported as failed.
+pub const NODES_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Connections of a process to each database of a search node.
+pub const NODE_CONNECTIONS_MAX: u32 = 8;

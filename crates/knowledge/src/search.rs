@@ -4,6 +4,7 @@ mod hits;
 mod nearest;
 pub(crate) mod passages;
 mod rank;
+mod remote;
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,6 +15,7 @@ use crate::{
     Knowledge, Metadata,
     index::query::TextQuery,
     limits,
+    nodes::ShardsReport,
     store::{collections::StoredCollection, passages::PassagePlace},
 };
 use filter::Filter;
@@ -68,6 +70,9 @@ pub struct SearchAnswer {
     pub took_ms: Took,
     /// Searchable passages that the filter lets through.
     pub total_passages: u64,
+    /// Which parts of the collection answered, when its vectors are on search nodes and the search asked for them; else null.
+    #[schema(required)]
+    pub shards: Option<ShardsReport>,
     /// The best passages, best first.
     pub results: Vec<Hit>,
     /// What should be known about these results.
@@ -200,7 +205,7 @@ impl Knowledge {
             vector,
         };
         let (ranked, hits) = self.ranked(ctx, Arc::new(plan)).await?;
-        let Ranked { passages, vector_ms, text_ms, warnings: more, .. } = ranked;
+        let Ranked { passages, vector_ms, text_ms, warnings: more, shards, .. } = ranked;
         warnings.extend(more);
         let took_ms = Took {
             total: round(milliseconds(started)),
@@ -213,6 +218,7 @@ impl Knowledge {
             mode,
             took_ms,
             total_passages: passages as u64,
+            shards,
             results: hits,
             warnings,
         })
@@ -223,7 +229,8 @@ impl Knowledge {
         let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
-            let snapshot = self.index().snapshot(ctx, plan.collection).await?;
+            let mut snapshot = self.index().snapshot(ctx, plan.collection).await?;
+            snapshot.nodes = self.ask_nodes(ctx, &plan, &snapshot.view).await?;
             let view = Arc::clone(&snapshot.view);
             let planned = Arc::clone(&plan);
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.

@@ -6,5 +6,6 @@
 pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod passages;
+pub(crate) mod placements;
 pub(crate) mod queue;
 pub(crate) mod versions;

@@ -154,7 +154,7 @@ impl SearchNode {
 
     /// The nearest passages of a shard, from one of the node's databases: they take turns, and those that failed a moment ago are
     /// left out. One that is behind `query.wanted` is passed over; when all are, the furthest answers, and the caller sees
-    /// its position.
+    /// its position. The future must not be dropped halfway: run it in a task.
     ///
     /// # Errors
     /// `unavailable` when no database answers or the shard cannot, `timeout` when it takes longer than the query allows.

@@ -86,6 +86,8 @@ struct Changes {
     /// Vectors, by the lower halves of their documents' ids, of which a search knows no document.
     orphans: BTreeMap<Place, BTreeSet<u64>>,
     deleted_collections: BTreeSet<CollectionId>,
+    /// Collections whose vectors are to be elsewhere, or here.
+    placed: BTreeSet<Place>,
     tenants: BTreeSet<TenantId>,
 }
 
@@ -107,12 +109,18 @@ impl Changes {
             events::COLLECTION_DELETED => {
                 self.deleted_collections.insert(collection);
             }
+            events::COLLECTION_PLACED => {
+                self.placed.insert((tenant, collection));
+            }
             _ => {}
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.orphans.is_empty() && self.deleted_collections.is_empty()
+        self.documents.is_empty()
+            && self.orphans.is_empty()
+            && self.deleted_collections.is_empty()
+            && self.placed.is_empty()
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     low_bits,
     memory::{Slot, lock},
 };
-use crate::store::{collections, passages, versions::LiveVersion};
+use crate::store::{collections, passages, placements, versions::LiveVersion};
 
 /// An index of at most this many passages is filled by whoever opens it, in some tens of milliseconds.
 const FILLED_AT_ONCE_MAX: u64 = 2_000;
@@ -211,7 +211,11 @@ impl Index {
         }
         let mut tx = self.store.read(ctx).await?;
         let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        let placement = placements::of(&mut tx, collection).await?;
         drop(tx);
+        if !placement.needs_own_index() {
+            return Ok(None);
+        }
         let Some(stored) = stored else { return Ok(None) };
         let Some(dimensions) = stored.dimensions else { return Ok(None) };
         let folder = self.vector_folder()?;
@@ -378,6 +382,42 @@ impl Index {
         slot.vectors.note_failure(Some("it failed and is built anew"));
         self.builds.add(tenant, collection);
         Ok(())
+    }
+
+    /// A collection's vectors are to be elsewhere, or here (`true`): builds them here, or removes them. Only for the follower.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal` from the database.
+    pub(super) async fn take_up_placement(&self, tenant: TenantId, collection: CollectionId) -> Result<bool> {
+        let ctx = self.ctx.for_tenant(tenant, "knowledge.index");
+        let placement = placements::of(&mut self.store.read(&ctx).await?, collection).await?;
+        if placement.needs_own_index() {
+            self.builds.add(tenant, collection);
+            return Ok(true);
+        }
+        let slot = self.memory.slot(collection);
+        self.remove_vectors(collection, &slot).await;
+        slot.show_vectors(None);
+        slot.vectors.note_failure(None);
+        Ok(false)
+    }
+
+    /// How far this process's own index of a collection is; opened, or built, if it is not.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal` from the database or the disk.
+    pub(crate) async fn own_vectors(&self, ctx: &Ctx, collection: CollectionId) -> Result<VectorsStatus> {
+        let slot = self.memory.slot(collection);
+        let Some(index) = self.open_vectors(ctx, collection, &slot).await? else { return Ok(VectorsStatus::Complete) };
+        let total = index.view().len() as u64;
+        drop(index);
+        let status = slot.vectors.status();
+        if status == VectorsStatus::Complete && slot.loaded().is_some_and(|view| view.vectors.is_none()) {
+            // What searches see was loaded while there was no index.
+            self.builds.add(ctx.tenant()?, collection);
+            return Ok(VectorsStatus::Building(BuildProgress { done: total, total }));
+        }
+        Ok(status)
     }
 
     /// Removes the vectors of a collection that was deleted.

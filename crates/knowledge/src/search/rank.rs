@@ -11,7 +11,7 @@ use plasma_kernel::{CollectionId, Error, Result};
 use super::{
     SearchMode, VectorReason, explain,
     filter::Filter,
-    nearest::{VectorHit, nearest},
+    nearest::{VectorHit, from_nodes, nearest},
 };
 use crate::{
     index::{
@@ -21,6 +21,7 @@ use crate::{
         vectors::VectorsStatus,
     },
     limits,
+    nodes::{ShardsReport, search::NodesAnswer},
     store::passages::PassagePlace,
 };
 
@@ -52,6 +53,8 @@ pub(super) struct Ranked {
     pub(super) doubts: Doubts,
     /// A file of the vector index is damaged.
     pub(super) is_damaged: bool,
+    /// Which shards answered, when the vectors are on search nodes.
+    pub(super) shards: Option<ShardsReport>,
 }
 
 /// A passage with its place in the ranking, without its text.
@@ -112,6 +115,11 @@ fn rank_of(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
 
+/// Passages that each half is asked for.
+pub(super) fn candidates_max(limit: usize) -> usize {
+    CANDIDATES_MIN.max(3 * limit)
+}
+
 /// Runs the search. Only computes: no SQL, no model.
 pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let view = &snapshot.view;
@@ -123,7 +131,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
             allowed.iter().filter_map(|place| view.documents.get(*place)).map(|found| found.passages as usize).sum()
         }
     };
-    let candidates_max = CANDIDATES_MIN.max(3 * plan.limit);
+    let candidates_max = candidates_max(plan.limit);
     let mut candidates: HashMap<Place, Candidate> = HashMap::new();
     let started = Instant::now();
     let by_meaning = by_meaning(plan, snapshot, candidates_max, allowed.as_deref(), &mut warnings)?;
@@ -131,7 +139,9 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         let reason = VectorReason { rank: rank_of(place), similarity: hit.similarity };
         candidates.entry((hit.document, hit.ordinal)).or_default().vector = Some(reason);
     }
-    let vector_ms = milliseconds(started);
+    let nodes = snapshot.nodes.as_ref();
+    let vector_ms = milliseconds(started) + nodes.map_or(0.0, |nodes| nodes.took_ms);
+    let shards = nodes.map(|nodes| nodes.report.clone());
     let started = Instant::now();
     let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
@@ -147,7 +157,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
     let text_ms = milliseconds(started);
     let best = best(plan, view, candidates);
     let is_damaged = by_meaning.is_damaged;
-    Ok(Ranked { best, candidates_max, passages, vector_ms, text_ms, warnings, doubts, is_damaged })
+    Ok(Ranked { best, candidates_max, passages, vector_ms, text_ms, warnings, doubts, is_damaged, shards })
 }
 
 /// What the vectors find, nearest first.
@@ -159,6 +169,9 @@ fn by_meaning(
     warnings: &mut Vec<String>,
 ) -> Result<ByMeaning> {
     let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
+    if let Some(nodes) = &snapshot.nodes {
+        return by_nodes(plan, &snapshot.view, nodes, warnings);
+    }
     let mut found = ByMeaning::default();
     match &snapshot.vectors {
         VectorsStatus::Complete => {}
@@ -187,6 +200,26 @@ fn by_meaning(
     Ok(found)
 }
 
+/// What the search nodes found, nearest first.
+fn by_nodes(plan: &Plan, view: &CollectionView, nodes: &NodesAnswer, warnings: &mut Vec<String>) -> Result<ByMeaning> {
+    let mut found = ByMeaning::default();
+    if let Some(reason) = nodes.failure() {
+        if plan.mode == SearchMode::Vector {
+            let message = format!("no search node that has this collection's vectors answers: {reason}");
+            return Err(Error::unavailable("search_nodes_unavailable", message)
+                .retry_after_ms(5_000)
+                .remedy("try again in a moment, or search in the mode `text`"));
+        }
+        warnings.push(format!("results are ranked by words only: no search node answers ({reason})"));
+        found.unavailable = Some(reason.to_owned());
+        return Ok(found);
+    }
+    warnings.extend(nodes.warnings());
+    let nearest = from_nodes(view, &nodes.hits);
+    (found.hits, found.doubts) = (nearest.hits, nearest.doubts);
+    Ok(found)
+}
+
 fn vectors_unavailable(reason: &str) -> Error {
     Error::unavailable("vector_index_unavailable", format!("the vector index does not answer: {reason}"))
         .retry_after_ms(5_000)
@@ -194,7 +227,7 @@ fn vectors_unavailable(reason: &str) -> Error {
 }
 
 /// The places of documents that the filter lets through; `None` when there is no filter.
-fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<String>) -> Option<Vec<usize>> {
+pub(super) fn allowed_documents(plan: &Plan, view: &CollectionView, warnings: &mut Vec<String>) -> Option<Vec<usize>> {
     if plan.filter.is_empty() {
         return None;
     }

@@ -135,7 +135,7 @@ fn indexed_from(row: &Row, with_embedding: bool) -> Result<IndexedPassage> {
     Ok(IndexedPassage { ordinal: row.get("ordinal")?, heading: row.get("heading")?, text: row.get("text")?, embedding })
 }
 
-fn vector_from(bytes: &[u8]) -> Result<Vec<f32>> {
+pub(super) fn vector_from(bytes: &[u8]) -> Result<Vec<f32>> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(Error::internal("column embedding does not hold whole numbers"));

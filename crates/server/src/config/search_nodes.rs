@@ -121,7 +121,6 @@ fn fit_together(nodes: &Table) -> Result<(), String> {
     if nodes.len() > NODES_MAX {
         return Err(format!("there are at most {NODES_MAX} search nodes"));
     }
-    let url = |node: &Value| node.get("url").and_then(Value::as_str).map(str::to_owned);
     for (at, (name, node)) in nodes.iter().enumerate() {
         let twin = nodes.iter().skip(at + 1).find(|(_, other)| url(other) == url(node));
         if let Some((other, _)) = twin {
@@ -129,6 +128,10 @@ fn fit_together(nodes: &Table) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn url(node: &Value) -> Option<&str> {
+    node.get("url").and_then(Value::as_str)
 }
 
 fn is_name(name: &str) -> bool {

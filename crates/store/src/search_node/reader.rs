@@ -34,6 +34,8 @@ pub struct ShardQuery {
     pub filter: ShardFilter,
     /// A database that is behind this position in the event log is passed over if another is not.
     pub wanted: EventPosition,
+    /// Whether one that is behind is to search all the same, and not only to say how far it is.
+    pub takes_stale: bool,
     /// The server gives up after this time.
     pub timeout: Duration,
 }
@@ -129,6 +131,10 @@ pub(super) async fn search(endpoint: &Endpoint, node: &str, query: &ShardQuery) 
             node,
             &format!("its vectors have {} numbers, unlike the query's", found.dimensions),
         ));
+    }
+    if found.position < query.wanted && !query.takes_stale {
+        tx.commit().await.map_err(failed)?;
+        return Ok(ShardAnswer { hits: Vec::new(), position: found.position });
     }
     let mut hits = nearest(&mut tx, query).await.map_err(failed)?;
     let possible = match &query.filter {

@@ -39,21 +39,27 @@ pub struct EndpointStatus {
 impl SearchNode {
     /// The state of each of the node's databases, the primary first. Those that do not answer say why.
     pub async fn status(&self) -> Vec<EndpointStatus> {
-        let asked = self.endpoints.iter().map(|endpoint| async move {
-            let asked = tokio::time::timeout(STATUS_TIMEOUT, status(endpoint, self.name())).await;
-            let answer = asked.unwrap_or_else(|_| Err(unavailable(self.name(), "no answer within 3 s")));
-            endpoint.note(&answer);
-            answer.unwrap_or_else(|error| EndpointStatus {
-                label: endpoint.label.clone(),
-                error: Some(error.message().to_owned()),
-                server_version: None,
-                pgvector_version: None,
-                size_bytes: None,
-                is_replica: endpoint.label != "primary",
-                position: None,
-            })
-        });
+        let mut asked = Vec::with_capacity(self.endpoints.len());
+        for endpoint in &self.endpoints {
+            asked.push(self.endpoint_status(endpoint));
+        }
         futures::future::join_all(asked).await
+    }
+
+    async fn endpoint_status(&self, endpoint: &Endpoint) -> EndpointStatus {
+        // A connection of its own: a future that ends too late is dropped.
+        let asked = tokio::time::timeout(STATUS_TIMEOUT, status(endpoint, self.name())).await;
+        let answer = asked.unwrap_or_else(|_| Err(unavailable(self.name(), "no answer within 3 s")));
+        endpoint.note(&answer);
+        answer.unwrap_or_else(|error| EndpointStatus {
+            label: endpoint.label.clone(),
+            error: Some(error.message().to_owned()),
+            server_version: None,
+            pgvector_version: None,
+            size_bytes: None,
+            is_replica: endpoint.label != "primary",
+            position: None,
+        })
     }
 
     /// All shards, as the primary has them.

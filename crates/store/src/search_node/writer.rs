@@ -188,10 +188,10 @@ impl NodeWriter {
         set.map_err(self.failed())
     }
 
-    /// Gives the lock back.
-    pub async fn close(self) {
+    /// Gives the lock back, so that another process need not wait for the connection to end.
+    pub async fn release(&mut self) {
         // When the server cannot be told, it sees the connection end.
-        let _ = self.connection.close().await;
+        let _ = sqlx::query("SELECT pg_advisory_unlock($1)").bind(WRITER_LOCK).execute(&mut self.connection).await;
     }
 }
 

@@ -55,6 +55,11 @@ impl Follower {
             let slot = self.index.memory.slot(collection);
             self.index.remove_vectors(collection, &slot).await;
         }
+        for (tenant, collection) in changes.placed.iter().copied() {
+            if !self.index.take_up_placement(tenant, collection).await? {
+                self.unsynced.remove(&collection);
+            }
+        }
         for (place, documents) in &changes.documents {
             let slot = self.index.memory.slot(place.1);
             let mut staged = CollectionChanges::default();

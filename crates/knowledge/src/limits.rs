@@ -43,8 +43,8 @@ pub const ACCESS_ENTRIES_MAX: usize = 1_000;
 pub const PASSAGES_MAX: usize = 50_000;
 /// How long one document may be parsed. The parsers are bounded by size; this catches what they do not.
 pub const PARSE_TIME_MAX: Duration = Duration::from_secs(120);
-/// Characters of an embedding model's name.
-pub const MODEL_NAME_CHARS_MAX: usize = 300;
+/// Characters of a model's name.
+pub const MODEL_NAME_CHARS_MAX: usize = 400;
 /// Numbers in a vector.
 pub const DIMENSIONS_MAX: usize = 4_096;
 
@@ -103,8 +103,6 @@ pub const RANKING_WEIGHT_MAX: f64 = 10.0;
 pub const FUSION_K_MAX: u32 = 1_000;
 /// Candidates that a reranker reads.
 pub const RERANK_TOP_MAX: u32 = 100;
-/// Characters of a model's name.
-pub const MODEL_NAME_CHARS_MAX: usize = 400;
 /// Days after which a document counts half as new.
 pub const HALF_LIFE_DAYS_MIN: f64 = 0.01;
 /// The same at most: a hundred years.

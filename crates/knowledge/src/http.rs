@@ -3,6 +3,7 @@
 mod ask;
 mod collections;
 mod documents;
+mod nodes;
 mod search;
 mod upload;
 
@@ -22,6 +23,8 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
     OpenApiRouter::new()
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(nodes::get_collection_placement))
+        .routes(routes!(nodes::cancel_collection_move))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))
@@ -29,5 +32,6 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(documents::get_document_file))
         .routes(routes!(documents::retry_document))
         .routes(routes!(search::search))
+        .routes(routes!(nodes::list_search_nodes))
         .routes(routes!(ask::ask))
 }

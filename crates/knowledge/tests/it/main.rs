@@ -8,6 +8,7 @@ mod http;
 mod index;
 mod ingestion;
 mod isolation;
+mod nodes;
 mod replacement;
 mod search;
 mod support;

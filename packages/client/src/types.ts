@@ -117,6 +117,14 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
+/** Where the vectors of a collection are, and where they go. */
+export type CollectionPlacement = components["schemas"]["CollectionPlacement"];
+export type CollectionPlace = components["schemas"]["PlaceStatus"];
+export type CollectionShard = components["schemas"]["ShardStatus"];
+export type PlacementChoice = components["schemas"]["PlacementChoice"];
+/** A Postgres with pgvector that holds vectors of collections. */
+export type SearchNode = components["schemas"]["NodeStatus"];
+export type SearchNodeDatabase = components["schemas"]["NodeDatabase"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
 export type DocumentState = components["schemas"]["DocumentState"];

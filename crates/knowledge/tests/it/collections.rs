@@ -20,7 +20,11 @@ on_each_database! {
         // A list that was just read shows the change at once.
         let page = PageRequest::default();
         assert_eq!(setup.knowledge.list_collections(&setup.ctx, &page).await.unwrap().data[0].name, "Handbook");
-        let change = CollectionChange { name: Some("Manual".to_owned()), description: Some("for all".to_owned()) };
+        let change = CollectionChange {
+            name: Some("Manual".to_owned()),
+            description: Some("for all".to_owned()),
+            ..CollectionChange::default()
+        };
         setup.knowledge.update_collection(&setup.ctx, made.id, change).await.unwrap();
         let listed = setup.knowledge.list_collections(&setup.ctx, &page).await.unwrap();
         assert_eq!((listed.data[0].name.as_str(), listed.data[0].description.as_str()), ("Manual", "for all"));

@@ -3,4 +3,5 @@ export const collectionKeys = {
   list: ["collections", "list"] as const,
   choices: ["collections", "choices"] as const,
   detail: (id: string) => ["collections", "detail", id] as const,
+  placement: (id: string) => ["collections", "placement", id] as const,
 };

@@ -21,3 +21,11 @@ export const collectionQuery = (id: string) =>
     queryKey: collectionKeys.detail(id),
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}", { params: { path: { id } }, signal })),
   });
+
+/** Where a collection's vectors are. While it moves, and while a node is away, that changes without an event. */
+export const collectionPlacementQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.placement(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/placement", { params: { path: { id } }, signal })),
+    refetchInterval: (query) => (query.state.data?.moving ? 1_000 : 5_000),
+  });

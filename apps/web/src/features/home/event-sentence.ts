@@ -50,6 +50,7 @@ const TEXTS: Record<string, string> = {
   "knowledge.collection.created": "Collection created",
   "knowledge.collection.updated": "Collection changed",
   "knowledge.collection.deleted": "Collection deleted",
+  "knowledge.collection.placed": "Collection's vectors are placed",
   "knowledge.document.queued": "Document received",
   "knowledge.document.parsing": "Reading document",
   "knowledge.document.embedding": "Embedding document",

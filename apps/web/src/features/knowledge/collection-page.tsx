@@ -20,6 +20,7 @@ import { AddTextDialog } from "./add-text-dialog";
 import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
+import { PlacementTab } from "./placement-tab";
 import { SearchPanel } from "./search-panel";
 import { UploadZone } from "./upload-zone";
 
@@ -36,7 +37,8 @@ function Collection({ id }: { id: string }) {
   const collection = useQuery(collectionQuery(id));
   const denied = useDenied("collections:write");
   const canAsk = useCan("models:invoke");
-  const tab = useParam("tab") === "search" ? "search" : "documents";
+  const wanted = useParam("tab");
+  const tab = wanted === "search" || wanted === "placement" ? wanted : "documents";
   const setParams = useSetParams();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const onOpenChange = (open: boolean) => !open && setDialog(null);
@@ -72,7 +74,7 @@ function Collection({ id }: { id: string }) {
           <Tabs
             label="Collection"
             value={tab}
-            onChange={(next) => setParams({ tab: next === "search" ? "search" : null })}
+            onChange={(next) => setParams({ tab: next === "documents" ? null : next })}
             items={[
               {
                 value: "documents",
@@ -85,6 +87,7 @@ function Collection({ id }: { id: string }) {
                 ),
               },
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
+              { value: "placement", label: "Placement", content: <PlacementTab collection={data.id} denied={denied} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

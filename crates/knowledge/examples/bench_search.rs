@@ -161,7 +161,7 @@ async fn open(folder: &std::path::Path) -> Outcome<Bench> {
 
 /// Brings the passages as documents of a hundred sections, and waits until they are searchable.
 async fn ingest(bench: &Bench, passages: &[String]) -> Outcome<()> {
-    let new = NewCollection { name: "bench".to_owned(), description: None };
+    let new = NewCollection { name: "bench".to_owned(), ..NewCollection::default() };
     let collection = bench.knowledge.create_collection(&bench.ctx, new).await?;
     for (number, passages) in passages.chunks(PASSAGES_OF_DOCUMENT).enumerate() {
         let sections =

@@ -44,6 +44,14 @@ fn check_description(description: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_recall_target(target: f64) -> Result<()> {
+    let range = limits::RECALL_TARGET_MIN..=limits::RECALL_TARGET_MAX;
+    if range.contains(&target) {
+        return Ok(());
+    }
+    Err(Error::invalid("recall_target", format!("must be {} to {}, got {target}", range.start(), range.end())))
+}
+
 fn name_taken(error: Error, name: &str) -> Error {
     if error.reason() == "already_exists" {
         return Error::conflict("collection_name_taken", format!("there is a collection named `{name}` already"))
@@ -70,6 +78,8 @@ impl Knowledge {
         let description = new.description.unwrap_or_default();
         check_name(&new.name)?;
         check_description(&description)?;
+        let recall_target = new.recall_target.unwrap_or(limits::RECALL_TARGET_DEFAULT);
+        check_recall_target(recall_target)?;
         let model = self.models().embedding_model_default()?;
         let now = ctx.now();
         let collection = Collection {
@@ -81,6 +91,7 @@ impl Knowledge {
             ready_count: 0,
             failed_count: 0,
             chunk_count: 0,
+            recall_target,
             created_at: now,
             updated_at: now,
         };
@@ -121,7 +132,7 @@ impl Knowledge {
         Ok(self.collection(ctx, reference).await?.collection.clone())
     }
 
-    /// Changes a collection's name or description, or begins to move its vectors.
+    /// Changes a collection's name, description or recall target, or begins to move its vectors.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
@@ -130,16 +141,18 @@ impl Knowledge {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
+        change.recall_target.map_or(Ok(()), check_recall_target)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
         let mut collection = stored.collection;
         if let Some(choice) = change.placement {
             moving::begin(self, &mut tx, &collection, stored.dimensions, choice).await?;
-        } else if change.name.is_none() && change.description.is_none() {
+        } else if change.name.is_none() && change.description.is_none() && change.recall_target.is_none() {
             return Ok(collection);
         }
         collection.name = change.name.unwrap_or(collection.name);
         collection.description = change.description.unwrap_or(collection.description);
+        collection.recall_target = change.recall_target.unwrap_or(collection.recall_target);
         collection.updated_at = ctx.now();
         collections::update(&mut tx, &collection).await.map_err(|error| name_taken(error, &collection.name))?;
         tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;

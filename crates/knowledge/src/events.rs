@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
-/// A collection's name or description was changed: `{collection_id, name}`.
+/// A collection's name, description or recall target was changed: `{collection_id, name}`.
 pub const COLLECTION_UPDATED: &str = "knowledge.collection.updated";
 /// A collection was deleted, and all of its documents with it: `{collection_id, name}`.
 pub const COLLECTION_DELETED: &str = "knowledge.collection.deleted";

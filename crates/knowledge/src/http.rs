@@ -1,6 +1,7 @@
 //! The routes of collections, documents, search and answers.
 
 mod ask;
+mod collection_index;
 mod collections;
 mod documents;
 mod nodes;
@@ -23,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
     OpenApiRouter::new()
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
+        .routes(routes!(collection_index::get_collection_index))
         .routes(routes!(nodes::get_collection_placement))
         .routes(routes!(nodes::cancel_collection_move))
         .routes(routes!(documents::list_documents))

@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{IndexStatus, caches::TenantCaches, limits, nodes::search::NodesAnswer};
 
 pub(crate) use keys::PassageKey;
-use memory::{CollectionView, Memory};
+use memory::{CollectionView, Memory, Slot};
 use text::TextReader;
 pub(crate) use text::{CollectionStatistics, TextHit, TextSearcher, low_bits};
 use vectors::{Builds, VectorFolder, VectorsStatus};
@@ -107,6 +107,8 @@ pub(crate) struct Snapshot {
     pub(crate) text: SnapshotText,
     /// Whether the view's vectors are all that there are.
     pub(crate) vectors: VectorsStatus,
+    /// Where what searches teach is remembered.
+    pub(crate) slot: Arc<Slot>,
     /// What search nodes answered, when they have the vectors and not the view.
     pub(crate) nodes: Option<NodesAnswer>,
 }
@@ -216,15 +218,16 @@ impl Index {
                 view
             }
         };
-        let text = self.text.read().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.text.read().unwrap_or_else(PoisonError::into_inner);
         let view = slot.loaded().unwrap_or(view);
-        let text = match &*text {
+        let text = match &*guard {
             Text::Open { reader, complete: true } => SnapshotText::Complete(reader.searcher()),
             Text::Open { reader, complete: false } => SnapshotText::Incomplete(reader.searcher()),
             Text::Opening => SnapshotText::Unavailable("it is being opened".to_owned()),
             Text::Broken(reason) => SnapshotText::Unavailable(reason.clone()),
         };
-        Ok(Snapshot { view, text, vectors: slot.vectors.status(), nodes: None })
+        drop(guard);
+        Ok(Snapshot { view, text, vectors: slot.vectors.status(), slot, nodes: None })
     }
 
     /// Whether this process's index answers, for `/readyz`.

@@ -4,6 +4,7 @@ mod add_document;
 pub mod ask;
 mod caches;
 pub mod chunk;
+mod collection_index;
 mod collections;
 mod documents;
 mod embedding;
@@ -24,6 +25,7 @@ mod store;
 mod types;
 mod waiting;
 
+pub use collection_index::{CollectionIndex, CollectionIndexState, IndexBuild, IndexEffort, IndexRecall, RecallSource};
 pub use http::routes;
 pub use knowledge::Knowledge;
 pub use metadata::{Metadata, MetadataValue};

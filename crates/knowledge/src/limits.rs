@@ -8,6 +8,12 @@ pub const COLLECTIONS_MAX: u64 = 10_000;
 pub const COLLECTION_NAME_CHARS_MAX: usize = 200;
 /// Characters of a collection's description.
 pub const COLLECTION_DESCRIPTION_CHARS_MAX: usize = 2_000;
+/// The least recall that a collection may ask for.
+pub const RECALL_TARGET_MIN: f64 = 0.8;
+/// The most: beyond it a measurement of some hundred queries says nothing.
+pub const RECALL_TARGET_MAX: f64 = 0.999;
+/// What a collection gets that does not ask.
+pub const RECALL_TARGET_DEFAULT: f64 = 0.99;
 /// Documents of a collection: what a process with some gigabytes of memory can list, for a search needs each document's title and
 /// fields (about 300 bytes) and the codes of its vectors (250 bytes a passage) in memory. Texts and vectors stay on disk.
 pub const DOCUMENTS_MAX: u64 = 10_000_000;

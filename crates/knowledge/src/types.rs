@@ -25,6 +25,8 @@ pub struct Collection {
     pub failed_count: u64,
     /// Searchable passages.
     pub chunk_count: u64,
+    /// The share of the truly nearest passages that a search by meaning is to find.
+    pub recall_target: f64,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
     /// When it or a document of it last changed.
@@ -32,7 +34,7 @@ pub struct Collection {
 }
 
 /// A collection to make.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCollection {
     /// 1 to 200 characters, unique in the workspace.
@@ -40,6 +42,11 @@ pub struct NewCollection {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
+    /// large collections try as hard as it needs.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
 }
 
 /// What to change of a collection; absent fields stay.
@@ -52,6 +59,10 @@ pub struct CollectionChange {
     /// At most 2,000 characters.
     #[serde(default)]
     pub description: Option<String>,
+    /// 0.8 to 0.999. The index adapts in the background.
+    #[serde(default)]
+    #[schema(minimum = 0.8, maximum = 0.999)]
+    pub recall_target: Option<f64>,
     /// Where its vectors are to be: search nodes, or null for the processes' own indexes. Begins a move in the background, during
     /// which the old place answers; the present place ends a move that is under way.
     #[serde(default, deserialize_with = "given")]

@@ -117,6 +117,10 @@ export type UsageModel = components["schemas"]["ModelUsage"];
 
 /* Knowledge */
 export type Collection = components["schemas"]["Collection"];
+/** The vector index of a collection. */
+export type CollectionIndex = components["schemas"]["CollectionIndex"];
+export type CollectionIndexState = components["schemas"]["CollectionIndexState"];
+export type IndexRecall = components["schemas"]["IndexRecall"];
 /** Where the vectors of a collection are, and where they go. */
 export type CollectionPlacement = components["schemas"]["CollectionPlacement"];
 export type CollectionPlace = components["schemas"]["PlaceStatus"];

@@ -56,7 +56,7 @@ impl Setup {
     pub async fn with_handbook(self) -> Self {
         self.knowledge.start();
         self.workflows.start(true).await.unwrap();
-        let new = NewCollection { name: "handbook".to_owned(), description: None };
+        let new = NewCollection { name: "handbook".to_owned(), ..NewCollection::default() };
         let collection = self.knowledge.create_collection(&self.ctx, new).await.unwrap();
         let document = NewDocument {
             title: Some("Backup handbook".to_owned()),

@@ -86,6 +86,8 @@ struct Changes {
     /// Vectors, by the lower halves of their documents' ids, of which a search knows no document.
     orphans: BTreeMap<Place, BTreeSet<u64>>,
     deleted_collections: BTreeSet<CollectionId>,
+    /// Those whose settings are others.
+    updated_collections: BTreeSet<CollectionId>,
     /// Collections whose vectors are to be elsewhere, or here.
     placed: BTreeSet<Place>,
     tenants: BTreeSet<TenantId>,
@@ -105,6 +107,9 @@ impl Changes {
                 if let Ok(document) = event.subject.parse() {
                     self.documents.entry((tenant, collection)).or_default().insert(document);
                 }
+            }
+            events::COLLECTION_UPDATED => {
+                self.updated_collections.insert(collection);
             }
             events::COLLECTION_DELETED => {
                 self.deleted_collections.insert(collection);
@@ -205,6 +210,9 @@ impl Follower {
         drop(applying);
         if changed {
             self.index.memory.make_room(None);
+        }
+        for collection in &changes.updated_collections {
+            self.index.memory.slot(*collection).vectors.note_settings_changed();
         }
         self.announce(&changes.tenants);
         for recheck in rechecks {

@@ -4,7 +4,9 @@
 //! made anew: a small one at once, a large one in the background.
 
 mod build;
+mod describe;
 mod folder;
+mod measured;
 mod upkeep;
 
 use std::{
@@ -17,16 +19,27 @@ use std::{
 };
 
 use plasma_kernel::{CollectionId, Ctx, Error, Result, TenantId};
-use plasma_vectors::{Change, VectorIndex, View};
+use plasma_vectors::{Change, VectorIndex, View, Work};
+use tokio::time::Instant;
 
+use self::measured::RecentSearches;
 pub(super) use self::{build::Builds, folder::VectorFolder, upkeep::keep_up};
+pub(crate) use self::{
+    describe::{IndexSummary, Opened},
+    measured::{Measured, MeasuredWith},
+};
 use super::{
     Index, PassageKey,
     keys::document_keys,
     low_bits,
     memory::{Slot, lock},
 };
-use crate::store::{collections, passages, placements, versions::LiveVersion};
+use crate::store::{
+    collections,
+    passages::{self, PassageVector},
+    placements,
+    versions::LiveVersion,
+};
 
 /// An index of at most this many passages is filled by whoever opens it, in some tens of milliseconds.
 const FILLED_AT_ONCE_MAX: u64 = 2_000;
@@ -56,7 +69,7 @@ struct Building {
 #[derive(Default)]
 pub(crate) struct CollectionVectors {
     /// Held while it is opened or closed, so that a folder is never open twice.
-    open: tokio::sync::Mutex<Option<Arc<VectorIndex>>>,
+    open: Arc<tokio::sync::Mutex<Option<Arc<VectorIndex>>>>,
     building: Mutex<Option<Building>>,
     /// Why there are none although there should be.
     failed: Mutex<Option<String>>,
@@ -64,7 +77,16 @@ pub(crate) struct CollectionVectors {
     memory_bytes: AtomicUsize,
     /// Something was written that the disk may not have yet.
     is_unsynced: AtomicBool,
+    recent: Mutex<RecentSearches>,
+    measured: Mutex<Option<Measured>>,
+    /// The recall target may be another one.
+    is_changed: AtomicBool,
+    /// Until when background work leaves it alone, after a failure.
+    rests_until: Mutex<Option<Instant>>,
 }
+
+/// The index of a collection, if it is open; nobody else opens or closes it.
+type OpenGuard<'a> = tokio::sync::MutexGuard<'a, Option<Arc<VectorIndex>>>;
 
 /// Whether searches have all vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +154,18 @@ impl CollectionVectors {
         self.memory_bytes.store(view.stats().memory_bytes, Ordering::Relaxed);
     }
 
+    /// Lets background work look whether the recall target is another one.
+    pub(crate) fn note_settings_changed(&self) {
+        self.is_changed.store(true, Ordering::Relaxed);
+    }
+
+    /// Remembers a search, to measure recall with. Small collections are compared exactly: there is nothing to measure.
+    pub(crate) fn note_search(&self, query: &Arc<[f32]>, work: &Work, view: &View) {
+        if !work.exact {
+            lock(&self.recent).note(query, work, view.len());
+        }
+    }
+
     fn note_change(&self, document_low: u64, version: Option<u32>) {
         if let Some(building) = &mut *lock(&self.building) {
             building.changed.insert(document_low, version);
@@ -186,6 +220,18 @@ fn is_searchable(vector: &[f32], dimensions: usize) -> bool {
         && vector.iter().any(|number| *number != 0.0)
 }
 
+/// Inserts these vectors, and says that the index has everything now.
+fn fill(index: &VectorIndex, vectors: &[PassageVector], position: u64) -> plasma_vectors::Result<()> {
+    let dimensions = index.options().dimensions;
+    let searchable = vectors.iter().filter(|passage| is_searchable(&passage.embedding, dimensions));
+    let changes = searchable.map(|passage| Change::Insert {
+        key: PassageKey::new(passage.document, passage.version, passage.ordinal).bits(),
+        vector: &passage.embedding,
+    });
+    index.apply(changes, Some(position))?;
+    index.sync()
+}
+
 /// Runs blocking work on an index, off the runtime's threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> plasma_vectors::Result<T> + Send + 'static,
@@ -205,7 +251,7 @@ impl Index {
         slot: &Slot,
     ) -> Result<Option<Arc<VectorIndex>>> {
         let vectors = &slot.vectors;
-        let mut open = vectors.open.lock().await;
+        let open = Arc::clone(&vectors.open).lock_owned().await;
         if let Some(index) = &*open {
             return Ok(Some(Arc::clone(index)));
         }
@@ -219,13 +265,20 @@ impl Index {
         let Some(stored) = stored else { return Ok(None) };
         let Some(dimensions) = stored.dimensions else { return Ok(None) };
         let folder = self.vector_folder()?;
-        let index = blocking(move || folder.open(collection, dimensions)).await?.map_err(failed)?;
-        let index = Arc::new(index);
+        // The work takes the lock along: when a request goes away in the middle of it, nobody opens the folder a second time.
+        let opening = move || -> plasma_vectors::Result<_> {
+            let index = folder.open(collection, dimensions)?;
+            Ok((open, Arc::new(index), folder.read_measured(collection)))
+        };
+        let (mut open, index, measured) = blocking(opening).await?.map_err(failed)?;
         if index.position().is_none() {
             let passages = stored.collection.chunk_count;
             if passages <= FILLED_AT_ONCE_MAX {
-                self.fill(ctx, collection, &index).await?;
-                *lock(&vectors.building) = None;
+                let vectors = self.read_vectors(ctx, collection).await?;
+                let position = self.position_mark();
+                let filled = Arc::clone(&index);
+                open = blocking(move || fill(&filled, &vectors, position).map(|()| open)).await?.map_err(failed)?;
+                *lock(&slot.vectors.building) = None;
             } else {
                 let progress = BuildProgress { done: 0, total: passages };
                 *lock(&vectors.building) = Some(Building { progress, changed: HashMap::new() });
@@ -233,6 +286,8 @@ impl Index {
             }
         }
         *lock(&vectors.tenant) = ctx.tenant_scope();
+        *lock(&vectors.measured) = measured;
+        vectors.note_settings_changed();
         vectors.note_failure(None);
         vectors.measure(&index.view());
         *open = Some(Arc::clone(&index));
@@ -259,41 +314,29 @@ impl Index {
     }
 
     /// Reads all vectors of a small collection.
-    async fn fill(&self, ctx: &Ctx, collection: CollectionId, index: &Arc<VectorIndex>) -> Result<()> {
-        let mut after = None;
+    async fn read_vectors(&self, ctx: &Ctx, collection: CollectionId) -> Result<Vec<PassageVector>> {
+        let mut all: Vec<PassageVector> = Vec::new();
+        let mut tx = self.store.read(ctx).await?;
         loop {
-            let mut tx = self.store.read(ctx).await?;
+            let after = all.last().map(|last| (last.document, last.ordinal));
             let page = passages::vectors_of_collection(&mut tx, collection, after, VECTORS_PAGE).await?;
-            drop(tx);
-            let Some(last) = page.last() else { break };
-            after = Some((last.document, last.ordinal));
-            let filled = Arc::clone(index);
-            blocking(move || {
-                let dimensions = filled.options().dimensions;
-                let searchable = page.iter().filter(|passage| is_searchable(&passage.embedding, dimensions));
-                let changes = searchable.map(|passage| Change::Insert {
-                    key: PassageKey::new(passage.document, passage.version, passage.ordinal).bits(),
-                    vector: &passage.embedding,
-                });
-                filled.apply(changes, None)
-            })
-            .await?
-            .map_err(failed)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
         }
-        self.mark_complete(index).await
     }
 
-    /// From now on the index counts as one that has everything. How far it follows the log is said for all indexes together, in the
-    /// folder: one that had no change for long would otherwise hold the others back.
+    /// What is kept as the position of an index that has everything. How far it follows the log is said for all indexes together, in
+    /// the folder: one that had no change for long would otherwise hold the others back.
+    fn position_mark(&self) -> u64 {
+        self.applied.borrow().map_or(0, plasma_store::EventPosition::sequence)
+    }
+
+    /// From now on the index counts as one that has everything.
     async fn mark_complete(&self, index: &Arc<VectorIndex>) -> Result<()> {
-        let position = self.applied.borrow().map_or(0, plasma_store::EventPosition::sequence);
-        let index = Arc::clone(index);
-        blocking(move || {
-            index.apply([], Some(position))?;
-            index.sync()
-        })
-        .await?
-        .map_err(failed)
+        let (position, index) = (self.position_mark(), Arc::clone(index));
+        blocking(move || fill(&index, &[], position)).await?.map_err(failed)
     }
 
     /// Brings a document's vectors into the collection's index; `false` when the collection has none. Searches see it when it is
@@ -324,7 +367,7 @@ impl Index {
                     tracing::warn!(?error, %collection, "the vector index failed; it is opened again");
                     outcome = Err(failed(error));
                     drop(index);
-                    self.close_vectors(slot).await?;
+                    drop(self.close_vectors(slot).await?);
                 }
             }
         }
@@ -343,11 +386,11 @@ impl Index {
         Ok(())
     }
 
-    /// Closes a collection's index once nobody works with it any more.
+    /// Closes a collection's index once nobody works with it any more, and keeps it closed for as long as the guard is held.
     ///
     /// # Errors
     /// `unavailable` when somebody does for long.
-    async fn close_vectors(&self, slot: &Slot) -> Result<()> {
+    async fn close_vectors<'a>(&self, slot: &'a Slot) -> Result<OpenGuard<'a>> {
         let mut open = slot.vectors.open.lock().await;
         let started = tokio::time::Instant::now();
         while open.as_ref().is_some_and(|index| Arc::strong_count(index) > 1) {
@@ -359,7 +402,7 @@ impl Index {
         *open = None;
         slot.vectors.memory_bytes.store(0, Ordering::Relaxed);
         slot.vectors.is_unsynced.store(false, Ordering::Relaxed);
-        Ok(())
+        Ok(open)
     }
 
     /// Throws a collection's index away and has it built anew in the background.
@@ -374,12 +417,13 @@ impl Index {
         reason: &Error,
     ) -> Result<()> {
         tracing::warn!(error = ?reason, %collection, "the vector index of a collection is built anew");
-        self.close_vectors(slot).await?;
+        let closed = self.close_vectors(slot).await?;
         let folder = self.vector_folder()?;
         *lock(&slot.vectors.building) = None;
         slot.show_vectors(None);
         blocking(move || folder.remove(collection)).await?.map_err(failed)?;
         slot.vectors.note_failure(Some("it failed and is built anew"));
+        drop(closed);
         self.builds.add(tenant, collection);
         Ok(())
     }
@@ -424,7 +468,8 @@ impl Index {
 
     /// Removes the vectors of a collection that was deleted.
     pub(super) async fn remove_vectors(&self, collection: CollectionId, slot: &Slot) {
-        *slot.vectors.open.lock().await = None;
+        let mut open = slot.vectors.open.lock().await;
+        *open = None;
         *lock(&slot.vectors.building) = None;
         let Ok(folder) = self.vector_folder() else { return };
         if let Err(error) = blocking(move || folder.remove(collection)).await.and_then(|done| done.map_err(failed)) {

@@ -1,6 +1,6 @@
 //! Passages near to a query by meaning, from the collection's vector index.
 
-use plasma_vectors::{AllowSet, Error, Result, Search};
+use plasma_vectors::{AllowSet, Error, Result, Search, Work};
 
 use crate::index::{Doubts, PassageKey, memory::CollectionView};
 
@@ -20,6 +20,8 @@ pub(super) struct Nearest {
     pub(super) hits: Vec<VectorHit>,
     /// Vectors of passages that the view does not have.
     pub(super) doubts: Doubts,
+    /// What it took; `None` when nothing was compared.
+    pub(super) work: Option<Work>,
 }
 
 /// The `limit` passages nearest to `query`, among the documents at the places `allowed` if that is given. On the calling thread.
@@ -41,7 +43,8 @@ pub(super) fn nearest(
         Err(Error::ZeroVector | Error::Dimensions { .. }) => return Ok(Nearest::default()),
         Err(error) => return Err(error),
     };
-    Ok(placed(view, found.hits.into_iter().map(|hit| (hit.key, hit.score))))
+    let nearest = placed(view, found.hits.into_iter().map(|hit| (hit.key, hit.score)));
+    Ok(Nearest { work: Some(found.work), ..nearest })
 }
 
 /// What search nodes found, nearest first. They may be a moment behind the view: that is no reason to doubt the view, and

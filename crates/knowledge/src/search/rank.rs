@@ -183,7 +183,13 @@ fn by_meaning(
     }
     if found.unavailable.is_none() {
         match nearest(&snapshot.view, query, limit, allowed) {
-            Ok(nearest) => (found.hits, found.doubts) = (nearest.hits, nearest.doubts),
+            Ok(nearest) => {
+                // What a filter leaves is no fair sample of what searches scan.
+                if let (Some(work), Some(vectors), None) = (&nearest.work, &snapshot.view.vectors, allowed) {
+                    snapshot.slot.vectors.note_search(query, work, vectors);
+                }
+                (found.hits, found.doubts) = (nearest.hits, nearest.doubts);
+            }
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
                 found.is_damaged = error.needs_rebuild();

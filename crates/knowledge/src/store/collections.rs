@@ -33,6 +33,7 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
             ready_count: row.get("ready_count")?,
             failed_count: row.get("failed_count")?,
             chunk_count: row.get("passage_count")?,
+            recall_target: row.get("recall_target")?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
         },
@@ -42,14 +43,15 @@ fn from_row(row: &Row) -> Result<StoredCollection> {
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         [
             tenant.into(),
             collection.id.into(),
             collection.name.as_str().into(),
             collection.description.as_str().into(),
             collection.embedding_model.as_str().into(),
+            collection.recall_target.into(),
             collection.created_at.into(),
         ],
     )
@@ -121,12 +123,14 @@ pub(crate) async fn counts(tx: &mut Tx) -> Result<KnowledgeCounts> {
 pub(crate) async fn update(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE collections SET name = $3, description = $4, updated_at = $5 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE collections SET name = $3, description = $4, recall_target = $5, updated_at = $6
+         WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
             collection.id.into(),
             collection.name.as_str().into(),
             collection.description.as_str().into(),
+            collection.recall_target.into(),
             collection.updated_at.into(),
         ],
     )

@@ -80,7 +80,7 @@ impl Setup {
         knowledge.start();
         workflows.start(true).await.unwrap();
         let ctx = tenant();
-        let new = NewCollection { name: "all".to_owned(), description: None };
+        let new = NewCollection { name: "all".to_owned(), ..NewCollection::default() };
         let collection = knowledge.create_collection(&ctx, new).await.unwrap().id;
         for (title, text) in DOCUMENTS {
             let new = NewDocument {

@@ -13,7 +13,7 @@ on_each_database! {
             assert_eq!(setup.knowledge.get_collection(&setup.ctx, &reference).await.unwrap().id, made.id);
         }
 
-        let again = NewCollection { name: "Handbook".to_owned(), description: None };
+        let again = NewCollection { name: "Handbook".to_owned(), ..NewCollection::default() };
         let error = setup.knowledge.create_collection(&setup.ctx, again).await.unwrap_err();
         assert_eq!((error.code(), error.reason()), (Code::Conflict, "collection_name_taken"));
 
@@ -41,11 +41,11 @@ on_each_database! {
         let setup = Setup::start(test).await;
         let id = setup.collection("first").await.id.to_string();
         for name in [String::new(), "   ".to_owned(), "x".repeat(201), "a\nb".to_owned(), id] {
-            let new = NewCollection { name, description: None };
+            let new = NewCollection { name, ..NewCollection::default() };
             let error = setup.knowledge.create_collection(&setup.ctx, new).await.unwrap_err();
             assert_eq!((error.code(), error.field_name()), (Code::Invalid, Some("name")));
         }
-        let new = NewCollection { name: "second".to_owned(), description: Some("x".repeat(2_001)) };
+        let new = NewCollection { name: "second".to_owned(), description: Some("x".repeat(2_001)), ..NewCollection::default() };
         let error = setup.knowledge.create_collection(&setup.ctx, new).await.unwrap_err();
         assert_eq!(error.field_name(), Some("description"));
     }

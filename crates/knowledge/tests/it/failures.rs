@@ -134,7 +134,7 @@ on_each_database! {
             assert_eq!(allowed(knowledge.document_text(&ctx, collection.id, document.id).await.err()), reads);
             assert_eq!(allowed(knowledge.document_file(&ctx, collection.id, document.id).await.err()), reads);
             let writes = permission == Some(Permission::CollectionsWrite);
-            let new = NewCollection { name: "another".to_owned(), description: None };
+            let new = NewCollection { name: "another".to_owned(), ..NewCollection::default() };
             assert_eq!(allowed(knowledge.create_collection(&ctx, new).await.err()), writes);
             assert_eq!(
                 allowed(knowledge.update_collection(&ctx, collection.id, CollectionChange::default()).await.err()),

@@ -86,7 +86,7 @@ on_each_database! {
         }
         let ours = setup.ctx.clone();
         let setup = as_tenant(setup, &tenant());
-        let new = NewCollection { name: "theirs".to_owned(), description: None };
+        let new = NewCollection { name: "theirs".to_owned(), ..NewCollection::default() };
         let theirs = setup.knowledge.create_collection(&setup.ctx, new).await.unwrap();
         for number in 0..6 {
             setup.bring(&theirs, markdown("granite", &format!("Granite bridge, granite bridge number {number}."))).await;

@@ -12,3 +12,4 @@ mod nodes;
 mod replacement;
 mod search;
 mod support;
+mod vectors;

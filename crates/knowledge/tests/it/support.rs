@@ -65,7 +65,7 @@ impl Setup {
     }
 
     pub async fn collection(&self, name: &str) -> Collection {
-        let new = NewCollection { name: name.to_owned(), description: None };
+        let new = NewCollection { name: name.to_owned(), ..NewCollection::default() };
         self.knowledge.create_collection(&self.ctx, new).await.unwrap()
     }
 

@@ -17,6 +17,15 @@ export function useSaveCollection() {
   });
 }
 
+export function useSetRecallTarget() {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, recall_target }: { id: string; recall_target: number }) =>
+      unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body: { recall_target } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}
+
 export function useDeleteCollection() {
   const queryClient = useQueryClient();
   return useMutation({

@@ -29,3 +29,10 @@ export const collectionPlacementQuery = (id: string) =>
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/placement", { params: { path: { id } }, signal })),
     refetchInterval: (query) => (query.state.data?.moving ? 1_000 : 5_000),
   });
+
+/** The vector index of a collection, as the process that answers has it. */
+export const collectionIndexQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.index(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/index", { params: { path: { id } }, signal })),
+  });

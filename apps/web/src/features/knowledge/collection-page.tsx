@@ -20,6 +20,7 @@ import { AddTextDialog } from "./add-text-dialog";
 import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
+import { IndexPanel } from "./index-panel";
 import { PlacementTab } from "./placement-tab";
 import { SearchPanel } from "./search-panel";
 import { UploadZone } from "./upload-zone";
@@ -37,8 +38,8 @@ function Collection({ id }: { id: string }) {
   const collection = useQuery(collectionQuery(id));
   const denied = useDenied("collections:write");
   const canAsk = useCan("models:invoke");
-  const wanted = useParam("tab");
-  const tab = wanted === "search" || wanted === "placement" ? wanted : "documents";
+  const named = useParam("tab");
+  const tab = named === "search" || named === "index" || named === "placement" ? named : "documents";
   const setParams = useSetParams();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const onOpenChange = (open: boolean) => !open && setDialog(null);
@@ -87,6 +88,7 @@ function Collection({ id }: { id: string }) {
                 ),
               },
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} /> },
+              { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
               { value: "placement", label: "Placement", content: <PlacementTab collection={data.id} denied={denied} /> },
             ]}
           />

@@ -42,7 +42,12 @@ impl Builds {
         self.due.notify_one();
     }
 
-    fn add_damaged(&self, tenant: TenantId, collection: CollectionId) {
+    /// Whether somebody waits.
+    pub(super) fn is_due(&self) -> bool {
+        !lock(&self.queue).is_empty()
+    }
+
+    pub(super) fn add_damaged(&self, tenant: TenantId, collection: CollectionId) {
         lock(&self.queue).insert((tenant, collection), true);
         self.due.notify_one();
     }

@@ -11,9 +11,13 @@ use plasma_kernel::CollectionId;
 use plasma_store::EventPosition;
 use plasma_vectors::{Error, Metric, Options, Result, VectorIndex};
 
+use super::measured::Measured;
+
 /// Written into the folder's state; another number means that everything must be built anew.
 const FORMAT: &str = "1";
 const STATE: &str = "STATE";
+/// In the folder of an index: what the index itself does not keep.
+const MEASURED: &str = "MEASURED";
 
 /// `index/vectors-N` in the data directory, for as long as this process holds its lock.
 #[derive(Clone, Debug)]
@@ -101,6 +105,23 @@ impl VectorFolder {
         }
         remove(&path)?;
         VectorIndex::open(&path, options)
+    }
+
+    /// How the recall of the collection's index was measured, if it was.
+    pub(super) fn read_measured(&self, collection: CollectionId) -> Option<Measured> {
+        Measured::from_text(&fs::read_to_string(self.of(collection).join(MEASURED)).ok()?)
+    }
+
+    /// Keeps that with the index. When it is lost, the index does not say how it was measured.
+    pub(super) fn write_measured(&self, collection: CollectionId, measured: Measured) -> Result<()> {
+        let file = self.of(collection).join(MEASURED);
+        fs::write(&file, measured.to_text()).map_err(at(&file))
+    }
+
+    /// Bytes of the files of the collection's index.
+    pub(super) fn disk_bytes(&self, collection: CollectionId) -> u64 {
+        let Ok(entries) = fs::read_dir(self.of(collection)) else { return 0 };
+        entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
     /// Removes the collection's index, if there is one.

@@ -1,17 +1,38 @@
-//! Background work on vector indexes: one piece at a time, on one core.
+//! Background work on vector indexes: building, compaction and calibration, one piece at a time, on one core.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use plasma_kernel::{CollectionId, Result};
+use plasma_vectors::{Calibration, CalibrationOptions, Compaction, Stats, VectorIndex, View};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::index::Index;
+use super::{Measured, MeasuredWith, build::on_thread, failed};
+use crate::{
+    index::{
+        Index,
+        memory::{Slot, lock},
+    },
+    store::collections,
+};
 
 /// How often it is looked for work that nobody announced.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an index in trouble is left alone.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_secs(60);
 /// How long the end waits for a thread that computes.
 const THREADS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// With fewer real queries than this, recall is measured with passages' vectors.
+const QUERIES_MIN: usize = 50;
+/// Queries that recall is measured with: as many as cost about so many multiplications, within these bounds. That is some
+/// minutes for ten million vectors, and seconds for a hundred thousand.
+const MULTIPLICATIONS: usize = 40_000_000_000;
+const MEASURED_MIN: usize = 100;
+const MEASURED_MAX: usize = 500;
 
 /// Works until `stop` fires.
 pub(in crate::index) async fn keep_up(index: Arc<Index>, stop: CancellationToken) {
@@ -33,6 +54,7 @@ pub(in crate::index) async fn keep_up(index: Arc<Index>, stop: CancellationToken
 
 async fn turn(index: &Index, stop: &CancellationToken) {
     let Some(((tenant, collection), is_damaged)) = index.builds.next() else {
+        index.look_after_all(stop).await;
         tokio::select! {
             () = index.builds.due.notified() => {}
             () = tokio::time::sleep(INTERVAL) => {}
@@ -55,4 +77,121 @@ async fn turn(index: &Index, stop: &CancellationToken) {
         }
         index.builds.put_back(tenant, collection, is_damaged);
     }
+}
+
+impl Index {
+    /// Compacts and calibrates what is due among the open indexes, until something more urgent comes.
+    async fn look_after_all(&self, stop: &CancellationToken) {
+        for (collection, slot) in self.memory.slots() {
+            if stop.is_cancelled() || self.builds.is_due() {
+                return;
+            }
+            if lock(&slot.vectors.rests_until).is_some_and(|until| Instant::now() < until) {
+                continue;
+            }
+            if let Err(error) = self.look_after(collection, &slot).await {
+                tracing::warn!(?error, %collection, "background work on a vector index failed");
+                *lock(&slot.vectors.rests_until) = Some(Instant::now() + REST);
+            }
+        }
+    }
+
+    async fn look_after(&self, collection: CollectionId, slot: &Slot) -> Result<()> {
+        if slot.vectors.memory_bytes() == 0 || lock(&slot.vectors.building).is_some() {
+            return Ok(());
+        }
+        let Some(index) = slot.vectors.opened().await else { return Ok(()) };
+        if index.is_compaction_due() {
+            self.compact(collection, slot, &index).await?;
+        }
+        let is_changed = slot.vectors.is_changed.swap(false, Ordering::Relaxed);
+        let stats = index.stats();
+        if stats.segments == 0 || !(is_changed || stats.is_calibration_due()) {
+            return Ok(());
+        }
+        let Some(tenant) = slot.vectors.tenant() else { return Ok(()) };
+        let ctx = self.ctx.for_tenant(tenant, "knowledge.index");
+        let mut tx = self.store.read(&ctx).await?;
+        let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        drop(tx);
+        let Some(stored) = stored else { return Ok(()) };
+        let target = stored.collection.recall_target;
+        if stats.is_calibration_due() || aimed_at(&stats).is_none_or(|before| before.total_cmp(&target).is_ne()) {
+            self.calibrate(collection, slot, &index, target).await?;
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, collection: CollectionId, slot: &Slot, index: &Arc<VectorIndex>) -> Result<()> {
+        let (folder, target) = (self.vector_folder()?, Arc::clone(index));
+        let started = Instant::now();
+        let done = on_thread(self, folder.lock, move || target.compact(Compaction::Due, 1)).await?;
+        self.show(collection, slot, index, &done).await;
+        let compacted = done.map_err(failed)?;
+        let elapsed_ms = started.elapsed().as_millis();
+        tracing::debug!(%collection, ?compacted, elapsed_ms, "compacted a vector index");
+        Ok(())
+    }
+
+    async fn calibrate(
+        &self,
+        collection: CollectionId,
+        slot: &Slot,
+        index: &Arc<VectorIndex>,
+        target: f64,
+    ) -> Result<()> {
+        let folder = self.vector_folder()?;
+        let view = index.view();
+        let count = queries_to_measure(&view, index.options().dimensions);
+        let recent = lock(&slot.vectors.recent).queries(index.options().dimensions, count);
+        let with = if recent.len() >= QUERIES_MIN { MeasuredWith::Queries } else { MeasuredWith::Passages };
+        let measured = Measured { with, at: self.ctx.now() };
+        let (measuring, lock_file) = (Arc::clone(index), Arc::clone(&folder.lock));
+        let started = Instant::now();
+        let done = on_thread(self, lock_file, move || -> plasma_vectors::Result<Calibration> {
+            let queries = match with {
+                MeasuredWith::Queries => recent,
+                MeasuredWith::Passages => view.sample(count)?,
+            };
+            let calibration = measuring.calibrate(&queries, &CalibrationOptions::new(target))?;
+            folder.write_measured(collection, measured)?;
+            Ok(calibration)
+        })
+        .await?;
+        self.show(collection, slot, index, &done).await;
+        let calibration = done.map_err(failed)?;
+        *lock(&slot.vectors.measured) = Some(measured);
+        let elapsed_ms = started.elapsed().as_millis();
+        tracing::info!(%collection, ?calibration, elapsed_ms, "measured the recall of a vector index");
+        Ok(())
+    }
+
+    /// Lets searches have what background work has made of an index, or has it built anew when a file is damaged.
+    async fn show<T>(
+        &self,
+        collection: CollectionId,
+        slot: &Slot,
+        index: &VectorIndex,
+        done: &plasma_vectors::Result<T>,
+    ) {
+        match (done, slot.vectors.tenant()) {
+            (Err(error), Some(tenant)) if error.needs_rebuild() => self.builds.add_damaged(tenant, collection),
+            _ => {
+                let _applying = self.applying.lock().await;
+                let view = index.view();
+                slot.vectors.measure(&view);
+                slot.show_vectors(Some(view));
+            }
+        }
+    }
+}
+
+/// The recall target of the last calibration.
+fn aimed_at(stats: &Stats) -> Option<f64> {
+    stats.calibration.as_ref().map(|calibration| calibration.target)
+}
+
+fn queries_to_measure(view: &View, dimensions: usize) -> usize {
+    let each = view.len().saturating_mul(dimensions).max(1);
+    (MULTIPLICATIONS / each).clamp(MEASURED_MIN, MEASURED_MAX)
 }

@@ -12,6 +12,7 @@ mod writer;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use plasma_kernel::{CollectionId, Ctx, Error, Result};
@@ -30,6 +31,9 @@ pub use self::{
     search::{FailedShard, ShardsReport},
     status::{NodeDatabase, NodeStatus, NodeStatuses},
 };
+
+/// How long the end of a process waits for searches on a node.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What this process knows of writing to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +122,12 @@ impl Nodes {
         }
     }
 
-    /// Closes every connection.
+    /// Closes every connection, or leaves it to the server to see it end when that takes long.
     pub(crate) async fn close(&self) {
         for node in self.iter() {
-            node.database.close().await;
+            if tokio::time::timeout(CLOSE_WAIT_MAX, node.database.close()).await.is_err() {
+                tracing::debug!(node = node.database.name(), "a search node does not end a search");
+            }
         }
     }
 }

@@ -160,8 +160,8 @@ pub struct CollectionChange {
     /// from then on.
     #[serde(default)]
     pub language: Option<String>,
-    /// Where its vectors are to be: search nodes, or null for the processes' own indexes. Begins a move in the background, while which the
-    /// old place answers; the present place ends a move that is under way.
+    /// Where its vectors are to be: search nodes, or null for the processes' own indexes. Begins a move in the background, during
+    /// which the old place answers; the present place ends a move that is under way.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<PlacementChoice>)]
     pub placement: Option<Option<PlacementChoice>>,

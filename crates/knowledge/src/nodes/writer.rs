@@ -171,7 +171,7 @@ impl Session {
     }
 
     /// Sleeps until there may be something to do; `true` when the program stops.
-    async fn wait(&self, committed: &mut watch::Receiver<EventPosition>, stop: &CancellationToken) -> bool {
+    async fn wait(&mut self, committed: &mut watch::Receiver<EventPosition>, stop: &CancellationToken) -> bool {
         let pause = if *committed.borrow() > self.position { BEHIND_INTERVAL } else { POLL_INTERVAL };
         tokio::select! {
             () = stop.cancelled() => return true,

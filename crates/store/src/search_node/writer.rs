@@ -311,7 +311,7 @@ async fn write(
     let mut failed = Vec::new();
     for (table, documents) in changes {
         // A savepoint, so that one shard that fails does not hold up the others.
-        let mut part = tx.begin().await?;
+        let mut part = sqlx::Connection::begin(&mut *tx).await?;
         match write_documents(&mut part, *table, documents).await {
             Ok(()) => part.commit().await?,
             Err(error) if is_of_the_shard(&error) => {

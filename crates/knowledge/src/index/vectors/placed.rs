@@ -17,6 +17,8 @@ impl Index {
             self.builds.add(tenant, collection);
             return Ok(true);
         }
+        // Before they are gone from here: a search that finds none knows where they are.
+        self.caches.forget(tenant);
         let slot = self.memory.slot(collection);
         self.remove_vectors(collection, &slot).await;
         slot.show_vectors(None, slot.vectors.of());

@@ -105,7 +105,7 @@ impl Session {
     }
 
     async fn read_document(
-        &self,
+        &mut self,
         tenant: TenantId,
         collection: CollectionId,
         document: KnowledgeDocumentId,

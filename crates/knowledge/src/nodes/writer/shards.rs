@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Collections that have a place here.
-    async fn read_placed(&self) -> Result<std::collections::HashMap<CollectionId, PlacedCollection>> {
+    async fn read_placed(&mut self) -> Result<std::collections::HashMap<CollectionId, PlacedCollection>> {
         let name = self.node.database.name();
         let mut placed = std::collections::HashMap::new();
         let mut after: Option<(TenantId, CollectionId)> = None;

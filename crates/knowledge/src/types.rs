@@ -23,6 +23,7 @@ pub struct Collection {
     /// How its results are ranked where a search does not say.
     pub ranking: RankingSettings,
     /// Types of metadata fields, by name. Fields that are not declared keep the type of their JSON.
+    #[schema(value_type = std::collections::BTreeMap<String, crate::FieldDeclaration>)]
     pub fields: FieldDeclarations,
     /// Documents, in whatever state. These counts have only documents that you may see.
     pub document_count: u64,
@@ -108,8 +109,8 @@ pub struct Reembedding {
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewReembedding {
-    /// Its name, at most 400 characters. The model that the collection has already embeds everything anew.
-    #[schema(max_length = 400, example = "local/all-minilm-l6-v2")]
+    /// Its name, at most 300 characters. The model that the collection has already embeds everything anew.
+    #[schema(max_length = 300, example = "local/all-minilm-l6-v2")]
     pub model: String,
 }
 
@@ -124,6 +125,7 @@ pub struct NewCollection {
     pub description: Option<String>,
     /// Types of at most 64 metadata fields, by name: `{"published": {"type": "time"}}`. A document with another type is refused.
     #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, crate::FieldDeclaration>>)]
     pub fields: Option<FieldDeclarations>,
     /// The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
     /// large collections try as hard as it needs.
@@ -151,6 +153,7 @@ pub struct CollectionChange {
     /// All declared types of metadata fields; those that are left out are declared no more. Documents that are there keep the
     /// values that they have.
     #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, crate::FieldDeclaration>>)]
     pub fields: Option<FieldDeclarations>,
     /// 0.8 to 0.999. The index adapts in the background.
     #[serde(default)]

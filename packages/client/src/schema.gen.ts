@@ -187,7 +187,7 @@ export interface paths {
         head?: never;
         /**
          * Change a collection
-         * @description Its name or description; absent fields stay.
+         * @description Its name, description, declared fields, recall target, or how its results are ranked; absent fields stay.
          */
         patch: operations["update_collection"];
         trace?: never;
@@ -242,6 +242,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/collections/{id}/documents/{document_id}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Say who may see a document
+         * @description It holds at once for search, answers, drafts, lists, texts and files; nothing is embedded again. Those who manage the
+         *     workspace (`documents:read_all`) see every document. Whoever may not see a document is told that there is none.
+         */
+        patch: operations["change_document_access"];
+        trace?: never;
+    };
     "/api/v1/collections/{id}/documents/{document_id}/file": {
         parameters: {
             query?: never;
@@ -292,6 +313,77 @@ export interface paths {
          */
         get: operations["get_document_text"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{id}/index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a collection's vector index
+         * @description Its size, how hard searches try, and the recall that was measured for the collection's target, as the process that answers has
+         *     it.
+         */
+        get: operations["get_collection_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{id}/reembed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how far a change of the embedding model is
+         * @description The last one of the collection, running or ended.
+         */
+        get: operations["get_reembedding"];
+        put?: never;
+        /**
+         * Change a collection's embedding model
+         * @description All searchable passages are embedded with the model in the background; documents that are added meanwhile too. Searches use the
+         *     model from before until everything has vectors of the new one, and then all at once the new one.
+         */
+        post: operations["begin_reembedding"];
+        /**
+         * Cancel a change of the embedding model
+         * @description Searches go on with the model from before. Nothing happens to a change that has ended.
+         */
+        delete: operations["cancel_reembedding"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{id}/synonyms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a collection's synonyms */
+        get: operations["get_synonyms"];
+        /**
+         * Write a collection's synonyms
+         * @description In place of those that it had. They are applied to queries: no document has to be read again.
+         */
+        put: operations["put_synonyms"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1529,6 +1621,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's teams, newest first. */
+        get: operations["list_teams"];
+        put?: never;
+        /** Makes a team without members. */
+        post: operations["create_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a team. */
+        get: operations["get_team"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a team.
+         * @description Its members stay in their other teams, its API keys go on working and count for the team of the person who made them, and
+         *     what was counted for it so far keeps its id.
+         */
+        delete: operations["delete_team"];
+        options?: never;
+        head?: never;
+        /** Changes a team's name or description. */
+        patch: operations["update_team"];
+        trace?: never;
+    };
+    "/api/v1/teams/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a team's members, the newest people first. */
+        get: operations["list_team_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/teams/{id}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Puts a person into a team, or makes it their default.
+         * @description A call is counted to one team at most: to the one that its API key names, else to the default team of the person behind it.
+         *     Whoever is in a team has one default; a change that would leave none is a conflict.
+         */
+        put: operations["put_team_member"];
+        post?: never;
+        /**
+         * Takes a person out of a team.
+         * @description If it was their default, the one of their other teams that they joined first takes its place.
+         */
+        delete: operations["remove_team_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -1993,6 +2168,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rerank texts
+         * @description In the form of Cohere, Jina, vLLM, llama.cpp and Infinity. Passed on to a provider of the kind `openai` or `azure`, whose address
+         *     has `/rerank`. The header `plasma-call-id` names the call's record.
+         */
+        post: operations["create_rerank"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/responses": {
         parameters: {
             query?: never;
@@ -2018,6 +2214,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description The people and teams that may see a document, beside those who may see all (`documents:read_all`). At most 1,000 together.
+         *     An empty one is for nobody else.
+         */
+        Access: {
+            /** @description Teams: whoever is in one of them. */
+            teams?: components["schemas"]["TeamId"][];
+            /** @description People. */
+            users?: components["schemas"]["UserId"][];
+        };
         /** @description Who acts. */
         Actor: {
             /** @description The person. */
@@ -2042,10 +2248,13 @@ export interface components {
         ActorKind: "user" | "api_key";
         /** @description A document as JSON: exactly one of `text`, `markdown` and `html`. */
         AddDocument: {
+            access?: components["schemas"]["Access"] | null;
             /** @description A web page or a part of one. */
             html?: string | null;
             /** @description Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced. */
             key?: string | null;
+            /** @description Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells. */
+            language?: string | null;
             /** @description Markdown (CommonMark with tables). */
             markdown?: string | null;
             metadata?: components["schemas"]["Metadata"] | null;
@@ -2057,13 +2266,20 @@ export interface components {
         /** @description A document as a form. */
         AddFile: {
             /**
+             * @description A JSON object of `users` and `teams` that may see it. Absent: everybody who may search; for a document that is replaced,
+             *     whoever may see it already.
+             */
+            access?: string | null;
+            /**
              * Format: binary
              * @description At most 25 MiB.
              */
             file: string;
             /** @description Your own stable name for it, 1 to 200 characters: the document with the same one in the collection is replaced. */
             key?: string | null;
-            /** @description A JSON object of at most 32 texts, numbers or booleans, for filters. */
+            /** @description Its language (ISO 639-1), by whose rules its words are compared; when absent, as its text tells. */
+            language?: string | null;
+            /** @description A JSON object of at most 32 fields, for filters, as in the form of JSON. */
             metadata?: string | null;
             /** @description 1 to 500 characters; when absent, the document's own title or the file's name. */
             title?: string | null;
@@ -2097,6 +2313,7 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
             scopes: components["schemas"]["Permission"][];
+            team: components["schemas"]["TeamId"] | null;
         };
         ApiKeyId: string;
         /** @description The whole result. */
@@ -2278,7 +2495,7 @@ export interface components {
             started_ms: number;
         };
         Metadata: {
-            [key: string]: string | number | boolean;
+            [key: string]: string | number | boolean | components["schemas"]["MetadataTime"] | components["schemas"]["GeoPoint"] | components["schemas"]["ListItem"][];
         };
         /**
          * @description What the lines of a batch ask for.
@@ -2367,6 +2584,7 @@ export interface components {
             state: components["schemas"]["BenchmarkState"];
             /** @description The name of the suite. */
             suite: string;
+            team?: components["schemas"]["TeamId"] | null;
         };
         /** @description A question with the check of its answer. */
         BenchmarkCase: {
@@ -2601,6 +2819,24 @@ export interface components {
             /** @description Its results so far. */
             report: components["schemas"]["BenchmarkReport"];
         };
+        /** @description How much a word counts by where it stands: 0 (not at all) to 10. */
+        Boosts: {
+            /**
+             * Format: float
+             * @description In the headings that the passage stands under; 1.5 when absent.
+             */
+            heading?: number | null;
+            /**
+             * Format: float
+             * @description In the passage's text; 1 when absent.
+             */
+            text?: number | null;
+            /**
+             * Format: float
+             * @description In the document's title; 2 when absent.
+             */
+            title?: number | null;
+        };
         /**
          * @description What happens when a stream breaks after the first token has gone out.
          * @enum {string}
@@ -2655,6 +2891,11 @@ export interface components {
             id: components["schemas"]["ApiKeyId"];
             /** @enum {string} */
             kind: "api_key";
+        } | {
+            /** @description The team. */
+            id: components["schemas"]["TeamId"];
+            /** @enum {string} */
+            kind: "team";
         } | {
             /** @enum {string} */
             kind: "route";
@@ -2834,6 +3075,29 @@ export interface components {
          * @enum {string}
          */
         CallStatus: "succeeded" | "failed" | "cancelled";
+        /** @description How many passages were considered. */
+        CandidateCounts: {
+            /**
+             * Format: int64
+             * @description By both.
+             */
+            both: number;
+            /**
+             * Format: int64
+             * @description Each half proposes at most so many.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description By words.
+             */
+            text: number;
+            /**
+             * Format: int64
+             * @description By meaning.
+             */
+            vector: number;
+        };
         /**
          * @description What a chat model can do beyond answering text with text.
          * @enum {string}
@@ -2864,6 +3128,10 @@ export interface components {
              * @description How many of a hundred calls are kept, drawn by chance: 1 to 100.
              */
             share_percent?: number;
+        };
+        /** @description Who may see a document from now on. */
+        ChangeAccess: {
+            access: components["schemas"]["Access"] | null;
         };
         /** @description The old and the new password. */
         ChangePassword: {
@@ -3008,7 +3276,7 @@ export interface components {
             description: string;
             /**
              * Format: int64
-             * @description Documents, in whatever state.
+             * @description Documents, in whatever state. These counts have only documents that you may see.
              */
             document_count: number;
             /** @description The model that embeds its passages and queries. */
@@ -3018,15 +3286,26 @@ export interface components {
              * @description Documents whose newest version could not be read.
              */
             failed_count: number;
+            /** @description Types of metadata fields, by name. Fields that are not declared keep the type of their JSON. */
+            fields: components["schemas"]["Metadata"];
             /** @description Its id. */
             id: components["schemas"]["CollectionId"];
+            /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English. */
+            language: string | null;
             /** @description Unique in the workspace; accepted wherever a request names a collection. */
             name: string;
+            /** @description How its results are ranked where a search does not say. */
+            ranking: components["schemas"]["RankingSettings"];
             /**
              * Format: int64
              * @description Documents whose newest version is searchable.
              */
             ready_count: number;
+            /**
+             * Format: double
+             * @description The share of the truly nearest passages that a search by meaning is to find.
+             */
+            recall_target: number;
             /** @description When it or a document of it last changed. */
             updated_at: components["schemas"]["Timestamp"];
         };
@@ -3034,10 +3313,97 @@ export interface components {
         CollectionChange: {
             /** @description At most 2,000 characters. */
             description?: string | null;
+            fields?: components["schemas"]["Metadata"] | null;
+            /**
+             * @description The language (ISO 639-1) that documents are taken for when their own cannot be told. It holds for documents that are read
+             *     from then on.
+             */
+            language?: string | null;
             /** @description 1 to 200 characters, unique in the workspace. */
             name?: string | null;
+            ranking?: components["schemas"]["RankingSettings"] | null;
+            /**
+             * Format: double
+             * @description 0.8 to 0.999. The index adapts in the background.
+             */
+            recall_target?: number | null;
         };
         CollectionId: string;
+        /** @description What answers searches by meaning. Each process has its own; this is that of the process that answers. */
+        CollectionIndex: {
+            build: components["schemas"]["IndexBuild"] | null;
+            /** @description The collection. */
+            collection_id: components["schemas"]["CollectionId"];
+            /** @description Segments will be merged soon. */
+            compaction_due: boolean;
+            /**
+             * Format: int64
+             * @description Deleted passages that still take space.
+             */
+            deleted: number;
+            /** @description Why it is `unavailable`. */
+            detail: string | null;
+            /**
+             * Format: int64
+             * @description Numbers in a vector; null before the first one was made.
+             */
+            dimensions: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of its files.
+             */
+            disk_bytes: number;
+            effort: components["schemas"]["IndexEffort"] | null;
+            /**
+             * Format: int64
+             * @description Bytes that it takes in memory: codes, and vectors that are not in a segment yet. Of the files the system keeps in memory what
+             *     is used, as far as there is room.
+             */
+            memory_bytes: number;
+            /** @description How vectors are compared: always `cosine`. */
+            metric: string;
+            /**
+             * Format: int64
+             * @description Groups of like vectors in all segments.
+             */
+            partitions: number;
+            /**
+             * Format: int64
+             * @description Passages that can be found by their meaning.
+             */
+            passages: number;
+            recall: components["schemas"]["IndexRecall"] | null;
+            /**
+             * Format: double
+             * @description The share of the truly nearest passages that searches are to find.
+             */
+            recall_target: number;
+            /**
+             * Format: int64
+             * @description Files with vectors. Without one everything is compared exactly.
+             */
+            segments: number;
+            /** @description How searches go. */
+            state: components["schemas"]["CollectionIndexState"];
+            /**
+             * Format: int64
+             * @description Passages that are not in a segment yet.
+             */
+            unmerged: number;
+        };
+        /**
+         * @description How searches by meaning go.
+         * @enum {string}
+         */
+        CollectionIndexState: "empty" | "exact" | "ready" | "building" | "unavailable";
+        /** @description A collection's synonyms. */
+        CollectionSynonyms: {
+            /** @description Words and phrases that also find others. */
+            one_way: components["schemas"]["OneWaySynonyms"][];
+            /** @description Sets of words and phrases that stand for each other. */
+            sets: string[][];
+            updated_at: components["schemas"]["Timestamp"] | null;
+        };
         /** @description Tokens used, in OpenAI's format. */
         CompletionUsage: {
             /**
@@ -3095,6 +3461,11 @@ export interface components {
          * @enum {string}
          */
         ComplexityRole: "system" | "user" | "assistant";
+        /**
+         * @description What a part of a score comes from.
+         * @enum {string}
+         */
+        ComponentSource: "vector" | "text" | "rerank" | "recency" | "popularity" | "diversity";
         /** @description What a route thought of one candidate. */
         Considered: {
             /** @description Whether it is asked at all. */
@@ -3233,6 +3604,13 @@ export interface components {
          * @enum {string}
          */
         ContentState: "draft";
+        /** @description What a word was taken for. */
+        Correction: {
+            /** @description As it was typed, in lower case. */
+            from: string;
+            /** @description A word that the collection has, in lower case and without accents. */
+            to: string;
+        };
         /**
          * @description What a check counts.
          * @enum {string}
@@ -3247,6 +3625,7 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description Narrows the role. Absent: all of it. */
             scopes?: components["schemas"]["Permission"][] | null;
+            team?: components["schemas"]["TeamId"] | null;
         };
         /** @description The first owner of a workspace. */
         CreateOwner: {
@@ -3262,6 +3641,16 @@ export interface components {
              * @description The first password; not the e-mail.
              */
             password: string;
+        };
+        /** @description What to make. */
+        CreateTeam: {
+            /** @description What it is for. Absent: nothing is said. */
+            description?: string | null;
+            /**
+             * @description What people call it; new to the workspace, whatever the case.
+             * @example Marketing
+             */
+            name: string;
         };
         /** @description What to make. */
         CreateTenant: {
@@ -3467,6 +3856,30 @@ export interface components {
             /** @enum {string} */
             event: "error";
         };
+        /** @description A passage that says the same as a better one. */
+        Duplicate: {
+            /** @description Its document. */
+            document_id: components["schemas"]["KnowledgeDocumentId"];
+            /**
+             * Format: int32
+             * @description Its place among the document's passages, from 0.
+             */
+            ordinal: number;
+            /** @description The passage. */
+            passage_id: components["schemas"]["ChunkId"];
+            /**
+             * Format: double
+             * @description The score that it would have had.
+             */
+            score: number;
+            /**
+             * Format: float
+             * @description Cosine of both vectors; null where it was told by the words alone.
+             */
+            similarity: number | null;
+            /** @description The document's title. */
+            title: string;
+        };
         /** @description One text's vector. */
         EmbeddingItem: {
             /** @description The vector. */
@@ -3561,6 +3974,43 @@ export interface components {
             type: string;
         };
         EventId: string;
+        /** @description Every part of a score. */
+        Explanation: {
+            /** @description In the order in which they came; the `contribution`s add up to `score`. */
+            components: components["schemas"]["ScoreComponent"][];
+            /**
+             * Format: double
+             * @description The result's score.
+             */
+            score: number;
+        };
+        /** @description The values of a metadata field, counted over documents. */
+        Facet: {
+            /** @description The field. */
+            field: string;
+            /**
+             * Format: int64
+             * @description Documents that do not have the field.
+             */
+            missing: number;
+            /** @description Its values, the most frequent ones first; at most 100. */
+            values: components["schemas"]["FacetValue"][];
+            /**
+             * Format: int64
+             * @description Different values that are not shown.
+             */
+            values_left_out: number;
+        };
+        /** @description How often a value occurs. */
+        FacetValue: {
+            /**
+             * Format: int64
+             * @description Documents that have it: exact, over all documents that the search concerns and not only those of its results.
+             */
+            count: number;
+            /** @description As a filter takes it: a text, a number, true or false. Of a list, each of its elements. */
+            value: unknown;
+        };
         /** @description One feature of a question. */
         Feature: {
             /**
@@ -3576,12 +4026,50 @@ export interface components {
              */
             value: number;
         };
+        /** @description A word's score by where it stands. */
+        FieldScores: {
+            /**
+             * Format: double
+             * @description In the headings that the passage stands under.
+             */
+            heading: number;
+            /**
+             * Format: double
+             * @description In the passage's text.
+             */
+            text: number;
+            /**
+             * Format: double
+             * @description In the document's title.
+             */
+            title: number;
+        };
+        /**
+         * @description What the values of a metadata field are.
+         * @enum {string}
+         */
+        FieldType: "string" | "number" | "bool" | "time" | "list" | "geo";
         FileId: string;
         /**
          * @description What a file is for.
          * @enum {string}
          */
         FilePurpose: "batch" | "batch_output";
+        /** @description How much of the collection may be found: what the filter lets through, of documents that may be seen. */
+        FilterExplanation: {
+            /** @description Whether there is a filter. */
+            filtered: boolean;
+            /**
+             * Format: int64
+             * @description Passages that may be found.
+             */
+            passages: number;
+            /**
+             * Format: double
+             * @description What of the passages that may be seen the filter lets through: 0 to 1, 1 without passages.
+             */
+            selectivity: number;
+        };
         /** @description How a score comes about. */
         Fusion: {
             /** @description With the numbers filled in. */
@@ -3591,6 +4079,34 @@ export interface components {
              * @description Its result.
              */
             score: number;
+        };
+        /**
+         * @description How two rankings become one.
+         * @enum {string}
+         */
+        FusionMethod: "rrf" | "weighted";
+        /** @description How the ranking by meaning and the ranking by words become one, in the mode `hybrid`. */
+        FusionSettings: {
+            /**
+             * Format: int32
+             * @description For `rrf`: how little the first ranks stand out, 1 to 1,000; 60 when absent.
+             * @default null
+             */
+            k: number | null;
+            /** @default null */
+            method: components["schemas"]["FusionMethod"] | null;
+            /**
+             * Format: double
+             * @description How much the words count: 0 to 10, 1 when absent.
+             * @default null
+             */
+            text_weight: number | null;
+            /**
+             * Format: double
+             * @description How much the meaning counts: 0 to 10, 1 when absent.
+             * @default null
+             */
+            vector_weight: number | null;
         };
         /** @description A request in Gemini's format. A provider that speaks it gets every field as it came; for others it is translated. */
         GenerateContentRequest: {
@@ -3602,6 +4118,19 @@ export interface components {
             systemInstruction?: unknown;
             /** @description Functions that the model may call. */
             tools?: unknown[] | null;
+        };
+        /** @description A place on earth, in degrees. */
+        GeoPoint: {
+            /**
+             * Format: double
+             * @description North of the equator: -90 to 90.
+             */
+            lat: number;
+            /**
+             * Format: double
+             * @description East of Greenwich: -180 to 180.
+             */
+            lon: number;
         };
         /** @description A price of your own. It takes the place of a public price as a whole: what it leaves out is unknown. */
         GivenPrice: {
@@ -3667,11 +4196,14 @@ export interface components {
             collection_id: components["schemas"]["CollectionId"];
             /** @description Its document. */
             document_id: components["schemas"]["KnowledgeDocumentId"];
+            /** @description Near-identical passages that were found too and are not shown, best first; at most 20. */
+            duplicates: components["schemas"]["Duplicate"][];
             /**
              * Format: int32
              * @description Code point after the last.
              */
             end: number;
+            explanation: components["schemas"]["Explanation"] | null;
             /** @description The headings that it stands under, outermost first. */
             heading: string | null;
             /** @description Words of the query in `text`. */
@@ -3718,6 +4250,72 @@ export interface components {
             prompt: string;
             /** @description Such as `1024x1024`. */
             size?: string | null;
+        };
+        /** @description How far an index has been built. */
+        IndexBuild: {
+            /**
+             * Format: int64
+             * @description Passages read.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Passages in all.
+             */
+            total: number;
+        };
+        /** @description How hard a search tries. */
+        IndexEffort: {
+            /**
+             * Format: double
+             * @description How far beyond the nearest groups a search goes on: 0 to 1.5.
+             */
+            reach: number;
+            /**
+             * Format: int64
+             * @description Candidates that are compared exactly for ten results.
+             */
+            rescored: number;
+            /**
+             * Format: double
+             * @description The share of all codes that recent searches have scanned; null before the first.
+             */
+            scanned_share: number | null;
+        };
+        /** @description Recall of searches for ten passages, measured by comparing with exact searches. */
+        IndexRecall: {
+            /**
+             * Format: double
+             * @description Upper end of the 95% confidence interval.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end of the 95% confidence interval (bootstrap over queries).
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The share of the truly nearest that was found.
+             */
+            measured: number;
+            measured_at: components["schemas"]["Timestamp"] | null;
+            measured_with: components["schemas"]["RecallSource"] | null;
+            /**
+             * Format: int64
+             * @description Passages in the index at that time.
+             */
+            passages: number;
+            /**
+             * Format: int64
+             * @description Queries that were measured.
+             */
+            queries: number;
+            /**
+             * Format: double
+             * @description The target that the effort was chosen for: another one than `recall_target` until that has been measured.
+             */
+            target: number;
         };
         /** @description A background job. */
         Job: {
@@ -3798,6 +4396,7 @@ export interface components {
         };
         /** @description A document of a collection, as its newest version. */
         KnowledgeDocument: {
+            access: components["schemas"]["Access"] | null;
             /**
              * Format: int64
              * @description Code points of the extracted text; 0 until it has been read.
@@ -3819,6 +4418,8 @@ export interface components {
             id: components["schemas"]["KnowledgeDocumentId"];
             /** @description The caller's own stable name, if one was given. */
             key: string | null;
+            /** @description The language by whose rules its words are compared (ISO 639-1): as given, or as found when it was read; null before. */
+            language: string | null;
             /** @description What kind of document it is, as far as its bytes tell. */
             media_type: string;
             /** @description Its own fields, for filters. */
@@ -3853,11 +4454,18 @@ export interface components {
             /** @enum {string} */
             kind: "api_key";
         } | {
+            /** @description The team. */
+            id: components["schemas"]["TeamId"];
+            /** @enum {string} */
+            kind: "team";
+        } | {
             /** @description The provider. */
             id: components["schemas"]["ProviderId"];
             /** @enum {string} */
             kind: "provider";
         };
+        /** @description An entry of a list. */
+        ListItem: string | number | boolean;
         /** @description Who logs in. */
         LoginRequest: {
             /**
@@ -3947,6 +4555,14 @@ export interface components {
             /** @description Functions that the model may call. */
             tools?: unknown[] | null;
         };
+        /** @description A point in time, written as `{"time": "2026-01-02T03:04:05Z"}`: RFC 3339, to the microsecond, shown in UTC. */
+        MetadataTime: {
+            /**
+             * Format: date-time
+             * @description In microseconds since 1970 UTC.
+             */
+            time: string;
+        };
         /** @description A model that can be called. */
         Model: {
             /**
@@ -3986,6 +4602,7 @@ export interface components {
              * @description Bytes in memory now.
              */
             memory_bytes: number | null;
+            precision: components["schemas"]["Precision"] | null;
             price: components["schemas"]["ModelPrice"] | null;
             price_snapshot: components["schemas"]["PriceSnapshot"] | null;
             price_source: components["schemas"]["PriceSource"] | null;
@@ -4144,6 +4761,7 @@ export interface components {
             status: components["schemas"]["CallStatus"];
             /** @description Whether the answer was sent piece by piece. */
             streamed: boolean;
+            team: components["schemas"]["TeamId"] | null;
         };
         /** @description What a call asked and was answered, redacted. */
         ModelCallPayload: {
@@ -4200,7 +4818,7 @@ export interface components {
          * @description What a model does.
          * @enum {string}
          */
-        ModelKind: "chat" | "embedding" | "image" | "transcription" | "speech";
+        ModelKind: "chat" | "embedding" | "image" | "transcription" | "speech" | "rerank";
         /** @description How fast calls of models may come. */
         ModelLimit: {
             /**
@@ -4458,8 +5076,17 @@ export interface components {
         NewCollection: {
             /** @description At most 2,000 characters. */
             description?: string | null;
+            fields?: components["schemas"]["Metadata"] | null;
+            /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; English when absent. */
+            language?: string | null;
             /** @description 1 to 200 characters, unique in the workspace. */
             name: string;
+            /**
+             * Format: double
+             * @description The share of the truly nearest passages that a search by meaning is to find: 0.8 to 0.999, 0.99 when absent. Searches of
+             *     large collections try as hard as it needs.
+             */
+            recall_target?: number | null;
         };
         /** @description A document to make. */
         NewContent: {
@@ -4491,6 +5118,7 @@ export interface components {
              * @example acme--contracts-7b/contracts-7b-q4.gguf
              */
             path: string;
+            precision?: components["schemas"]["Precision"] | null;
         };
         /** @description A document to generate. */
         NewDraft: {
@@ -4696,6 +5324,29 @@ export interface components {
             judge_share?: number | null;
             /** @description By what the judge scores: at most 8,000 characters. The default rubric when absent. */
             rubric?: string | null;
+        };
+        /** @description The embedding model that a collection is to have. */
+        NewReembedding: {
+            /**
+             * @description Its name, at most 300 characters. The model that the collection has already embeds everything anew.
+             * @example local/all-minilm-l6-v2
+             */
+            model: string;
+        };
+        /** @description What a word or a phrase also finds. */
+        OneWaySynonyms: {
+            /**
+             * @description What is looked for: 1 to 100 characters.
+             * @example car
+             */
+            from: string;
+            /**
+             * @description What is found as well: 1 to 20 words or phrases of 1 to 100 characters.
+             * @example [
+             *       "vehicle"
+             *     ]
+             */
+            to: string[];
         };
         /** @description A batch, in OpenAI's format. Times are in seconds since 1970 UTC, and null until they come. */
         OpenAiBatch: {
@@ -4925,6 +5576,7 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
                 scopes: components["schemas"]["Permission"][];
+                team: components["schemas"]["TeamId"] | null;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -4970,6 +5622,7 @@ export interface components {
                 state: components["schemas"]["BenchmarkState"];
                 /** @description The name of the suite. */
                 suite: string;
+                team?: components["schemas"]["TeamId"] | null;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -5065,7 +5718,7 @@ export interface components {
                 description: string;
                 /**
                  * Format: int64
-                 * @description Documents, in whatever state.
+                 * @description Documents, in whatever state. These counts have only documents that you may see.
                  */
                 document_count: number;
                 /** @description The model that embeds its passages and queries. */
@@ -5075,15 +5728,26 @@ export interface components {
                  * @description Documents whose newest version could not be read.
                  */
                 failed_count: number;
+                /** @description Types of metadata fields, by name. Fields that are not declared keep the type of their JSON. */
+                fields: components["schemas"]["Metadata"];
                 /** @description Its id. */
                 id: components["schemas"]["CollectionId"];
+                /** @description The language (ISO 639-1) that documents are taken for when their own cannot be told; null: English. */
+                language: string | null;
                 /** @description Unique in the workspace; accepted wherever a request names a collection. */
                 name: string;
+                /** @description How its results are ranked where a search does not say. */
+                ranking: components["schemas"]["RankingSettings"];
                 /**
                  * Format: int64
                  * @description Documents whose newest version is searchable.
                  */
                 ready_count: number;
+                /**
+                 * Format: double
+                 * @description The share of the truly nearest passages that a search by meaning is to find.
+                 */
+                recall_target: number;
                 /** @description When it or a document of it last changed. */
                 updated_at: components["schemas"]["Timestamp"];
             }[];
@@ -5191,6 +5855,7 @@ export interface components {
         Page_KnowledgeDocument: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
+                access: components["schemas"]["Access"] | null;
                 /**
                  * Format: int64
                  * @description Code points of the extracted text; 0 until it has been read.
@@ -5212,6 +5877,8 @@ export interface components {
                 id: components["schemas"]["KnowledgeDocumentId"];
                 /** @description The caller's own stable name, if one was given. */
                 key: string | null;
+                /** @description The language by whose rules its words are compared (ISO 639-1): as given, or as found when it was read; null before. */
+                language: string | null;
                 /** @description What kind of document it is, as far as its bytes tell. */
                 media_type: string;
                 /** @description Its own fields, for filters. */
@@ -5275,6 +5942,7 @@ export interface components {
                  * @description Bytes in memory now.
                  */
                 memory_bytes: number | null;
+                precision: components["schemas"]["Precision"] | null;
                 price: components["schemas"]["ModelPrice"] | null;
                 price_snapshot: components["schemas"]["PriceSnapshot"] | null;
                 price_source: components["schemas"]["PriceSource"] | null;
@@ -5369,6 +6037,7 @@ export interface components {
                 status: components["schemas"]["CallStatus"];
                 /** @description Whether the answer was sent piece by piece. */
                 streamed: boolean;
+                team: components["schemas"]["TeamId"] | null;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -5565,6 +6234,51 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A page of a list. */
+        Page_Team: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description What it is for; may be empty. */
+                description: string;
+                /** @description The team's id. */
+                id: components["schemas"]["TeamId"];
+                /**
+                 * Format: int64
+                 * @description How many people are in it.
+                 */
+                member_count: number;
+                /** @description What people call it. */
+                name: string;
+                /** @description When its name or description was changed last. */
+                updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_TeamMember: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description Their login; null for those who may not see people. */
+                email: string | null;
+                /** @description Whether their calls are counted to this team, unless an API key names another. */
+                is_default: boolean;
+                /** @description When they joined, in microseconds since 1970 UTC. */
+                joined_at: components["schemas"]["Timestamp"];
+                /** @description Their name; null for those who may not see people (`users:read`). */
+                name: string | null;
+                /** @description The person's id. */
+                user: components["schemas"]["UserId"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
         Page_Tenant: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
@@ -5631,7 +6345,27 @@ export interface components {
          * @description An action on a kind of resource, such as `content:write`.
          * @enum {string}
          */
-        Permission: "collections:read" | "collections:write" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
+        Permission: "collections:read" | "collections:write" | "documents:write" | "documents:read_all" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "teams:read" | "teams:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
+        /** @description How much documents with a larger number, such as views or votes, count more. */
+        PopularitySettings: {
+            /**
+             * @description A metadata field that holds a number.
+             * @default null
+             */
+            field: string | null;
+            /**
+             * Format: double
+             * @description What the most popular candidate gains of its relevance: 0 (nothing: the signal is off) to 10; 0.2 when absent.
+             * @default null
+             */
+            weight: number | null;
+        };
+        /**
+         * @description In which numbers an embedding model multiplies. Its weights are those of the files either way; vectors differ slightly, so that
+         *     the precision is a part of what a model is.
+         * @enum {string}
+         */
+        Precision: "f32" | "int8";
         /** @description Where in the snapshot of public prices a price stands. */
         PriceSnapshot: {
             /**
@@ -6007,6 +6741,14 @@ export interface components {
          * @enum {string}
          */
         Purpose: "api" | "ask" | "draft" | "ingest" | "search" | "judge" | "batch" | "benchmark";
+        /** @description How a person is in a team. */
+        PutTeamMember: {
+            /**
+             * @description True: their calls are counted to this team from now on, and no longer to the one before. Absent: it becomes their default
+             *     if they are in no other team, and stays what it is if they are in this one already.
+             */
+            is_default?: boolean | null;
+        };
         /** @description Scores, summed up. */
         QualityScoreList: {
             /** @description Most scores first; at most 10,000. */
@@ -6079,6 +6821,34 @@ export interface components {
             /** @description Whether that is the default rubric. */
             rubric_is_default: boolean;
         };
+        /** @description How a collection's results are ranked where a request does not say. A field that is absent stands for the built-in default. */
+        RankingSettings: {
+            /**
+             * @description Whether near-identical passages are folded into the best of them; true when absent.
+             * @default null
+             */
+            deduplicate: boolean | null;
+            /**
+             * Format: double
+             * @description How much results shall differ from each other: 0 (not at all, the default) to 1 (only that counts).
+             * @default null
+             */
+            diversity: number | null;
+            /** @default null */
+            fusion: components["schemas"]["FusionSettings"] | null;
+            /**
+             * Format: int32
+             * @description Results of one document at most: 1 to 100; without a limit when absent.
+             * @default null
+             */
+            per_document: number | null;
+            /** @default null */
+            popularity: components["schemas"]["PopularitySettings"] | null;
+            /** @default null */
+            recency: components["schemas"]["RecencySettings"] | null;
+            /** @default null */
+            rerank: components["schemas"]["RerankSettings"] | null;
+        };
         /** @description Whether the program can do its work. */
         Readiness: {
             /** @description What was looked at. */
@@ -6089,6 +6859,66 @@ export interface components {
              */
             status: string;
         };
+        /**
+         * @description What recall was measured with.
+         * @enum {string}
+         */
+        RecallSource: "queries" | "passages";
+        /** @description How much newer documents count more. */
+        RecencySettings: {
+            /**
+             * @description `$updated_at` (the default), `$created_at`, or a metadata field that holds a time.
+             * @default null
+             */
+            field: string | null;
+            /**
+             * Format: double
+             * @description After so many days a document counts half as new: 0.01 to 36,500; 30 when absent.
+             * @default null
+             */
+            half_life_days: number | null;
+            /**
+             * Format: double
+             * @description What a document of this moment gains of its relevance: 0 (nothing: the signal is off) to 10; 0.2 when absent.
+             * @default null
+             */
+            weight: number | null;
+        };
+        /** @description A change of a collection's embedding model. */
+        Reembedding: {
+            /** @description The collection. */
+            collection_id: components["schemas"]["CollectionId"];
+            /** @description When it was begun, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Passages embedded with the new model.
+             */
+            done: number;
+            ended_at: components["schemas"]["Timestamp"] | null;
+            error: components["schemas"]["DocumentError"] | null;
+            /**
+             * Format: int64
+             * @description The number of the vectors that it makes. Those that a collection begins with have the number 0.
+             */
+            generation: number;
+            /** @description The new model. */
+            model: string;
+            /** @description How far it is. */
+            state: components["schemas"]["ReembeddingState"];
+            /**
+             * Format: int64
+             * @description Searchable passages now; it grows while documents are added.
+             */
+            total: number;
+            /** @description When it last came further. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        /**
+         * @description How far a change of a collection's embedding model is.
+         * @enum {string}
+         */
+        ReembeddingState: "running" | "done" | "failed" | "cancelled";
         /** @description A message after its variables were inserted. */
         RenderedMessage: {
             /** @description What goes to the model. */
@@ -6109,6 +6939,82 @@ export interface components {
              * @description The version that was rendered; null for a draft.
              */
             version: number | null;
+        };
+        /** @description Texts in the order of their scores. */
+        RerankAnswer: {
+            /** @description The model's name. */
+            model: string;
+            /** @description Best first. */
+            results: components["schemas"]["RerankItem"][];
+            /** @description The tokens used. */
+            usage: components["schemas"]["RerankUsage"];
+        };
+        /** @description Texts to compare with a query. */
+        RerankBody: {
+            /** @description 1 to 1,000 texts, 8 MiB together with the query. */
+            documents: string[];
+            /**
+             * @description The name of a provider's model of the kind `rerank`.
+             * @example acme/bge-reranker-v2-m3
+             */
+            model: string;
+            /** @description What is looked for. */
+            query: string;
+            /** @description So many of the best are wanted; all when absent. */
+            top_n?: number | null;
+        };
+        /** @description One text's score. */
+        RerankItem: {
+            /** @description The text's place in the request, from 0. */
+            index: number;
+            /**
+             * Format: double
+             * @description Comparable within this answer; what numbers it takes is up to the model.
+             */
+            relevance_score: number;
+        };
+        /** @description A reranker's word. */
+        RerankReason: {
+            /** @description The model's name. */
+            model: string;
+            /**
+             * Format: int32
+             * @description Its place in the model's order, from 1.
+             */
+            rank: number;
+            /**
+             * Format: double
+             * @description The model's own score.
+             */
+            score: number;
+        };
+        /** @description A model that reads the best candidates together with the query and orders them anew. */
+        RerankSettings: {
+            /**
+             * @description The name of a model of the kind `rerank`.
+             * @default null
+             * @example acme/bge-reranker-v2-m3
+             */
+            model: string | null;
+            /**
+             * Format: int32
+             * @description How many candidates it reads: 1 to 100, 30 when absent, and never fewer than the results that are wanted; 0: it is not asked.
+             * @default null
+             */
+            top: number | null;
+        };
+        /** @description The tokens used. */
+        RerankUsage: {
+            /**
+             * Format: int64
+             * @description Tokens read; 0 when the provider does not say.
+             */
+            prompt_tokens: number;
+            /**
+             * Format: int64
+             * @description The same.
+             */
+            total_tokens: number;
         };
         /**
          * @description Where a request may go.
@@ -6282,6 +7188,40 @@ export interface components {
             /** @description How candidates are ordered. */
             strategy: components["schemas"]["Strategy"];
         };
+        /** @description A part of a score. */
+        ScoreComponent: {
+            /**
+             * Format: double
+             * @description What it adds to the score, or takes of it.
+             */
+            contribution: number;
+            /**
+             * Format: double
+             * @description What was made of it, so that it can be compared: see `summary`.
+             */
+            normalized: number | null;
+            /**
+             * Format: int32
+             * @description The place in the ranking of this part alone, from 1, where it has one.
+             */
+            rank: number | null;
+            /**
+             * Format: double
+             * @description What was measured: a cosine, BM25, the reranker's own score, an age in days, a document's number; null where there is none.
+             */
+            raw: number | null;
+            /** @description What it comes from. */
+            source: components["schemas"]["ComponentSource"];
+            /** @description In words. */
+            summary: string;
+            /** @description Of `text`: what each word of the query adds to BM25, which is `raw`. Empty for other sources. */
+            terms: components["schemas"]["TermScore"][];
+            /**
+             * Format: double
+             * @description How much it counts.
+             */
+            weight: number | null;
+        };
         /**
          * @description Where a score comes from.
          * @enum {string}
@@ -6289,6 +7229,11 @@ export interface components {
         ScoreSource: "rules" | "judge" | "feedback";
         /** @description What a search found. */
         SearchAnswer: {
+            /** @description What mistyped words were taken for: for each of them up to three words of the collection, the most frequent one first. */
+            corrections: components["schemas"]["Correction"][];
+            explanation: components["schemas"]["SearchExplanation"] | null;
+            /** @description The values of the fields that `facets` asks for, in the same order. */
+            facets: components["schemas"]["Facet"][];
             /** @description How the results are ranked: `text` instead of `hybrid` when the embedding model does not answer (see `warnings`). */
             mode: components["schemas"]["SearchMode"];
             /** @description The query, as it was sent. */
@@ -6299,11 +7244,37 @@ export interface components {
             took_ms: components["schemas"]["Took"];
             /**
              * Format: int64
-             * @description Searchable passages that the filter lets through.
+             * @description Searchable passages that the filter lets through, of documents that may be seen.
              */
             total_passages: number;
             /** @description What should be known about these results. */
             warnings: string[];
+            /**
+             * Format: int64
+             * @description Only with `on_behalf_of`: how many of the results that there are for someone who sees all the person may not see.
+             */
+            withheld?: number;
+        };
+        /** @description What a search looked at. */
+        SearchExplanation: {
+            /** @description The candidates of both halves. */
+            candidates: components["schemas"]["CandidateCounts"];
+            /** @description What the filter lets through. */
+            filter: components["schemas"]["FilterExplanation"];
+            /**
+             * Format: int64
+             * @description Candidates that were folded into a better one.
+             */
+            folded: number;
+            /**
+             * Format: int64
+             * @description Candidates that the reranker read; 0 when there is none, or it did not answer.
+             */
+            reranked: number;
+            /** @description What was done, in the order in which it was done. */
+            stages: string[];
+            /** @description How the passages nearest by meaning were found. */
+            vector_effort: string | null;
         };
         /**
          * @description How passages are ranked.
@@ -6312,18 +7283,60 @@ export interface components {
         SearchMode: "hybrid" | "vector" | "text";
         /** @description A search of one collection. */
         SearchRequest: {
+            boosts?: components["schemas"]["Boosts"] | null;
             /** @description The collection's id or exact name. */
             collection: string;
-            /** @description Conditions on the documents' metadata, all of which must hold: a value, `{"in": [values]}`, or `{"gte": n, "lte": n}`. */
+            /** @description Whether near-identical passages are folded into the best of them; true when nobody says otherwise. */
+            deduplicate?: boolean | null;
+            /**
+             * Format: double
+             * @description How much results shall differ from each other: 0 (not at all) to 1 (only that counts).
+             */
+            diversity?: number | null;
+            /** @description Whether each result tells every part of its score, and the answer what was looked at. */
+            explain?: boolean;
+            /**
+             * @description Metadata fields whose values are counted over all documents that the search concerns: those that the filter lets through and,
+             *     in the modes `text` and `hybrid`, that have a passage with a word of the query. At most 10.
+             * @example [
+             *       "team"
+             *     ]
+             */
+            facets?: string[] | null;
+            /**
+             * @description Conditions on the documents' metadata, all of which must hold: a value, or `in`, `ne`, `gte`, `gt`, `lte`, `lt`, `exists`,
+             *     `contains_all`, `contains_any`, `prefix`, `near`, `box`; joined by `and`, `or` and `not`. The document's own fields are
+             *     `$title`, `$created_at`, `$updated_at` and `$document_id`.
+             */
             filter?: Record<string, unknown> | null;
+            fusion?: components["schemas"]["FusionSettings"] | null;
             /**
              * Format: int32
              * @description Results at most: 1 to 100, 10 when absent.
              */
             limit?: number | null;
             mode?: components["schemas"]["SearchMode"] | null;
-            /** @description What is looked for, in plain words; "quoted words" count more where they stand together. At most 8,000 characters. */
-            query: string;
+            on_behalf_of?: components["schemas"]["UserId"] | null;
+            /**
+             * Format: int32
+             * @description Results of one document at most: 1 to 100.
+             */
+            per_document?: number | null;
+            popularity?: components["schemas"]["PopularitySettings"] | null;
+            /**
+             * @description What is looked for, in plain words; "quoted words" count more where they stand together, `word*` stands for all words that
+             *     begin so, `-word` must not be there, `+word` must. At most 8,000 characters. It may be absent in the mode `vector` when there
+             *     is a `vector`.
+             */
+            query?: string;
+            recency?: components["schemas"]["RecencySettings"] | null;
+            rerank?: components["schemas"]["RerankSettings"] | null;
+            typo?: components["schemas"]["TypoTolerance"] | null;
+            /**
+             * @description The query's vector, from the collection's embedding model, where the caller has it already: then the query is not embedded.
+             *     Its length does not matter. Not for the mode `text`.
+             */
+            vector?: number[] | null;
         };
         /** @description A text to speak, in OpenAI's format. The provider gets every field as it came, also those not listed here. */
         SpeechRequest: {
@@ -6344,6 +7357,53 @@ export interface components {
          * @enum {string}
          */
         Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency" | "complexity" | "bandit" | "highest_quality";
+        /** @description A collection's synonyms, as they are written. */
+        SynonymSets: {
+            /** @description Words and phrases that also find others, but not the other way around. */
+            one_way?: components["schemas"]["OneWaySynonyms"][];
+            /**
+             * @description Sets of words and phrases that stand for each other, of 2 to 20 each; with `one_way` at most 1,000.
+             * @example [
+             *       [
+             *         "tv",
+             *         "television"
+             *       ]
+             *     ]
+             */
+            sets?: string[][];
+        };
+        /** @description People of the workspace whose model calls are counted together. */
+        Team: {
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What it is for; may be empty. */
+            description: string;
+            /** @description The team's id. */
+            id: components["schemas"]["TeamId"];
+            /**
+             * Format: int64
+             * @description How many people are in it.
+             */
+            member_count: number;
+            /** @description What people call it. */
+            name: string;
+            /** @description When its name or description was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        TeamId: string;
+        /** @description A person in a team. */
+        TeamMember: {
+            /** @description Their login; null for those who may not see people. */
+            email: string | null;
+            /** @description Whether their calls are counted to this team, unless an API key names another. */
+            is_default: boolean;
+            /** @description When they joined, in microseconds since 1970 UTC. */
+            joined_at: components["schemas"]["Timestamp"];
+            /** @description Their name; null for those who may not see people (`users:read`). */
+            name: string | null;
+            /** @description The person's id. */
+            user: components["schemas"]["UserId"];
+        };
         /** @description A workspace. */
         Tenant: {
             /** @description When it was made, in microseconds since 1970 UTC. */
@@ -6354,6 +7414,17 @@ export interface components {
             name: string;
         };
         TenantId: string;
+        /** @description What a word of the query adds to BM25. */
+        TermScore: {
+            fields: components["schemas"]["FieldScores"] | null;
+            /**
+             * Format: double
+             * @description What it adds in all fields.
+             */
+            score: number;
+            /** @description The word as it was typed, a phrase in quotes, or `other words` for what is not told one by one. */
+            term: string;
+        };
         /** @description How many texts of an embedding had been embedded before. */
         TextHits: {
             /**
@@ -6371,7 +7442,7 @@ export interface components {
         TextReason: {
             /**
              * Format: float
-             * @description BM25 over the words of this collection.
+             * @description BM25 over the words of this collection, summed over title, headings and text with their factors.
              */
             bm25: number;
             /**
@@ -6379,7 +7450,10 @@ export interface components {
              * @description From 1.
              */
             rank: number;
-            /** @description The query's words that the passage, its headings or its title have. */
+            /**
+             * @description The query's words that the passage, its headings or its title have; `budget (typed bugdet)` where a word was taken for another,
+             *     `television (synonym of tv)` where another means the same.
+             */
             terms: string[];
         };
         /**
@@ -6404,11 +7478,23 @@ export interface components {
         };
         /** @description Where the time of a search went, in milliseconds. */
         Took: {
+            /** @description Whether the answer was remembered: then only `total` is above 0. */
+            cached: boolean;
             /**
              * Format: double
              * @description Embedding the query; near 0 when it was remembered.
              */
             embedding: number;
+            /**
+             * Format: double
+             * @description Making one ranking of both: fusion, signals, folding of near-identical passages, diversity.
+             */
+            ranking: number;
+            /**
+             * Format: double
+             * @description Waiting for the reranker.
+             */
+            rerank: number;
             /**
              * Format: double
              * @description Looking up words.
@@ -6439,9 +7525,22 @@ export interface components {
             /** @description Such as `json`, `text` or `srt`. */
             response_format?: string | null;
         };
+        /**
+         * @description When words near to a typed one are looked for as well: a letter added, left out, replaced or swapped with its neighbor in a word
+         *     of 4 letters or more, two in one of 8 or more.
+         * @enum {string}
+         */
+        TypoTolerance: "auto" | "always" | "off";
         /** @description What to change of oneself. */
         UpdateMe: {
             /** @description What to call you. */
+            name?: string | null;
+        };
+        /** @description What to change; absent fields stay. */
+        UpdateTeam: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What people call it. */
             name?: string | null;
         };
         /** @description What to change; absent fields stay. */
@@ -6482,7 +7581,7 @@ export interface components {
          * @description What usage can be grouped by.
          * @enum {string}
          */
-        UsageDimension: "day" | "model" | "provider" | "key" | "user" | "route";
+        UsageDimension: "day" | "model" | "provider" | "key" | "user" | "team" | "route";
         /**
          * @description The usage of one group. A field of the group is null where lines are not told apart by it, or there is no such thing: a call
          *     without a route, a person's call without a key.
@@ -6503,6 +7602,10 @@ export interface components {
             provider: string | null;
             /** @description The route's name. */
             route: string | null;
+            /** @description The id of the team to which the calls are counted. */
+            team: string | null;
+            /** @description Its name, for those who may see teams; null also for one that was deleted. */
+            team_name: string | null;
             /** @description The id of the person who called with a login. */
             user: string | null;
             /** @description Their name, for those who may see people. */
@@ -6658,8 +7761,9 @@ export interface components {
         };
         /** @description Why a passage stands where it stands. */
         Why: {
-            /** @description How `score` comes about. */
+            /** @description How both halves become one number: where nothing else counts (a signal, a reranker, diversity), it is `score`. */
             fusion: components["schemas"]["Fusion"];
+            rerank: components["schemas"]["RerankReason"] | null;
             /** @description In a sentence. */
             summary: string;
             text: components["schemas"]["TextReason"] | null;
@@ -7235,6 +8339,43 @@ export interface operations {
             };
         };
     };
+    change_document_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+                /** @description The document */
+                document_id: components["schemas"]["KnowledgeDocumentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAccess"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeDocument"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_document_file: {
         parameters: {
             query?: never;
@@ -7322,6 +8463,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DocumentText"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_collection_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionIndex"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_reembedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reembedding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    begin_reembedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReembedding"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reembedding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    cancel_reembedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reembedding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_synonyms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionSynonyms"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_synonyms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SynonymSets"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionSynonyms"];
                 };
             };
             /** @description What went wrong */
@@ -8611,6 +9946,8 @@ export interface operations {
                 key?: components["schemas"]["ApiKeyId"];
                 /** @description Only calls of the person of this id, with a login. Not together with `key`. */
                 user?: components["schemas"]["UserId"];
+                /** @description Only calls that are counted to the team of this id. */
+                team?: components["schemas"]["TeamId"];
                 /** @description Only calls that are known to have cost at least so many millionths of their currency. */
                 min_cost_micros?: number;
                 /** @description Only calls that took at least so many milliseconds. */
@@ -10137,6 +11474,278 @@ export interface operations {
             };
         };
     };
+    list_teams: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of teams */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Team"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTeam"];
+            };
+        };
+        responses: {
+            /** @description The new team */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The team is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTeam"];
+            };
+        };
+        responses: {
+            /** @description The changed team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_team_members: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TeamMember"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_team_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+                /** @description The id of a person in this workspace */
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutTeamMember"];
+            };
+        };
+        responses: {
+            /** @description The member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_team_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The team's id */
+                id: components["schemas"]["TeamId"];
+                /** @description The member's id */
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no longer in the team */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_tenants: {
         parameters: {
             query?: {
@@ -10286,8 +11895,8 @@ export interface operations {
                  */
                 to?: string;
                 /**
-                 * @description What lines are told apart by: `day`, `model`, `provider`, `key`, `user`, `route`, several of them separated by commas;
-                 *     `day` when absent. `team` is refused, for there are no teams yet.
+                 * @description What lines are told apart by: `day`, `model`, `provider`, `key`, `user`, `team`, `route`, several of them separated
+                 *     by commas; `day` when absent.
                  * @example day,model
                  */
                 group_by?: string;
@@ -10299,7 +11908,7 @@ export interface operations {
                 key?: string;
                 /** @description Only calls of the person of this id, with a login. */
                 user?: string;
-                /** @description Refused, for there are no teams yet. */
+                /** @description Only calls that are counted to the team of this id, whoever called. */
                 team?: string;
                 /** @description Only calls that named this route. */
                 route?: string;
@@ -11174,6 +12783,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiError"];
+                };
+            };
+        };
+    };
+    create_rerank: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RerankBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RerankAnswer"];
                 };
             };
             /** @description What went wrong */

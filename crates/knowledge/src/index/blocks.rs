@@ -37,10 +37,6 @@ impl<T> Blocks<T> {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The entry at a place, from 0.
     pub(crate) fn get(&self, place: usize) -> Option<&T> {
         let block = self.starts.partition_point(|start| *start <= place).checked_sub(1)?;

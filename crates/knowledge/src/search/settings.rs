@@ -21,7 +21,7 @@ const MICROSECONDS_PER_DAY: f64 = 86_400_000_000.0;
 
 /// How a collection's results are ranked where a request does not say. A field that is absent stands for the built-in default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct RankingSettings {
     /// How the ranking by meaning and the ranking by words become one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub enum FusionMethod {
 
 /// How the ranking by meaning and the ranking by words become one, in the mode `hybrid`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct FusionSettings {
     /// `rrf` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub struct FusionSettings {
 
 /// A model that reads the best candidates together with the query and orders them anew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct RerankSettings {
     /// The name of a model of the kind `rerank`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub struct RerankSettings {
 
 /// How much newer documents count more.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct RecencySettings {
     /// `$updated_at` (the default), `$created_at`, or a metadata field that holds a time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,7 @@ pub struct RecencySettings {
 
 /// How much documents with a larger number, such as views or votes, count more.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct PopularitySettings {
     /// A metadata field that holds a number.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plasma_kernel::KnowledgeDocumentId;
+use plasma_kernel::{Actor, Clock, Ctx, KnowledgeDocumentId, Random, Role, UserId};
 use plasma_knowledge::{
-    Collection, CollectionChange, Knowledge, SearchAnswer, SearchMode, SearchRequest,
+    Access, Collection, CollectionChange, Knowledge, NewDocument, NewReembedding, SearchAnswer, SearchMode,
+    SearchRequest,
     nodes::{CollectionPlacement, PlacementChoice},
 };
 use plasma_store::{
@@ -137,7 +138,10 @@ async fn moved(setup: &Setup, collection: &Collection, nodes: &[&str], split: Op
 
 async fn search(setup: &Setup, collection: &Collection, query: &str, filter: Option<&str>) -> SearchAnswer {
     let filter = filter.map(|parity| json!({"parity": parity}).as_object().unwrap().clone());
-    let request = SearchRequest { limit: Some(50), filter, ..request(&collection.name, SearchMode::Vector, query) };
+    // All made passages have the same words.
+    let deduplicate = Some(false);
+    let request = request(&collection.name, SearchMode::Vector, query);
+    let request = SearchRequest { limit: Some(50), filter, deduplicate, ..request };
     setup.knowledge.search(&setup.ctx, request).await.unwrap()
 }
 
@@ -312,6 +316,42 @@ on_each_database! {
         let refused = database.search(&query(setup.ctx.tenant().unwrap())).await.unwrap_err();
         assert_eq!(refused.reason(), "search_shard_not_ready");
         database.close().await;
+    }
+
+    async fn who_may_see_what_holds_on_nodes_too(test: TestStore) {
+        let setup = start(test, &two_nodes().await).await;
+        let collection = setup.collection("vault").await;
+        setup.bring(&collection, markdown("open", "The lobby opens at nine.")).await;
+        let locked = NewDocument { access: Some(Access::default()), ..markdown("locked", "The vault opens at noon.") };
+        setup.bring(&collection, locked).await;
+        moved(&setup, &collection, &["a", "b"], None).await;
+        let (tenant, user) = (setup.ctx.tenant().unwrap(), UserId::new(&setup.ctx));
+        let permissions = Role::Editor.permissions();
+        let reader = Ctx::new(tenant, Actor::User { id: user }, permissions, Clock::system(), Random::system());
+        let titles = async |ctx: &Ctx| {
+            let answer = setup.knowledge.search(ctx, request("vault", SearchMode::Vector, "when does it open")).await.unwrap();
+            assert!(answer.shards.is_some());
+            answer.results.into_iter().map(|hit| hit.title).collect::<BTreeSet<String>>()
+        };
+        assert_eq!(titles(&setup.ctx).await.len(), 2);
+        assert_eq!(titles(&reader).await, BTreeSet::from(["open".to_owned()]));
+    }
+
+    async fn a_collection_on_nodes_keeps_its_embedding_model(test: TestStore) {
+        let setup = start(test, &two_nodes().await).await;
+        let collection = setup.collection("kept").await;
+        setup.bring(&collection, markdown("one", "A document about herring.")).await;
+        moved(&setup, &collection, &["a"], None).await;
+        let anew = NewReembedding { model: collection.embedding_model.clone() };
+        let error = setup.knowledge.begin_reembedding(&setup.ctx, collection.id, anew.clone()).await.unwrap_err();
+        assert_eq!(error.reason(), "collection_on_search_nodes");
+        moved(&setup, &collection, &[], None).await;
+        setup.knowledge.begin_reembedding(&setup.ctx, collection.id, anew).await.unwrap();
+        setup.until_idle().await;
+        // With the vectors of the new generation.
+        moved(&setup, &collection, &["b"], None).await;
+        let answer = search(&setup, &collection, "fish", None).await;
+        assert_eq!((answer.results[0].title.as_str(), answer.warnings.len()), ("one", 0));
     }
 
     async fn without_nodes_a_placement_is_refused_with_the_remedy(test: TestStore) {

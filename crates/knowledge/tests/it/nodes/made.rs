@@ -58,9 +58,9 @@ pub async fn fill(
         let document = KnowledgeDocumentId::new(ctx);
         let mut tx = setup.test.begin(ctx).await.unwrap();
         tx.execute(
-            "INSERT INTO knowledge_documents (tenant_id, id, collection_id, version, live_version, state, passage_count, word_count,
+            "INSERT INTO knowledge_documents (tenant_id, id, collection_id, version, live_version, state, passage_count,
                                               queued_at, created_at, updated_at)
-             VALUES ($1, $2, $3, 1, 1, 'ready', 10, 20, 0, 0, 0)",
+             VALUES ($1, $2, $3, 1, 1, 'ready', 10, 0, 0, 0)",
             [tenant.into(), document.into(), id.into()],
         )
         .await

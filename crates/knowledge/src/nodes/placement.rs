@@ -46,9 +46,14 @@ pub(crate) struct PlacedCollection {
     pub(crate) tenant: TenantId,
     pub(crate) collection: CollectionId,
     pub(crate) dimensions: Option<usize>,
+    /// Which of its vectors are searched.
+    pub(crate) vectors: u64,
     pub(crate) recall_target: f64,
     pub(crate) placement: Placement,
 }
+
+/// Which of a collection's vectors nodes have: there is one generation of them, for a collection keeps its embedding model.
+pub(crate) const VECTORS_GENERATION: u64 = 0;
 
 /// Which shard of `split` a document belongs to, by the lower half of its id: random bits, so that shards are of about one size.
 pub(crate) fn shard_of(document_low: u64, split: u32) -> u32 {

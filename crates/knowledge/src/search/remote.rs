@@ -12,7 +12,7 @@ use crate::{
     Knowledge,
     index::{low_bits, memory::CollectionView},
     nodes::{
-        placement::Placement,
+        placement::{Placement, VECTORS_GENERATION},
         search::{NodesAnswer, NodesFilter, NodesQuery},
     },
 };
@@ -74,6 +74,7 @@ impl Knowledge {
             tenant: ctx.tenant()?,
             collection: plan.collection,
             vector: Arc::clone(vector),
+            vectors: VECTORS_GENERATION,
             limit: candidates_max(plan.limit),
             filter,
             wanted: self.index().expected(),

@@ -4,7 +4,7 @@ use plasma_kernel::{CollectionId, KnowledgeDocumentId, Result, TenantId};
 use plasma_store::{Row, Sql, Tx};
 
 use super::passages::{PassageVector, vector_from};
-use crate::nodes::placement::{Place, PlacedCollection, Placement};
+use crate::nodes::placement::{Place, PlacedCollection, Placement, VECTORS_GENERATION};
 
 fn place_from(row: &Row, generation: &'static str, nodes: &'static str, split: &'static str) -> Result<Option<Place>> {
     let Some(generation) = row.get::<Option<u32>>(generation)? else { return Ok(None) };
@@ -115,6 +115,7 @@ pub(crate) async fn placed(
                 tenant: row.get("tenant_id")?,
                 collection: row.get("collection_id")?,
                 dimensions: row.get("dimensions")?,
+                vectors: VECTORS_GENERATION,
                 recall_target: row.get("recall_target")?,
                 placement: placement_from(row)?,
             })

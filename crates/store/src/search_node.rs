@@ -98,6 +98,8 @@ pub struct ShardRow {
     pub tenant: TenantId,
     /// Numbers in a vector.
     pub dimensions: usize,
+    /// Which of the collection's vectors it has: other models make others.
+    pub vectors: u64,
     /// How far it is.
     pub state: ShardState,
     /// Why it failed.

@@ -46,6 +46,8 @@ pub(crate) struct PlacedCollection {
     pub(crate) tenant: TenantId,
     pub(crate) collection: CollectionId,
     pub(crate) dimensions: Option<usize>,
+    /// Which of its vectors are searched.
+    pub(crate) vectors: u64,
     pub(crate) recall_target: f64,
     pub(crate) placement: Placement,
 }

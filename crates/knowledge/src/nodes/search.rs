@@ -53,6 +53,8 @@ pub(crate) struct NodesQuery {
     pub(crate) tenant: TenantId,
     pub(crate) collection: CollectionId,
     pub(crate) vector: Arc<[f32]>,
+    /// Which of the collection's vectors it is to be compared with.
+    pub(crate) vectors: u64,
     pub(crate) limit: usize,
     pub(crate) filter: NodesFilter,
     /// Up to where the answer should know everything.
@@ -206,6 +208,7 @@ fn plans(place: &Place, query: &NodesQuery) -> BTreeMap<u32, ShardPlan> {
             table: ShardTable::new(query.collection, place.generation, number),
             tenant: query.tenant,
             vector: Arc::clone(&query.vector),
+            vectors: query.vectors,
             limit,
             filter,
             wanted: query.wanted,
@@ -298,6 +301,7 @@ mod tests {
             tenant: TenantId::from_bits(1),
             collection: CollectionId::from_bits(2),
             vector: Arc::from([1.0_f32, 0.0].as_slice()),
+            vectors: 0,
             limit: 10,
             filter,
             wanted: EventPosition::START,

@@ -67,6 +67,7 @@ impl Knowledge {
             tenant: ctx.tenant()?,
             collection: plan.collection,
             vector: Arc::clone(vector),
+            vectors: plan.generation,
             limit: plan.asked_of_nodes(),
             filter,
             wanted: self.index().expected(),

@@ -102,7 +102,7 @@ pub(crate) async fn placed(
     };
     let rows = tx
         .fetch_all(
-            "SELECT p.*, c.dimensions, c.recall_target FROM collection_placements p
+            "SELECT p.*, c.dimensions, c.recall_target, c.embedding_generation FROM collection_placements p
              JOIN collections c ON c.tenant_id = p.tenant_id AND c.id = p.collection_id
              WHERE (p.tenant_id, p.collection_id) > ($1, $2) AND (p.nodes <> '[]' OR p.target_generation IS NOT NULL)
              ORDER BY p.tenant_id, p.collection_id LIMIT $3",
@@ -115,6 +115,7 @@ pub(crate) async fn placed(
                 tenant: row.get("tenant_id")?,
                 collection: row.get("collection_id")?,
                 dimensions: row.get("dimensions")?,
+                vectors: row.get("embedding_generation")?,
                 recall_target: row.get("recall_target")?,
                 placement: placement_from(row)?,
             })

@@ -306,6 +306,7 @@ on_each_database! {
             table: ShardTable::new(ours.id, 1, 0),
             tenant,
             vector: Arc::from(vec![0.05_f32; 384]),
+            vectors: 0,
             limit: 10,
             filter: ShardFilter::All,
             wanted: EventPosition::START,

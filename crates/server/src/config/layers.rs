@@ -164,7 +164,7 @@ impl Layers {
         }
         for (key, value) in table.get_ref() {
             let source = source_at(key.span().start);
-            let name = key.get_ref().as_ref();
+            let name: &str = key.get_ref().as_ref();
             if name == "search" {
                 self.add_search_table(&source_at, source, value.get_ref());
                 continue;

@@ -22,11 +22,11 @@ pub(super) fn from_table(search: &DeValue<'_>) -> (Value, Mistakes) {
         return (Value::Table(nodes), vec![(0, "`search` must be a table such as [search.nodes.a]".to_owned())]);
     };
     for (key, value) in search {
-        let name = key.get_ref().as_ref();
+        let name: &str = key.get_ref().as_ref();
         match value.get_ref() {
             DeValue::Table(given) if name == "nodes" => {
                 for (key, node) in given {
-                    let name = key.get_ref().as_ref();
+                    let name: &str = key.get_ref().as_ref();
                     if let Some(node) = node_from_table(name, key.span().start, node.get_ref(), &mut mistakes) {
                         nodes.insert(name.to_owned(), node);
                     }
@@ -62,7 +62,7 @@ fn node_from_table(name: &str, offset: usize, node: &DeValue<'_>, mistakes: &mut
     };
     let mut urls = Table::new();
     for (key, value) in given {
-        let field = key.get_ref().as_ref();
+        let field: &str = key.get_ref().as_ref();
         let checked = match (field, value.get_ref()) {
             ("url", DeValue::String(url)) => check::url(SCHEMES, url),
             ("replicas", DeValue::Array(items)) => {
@@ -82,7 +82,7 @@ fn node_from_table(name: &str, offset: usize, node: &DeValue<'_>, mistakes: &mut
             Err(what) => mistakes.push((key.span().start, format!("`{place}.{field}` {what}"))),
         }
     }
-    if !given.iter().any(|(key, _)| key.get_ref().as_ref() == "url") {
+    if !given.iter().any(|(key, _)| *key.get_ref() == "url") {
         mistakes.push((offset, format!("`{place}` must have a url")));
     }
     Some(Value::Table(urls))

@@ -28,6 +28,8 @@ pub struct ShardQuery {
     pub tenant: TenantId,
     /// Not all zeros, and as long as the shard's vectors.
     pub vector: Arc<[f32]>,
+    /// Which of the collection's vectors it is to be compared with: a shard that has others does not answer.
+    pub vectors: u64,
     /// Passages at most.
     pub limit: u32,
     /// Which documents may be found.
@@ -73,6 +75,7 @@ struct Found {
     state: ShardState,
     reason: Option<String>,
     dimensions: i64,
+    vectors: i64,
     copied: i64,
     passages: u64,
     has_index: bool,
@@ -82,7 +85,7 @@ struct Found {
 /// Sets the session up for the search, until the transaction ends, and reads how far the shard is. The position is read before the
 /// passages are: they are at least as new.
 const BEGIN: &str = "
-    SELECT n.transaction_id, n.sequence, s.state, s.reason, s.dimensions, s.copied, s.passages, s.has_index,
+    SELECT n.transaction_id, n.sequence, s.state, s.reason, s.dimensions, s.vectors, s.copied, s.passages, s.has_index,
            set_config('hnsw.iterative_scan', 'relaxed_order', true),
            set_config('hnsw.ef_search', LEAST(GREATEST(s.ef_search, $5), $9)::text, true),
            set_config('hnsw.max_scan_tuples',
@@ -125,6 +128,9 @@ pub(super) async fn search(endpoint: &Endpoint, node: &str, query: &ShardQuery) 
             let why = found.reason.as_deref().unwrap_or("writing to it failed");
             return Err(shard_not_ready(node, &format!("the shard is made anew: {why}")));
         }
+    }
+    if i64::try_from(query.vectors) != Ok(found.vectors) {
+        return Err(shard_not_ready(node, "it is filled anew for the collection's other embedding model"));
     }
     if i64::try_from(query.vector.len()) != Ok(found.dimensions) {
         return Err(shard_not_ready(
@@ -179,6 +185,7 @@ fn found_from(row: &PgRow) -> Result<Found, sqlx::Error> {
         state: ShardState::from_text(&state),
         reason: row.try_get("reason")?,
         dimensions: row.try_get("dimensions")?,
+        vectors: row.try_get("vectors")?,
         copied: row.try_get("copied")?,
         passages: u64::try_from(passages).unwrap_or(0),
         has_index: row.try_get("has_index")?,

@@ -29,6 +29,8 @@ const VERSIONS: &[&str] = &["
         number BIGINT NOT NULL,
         tenant_id TEXT NOT NULL,
         dimensions BIGINT NOT NULL,
+        -- Which of the collection's vectors these are: other models make others.
+        vectors BIGINT NOT NULL,
         -- copying, indexing, ready or failed.
         state TEXT NOT NULL,
         reason TEXT,

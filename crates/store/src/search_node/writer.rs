@@ -31,6 +31,8 @@ pub struct NewShard {
     pub tenant: TenantId,
     /// Numbers in a vector: 1 to [`super::NODE_DIMENSIONS_MAX`].
     pub dimensions: usize,
+    /// Which of the collection's vectors it is to have.
+    pub vectors: u64,
 }
 
 /// A passage to write.
@@ -216,6 +218,7 @@ fn shard_from(row: &PgRow) -> Result<ShardRow, sqlx::Error> {
         table: ShardTable::new(collection, narrow("generation")?, narrow("number")?),
         tenant: id("tenant_id")?.parse::<TenantId>().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
         dimensions: usize::try_from(number("dimensions")?).unwrap_or(0),
+        vectors: count("vectors")?,
         state: ShardState::from_text(&id("state")?),
         reason: row.try_get("reason")?,
         copied_after: copied_document.zip(copied_ordinal),
@@ -243,14 +246,15 @@ async fn create(connection: &mut PgConnection, new: &NewShard) -> Result<(), sql
         .execute(&mut *tx)
         .await?;
     sqlx::query(
-        "INSERT INTO plasma_search.shards (collection, generation, number, tenant_id, dimensions, state)
-         VALUES ($1, $2, $3, $4, $5, 'copying')",
+        "INSERT INTO plasma_search.shards (collection, generation, number, tenant_id, dimensions, vectors, state)
+         VALUES ($1, $2, $3, $4, $5, $6, 'copying')",
     )
     .bind(new.table.collection.to_string())
     .bind(i64::from(new.table.generation))
     .bind(i64::from(new.table.number))
     .bind(new.tenant.to_string())
     .bind(i64::try_from(new.dimensions).unwrap_or(i64::MAX))
+    .bind(i64::try_from(new.vectors).unwrap_or(i64::MAX))
     .execute(&mut *tx)
     .await?;
     tx.commit().await

@@ -233,6 +233,7 @@ mod tests {
             tenant: TenantId::from_bits(1),
             collection,
             dimensions: Some(2),
+            vectors: 0,
             recall_target: 0.99,
             placement,
         };

@@ -32,7 +32,8 @@ impl Session {
         let wanted = self.wanted();
         for (table, new) in &wanted {
             let row = self.shards.get(table);
-            let is_sound = row.is_some_and(|row| row.state != ShardState::Failed && row.dimensions == new.dimensions);
+            let has_these = |row: &ShardRow| row.dimensions == new.dimensions && row.vectors == new.vectors;
+            let is_sound = row.is_some_and(|row| row.state != ShardState::Failed && has_these(row));
             if is_sound {
                 continue;
             }
@@ -93,7 +94,10 @@ impl Session {
             };
             for place in collection.placement.places() {
                 for table in place.tables_on(collection.collection, name) {
-                    wanted.insert(table, NewShard { table, tenant: collection.tenant, dimensions });
+                    wanted.insert(
+                        table,
+                        NewShard { table, tenant: collection.tenant, dimensions, vectors: collection.vectors },
+                    );
                 }
             }
         }

@@ -191,8 +191,10 @@ impl SearchNode {
             return Ok(sound);
         }
         // All failed within the last moments: asking again would only keep the search waiting.
-        let reason = all().find_map(Endpoint::failure).unwrap_or_else(|| "it does not answer".to_owned());
-        Err(error::unavailable(&self.name, &reason))
+        let message = all().find_map(Endpoint::last_failure);
+        Err(error::still_unavailable(
+            message.unwrap_or_else(|| format!("the search node `{}` does not answer", self.name)),
+        ))
     }
 
     fn primary(&self) -> Result<&Endpoint> {

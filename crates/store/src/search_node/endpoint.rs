@@ -19,8 +19,9 @@ use super::{
 
 /// How long a database that failed is not asked.
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
-/// How long a search waits for a connection: short enough that a replica can still answer in time.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a search waits for a connection: short enough that a replica can still answer in time. When nobody listens, sqlx tries
+/// again for as long.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long making a connection of one's own may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -70,10 +71,21 @@ impl Endpoint {
         &self.pool
     }
 
-    /// Why it is not asked for the moment.
+    /// Why it is not to be asked now. After a pause one caller may ask again, while the others still find it failed: a database that
+    /// is gone without a word keeps only that one waiting.
     pub(super) fn failure(&self) -> Option<String> {
-        let failed = lock(&self.failed);
-        failed.as_ref().filter(|(at, _)| at.elapsed() < FAILED_PAUSE).map(|(_, reason)| reason.clone())
+        let mut failed = lock(&self.failed);
+        let (at, reason) = failed.as_mut()?;
+        if at.elapsed() < FAILED_PAUSE {
+            return Some(reason.clone());
+        }
+        *at = Instant::now();
+        None
+    }
+
+    /// What it failed with last, if nothing has gone well since.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        lock(&self.failed).as_ref().map(|(_, reason)| reason.clone())
     }
 
     /// Remembers how asking ended.

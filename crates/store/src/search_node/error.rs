@@ -6,7 +6,12 @@ use plasma_kernel::{Code, Error};
 pub(super) const UNAVAILABLE: &str = "search_node_unavailable";
 
 pub(super) fn unavailable(node: &str, why: &str) -> Error {
-    Error::unavailable("search_node_unavailable", format!("the search node `{node}` does not answer: {why}"))
+    still_unavailable(format!("the search node `{node}` does not answer: {why}"))
+}
+
+/// What was said when it failed a moment ago.
+pub(super) fn still_unavailable(message: String) -> Error {
+    Error::unavailable("search_node_unavailable", message)
         .remedy("check that its Postgres runs and takes Plasma's login; GET /api/v1/search/nodes shows the state of all nodes")
         .retry_after_ms(2_000)
 }

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use super::{
     SearchNode, ShardRow,
     endpoint::Endpoint,
-    error::{node_error, unavailable},
+    error::{node_error, still_unavailable, unavailable},
     position, schema,
     writer::shard_rows,
 };
@@ -69,7 +69,7 @@ impl SearchNode {
     pub async fn shards(&self) -> Result<(EventPosition, Vec<ShardRow>)> {
         let primary = self.primary()?;
         if let Some(reason) = primary.failure() {
-            return Err(unavailable(self.name(), &reason));
+            return Err(still_unavailable(reason));
         }
         let asked = tokio::time::timeout(STATUS_TIMEOUT, async {
             // A connection of its own: this future may be dropped at any time.

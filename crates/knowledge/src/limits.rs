@@ -44,7 +44,7 @@ pub const PASSAGES_MAX: usize = 50_000;
 /// How long one document may be parsed. The parsers are bounded by size; this catches what they do not.
 pub const PARSE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Characters of a model's name.
-pub const MODEL_NAME_CHARS_MAX: usize = 300;
+pub const MODEL_NAME_CHARS_MAX: usize = 400;
 /// Numbers in a vector.
 pub const DIMENSIONS_MAX: usize = 4_096;
 

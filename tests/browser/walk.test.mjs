@@ -374,9 +374,9 @@ test("an API key is shown once, works, and stops working when it is revoked", as
 test("no page scrolls sideways at the width of a phone", async () => {
   await page.setViewportSize({ width: 375, height: 780 });
   const addresses = [
-    "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, "/ask/", "/content/", "/content/draft/", contentUrl,
+    "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, `${collectionUrl}&tab=placement`, "/ask/", "/content/", "/content/draft/", contentUrl,
     `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
-    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/workspace/", "/docs/",
+    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/search-nodes/", "/settings/workspace/", "/docs/",
   ];
   for (const address of addresses) {
     await page.goto(address);

@@ -6,7 +6,7 @@ use std::{
 use moka::sync::Cache;
 use plasma_kernel::{CollectionId, Page, PageRequest, TenantId};
 
-use crate::{store::collections::StoredCollection, synonyms::Synonyms};
+use crate::{nodes::placement::Placement, store::collections::StoredCollection, synonyms::Synonyms};
 
 /// Tenants whose collections are remembered.
 const TENANTS_MAX: u64 = 10_000;
@@ -31,6 +31,7 @@ type Pages = HashMap<(u32, Option<String>), Page<StoredCollection>>;
 #[derive(Default)]
 pub(crate) struct TenantCache {
     collections: Mutex<HashMap<String, Arc<StoredCollection>>>,
+    placements: Mutex<HashMap<CollectionId, Arc<Placement>>>,
     pages: Mutex<Pages>,
     synonyms: Mutex<HashMap<CollectionId, Arc<Synonyms>>>,
 }
@@ -77,6 +78,18 @@ impl TenantCache {
             known.clear();
         }
         known.insert(collection, synonyms);
+    }
+
+    pub(crate) fn placement(&self, collection: CollectionId) -> Option<Arc<Placement>> {
+        lock(&self.placements).get(&collection).cloned()
+    }
+
+    pub(crate) fn remember_placement(&self, collection: CollectionId, placement: Arc<Placement>) {
+        let mut placements = lock(&self.placements);
+        if placements.len() >= ENTRIES_MAX {
+            placements.clear();
+        }
+        placements.insert(collection, placement);
     }
 
     pub(crate) fn page(&self, request: &PageRequest) -> Option<Page<StoredCollection>> {

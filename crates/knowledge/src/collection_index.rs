@@ -68,6 +68,8 @@ pub enum CollectionIndexState {
     Building,
     /// It does not answer; `detail` says why.
     Unavailable,
+    /// Search nodes have the vectors, and this process has none: the collection's placement tells more.
+    OnNodes,
 }
 
 /// How far an index has been built.
@@ -133,7 +135,11 @@ impl Knowledge {
         ctx.require(Permission::CollectionsRead)?;
         let collection = self.collection(ctx, &id.to_string()).await?;
         let summary = self.index().describe_vectors(ctx, collection.collection.id).await?;
-        Ok(describe(id, collection.collection.recall_target, &summary))
+        let mut index = describe(id, collection.collection.recall_target, &summary);
+        if !self.placement(ctx, id).await?.serving.is_in_process() {
+            index.state = CollectionIndexState::OnNodes;
+        }
+        Ok(index)
     }
 }
 

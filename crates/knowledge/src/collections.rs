@@ -9,11 +9,12 @@ use crate::{
     events,
     index::language::Language,
     limits, metadata,
+    nodes::moving,
     steps::PurgeCollection,
     store::{
         access::{self, Hidden},
         collections::{self, StoredCollection},
-        reembeddings, synonyms,
+        placements, reembeddings, synonyms,
     },
 };
 
@@ -180,11 +181,12 @@ impl Knowledge {
         access::hidden(&mut self.store().read(ctx).await?, Some(restricted), readers).await
     }
 
-    /// Changes a collection's name, description, language, declared fields, recall target, or how its results are ranked.
+    /// Changes a collection's name, description, language, declared fields, recall target, or how its results are ranked, or begins to
+    /// move its vectors.
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
-    /// (`collection_name_taken`).
+    /// (`collection_name_taken`, `search_node_dimensions`), `unavailable` (`search_nodes_not_configured`).
     pub async fn update_collection(&self, ctx: &Ctx, id: CollectionId, change: CollectionChange) -> Result<Collection> {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;
@@ -195,9 +197,14 @@ impl Knowledge {
         change.ranking.as_ref().map_or(Ok(()), RankingSettings::check)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(mut stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
-        let CollectionChange { name, description, language, fields, recall_target, ranking } = change;
+        let CollectionChange { name, description, language, fields, recall_target, ranking, placement } = change;
         let mut changes = name.is_some() || description.is_some() || fields.is_some() || recall_target.is_some();
+        let dimensions = stored.dimensions;
         let collection = &mut stored.collection;
+        if let Some(choice) = placement {
+            moving::begin(self, &mut tx, collection, dimensions, choice).await?;
+            changes = true;
+        }
         if let Some(name) = name {
             collection.name = name;
         }
@@ -243,6 +250,7 @@ impl Knowledge {
         collections::delete(&mut tx, id).await?;
         synonyms::delete(&mut tx, id).await?;
         reembeddings::delete_of(&mut tx, id).await?;
+        placements::delete(&mut tx, id).await?;
         tx.emit(events::collection(events::COLLECTION_DELETED, id, &stored.collection.name)).await?;
         enqueue(&mut tx, &PurgeCollection { collection: id }, &id.to_string(), None).await?;
         self.commit_searchable(tx).await

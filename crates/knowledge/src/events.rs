@@ -20,6 +20,9 @@ pub const COLLECTION_REEMBEDDED: &str = "knowledge.collection.reembedded";
 /// The change of the model was given up, and searches go on with the one from before: `{collection_id, model, generation, state}`, with
 /// the state `failed` or `cancelled`, and `reason` when it failed.
 pub const COLLECTION_REEMBEDDING_ENDED: &str = "knowledge.collection.reembedding_ended";
+/// A collection's vectors are to be elsewhere, are there now, or stay after all: `{collection_id, name, nodes, moving_to}`; an empty list
+/// of nodes stands for the processes' own indexes, `moving_to` is null when it is not on its way.
+pub const COLLECTION_PLACED: &str = "knowledge.collection.placed";
 /// A document, or a new version of it, waits to be read: `{collection_id, title, version}`; with `reason` when something is in
 /// its way, such as an absent model.
 pub const DOCUMENT_QUEUED: &str = "knowledge.document.queued";
@@ -71,4 +74,14 @@ pub(crate) fn named(document: &Document) -> Value {
         return json!({ "collection_id": document.collection_id, "restricted": true });
     }
     json!({ "collection_id": document.collection_id, "title": document.title })
+}
+
+pub(crate) fn collection_placed(
+    id: CollectionId,
+    name: &str,
+    nodes: &[String],
+    moving_to: Option<&[String]>,
+) -> NewEvent {
+    let data = json!({ "collection_id": id, "name": name, "nodes": nodes, "moving_to": moving_to });
+    NewEvent::new(COLLECTION_PLACED, id, data)
 }

@@ -5,6 +5,7 @@ mod ask;
 mod collection_index;
 mod collections;
 mod documents;
+mod nodes;
 mod reembed;
 mod search;
 mod synonyms;
@@ -28,6 +29,8 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(collections::get_collection, collections::update_collection, collections::delete_collection))
         .routes(routes!(collection_index::get_collection_index))
         .routes(routes!(reembed::get_reembedding, reembed::begin_reembedding, reembed::cancel_reembedding))
+        .routes(routes!(nodes::get_collection_placement))
+        .routes(routes!(nodes::cancel_collection_move))
         .routes(routes!(documents::list_documents))
         .routes(upload)
         .routes(routes!(documents::get_document, documents::delete_document))
@@ -37,5 +40,6 @@ pub fn routes() -> OpenApiRouter<Knowledge> {
         .routes(routes!(access::change_document_access))
         .routes(routes!(synonyms::get_synonyms, synonyms::put_synonyms))
         .routes(routes!(search::search))
+        .routes(routes!(nodes::list_search_nodes))
         .routes(routes!(ask::ask))
 }

@@ -25,7 +25,7 @@ use plasma_store::{EventPosition, Store, Tx};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{IndexStatus, caches::TenantCaches, limits};
+use crate::{IndexStatus, caches::TenantCaches, limits, nodes::search::NodesAnswer};
 
 pub(crate) use keys::PassageKey;
 pub(crate) use memory::VectorsOf;
@@ -120,6 +120,8 @@ pub(crate) struct Snapshot {
     pub(crate) vectors: VectorsStatus,
     /// Where what searches teach is remembered.
     pub(crate) slot: Arc<Slot>,
+    /// What search nodes answered, when they have the vectors and not the view.
+    pub(crate) nodes: Option<NodesAnswer>,
 }
 
 /// Moves a position on; never back.
@@ -225,6 +227,11 @@ impl Index {
         .retry_after_ms(1_000))
     }
 
+    /// Up to where searches see everything: this process has committed it, or knows of it.
+    pub(crate) fn expected(&self) -> EventPosition {
+        *self.pending.borrow()
+    }
+
     /// Returns when the index has everything that this process had committed at the call, at the latest after two seconds.
     pub(crate) async fn caught_up(&self) {
         drop(self.committing.write().await);
@@ -268,7 +275,7 @@ impl Index {
         // What is being built for another embedding model is nothing that this view lacks.
         let is_whole = slot.vectors.is_ahead_of(&view.vectors_of);
         let vectors = if is_whole { VectorsStatus::Complete } else { slot.vectors.status() };
-        Ok(Snapshot { view, text, vectors, slot })
+        Ok(Snapshot { view, text, vectors, slot, nodes: None })
     }
 
     /// Which vectors searches of the collection compare with now.

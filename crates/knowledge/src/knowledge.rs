@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use plasma_kernel::{Ctx, Result};
 use plasma_models::Models;
-use plasma_store::{Store, Tx};
+use plasma_store::{Store, Tx, search_node::SearchNodeConfig};
 use plasma_workflows::Workflows;
 use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,6 +12,7 @@ use crate::{
     caches::TenantCaches,
     embedding::QueryVectors,
     index::Index,
+    nodes::Nodes,
     progress::Throughput,
     search::{Results, passages::PassageCache},
     steps, waiting,
@@ -35,6 +36,7 @@ struct Inner {
     queries: QueryVectors,
     results: Results,
     passages: PassageCache,
+    nodes: Nodes,
     throughput: Throughput,
     people: OnceLock<Arc<dyn People>>,
     feed: broadcast::Sender<IngestProgress>,
@@ -46,6 +48,24 @@ impl Knowledge {
     /// Knowledge over `store`, and its steps registered with `workflows`. `ctx` is a system context: its clock and
     /// randomness serve the background work. Nothing runs before [`Knowledge::start`].
     pub fn new(store: Store, models: Models, workflows: &Workflows, ctx: Ctx) -> Self {
+        Self::over(store, models, workflows, ctx, Nodes::default())
+    }
+
+    /// The same, with search nodes on which collections may have their vectors. Needs a runtime; nothing is connected yet.
+    ///
+    /// # Errors
+    /// `invalid` when a node's URL is not one of Postgres.
+    pub fn with_nodes(
+        store: Store,
+        models: Models,
+        workflows: &Workflows,
+        ctx: Ctx,
+        nodes: &[SearchNodeConfig],
+    ) -> Result<Self> {
+        Ok(Self::over(store, models, workflows, ctx, Nodes::new(nodes)?))
+    }
+
+    fn over(store: Store, models: Models, workflows: &Workflows, ctx: Ctx, nodes: Nodes) -> Self {
         let caches = Arc::new(TenantCaches::new());
         let index = Arc::new(Index::new(store.clone(), ctx.clone(), Arc::clone(&caches)));
         let (feed, _) = broadcast::channel(FEED_LENGTH);
@@ -58,6 +78,7 @@ impl Knowledge {
             queries: QueryVectors::new(),
             results: Results::new(),
             passages: PassageCache::new(),
+            nodes,
             throughput: Throughput::default(),
             people: OnceLock::new(),
             feed,
@@ -70,6 +91,7 @@ impl Knowledge {
         workflows.register::<steps::PurgeCollection>(knowledge.clone());
         workflows.register::<steps::ReembedCollection>(knowledge.clone());
         workflows.register::<steps::SettleVectors>(knowledge.clone());
+        workflows.register::<steps::MoveCollection>(knowledge.clone());
         knowledge
     }
 
@@ -87,6 +109,7 @@ impl Knowledge {
         inner.tasks.spawn(Arc::clone(&inner.index).follow(inner.stop.clone()));
         inner.tasks.spawn(Arc::clone(&inner.index).keep_up(inner.stop.clone()));
         inner.tasks.spawn(waiting::watch(self.clone(), inner.stop.clone()));
+        inner.nodes.start(&inner.store, &inner.ctx, &inner.tasks, &inner.stop);
     }
 
     /// Stops the background work and returns when the index is closed. Before the store is closed.
@@ -94,6 +117,7 @@ impl Knowledge {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.inner.nodes.close().await;
     }
 
     /// How far this process's ingestion comes from now on. A listener that is too slow misses messages.
@@ -143,6 +167,10 @@ impl Knowledge {
 
     pub(crate) fn passage_cache(&self) -> &PassageCache {
         &self.inner.passages
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.inner.nodes
     }
 
     pub(crate) fn throughput(&self) -> &Throughput {

@@ -17,6 +17,7 @@ mod knowledge;
 mod known_vectors;
 pub mod limits;
 mod metadata;
+pub mod nodes;
 pub mod parse;
 mod people;
 mod progress;

@@ -115,3 +115,12 @@ pub const RERANK_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const RESULT_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long an answer is remembered, as long as its collection does not change.
 pub const RESULT_CACHE_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Search nodes of one collection.
+pub const PLACEMENT_NODES_MAX: usize = 16;
+/// Parts into which a collection is split over search nodes.
+pub const PLACEMENT_SPLIT_MAX: u32 = 64;
+/// How long a search waits for search nodes. What has not answered by then is reported as failed.
+pub const NODES_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Connections of a process to each database of a search node.
+pub const NODE_CONNECTIONS_MAX: u32 = 8;

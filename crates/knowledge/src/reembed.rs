@@ -16,7 +16,7 @@ use crate::{
     events, limits,
     steps::{ReembedCollection, SettleVectors},
     store::{
-        collections,
+        collections, placements,
         reembeddings::{self, StoredReembedding},
     },
 };
@@ -31,7 +31,8 @@ impl Knowledge {
     ///
     /// # Errors
     /// `forbidden` without `collections:write`; `not_found` for the collection or (`model_not_found`) the model; `invalid`
-    /// (`model`) for a model that does not embed; `conflict` (`reembedding_running`) while another change runs.
+    /// (`model`) for a model that does not embed; `conflict` while another change runs (`reembedding_running`), or when the vectors are
+    /// on search nodes (`collection_on_search_nodes`).
     pub async fn begin_reembedding(&self, ctx: &Ctx, id: CollectionId, new: NewReembedding) -> Result<Reembedding> {
         ctx.require(Permission::CollectionsWrite)?;
         if new.model.is_empty() || new.model.chars().count() > limits::MODEL_NAME_CHARS_MAX {
@@ -45,6 +46,12 @@ impl Knowledge {
         })?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
+        if placements::of(&mut tx, id).await?.places().any(|place| !place.is_in_process()) {
+            let message = "the collection's vectors are on search nodes, or on their way: they keep their model";
+            return Err(Error::conflict("collection_on_search_nodes", message).remedy(
+                "move it to the processes' own indexes (`placement` null), change the model, and move it back",
+            ));
+        }
         let before = reembeddings::newest(&mut tx, id).await?;
         if before.is_some_and(|before| before.reembedding.state == ReembeddingState::Running) {
             return Err(Error::conflict(

@@ -10,6 +10,7 @@ mod nearest;
 mod order;
 pub(crate) mod passages;
 mod rank;
+mod remote;
 mod request;
 mod rerank;
 mod results;
@@ -161,6 +162,7 @@ impl Knowledge {
         let mode = plan.mode;
         let total_passages = ranked.passages;
         let (corrections, facets) = (ranked.query.corrections.clone(), std::mem::take(&mut ranked.facets));
+        let shards = ranked.shards.take();
         // Finding the words of a hundred passages takes milliseconds as well.
         let (results, explanation) = off_runtime(move || {
             let results = hits::hits(&plan, &snapshot, &ranked, &finished);
@@ -173,6 +175,7 @@ impl Knowledge {
             mode,
             took_ms: notes.took,
             total_passages,
+            shards,
             results,
             warnings: notes.warnings,
             corrections,
@@ -233,10 +236,12 @@ impl Knowledge {
         let tenant = ctx.tenant()?;
         let mut rechecks = 0;
         loop {
-            let snapshot = Arc::new(self.index().snapshot(ctx, plan.collection).await?);
+            let mut snapshot = self.index().snapshot(ctx, plan.collection).await?;
             if plan.vector.is_some() && snapshot.view.vectors_of.generation != plan.generation {
                 return Ok(None);
             }
+            snapshot.nodes = self.ask_nodes(ctx, plan, &snapshot.view).await?;
+            let snapshot = Arc::new(snapshot);
             let (planned, moment) = (Arc::clone(plan), Arc::clone(&snapshot));
             // Some milliseconds of pure computing would hold up other requests on a runtime thread.
             let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;

@@ -5,7 +5,7 @@ use plasma_store::Tx;
 use plasma_workflows::{Queue, Run, Step};
 use serde::{Deserialize, Serialize};
 
-use crate::{Knowledge, ingest, purge, reembed};
+use crate::{Knowledge, ingest, nodes::moving, purge, reembed};
 
 /// Reads a version of a document: text, passages, vectors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -106,5 +106,29 @@ impl Step for SettleVectors {
 
     async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
         reembed::settle::run(&knowledge, &self, &run).await
+    }
+}
+
+/// Waits until a collection's vectors are complete at the place where they are being moved, and then lets searches ask there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MoveCollection {
+    pub(crate) collection: CollectionId,
+    /// Of the place: a move that was given up or replaced has another.
+    pub(crate) generation: u32,
+}
+
+impl Step for MoveCollection {
+    type Domain = Knowledge;
+    const KIND: &'static str = "knowledge.move_collection";
+    // It mostly waits for nodes.
+    const QUEUE: Queue = Queue { name: "knowledge.move", concurrency: 8 };
+    const ATTEMPTS_MAX: u32 = 12;
+
+    async fn run(self, knowledge: Knowledge, run: Run) -> Result<()> {
+        moving::run(&knowledge, &self, &run).await
+    }
+
+    async fn failed(&self, _knowledge: &Knowledge, _ctx: &Ctx, tx: &mut Tx, error: &Error) -> Result<()> {
+        moving::give_up(tx, self, error).await
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod access;
 pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod passages;
+pub(crate) mod placements;
 pub(crate) mod queue;
 pub(crate) mod reembeddings;
 pub(crate) mod synonyms;

@@ -2,9 +2,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use plasma_kernel::{ChunkId, CollectionId, Error, KnowledgeDocumentId, Result, TenantId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Access, FieldDeclarations, Metadata, RankingSettings, parse::Format};
+use crate::{Access, FieldDeclarations, Metadata, RankingSettings, nodes::PlacementChoice, parse::Format};
 
 /// Documents that are searched together.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -163,6 +163,16 @@ pub struct CollectionChange {
     /// from then on.
     #[serde(default)]
     pub language: Option<String>,
+    /// Where its vectors are to be: search nodes, or null for the processes' own indexes. Begins a move in the background, during
+    /// which the old place answers; the present place ends a move that is under way.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<PlacementChoice>)]
+    pub placement: Option<Option<PlacementChoice>>,
+}
+
+/// Tells null from an absent field.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<PlacementChoice>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// How far a document is.

@@ -158,6 +158,7 @@ fn value_name(kind: config::Kind) -> &'static str {
         Kind::Whole { .. } => "NUMBER",
         Kind::Flag => "BOOL",
         Kind::LogFilter => "FILTER",
+        Kind::SearchNodes => "NODES",
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod check;
 mod layers;
+mod search_nodes;
 mod settings;
 mod show;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub custom_models_dirs: Option<String>,
     pub hub_url: String,
     pub model_idle_seconds: u64,
+    #[serde(default)]
+    pub search_nodes: BTreeMap<String, SearchNodeUrls>,
     pub master_key_file: Option<PathBuf>,
     pub json_body_bytes_max: usize,
     pub model_body_bytes_max: usize,
@@ -63,6 +66,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where a search node is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchNodeUrls {
+    /// Of the database that takes writes.
+    pub url: Secret,
+    /// Of databases that follow it.
+    #[serde(default)]
+    pub replicas: Vec<Secret>,
 }
 
 /// A text that never appears in a log or an error.

@@ -13,7 +13,7 @@ use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, Ident
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
 use plasma_knowledge::Knowledge;
 use plasma_models::{LocalModels, LocalSettings, Manifest, Models, ModelsConfig};
-use plasma_store::{Dialect, Store, StoreConfig};
+use plasma_store::{Dialect, Store, StoreConfig, search_node::SearchNodeConfig};
 use plasma_workflows::Workflows;
 use tokio::{
     net::TcpListener,
@@ -108,6 +108,15 @@ fn store_config(config: &Config) -> StoreConfig {
     }
 }
 
+fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
+    let nodes = config.search_nodes.iter().map(|(name, urls)| SearchNodeConfig {
+        name: name.clone(),
+        url: urls.url.expose().to_owned(),
+        replicas: urls.replicas.iter().map(|url| url.expose().to_owned()).collect(),
+    });
+    nodes.collect()
+}
+
 async fn assemble(
     config: &Config,
     ctx: &Ctx,
@@ -133,7 +142,8 @@ async fn assemble(
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
     models.register_steps(workflows);
-    let knowledge = Knowledge::new(store.clone(), models.clone(), workflows, ctx.clone());
+    let nodes = search_nodes(config);
+    let knowledge = Knowledge::with_nodes(store.clone(), models.clone(), workflows, ctx.clone(), &nodes)?;
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;

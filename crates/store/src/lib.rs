@@ -5,6 +5,7 @@ mod consumer;
 mod error;
 mod events;
 mod migrate;
+pub mod search_node;
 mod secrets;
 mod store;
 mod tx;

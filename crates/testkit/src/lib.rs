@@ -67,11 +67,29 @@ pub async fn fresh_postgres_database() -> String {
             "PLASMA_TEST_POSTGRES_URL is not set: run the tests with `make test`, or `scripts/postgres.sh start` first"
         )
     });
+    fresh_database_on(&server).await
+}
+
+/// The Postgres servers of `PLASMA_TEST_SEARCH_NODES`, which only hold vectors. The last is killed by a test: no other uses it.
+pub fn search_node_servers() -> Vec<String> {
+    let servers = env::var("PLASMA_TEST_SEARCH_NODES").unwrap_or_else(|_| {
+        panic!(
+            "PLASMA_TEST_SEARCH_NODES is not set: run the tests with `make test`, or start two servers with \
+             `PLASMA_TEST_POSTGRES_PORT=… scripts/postgres.sh start` and name their URLs with a space between"
+        )
+    });
+    let servers: Vec<String> = servers.split_whitespace().map(str::to_owned).collect();
+    assert!(servers.len() >= 2, "PLASMA_TEST_SEARCH_NODES must name two servers");
+    servers
+}
+
+/// Makes a database on a server and returns its URL.
+pub async fn fresh_database_on(server: &str) -> String {
     let name = format!("plasma_{}", TenantId::new(&system()));
-    let mut connection = PgConnection::connect(&server).await.expect("the test Postgres answers");
+    let mut connection = PgConnection::connect(server).await.expect("the test Postgres answers");
     // The name is ours: letters, digits and underscores.
     connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))).await.expect("a new database");
-    let mut url = url::Url::parse(&server).expect("a Postgres URL");
+    let mut url = url::Url::parse(server).expect("a Postgres URL");
     url.set_path(&name);
     url.to_string()
 }

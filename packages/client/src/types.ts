@@ -122,6 +122,14 @@ export type Reembedding = components["schemas"]["Reembedding"];
 export type CollectionIndex = components["schemas"]["CollectionIndex"];
 export type CollectionIndexState = components["schemas"]["CollectionIndexState"];
 export type IndexRecall = components["schemas"]["IndexRecall"];
+/** Where the vectors of a collection are, and where they go. */
+export type CollectionPlacement = components["schemas"]["CollectionPlacement"];
+export type CollectionPlace = components["schemas"]["PlaceStatus"];
+export type CollectionShard = components["schemas"]["ShardStatus"];
+export type PlacementChoice = components["schemas"]["PlacementChoice"];
+/** A Postgres with pgvector that holds vectors of collections. */
+export type SearchNode = components["schemas"]["NodeStatus"];
+export type SearchNodeDatabase = components["schemas"]["NodeDatabase"];
 export type KnowledgeDocument = components["schemas"]["KnowledgeDocument"];
 export type NewDocument = components["schemas"]["AddDocument"];
 /** Who may see a document; null where everybody may. */

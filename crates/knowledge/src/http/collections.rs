@@ -62,7 +62,8 @@ pub(super) async fn get_collection(
 
 /// Change a collection
 ///
-/// Its name, description, declared fields, recall target, or how its results are ranked; absent fields stay.
+/// Its name, description, language, declared fields, recall target, how its results are ranked, or where its vectors are; absent fields
+/// stay. A change of `placement` begins a move in the background, which `GET /api/v1/collections/{id}/placement` shows.
 #[utoipa::path(
     patch, path = "/api/v1/collections/{id}", tag = "collections", params(("id" = CollectionId, Path, description = "The collection")),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:write"))),

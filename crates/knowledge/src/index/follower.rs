@@ -92,6 +92,8 @@ struct Changes {
     updated_collections: BTreeSet<CollectionId>,
     /// Those that have vectors of another embedding model.
     reembedded: BTreeSet<Place>,
+    /// Collections whose vectors are to be elsewhere, or here.
+    placed: BTreeSet<Place>,
     tenants: BTreeSet<TenantId>,
 }
 
@@ -124,6 +126,9 @@ impl Changes {
             events::COLLECTION_REEMBEDDED => {
                 self.reembedded.insert((tenant, collection));
             }
+            events::COLLECTION_PLACED => {
+                self.placed.insert((tenant, collection));
+            }
             _ => {}
         }
     }
@@ -134,6 +139,7 @@ impl Changes {
             && self.orphans.is_empty()
             && self.deleted_collections.is_empty()
             && self.reembedded.is_empty()
+            && self.placed.is_empty()
     }
 }
 
@@ -200,6 +206,7 @@ impl Follower {
         changes.access.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.orphans.retain(|(_, collection), _| !changes.deleted_collections.contains(collection));
         changes.reembedded.retain(|(_, collection)| !changes.deleted_collections.contains(collection));
+        changes.placed.retain(|(_, collection)| !changes.deleted_collections.contains(collection));
         // From the first write until it is published, nobody else shows searches a collection's vectors.
         let index = Arc::clone(&self.index);
         let applying = index.applying.lock().await;

@@ -7,6 +7,7 @@ mod build;
 mod describe;
 mod folder;
 mod measured;
+mod placed;
 mod upkeep;
 
 use std::{
@@ -37,6 +38,7 @@ use super::{
 use crate::store::{
     collections,
     passages::{self, PassageVector},
+    placements,
     versions::LiveVersion,
 };
 
@@ -269,11 +271,15 @@ impl Index {
         }
         let mut tx = self.store.read(ctx).await?;
         let stored = collections::by_reference(&mut tx, &collection.to_string()).await?;
+        let placement = placements::of(&mut tx, collection).await?;
         drop(tx);
         let Some(stored) = stored else { return Ok(None) };
         let generation = stored.generation;
         *lock(&vectors.of) =
             Arc::new(VectorsOf { generation, model: stored.collection.embedding_model, dimensions: stored.dimensions });
+        if !placement.needs_own_index() {
+            return Ok(None);
+        }
         let Some(dimensions) = stored.dimensions else { return Ok(None) };
         let folder = self.vector_folder()?;
         // The work takes the lock along: when a request goes away in the middle of it, nobody opens the folder a second time.

@@ -4,7 +4,7 @@ use plasma_kernel::{ChunkId, CollectionId, KnowledgeDocumentId};
 use serde::Serialize;
 
 use super::{Correction, Facet, SearchMode};
-use crate::Metadata;
+use crate::{Metadata, nodes::ShardsReport};
 
 /// What a search found.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -17,6 +17,9 @@ pub struct SearchAnswer {
     pub took_ms: Took,
     /// Searchable passages that the filter lets through, of documents that may be seen.
     pub total_passages: u64,
+    /// Which parts of the collection answered, when its vectors are on search nodes and the search asked for them; else null.
+    #[schema(required)]
+    pub shards: Option<ShardsReport>,
     /// The best passages, best first.
     pub results: Vec<Hit>,
     /// What should be known about these results.

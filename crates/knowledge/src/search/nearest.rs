@@ -48,9 +48,30 @@ pub(super) fn nearest(
         Err(Error::ZeroVector | Error::Dimensions { .. }) => return Ok(Nearest::default()),
         Err(error) => return Err(error),
     };
-    let mut nearest = Nearest { work: Some(found.work), ..Nearest::default() };
-    for hit in found.hits {
-        let key = PassageKey::from_bits(hit.key);
+    let work = Some(found.work);
+    Ok(Nearest { work, ..placed(view, found.hits.into_iter().map(|hit| (hit.key, hit.score))) })
+}
+
+/// What search nodes found, nearest first. They may be a moment behind the view: that is no reason to doubt the view, and
+/// only a version that is newer than the view's is.
+pub(super) fn from_nodes(view: &CollectionView, hits: &[(u128, f32)]) -> Nearest {
+    let mut nearest = placed(view, hits.iter().copied());
+    nearest.doubts = Doubts::default();
+    for (key, _) in hits {
+        let key = PassageKey::from_bits(*key);
+        let entry = view.place_of_low(key.document_low).and_then(|place| view.documents.get(place));
+        if let Some(entry) = entry.filter(|entry| entry.version < key.version) {
+            nearest.doubts.documents.push(entry.id);
+        }
+    }
+    nearest
+}
+
+/// Where the view has these passages.
+fn placed(view: &CollectionView, hits: impl Iterator<Item = (u128, f32)>) -> Nearest {
+    let mut nearest = Nearest::default();
+    for (key, score) in hits {
+        let key = PassageKey::from_bits(key);
         let place = view.place_of_low(key.document_low);
         let Some((document, entry)) = place.and_then(|place| Some((place, view.documents.get(place)?))) else {
             nearest.doubts.orphans.push(key.document_low);
@@ -61,10 +82,10 @@ pub(super) fn nearest(
             continue;
         }
         // Rounding may lead a hair's breadth beyond what a cosine can be.
-        let similarity = hit.score.clamp(-1.0, 1.0);
+        let similarity = score.clamp(-1.0, 1.0);
         nearest.hits.push(VectorHit { document, ordinal: key.ordinal, similarity });
     }
-    Ok(nearest)
+    nearest
 }
 
 /// The keys of all passages of these documents.

@@ -14,7 +14,7 @@ use super::{
     filter::Filter,
     fusion::{Candidate, Found, Place},
     milliseconds,
-    nearest::{VectorHit, nearest},
+    nearest::{VectorHit, from_nodes, nearest},
     order,
     settings::Ranking,
     words::{Allowance, Lexical},
@@ -28,6 +28,7 @@ use crate::{
         query_resolve::{ResolvedQuery, TextOptions},
         vectors::VectorsStatus,
     },
+    nodes::{ShardsReport, search::NodesAnswer},
 };
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
@@ -63,6 +64,12 @@ impl Plan {
     pub(super) fn candidates_max(&self) -> usize {
         CANDIDATES_MIN.max(3 * self.limit)
     }
+
+    /// Passages that search nodes are asked for: signs in the query may leave some of them out.
+    pub(super) fn asked_of_nodes(&self) -> usize {
+        let wanted = self.candidates_max();
+        if self.text.has_signs() { CANDIDATES_WITH_SIGNS * wanted } else { wanted }
+    }
 }
 
 /// What was found.
@@ -89,6 +96,8 @@ pub(super) struct Ranked {
     pub(super) doubts: Doubts,
     /// A file of the vector index is damaged.
     pub(super) is_damaged: bool,
+    /// Which shards answered, when the vectors are on search nodes.
+    pub(super) shards: Option<ShardsReport>,
 }
 
 /// What the half that compares meanings says.
@@ -139,7 +148,9 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         let found = Found { rank: rank_of(rank), score: hit.similarity };
         proposed(&mut candidates, (hit.document, hit.ordinal)).vector = Some(found);
     }
-    let vector_ms = milliseconds(started);
+    let nodes = snapshot.nodes.as_ref();
+    let vector_ms = milliseconds(started) + nodes.map_or(0.0, |nodes| nodes.took_ms);
+    let shards = nodes.map(|nodes| nodes.report.clone());
     let started = Instant::now();
     let mut doubts = by_meaning.doubts;
     if plan.mode != SearchMode::Vector {
@@ -179,6 +190,7 @@ pub(super) fn rank(plan: &Plan, snapshot: &Snapshot) -> Result<Ranked> {
         degraded: is_degraded(plan, snapshot) || by_meaning.unavailable.is_some() || !doubts.is_empty(),
         doubts,
         is_damaged: by_meaning.is_damaged,
+        shards,
     })
 }
 
@@ -196,7 +208,11 @@ fn is_degraded(plan: &Plan, snapshot: &Snapshot) -> bool {
     // Signs in the query are looked up in every mode.
     let asks_words = plan.mode != SearchMode::Vector || plan.text.has_signs();
     let text = asks_words && !matches!(snapshot.text, SnapshotText::Complete(_));
-    let vectors = plan.mode != SearchMode::Text && snapshot.vectors != VectorsStatus::Complete;
+    let vectors = plan.mode != SearchMode::Text
+        && match &snapshot.nodes {
+            Some(nodes) => !nodes.is_whole(),
+            None => snapshot.vectors != VectorsStatus::Complete,
+        };
     text || vectors
 }
 
@@ -208,6 +224,9 @@ fn by_meaning(
     warnings: &mut Vec<String>,
 ) -> Result<ByMeaning> {
     let Some(query) = &plan.vector else { return Ok(ByMeaning::default()) };
+    if let Some(nodes) = &snapshot.nodes {
+        return by_nodes(plan, &snapshot.view, nodes, Scope { allowed, allowance }, warnings);
+    }
     let mut found = ByMeaning::default();
     match &snapshot.vectors {
         VectorsStatus::Complete => {}
@@ -247,6 +266,40 @@ fn by_meaning(
         }
         warnings.push(format!("results are ranked by words only: the vector index does not answer ({reason})"));
     }
+    Ok(found)
+}
+
+/// What the search nodes found, nearest first.
+fn by_nodes(
+    plan: &Plan,
+    view: &CollectionView,
+    nodes: &NodesAnswer,
+    Scope { allowed, allowance }: Scope<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<ByMeaning> {
+    let mut found = ByMeaning::default();
+    if let Some(reason) = nodes.failure() {
+        if plan.mode == SearchMode::Vector {
+            let message = format!("no search node that has this collection's vectors answers: {reason}");
+            return Err(Error::unavailable("search_nodes_unavailable", message)
+                .retry_after_ms(5_000)
+                .remedy("try again in a moment, or search in the mode `text`"));
+        }
+        warnings.push(format!("results are ranked by words only: no search node answers ({reason})"));
+        found.unavailable = Some(reason.to_owned());
+        return Ok(found);
+    }
+    warnings.extend(nodes.warnings());
+    if plan.ranking.diversity > 0.0 {
+        warnings.push("diversity was left out: the vectors that it compares are on search nodes".to_owned());
+    }
+    let nearest = from_nodes(view, &nodes.hits);
+    (found.hits, found.doubts) = (nearest.hits, nearest.doubts);
+    // Nodes were told what is allowed; whatever they say, nothing else is shown.
+    found.hits.retain(|hit| {
+        allowed.is_none_or(|allowed| allowed.contains(hit.document)) && lets_through(allowance, view, hit)
+    });
+    found.hits.truncate(plan.candidates_max());
     Ok(found)
 }
 

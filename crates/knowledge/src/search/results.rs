@@ -202,6 +202,7 @@ mod tests {
             mode: SearchMode::Hybrid,
             took_ms: Took::default(),
             total_passages: 0,
+            shards: None,
             results: Vec::new(),
             warnings: Vec::new(),
             corrections: Vec::new(),

@@ -9,6 +9,7 @@ mod http;
 mod index;
 mod ingestion;
 mod isolation;
+mod nodes;
 mod ranking;
 mod reembedding;
 mod replacement;

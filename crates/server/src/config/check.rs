@@ -6,7 +6,7 @@ use toml::{Value, de::DeValue};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::Kind;
+use super::{Kind, search_nodes};
 
 /// A value from the file, in the type that [`super::Config`] reads; or what is wrong with it.
 pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
@@ -56,6 +56,7 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             Err(_) => Err("must be an address and a port such as 127.0.0.1:8080 or [::]:8080".to_owned()),
         },
         Kind::Url(schemes) => url(schemes, text),
+        Kind::SearchNodes => search_nodes::from_text(text),
         Kind::Choice(choices) if choices.contains(&text) => Ok(Value::String(text.to_owned())),
         Kind::Choice(choices) => {
             Err(format!("must be {}{}", choices.join(" or "), suggestion(text, choices.iter().copied())))
@@ -111,7 +112,7 @@ fn words<'a>(known: &[&str], given: impl Iterator<Item = &'a str>) -> Result<Val
 }
 
 /// The text is never quoted back: a database's URL holds a password.
-fn url(schemes: &[&str], text: &str) -> Result<Value, String> {
+pub(super) fn url(schemes: &[&str], text: &str) -> Result<Value, String> {
     let expected = || format!("must be a URL that starts with {}://", schemes.join(":// or "));
     let url = Url::parse(text).map_err(|_| expected())?;
     if !schemes.contains(&url.scheme()) {

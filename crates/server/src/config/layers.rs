@@ -7,9 +7,12 @@ use std::{
 };
 
 use serde::Deserialize as _;
-use toml::{Table, Value, de::DeTable};
+use toml::{
+    Table, Value,
+    de::{DeTable, DeValue},
+};
 
-use super::{Config, SETTINGS, Setting, check, conflicts};
+use super::{Config, SETTINGS, Setting, check, conflicts, search_nodes};
 
 /// Variables of the environment that start with `PLASMA_` and belong to the client commands, the tests and the scripts.
 const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CACHE_DIR"];
@@ -161,7 +164,11 @@ impl Layers {
         }
         for (key, value) in table.get_ref() {
             let source = source_at(key.span().start);
-            let name = key.get_ref().as_ref();
+            let name: &str = key.get_ref().as_ref();
+            if name == "search" {
+                self.add_search_table(&source_at, source, value.get_ref());
+                continue;
+            }
             match SETTINGS.iter().find(|setting| setting.key == name) {
                 Some(setting) if setting.environment_only => {
                     self.mistake(source, format!("`{name}` is read only from the variable {}", setting.variable()));
@@ -173,6 +180,19 @@ impl Layers {
                     self.mistake(source, format!("unknown setting `{name}`{near}"));
                 }
             }
+        }
+    }
+
+    /// `[search.nodes.NAME]`, which is the setting `search_nodes`.
+    fn add_search_table(&mut self, source_at: &dyn Fn(usize) -> Source, source: Source, value: &DeValue<'_>) {
+        let (nodes, mistakes) = search_nodes::from_table(value);
+        let has_mistakes = !mistakes.is_empty();
+        for (offset, what) in mistakes {
+            self.mistake(source_at(offset), what);
+        }
+        let setting = SETTINGS.iter().find(|setting| setting.key == search_nodes::KEY);
+        if let (Some(setting), false) = (setting, has_mistakes) {
+            self.set(setting, source, Ok(nodes));
         }
     }
 
@@ -243,8 +263,12 @@ mod tests {
         // Every setting given, so that a field that the struct lacks is an error here.
         let file = "database_url = \"postgres://h/d\"\nmaster_key_file = \"k\"\ncustom_models_dirs = \"/w\"\n\
                     otlp_endpoint = \"http://c:4318\"";
-        let environment =
-            [("PLASMA_OWNER_EMAIL", "a@b"), ("PLASMA_OWNER_PASSWORD", "p"), ("PLASMA_BOOTSTRAP_API_KEY", "plk_x")];
+        let environment = [
+            ("PLASMA_OWNER_EMAIL", "a@b"),
+            ("PLASMA_OWNER_PASSWORD", "p"),
+            ("PLASMA_BOOTSTRAP_API_KEY", "plk_x"),
+            ("PLASMA_SEARCH_NODES", "a=postgres://h/v"),
+        ];
         let (_, layers) = layers(file, &environment, &[]).finish().unwrap();
         for setting in SETTINGS {
             assert!(layers.get(setting.key).is_some(), "the test gives no {}", setting.key);
@@ -286,6 +310,52 @@ mod tests {
                 "PLASMA_LOG_FORMAT: must be text or json; did you mean `json`?",
                 "PLASMA_ROLES: `werker` is not one of api, worker; did you mean `worker`?",
             ]
+        );
+    }
+
+    #[test]
+    fn search_nodes_are_tables_in_the_file_and_a_line_elsewhere() {
+        let file = "[search.nodes.a]\nurl = \"postgres://u:p@h/a\"\nreplicas = [\"postgres://h2/a\"]\n[search.nodes.b-2]\nurl = \"postgres://h/b\"\n";
+        let (config, layers) = layers(file, &[], &[]).finish().unwrap();
+        let nodes: Vec<_> =
+            config.search_nodes.iter().map(|(name, node)| (name.as_str(), node.replicas.len())).collect();
+        assert_eq!(nodes, [("a", 1), ("b-2", 0)]);
+        assert_eq!(config.search_nodes["a"].url.expose(), "postgres://u:p@h/a");
+        assert!(!super::super::show(&layers).contains("u:p@h"));
+        let environment =
+            [("PLASMA_SEARCH_NODES", "a=postgres://h/a,postgres://h2/a  b=postgres://h/b?sslmode=disable")];
+        let (config, _) = self::layers("", &environment, &[]).finish().unwrap();
+        assert_eq!(config.search_nodes["a"].replicas[0].expose(), "postgres://h2/a");
+        assert_eq!(config.search_nodes["b"].url.expose(), "postgres://h/b?sslmode=disable");
+        let (config, _) = self::layers("", &[], &[]).finish().unwrap();
+        assert!(config.search_nodes.is_empty());
+    }
+
+    #[test]
+    fn mistakes_in_search_nodes_are_told_without_the_urls() {
+        let file = "[search.nodes.a]\nurl = \"mysql://u:hunter2@h/a\"\n[search.nodes.B]\nurl = \"postgres://h/b\"\n\
+                    [search.nodes.c]\nulr = \"postgres://h/c\"\n[search.knots]\n";
+        assert_eq!(
+            mistakes(file, &[]),
+            [
+                "plasma.toml:7: unknown setting `search.knots`; there is only `search.nodes`",
+                "plasma.toml:3: `search.nodes.B` must be named with 1 to 40 of a-z, 0-9, - and _, the first a letter",
+                "plasma.toml:2: `search.nodes.a.url` must be a URL that starts with postgres:// or postgresql://",
+                "plasma.toml:6: unknown setting `search.nodes.c.ulr`; did you mean `url`?",
+                "plasma.toml:5: `search.nodes.c` must have a url",
+            ]
+        );
+        assert_eq!(
+            mistakes("", &[("PLASMA_SEARCH_NODES", "a=postgres://u:hunter2@h/a a=postgres://h/b")]),
+            ["PLASMA_SEARCH_NODES: names the node `a` twice"]
+        );
+        assert_eq!(
+            mistakes("", &[("PLASMA_SEARCH_NODES", "a=postgres://h/a b=postgres://h/a")]),
+            ["PLASMA_SEARCH_NODES: the nodes `a` and `b` have the same database; give each one of its own"]
+        );
+        assert_eq!(
+            mistakes("", &[("PLASMA_SEARCH_NODES", "postgres://u:hunter2@h/a")]),
+            ["PLASMA_SEARCH_NODES: must be name=url,url-of-a-replica, with spaces between nodes"]
         );
     }
 

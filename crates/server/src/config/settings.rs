@@ -26,6 +26,8 @@ pub enum Kind {
     Flag,
     /// `info`, or directives such as `warn,plasma_models=debug`.
     LogFilter,
+    /// Databases by name: tables `[search.nodes.NAME]` in the file, `name=url,replica name=url` elsewhere.
+    SearchNodes,
 }
 
 /// Something that an operator may set. Its variable is `PLASMA_` and its key in capitals; its flag is `--` and its key with
@@ -139,6 +141,14 @@ pub const SETTINGS: &[Setting] = &[
         Some("300"),
         "A local model that is not used for this long gives its memory back",
     ),
+    Setting::new(
+        "search_nodes",
+        Kind::SearchNodes,
+        None,
+        "Postgres databases with pgvector that hold vectors of collections; in the file a table [search.nodes.NAME] for each, with \
+         url and replicas",
+    )
+    .secret(),
     Setting::new(
         "master_key_file",
         Kind::Path,

@@ -1,5 +1,5 @@
 import { unwrap } from "@plasma/client/client";
-import type { Collection, RankingSettings } from "@plasma/client/types";
+import type { Collection, PlacementChoice, RankingSettings } from "@plasma/client/types";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { api } from "@/data/api";
@@ -61,5 +61,23 @@ export function useCancelReembedding(id: string) {
   return useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/collections/{id}/reembed", { params: { path: { id } } })),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.all }),
+  });
+}
+
+/** Begins to move a collection's vectors; null is the processes' own indexes. */
+export function useMoveCollection(id: string) {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: (placement: PlacementChoice | null) =>
+      unwrap(api.PATCH("/api/v1/collections/{id}", { params: { path: { id } }, body: { placement } })),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: collectionKeys.placement(id) }),
+  });
+}
+
+export function useCancelMove(id: string) {
+  const queryClient = useQueryClient();
+  return useMutation({
+    mutationFn: () => unwrap(api.DELETE("/api/v1/collections/{id}/placement/move", { params: { path: { id } } })),
+    onSuccess: (placement) => queryClient.setQueryData(collectionKeys.placement(id), placement),
   });
 }

@@ -41,6 +41,14 @@ export const reembeddingQuery = (id: string) =>
     refetchInterval: (query) => (query.state.data?.state === "running" ? LOOK_AGAIN_MS : false),
   });
 
+/** Where a collection's vectors are. While it moves, and while a node is away, that changes without an event. */
+export const collectionPlacementQuery = (id: string) =>
+  queryOptions({
+    queryKey: collectionKeys.placement(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/collections/{id}/placement", { params: { path: { id } }, signal })),
+    refetchInterval: (query) => (query.state.data?.moving ? 1_000 : 5_000),
+  });
+
 /** The vector index of a collection, as the process that answers has it. */
 export const collectionIndexQuery = (id: string) =>
   queryOptions({

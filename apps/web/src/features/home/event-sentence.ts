@@ -53,6 +53,7 @@ const TEXTS: Record<string, string> = {
   "knowledge.collection.reembedding": "Embedding model is being changed",
   "knowledge.collection.reembedded": "Embedding model changed",
   "knowledge.collection.reembedding_ended": "Change of the embedding model given up",
+  "knowledge.collection.placed": "Collection's vectors are placed",
   "knowledge.document.queued": "Document received",
   "knowledge.document.parsing": "Reading document",
   "knowledge.document.embedding": "Embedding document",

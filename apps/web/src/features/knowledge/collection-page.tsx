@@ -21,13 +21,14 @@ import { CollectionFormDialog } from "./collection-form-dialog";
 import { DeleteCollectionDialog } from "./delete-collection-dialog";
 import { DocumentList } from "./document-list";
 import { IndexPanel } from "./index-panel";
+import { PlacementTab } from "./placement-tab";
 import { ReembedDialog } from "./reembed-dialog";
 import { ReembeddingProgress } from "./reembedding-progress";
 import { SearchPanel } from "./search-panel";
 import { SynonymsEditor } from "./synonyms-editor";
 import { UploadZone } from "./upload-zone";
 
-const TABS = ["documents", "search", "synonyms", "index"];
+const TABS = ["documents", "search", "synonyms", "index", "placement"];
 
 type OpenDialog = "text" | "edit" | "model" | "delete" | null;
 
@@ -96,6 +97,7 @@ function Collection({ id }: { id: string }) {
               { value: "search", label: "Search", content: <SearchPanel collection={data.id} ranking={data.ranking} /> },
               { value: "synonyms", label: "Synonyms", content: <SynonymsEditor collection={data.id} denied={denied} /> },
               { value: "index", label: "Index", content: <IndexPanel collection={data} denied={denied} /> },
+              { value: "placement", label: "Placement", content: <PlacementTab collection={data.id} denied={denied} /> },
             ]}
           />
           <AddTextDialog collection={data.id} open={dialog === "text"} onOpenChange={onOpenChange} />

@@ -3,6 +3,7 @@ import type { CollectionIndexState, IndexRecall } from "@plasma/client/types";
 import type { Tone } from "@/ui/badge";
 
 export const INDEX_STATES: Record<CollectionIndexState, { label: string; tone: Tone; says: string }> = {
+  on_nodes: { label: "on search nodes", tone: "good", says: "Search nodes have the vectors: the tab Placement says how they are." },
   empty: { label: "empty", tone: "plain", says: "There are no passages yet." },
   exact: { label: "exact", tone: "good", says: "The collection is small: a search compares every passage, so nothing is missed." },
   ready: { label: "ready", tone: "good", says: "A search scans short codes of the passages and compares the best candidates exactly." },

@@ -72,6 +72,11 @@ impl Follower {
             }
             memory.insert(place.1, CollectionChanges::default());
         }
+        for (tenant, collection) in changes.placed.iter().copied() {
+            if !self.index.take_up_placement(tenant, collection).await? {
+                self.unsynced.remove(&collection);
+            }
+        }
         for (place, documents) in &changes.documents {
             let slot = self.index.memory.slot(place.1);
             for document in documents.iter().copied() {

@@ -1,0 +1,3 @@
+export const searchNodeKeys = {
+  all: ["search-nodes"] as const,
+};

@@ -187,7 +187,8 @@ export interface paths {
         head?: never;
         /**
          * Change a collection
-         * @description Its name, description, declared fields, recall target, or how its results are ranked; absent fields stay.
+         * @description Its name, description, language, declared fields, recall target, how its results are ranked, or where its vectors are; absent fields
+         *     stay. A change of `placement` begins a move in the background, which `GET /api/v1/collections/{id}/placement` shows.
          */
         patch: operations["update_collection"];
         trace?: never;
@@ -336,6 +337,46 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{id}/placement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See where a collection's vectors are
+         * @description The place that answers searches with the state of each part, and how far a move is. `PATCH` the collection's `placement` to move it.
+         */
+        get: operations["get_collection_placement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{id}/placement/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Cancel the move of a collection
+         * @description It stays where it is; what was copied is removed in the background.
+         */
+        delete: operations["cancel_collection_move"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1615,6 +1656,26 @@ export interface paths {
          * @description By meaning and by words, fused by their ranks. Each result says why it stands where it stands.
          */
         post: operations["search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See the search nodes
+         * @description The databases with pgvector that the configuration names, each with its state, its versions, what it holds and how far it is behind.
+         */
+        get: operations["list_search_nodes"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3329,6 +3390,7 @@ export interface components {
             language?: string | null;
             /** @description 1 to 200 characters, unique in the workspace. */
             name?: string | null;
+            placement?: components["schemas"]["PlacementChoice"] | null;
             ranking?: components["schemas"]["RankingSettings"] | null;
             /**
              * Format: double
@@ -3403,7 +3465,19 @@ export interface components {
          * @description How searches by meaning go.
          * @enum {string}
          */
-        CollectionIndexState: "empty" | "exact" | "ready" | "building" | "unavailable";
+        CollectionIndexState: "empty" | "exact" | "ready" | "building" | "unavailable" | "on_nodes";
+        /** @description Where the vectors of a collection are, and where they go. */
+        CollectionPlacement: {
+            /** @description Names of the search nodes that there are. */
+            available_nodes: string[];
+            /** @description The collection. */
+            collection_id: components["schemas"]["CollectionId"];
+            /** @description Why the last move was given up. */
+            move_error: string | null;
+            moving: components["schemas"]["MoveStatus"] | null;
+            /** @description The place that answers searches. */
+            serving: components["schemas"]["PlaceStatus"];
+        };
         /** @description A collection's synonyms. */
         CollectionSynonyms: {
             /** @description Words and phrases that also find others. */
@@ -4018,6 +4092,18 @@ export interface components {
             count: number;
             /** @description As a filter takes it: a text, a number, true or false. Of a list, each of its elements. */
             value: unknown;
+        };
+        /** @description A part of a collection that did not answer. */
+        FailedShard: {
+            /** @description The search node that it is on. */
+            node: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description Which, from 0.
+             */
+            shard: number;
         };
         /** @description One feature of a question. */
         Feature: {
@@ -5013,6 +5099,22 @@ export interface components {
              */
             currency: string;
         };
+        /** @description How far a move is. */
+        MoveStatus: {
+            /**
+             * Format: int64
+             * @description Passages copied.
+             */
+            done: number;
+            started_at: components["schemas"]["Timestamp"] | null;
+            /** @description The new place. */
+            to: components["schemas"]["PlaceStatus"];
+            /**
+             * Format: int64
+             * @description Passages in all.
+             */
+            total: number;
+        };
         /** @description A batch to create. */
         NewBatch: {
             /** @description Always `24h`. */
@@ -5344,6 +5446,65 @@ export interface components {
              * @example local/all-minilm-l6-v2
              */
             model: string;
+        };
+        /** @description A database of a search node. */
+        NodeDatabase: {
+            /** @description Why it does not. */
+            error: string | null;
+            /** @description Whether it follows another database. */
+            is_replica: boolean;
+            /** @description `primary` or `replica 1`. */
+            label: string;
+            /**
+             * Format: int64
+             * @description How old the oldest change is that it does not have yet, in milliseconds; 0 when it has all, null when that is not known.
+             */
+            lag_ms: number | null;
+            /** @description Whether it answers. */
+            ok: boolean;
+            /** @description Of pgvector; null when it has none. */
+            pgvector_version: string | null;
+            /** @description Of Postgres. */
+            server_version: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of the database.
+             */
+            size_bytes: number | null;
+        };
+        /** @description A search node. */
+        NodeStatus: {
+            /**
+             * Format: int64
+             * @description Collections that have a part here; null when the primary does not answer.
+             */
+            collections: number | null;
+            /** @description The primary, then its replicas. */
+            databases: components["schemas"]["NodeDatabase"][];
+            /** @description Its name in the configuration. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Their passages.
+             */
+            passages: number | null;
+            /**
+             * Format: int64
+             * @description Parts of collections.
+             */
+            shards: number | null;
+            /**
+             * @description Who writes to it: `here` (the process that answers), `elsewhere` (another process), `starting`, or `failed`.
+             * @example here
+             */
+            writer: string;
+            /** @description Why this process could not write. */
+            writer_error: string | null;
+        };
+        /** @description The search nodes of the installation. */
+        NodeStatuses: {
+            /** @description By name; none when the configuration has none. */
+            nodes: components["schemas"]["NodeStatus"][];
         };
         /** @description What a word or a phrase also finds. */
         OneWaySynonyms: {
@@ -6360,6 +6521,29 @@ export interface components {
          * @enum {string}
          */
         Permission: "collections:read" | "collections:write" | "documents:write" | "documents:read_all" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "teams:read" | "teams:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
+        /** @description A place of vectors. */
+        PlaceStatus: {
+            /** @description Names of search nodes; none stands for the processes' own indexes. */
+            nodes: string[];
+            /** @description Each part. */
+            shards: components["schemas"]["ShardStatus"][];
+            /**
+             * Format: int32
+             * @description Parts that the collection is split into; 0 for the processes' own indexes.
+             */
+            split: number;
+        };
+        /** @description On which search nodes the vectors of a collection are to be. */
+        PlacementChoice: {
+            /** @description Names of search nodes, 1 to 16, each once. */
+            nodes: string[];
+            /**
+             * Format: int32
+             * @description Into how many parts the collection is split, which are dealt to the nodes in turn: at least as many as nodes, at most 64;
+             *     one for each node when absent.
+             */
+            split?: number | null;
+        };
         /** @description How much documents with a larger number, such as views or votes, count more. */
         PopularitySettings: {
             /** @description A metadata field that holds a number. */
@@ -7234,6 +7418,7 @@ export interface components {
             query: string;
             /** @description The best passages, best first. */
             results: components["schemas"]["Hit"][];
+            shards: components["schemas"]["ShardsReport"] | null;
             /** @description How long it took. */
             took_ms: components["schemas"]["Took"];
             /**
@@ -7331,6 +7516,65 @@ export interface components {
              *     Its length does not matter. Not for the mode `text`.
              */
             vector?: number[] | null;
+        };
+        /** @description A part of a collection on a search node. */
+        ShardStatus: {
+            /** @description What is in its way. */
+            detail: string | null;
+            /**
+             * Format: int32
+             * @description How many candidates a search keeps, chosen for the recall target.
+             */
+            ef_search: number | null;
+            /** @description Whether searches use an index; small parts are compared one by one. */
+            has_index: boolean;
+            /**
+             * Format: int64
+             * @description How old the oldest change is that is not on the node yet, in milliseconds; 0 when it has all.
+             */
+            lag_ms: number | null;
+            /** @description Its search node. */
+            node: string;
+            /**
+             * Format: int32
+             * @description Which, from 0.
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description Passages that it has.
+             */
+            passages: number;
+            /**
+             * Format: double
+             * @description The share of the truly nearest passages that the index found when it was measured last.
+             */
+            recall: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its 95% confidence interval.
+             */
+            recall_low: number | null;
+            /**
+             * @description `copying`, `indexing`, `ready`, `failed`; `missing` before it was made, and `unreachable` when its node does not answer.
+             * @example ready
+             */
+            state: string;
+        };
+        /** @description Which parts of a split collection answered a search. */
+        ShardsReport: {
+            /**
+             * Format: int32
+             * @description Parts that answered.
+             */
+            answered: number;
+            /** @description Parts that did not: their passages are not found by their meaning. */
+            failed: components["schemas"]["FailedShard"][];
+            /**
+             * Format: int32
+             * @description Parts of the collection.
+             */
+            total: number;
         };
         /** @description A text to speak, in OpenAI's format. The provider gets every field as it came, also those not listed here. */
         SpeechRequest: {
@@ -8488,6 +8732,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CollectionIndex"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_collection_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionPlacement"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    cancel_collection_move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The collection */
+                id: components["schemas"]["CollectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionPlacement"];
                 };
             };
             /** @description What went wrong */
@@ -11455,6 +11761,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchAnswer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_search_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeStatuses"];
                 };
             };
             /** @description What went wrong */

@@ -109,6 +109,14 @@ async function pages(page) {
       const why = page.locator("summary", { hasText: "Why this ranks here" }).first();
       await why.waitFor({ timeout: 5000 }).then(() => why.click(), () => undefined);
     }]);
+    found.push(["search-filtered", async () => {
+      await page.goto(`${address}&tab=search&q=${encodeURIComponent(query)}`);
+      await page.getByRole("button", { name: "Filter by metadata" }).click();
+      await page.getByLabel("Metadata field").fill("$title");
+      await page.getByLabel("Condition", { exact: true }).selectOption({ label: "exists" }).catch(() => undefined);
+      await page.locator("summary", { hasText: "Ranking" }).first().click();
+    }]);
+    for (const tab of ["synonyms", "index", "placement"]) found.push([`collection-${tab}`, go(`${address}&tab=${tab}`)]);
     if (documents[0]) {
       const text = await (await page.request.get(`/api/v1/collections/${collection.id}/documents/${documents[0].id}/text`)).json();
       const passage = text.passages[1] ?? text.passages[0];

@@ -10,6 +10,9 @@ use super::marks::{mark_at_start, marks};
 /// A sentence longer than this is split at its line breaks: tables and lists without full stops.
 const LONG_CHARS: usize = 400;
 
+/// Words of a heading that counts as a sentence.
+const SENTENCE_HEADING_WORDS_MIN: usize = 5;
+
 /// Words with a full stop that ends no sentence.
 const ABBREVIATIONS: [&str; 27] = [
     "approx", "bzw", "ca", "cf", "co", "corp", "d.h", "dr", "e.g", "eq", "fig", "i.e", "inc", "jr", "ltd", "mr", "mrs",
@@ -27,7 +30,8 @@ pub struct Sentence {
     pub marks: Vec<usize>,
 }
 
-/// The sentences of `text`. Headings, rules and code blocks state nothing, so they are no sentences.
+/// The sentences of `text`. Headings, rules and code blocks state nothing, so they are no sentences; but a heading that is a whole
+/// sentence with a full stop, as small models write them, states something.
 pub fn sentences(text: &str) -> Vec<Sentence> {
     let mut found = Vec::new();
     for block in blocks(text) {
@@ -61,6 +65,11 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
         }
         if content.is_empty() || is_heading(content) || is_rule(content) {
             blocks.extend(open.take());
+            // Only once the line is complete: more text could take its full stop from its end.
+            if line.ends_with('\n') && is_sentence_heading(content) {
+                let signs = content.bytes().take_while(|byte| *byte == b'#').count();
+                blocks.push(line_start + indent + signs + 1..line_start + line.trim_end().len());
+            }
             continue;
         }
         let bullet = bullet_length(content);
@@ -79,6 +88,11 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
 fn is_heading(line: &str) -> bool {
     let signs = line.bytes().take_while(|byte| *byte == b'#').count();
     (1..=6).contains(&signs) && line.as_bytes().get(signs) == Some(&b' ')
+}
+
+/// Whether a heading is a statement: a full stop after at least so many words that it is no number or name.
+fn is_sentence_heading(content: &str) -> bool {
+    is_heading(content) && content.ends_with('.') && content.split_whitespace().skip(1).count() >= SENTENCE_HEADING_WORDS_MIN
 }
 
 /// `---`, `***`, `===`, and the line `|---|---|` of a table.
@@ -288,6 +302,13 @@ mod tests {
         assert_eq!(texts(text), ["Ships use fuel [1][2].", "Planes too.", "Cars [2] differ.", "🎉 Done"]);
         let numbers: Vec<_> = found.iter().map(|sentence| sentence.marks.clone()).collect();
         assert_eq!(numbers, [vec![1, 2], vec![3, 1], vec![2, 1], vec![4]]);
+    }
+
+    #[test]
+    fn a_heading_is_a_statement_only_when_it_is_a_whole_sentence() {
+        assert_eq!(texts("### Copies are kept for 30 days.\nDaily."), ["Copies are kept for 30 days.", "Daily."]);
+        assert!(texts("## Version 1.\n## Copies and how long they stay\n").is_empty());
+        assert!(texts("### Copies are kept for 30 days.").is_empty(), "more text may come");
     }
 
     #[test]

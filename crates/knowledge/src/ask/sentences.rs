@@ -92,7 +92,9 @@ fn is_heading(line: &str) -> bool {
 
 /// Whether a heading is a statement: a full stop after at least so many words that it is no number or name.
 fn is_sentence_heading(content: &str) -> bool {
-    is_heading(content) && content.ends_with('.') && content.split_whitespace().skip(1).count() >= SENTENCE_HEADING_WORDS_MIN
+    is_heading(content)
+        && content.ends_with('.')
+        && content.split_whitespace().skip(1).count() >= SENTENCE_HEADING_WORDS_MIN
 }
 
 /// `---`, `***`, `===`, and the line `|---|---|` of a table.

@@ -17,7 +17,7 @@ const WORDS_READ_MAX: usize = 2 * limits::QUERY_WORDS_MAX;
 const PREFIX_CHARS_MIN: usize = 2;
 
 /// What a sign before a word or a phrase asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Sign {
     /// It counts where it is found.
     #[default]
@@ -133,7 +133,7 @@ fn segment(run: &str, at: usize) -> Segment {
     let sign = if letters.next().is_some_and(char::is_alphanumeric) { sign } else { Sign::None };
     let start = usize::from(sign != Sign::None);
     // A star is followed by the end, or by what ends a sentence.
-    let stem = run.trim_end_matches(|letter: char| matches!(letter, ',' | '.' | ';' | ':' | '?' | '!' | ')'));
+    let stem = run.trim_end_matches([',', '.', ';', ':', '?', '!', ')']);
     let stem = stem.strip_suffix('*').filter(|stem| stem.ends_with(char::is_alphanumeric));
     let end = stem.map_or(run.len(), str::len);
     Segment { range: at + start..at + end, sign, quoted: false, prefix: stem.is_some() }

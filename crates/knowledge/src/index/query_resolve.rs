@@ -1,7 +1,7 @@
 //! A typed query against the words that a collection has: which words are too common to ask for, which are mistyped, what
 //! `word*` stands for, and which synonyms count.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use plasma_kernel::Result;
 use tantivy::tokenizer::TextAnalyzer;
@@ -198,17 +198,14 @@ impl Resolver<'_, '_> {
     /// The words that are worth asking for: each stem once, and common ones only when there is nothing else.
     fn kept<'q>(&mut self, query: &'q TextQuery, stemmings: &[Stemming]) -> Result<Vec<&'q QueryWord>> {
         let mut kept: Vec<(&QueryWord, bool)> = Vec::new();
-        let mut seen: Vec<(Sign, bool, Vec<(Stemming, String)>)> = Vec::new();
+        let mut seen: HashSet<(Sign, Vec<(Stemming, String)>)> = HashSet::new();
         for word in &query.words {
             let stems = self.stemmers.stems(&word.shown);
-            let key = (word.sign, word.prefix, stems);
-            if !word.prefix && !key.2.is_empty() && seen.contains(&key) {
-                continue;
-            }
             let may_be_common = word.sign == Sign::None && !word.prefix && !word.quoted;
-            let common = may_be_common && self.is_common(word, &key.2, stemmings)?;
-            kept.push((word, common));
-            seen.push(key);
+            let common = may_be_common && self.is_common(word, &stems, stemmings)?;
+            if word.prefix || stems.is_empty() || seen.insert((word.sign, stems)) {
+                kept.push((word, common));
+            }
         }
         let only_common = kept.iter().all(|(word, common)| *common || word.sign == Sign::Excluded);
         Ok(kept.into_iter().filter(|(_, common)| only_common || !common).map(|(word, _)| word).collect())

@@ -202,6 +202,7 @@ def topics(packages):
     """Pairs of tags of two facets that few packages have together. Pairs of the same packages, or of the same words, count once."""
     pairs = collections.defaultdict(set)
     for package in packages:
+        # Debtags has tags such as `works-with::TODO`: a volunteer has yet to choose one.
         tags = sorted(tag for tag in package.tags if tag.partition("::")[0] in TOPIC_FACETS and "TODO" not in tag)
         for place, second in enumerate(tags):
             for first in tags[:place]:

@@ -124,6 +124,10 @@ async fn person_behind(tx: &mut Tx, ctx: &Ctx) -> Result<UserId> {
     match ctx.actor() {
         Actor::User { id } => Ok(*id),
         Actor::ApiKey { id } => Ok(store::api_keys::get(tx, *id).await?.created_by),
+        Actor::Application { user: Some(id), .. } => Ok(*id),
+        Actor::Application { user: None, .. } => {
+            Err(Error::forbidden("an API key belongs to a person; an application that acts for itself cannot make one"))
+        }
         Actor::System { .. } => Err(Error::internal("an API key belongs to a person; the system cannot make one")),
     }
 }

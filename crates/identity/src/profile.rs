@@ -21,6 +21,13 @@ impl Identity {
                 let key = store::api_keys::get(&mut tx, *id).await?;
                 (key.name, key.role, None)
             }
+            Actor::Application { user: Some(id), .. } => {
+                let user = store::users::get(&mut tx, *id).await?;
+                (user.name.clone(), user.role, Some(user))
+            }
+            Actor::Application { user: None, .. } => {
+                return Err(Error::forbidden("an application that acts for itself has no profile"));
+            }
             Actor::System { .. } => return Err(Error::internal("the system has no profile")),
         };
         Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, permissions: *ctx.permissions() })

@@ -1,9 +1,10 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, Clock, Error, Permission, Permissions, Random, RequestId, Result, TeamId, TenantId, Timestamp, UserId,
+    ApiKeyId, ApplicationId, Clock, Code, Error, Permission, Permissions, Random, RequestId, Result, SessionId, TeamId,
+    TenantId, Timestamp, UserId,
 };
 
 /// Who acts.
@@ -20,12 +21,130 @@ pub enum Actor {
         /// The key.
         id: ApiKeyId,
     },
+    /// An application with an OAuth token: for a person who allowed it, or for itself.
+    Application {
+        /// The application.
+        id: ApplicationId,
+        /// For whom it acts; `None` when it acts for itself.
+        user: Option<UserId>,
+    },
     /// Plasma itself; `reason` says which job or duty.
     System {
         /// Why the system acts, for the audit.
         reason: String,
     },
 }
+
+/// From where a request came, for the audit and for policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Origin {
+    /// The client's address, as far as the proxies in front are trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// What the client says it is; 200 characters at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// A way to prove who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Method {
+    /// A password.
+    Password,
+    /// A one-time code of an authenticator application (TOTP).
+    Totp,
+    /// A recovery code.
+    RecoveryCode,
+    /// A passkey (WebAuthn).
+    Passkey,
+    /// A link sent by mail.
+    MagicLink,
+    /// A login at an identity provider (OpenID Connect).
+    SingleSignOn,
+}
+
+impl Method {
+    /// Every method, in the order of their declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Password, Self::Totp, Self::RecoveryCode, Self::Passkey, Self::MagicLink, Self::SingleSignOn];
+
+    /// The text form, as in `magic_link`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery_code",
+            Self::Passkey => "passkey",
+            Self::MagicLink => "magic_link",
+            Self::SingleSignOn => "single_sign_on",
+        }
+    }
+}
+
+/// A set of login methods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// The set with `method` added.
+    #[must_use]
+    pub fn with(self, method: Method) -> Self {
+        Self(self.0 | (1 << method as u8))
+    }
+
+    /// Whether `method` is in the set.
+    pub fn contains(self, method: Method) -> bool {
+        self.0 & (1 << method as u8) != 0
+    }
+
+    /// The methods of the set, in their declared order.
+    pub fn iter(self) -> impl Iterator<Item = Method> {
+        Method::ALL.into_iter().filter(move |method| self.contains(*method))
+    }
+
+    /// The text form: names separated by spaces, for storing.
+    pub fn to_text(self) -> String {
+        self.iter().map(Method::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads what [`Methods::to_text`] wrote; words that are no method are left out.
+    pub fn from_text(text: &str) -> Self {
+        let named = |word: &str| Method::ALL.into_iter().find(|method| method.as_str() == word);
+        text.split(' ').filter_map(named).collect()
+    }
+
+    /// Whether the person proved it in two ways: a passkey is two by itself (what one has, and what unlocks it), and an
+    /// identity provider's login counts as what that provider demands.
+    pub fn is_multi_factor(self) -> bool {
+        self.contains(Method::Passkey)
+            || self.contains(Method::SingleSignOn)
+            || self.contains(Method::Totp)
+            || self.contains(Method::RecoveryCode)
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        methods.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+/// How a session's person proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// The session.
+    pub session: SessionId,
+    /// When the person proved it last, in microseconds since 1970 UTC: at the login, or later for a dangerous action.
+    pub at: Timestamp,
+    /// With what.
+    pub methods: Methods,
+}
+
+/// A dangerous action asks a person to prove again who they are when the last time is longer ago than this.
+pub const STEP_UP_AGE_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// The operation context: every verb takes `&Ctx` first, whether HTTP, a workflow step, the command line or a test calls it.
 #[derive(Clone, Debug)]
@@ -36,6 +155,8 @@ pub struct Ctx {
     person: Option<UserId>,
     teams: Arc<[TeamId]>,
     permissions: Permissions,
+    origin: Option<Arc<Origin>>,
+    authentication: Option<Authentication>,
     request: RequestId,
     clock: Clock,
     random: Random,
@@ -54,6 +175,7 @@ impl Ctx {
         let request = RequestId::from_bits(next_bits(&clock, &random));
         let person = match actor {
             Actor::User { id } => Some(id),
+            Actor::Application { user, .. } => user,
             _ => None,
         };
         Self {
@@ -63,6 +185,8 @@ impl Ctx {
             person,
             teams: Arc::default(),
             permissions,
+            origin: None,
+            authentication: None,
             request,
             clock,
             random,
@@ -79,6 +203,8 @@ impl Ctx {
             person: None,
             teams: Arc::default(),
             permissions: Permissions::all(),
+            origin: None,
+            authentication: None,
             request,
             clock,
             random,
@@ -95,6 +221,8 @@ impl Ctx {
             person: None,
             teams: Arc::default(),
             permissions: Permissions::all(),
+            origin: None,
+            authentication: None,
             ..self.clone()
         }
     }
@@ -115,6 +243,24 @@ impl Ctx {
     pub fn with_access_of(mut self, person: UserId, teams: Arc<[TeamId]>) -> Self {
         self.person = Some(person);
         self.teams = teams;
+        self
+    }
+
+    /// The same context, coming from there.
+    pub fn with_origin(mut self, origin: Arc<Origin>) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// The same context of a person in a session.
+    pub fn with_authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = Some(authentication);
+        self
+    }
+
+    /// The same context, narrowed or widened to these permissions.
+    pub fn with_permissions(mut self, permissions: Permissions) -> Self {
+        self.permissions = permissions;
         self
     }
 
@@ -174,6 +320,33 @@ impl Ctx {
         }
         Err(Error::forbidden(format!("this needs the permission `{permission}`, which you do not have"))
             .remedy("ask an administrator of your workspace for a role that has it"))
+    }
+
+    /// From where the request came; `None` for work that no request began.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
+    /// How the person proved who they are; `None` for keys, applications and the system.
+    pub fn authentication(&self) -> Option<&Authentication> {
+        self.authentication.as_ref()
+    }
+
+    /// Refuses a dangerous action of a person who has not proved lately who they are. Keys and applications pass: their
+    /// permissions say what they may do, and nobody sits before an unlocked screen.
+    ///
+    /// # Errors
+    /// `forbidden` (`step_up_required`).
+    pub fn require_recent_authentication(&self) -> Result<()> {
+        match self.authentication {
+            Some(Authentication { at, .. }) if self.now().saturating_sub(at) > STEP_UP_AGE_MICROS => Err(Error::new(
+                Code::Forbidden,
+                "step_up_required",
+                "this is a dangerous action: prove first that it is still you",
+            )
+            .remedy("send your password, a code or a passkey to POST /api/v1/auth/step-up, then repeat the request")),
+            _ => Ok(()),
+        }
     }
 
     /// The id that links this work's logs and events.

@@ -136,6 +136,24 @@ define_ids! {
     SessionId = "ses";
     /// An API key.
     ApiKeyId = "key";
+    /// A role that a tenant made itself.
+    RoleId = "role";
+    /// An access policy.
+    PolicyId = "pol";
+    /// An invitation into a tenant.
+    InvitationId = "inv";
+    /// A passkey of a person.
+    PasskeyId = "pk";
+    /// An application that acts for people or for itself (OAuth).
+    ApplicationId = "app";
+    /// What a person allowed an application: the family of its tokens.
+    GrantId = "grant";
+    /// A connection to an identity provider.
+    ConnectionId = "conn";
+    /// A place to which the audit log is anchored or exported.
+    AuditSinkId = "sink";
+    /// A copy of all that a tenant has.
+    ExportId = "export";
     /// One request or background run; links logs, events and answers.
     RequestId = "req";
     /// A record of the event log.

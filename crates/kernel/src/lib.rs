@@ -11,12 +11,12 @@ mod permission;
 
 pub use calendar::{date_of_day, day_of_date};
 pub use clock::{Clock, Random, Timestamp};
-pub use ctx::{Actor, Ctx};
+pub use ctx::{Actor, Authentication, Ctx, Method, Methods, Origin, STEP_UP_AGE_MICROS};
 pub use error::{Code, Error, Result};
 pub use id::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, ParseIdError, PromptId, ProviderId, PullId, RequestId, RouteId, SessionId, TeamId,
-    TenantId, UserId,
+    ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
+    DocumentId, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId, ParseIdError,
+    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, RoleId, RouteId, SessionId, TeamId, TenantId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

@@ -62,6 +62,38 @@ define_permissions! {
     TenantsRead = "tenants:read";
     /// Change the tenant.
     TenantsWrite = "tenants:write";
+    /// Take everything that the tenant has out of it.
+    TenantsExport = "tenants:export";
+    /// Delete the tenant, or take a deletion back.
+    TenantsDelete = "tenants:delete";
+    /// See roles and what they allow.
+    RolesRead = "roles:read";
+    /// Make, change and delete the tenant's own roles.
+    RolesWrite = "roles:write";
+    /// See access policies, and have decisions explained.
+    PoliciesRead = "policies:read";
+    /// Change access policies.
+    PoliciesWrite = "policies:write";
+    /// See the sessions of other people.
+    SessionsRead = "sessions:read";
+    /// End the sessions of other people.
+    SessionsWrite = "sessions:write";
+    /// See how people must log in, and the connections to identity providers.
+    SecurityRead = "security:read";
+    /// Say how people must log in, and connect identity providers.
+    SecurityWrite = "security:write";
+    /// See the applications that act for people.
+    ApplicationsRead = "applications:read";
+    /// Register, change and remove applications that act for people.
+    ApplicationsWrite = "applications:write";
+    /// Read the audit log.
+    AuditRead = "audit:read";
+    /// Say where the audit log is anchored and exported to.
+    AuditWrite = "audit:write";
+    /// Rotate the keys that encrypt the tenant's secrets.
+    EncryptionWrite = "encryption:write";
+    /// See which security controls are met.
+    ComplianceRead = "compliance:read";
     /// Read the event log.
     EventsRead = "events:read";
     /// See background jobs.
@@ -176,12 +208,32 @@ impl Role {
                 P::ApiKeysRead,
                 P::ApiKeysWrite,
                 P::TenantsRead,
+                P::RolesRead,
+                P::RolesWrite,
+                P::PoliciesRead,
+                P::SessionsRead,
+                P::SessionsWrite,
+                P::SecurityRead,
+                P::ApplicationsRead,
+                P::ApplicationsWrite,
+                P::AuditRead,
+                P::ComplianceRead,
             ]
             .into_iter()
             .fold(permissions, Permissions::with);
         }
         if self == Self::Owner {
-            permissions = permissions.with(P::TenantsWrite);
+            permissions = [
+                P::TenantsWrite,
+                P::TenantsExport,
+                P::TenantsDelete,
+                P::PoliciesWrite,
+                P::SecurityWrite,
+                P::AuditWrite,
+                P::EncryptionWrite,
+            ]
+            .into_iter()
+            .fold(permissions, Permissions::with);
         }
         permissions
     }

@@ -44,6 +44,8 @@ pub(crate) enum ActorKind {
     User,
     /// A program with an API key.
     ApiKey,
+    /// An application with an OAuth token.
+    Application,
 }
 
 /// What to change of oneself.
@@ -82,6 +84,7 @@ pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller
     let (kind, id) = match &me.actor {
         Actor::ApiKey { id } => (ActorKind::ApiKey, id.to_string()),
         Actor::User { id } => (ActorKind::User, id.to_string()),
+        Actor::Application { id, .. } => (ActorKind::Application, id.to_string()),
         Actor::System { .. } => return Err(Error::internal("the system does not call over HTTP").into()),
     };
     Ok(Json(Me {

@@ -116,7 +116,9 @@ impl BudgetSubject {
         let actor = ctx.actor();
         match self {
             Self::Tenant {} => true,
-            Self::User { id } => matches!(actor, Actor::User { id: caller } if caller == id),
+            Self::User { id } => {
+                matches!(actor, Actor::User { id: caller } | Actor::Application { user: Some(caller), .. } if caller == id)
+            }
             Self::ApiKey { id } => matches!(actor, Actor::ApiKey { id: caller } if caller == id),
             Self::Team { id } => ctx.team() == Some(*id),
             Self::Route { name } => route == Some(name),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use plasma_kernel::{Actor, ApiKeyId, UserId};
+use plasma_kernel::{Actor, ApiKeyId, ApplicationId, UserId};
 use tokio::sync::oneshot;
 
 use super::rate::{Rate, Refused};
@@ -21,14 +21,16 @@ pub(super) const WAITING_MAX: usize = 1_000;
 pub(super) enum Caller {
     User(UserId),
     ApiKey(ApiKeyId),
+    Application(ApplicationId),
     System,
 }
 
 impl From<&Actor> for Caller {
     fn from(actor: &Actor) -> Self {
         match actor {
-            Actor::User { id } => Self::User(*id),
+            Actor::User { id } | Actor::Application { user: Some(id), .. } => Self::User(*id),
             Actor::ApiKey { id } => Self::ApiKey(*id),
+            Actor::Application { id, user: None } => Self::Application(*id),
             Actor::System { .. } => Self::System,
         }
     }

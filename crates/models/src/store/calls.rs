@@ -123,6 +123,7 @@ fn actor_id(actor: &Actor) -> String {
     match actor {
         Actor::User { id } => id.to_string(),
         Actor::ApiKey { id } => id.to_string(),
+        Actor::Application { id, .. } => id.to_string(),
         Actor::System { .. } => String::new(),
     }
 }

@@ -148,8 +148,8 @@ pub(crate) fn roll_up(calls: &[&ModelCall]) -> BTreeMap<GroupKey, Counters> {
 fn group_of(call: &ModelCall) -> GroupKey {
     let (api_key, user) = match &call.actor {
         Actor::ApiKey { id } => (id.to_string(), String::new()),
-        Actor::User { id } => (String::new(), id.to_string()),
-        Actor::System { .. } => Default::default(),
+        Actor::User { id } | Actor::Application { user: Some(id), .. } => (String::new(), id.to_string()),
+        Actor::Application { user: None, .. } | Actor::System { .. } => Default::default(),
     };
     GroupKey {
         day: call.created_at.div_euclid(DAY_MICROS),

@@ -246,6 +246,7 @@ on_each_database! {
             let id = match &call.actor {
                 Actor::User { id } => id.to_string(),
                 Actor::ApiKey { id } => id.to_string(),
+                Actor::Application { id, .. } => id.to_string(),
                 Actor::System { .. } => String::new(),
             };
             let select = "SELECT actor_id FROM model_calls WHERE tenant_id = $1 AND id = $2";

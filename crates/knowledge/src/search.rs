@@ -247,6 +247,9 @@ impl Knowledge {
             let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
             if ranked.is_damaged {
                 self.index().distrust_vectors(tenant, plan.collection, &snapshot.view);
+                if plan.mode == SearchMode::Vector {
+                    return Err(rank::vectors_unavailable(rank::DAMAGED));
+                }
             }
             let is_last = rechecks == RECHECKS_MAX;
             if ranked.doubts.is_empty() || is_last {

@@ -36,6 +36,9 @@ const CANDIDATES_MIN: usize = 100;
 /// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
 const CANDIDATES_WITH_SIGNS: usize = 5;
 
+/// Why a damaged vector index does not answer.
+pub(super) const DAMAGED: &str = "it is damaged and is built anew";
+
 /// What is searched for.
 pub(super) struct Plan {
     pub(super) collection: CollectionId,
@@ -256,7 +259,7 @@ fn by_meaning(
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
                 found.is_damaged = error.needs_rebuild();
-                found.unavailable = Some("it is damaged and is built anew".to_owned());
+                found.unavailable = Some(DAMAGED.to_owned());
             }
         }
     }
@@ -303,7 +306,7 @@ fn by_nodes(
     Ok(found)
 }
 
-fn vectors_unavailable(reason: &str) -> Error {
+pub(super) fn vectors_unavailable(reason: &str) -> Error {
     Error::unavailable("vector_index_unavailable", format!("the vector index does not answer: {reason}"))
         .retry_after_ms(5_000)
         .remedy("try again in a moment; it repairs itself")

@@ -28,7 +28,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use crate::{
     Knowledge,
     access::Viewer,
-    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions},
+    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions, vectors::DAMAGED},
     limits,
     store::collections::StoredCollection,
 };
@@ -248,7 +248,7 @@ impl Knowledge {
             if ranked.is_damaged {
                 self.index().distrust_vectors(tenant, plan.collection, &snapshot.view);
                 if plan.mode == SearchMode::Vector {
-                    return Err(rank::vectors_unavailable(rank::DAMAGED));
+                    return Err(rank::vectors_unavailable(DAMAGED));
                 }
             }
             let is_last = rechecks == RECHECKS_MAX;

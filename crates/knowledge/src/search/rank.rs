@@ -26,7 +26,7 @@ use crate::{
         memory::{CollectionView, DocumentEntry},
         query::TextQuery,
         query_resolve::{ResolvedQuery, TextOptions},
-        vectors::VectorsStatus,
+        vectors::{DAMAGED, VectorsStatus},
     },
     nodes::{ShardsReport, search::NodesAnswer},
 };
@@ -35,9 +35,6 @@ use crate::{
 const CANDIDATES_MIN: usize = 100;
 /// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
 const CANDIDATES_WITH_SIGNS: usize = 5;
-
-/// Why a damaged vector index does not answer.
-pub(super) const DAMAGED: &str = "it is damaged and is built anew";
 
 /// What is searched for.
 pub(super) struct Plan {
@@ -232,6 +229,10 @@ fn by_meaning(
     }
     let mut found = ByMeaning::default();
     match &snapshot.vectors {
+        // Between two states of the index, as when it was filled and nobody has shown it to the searches yet.
+        VectorsStatus::Complete if snapshot.view.lacks_vectors() => {
+            found.unavailable = Some("it is being opened".to_owned());
+        }
         VectorsStatus::Complete => {}
         VectorsStatus::Building(progress) => warnings.push(format!(
             "the vector index is being built anew ({} of {} passages): some passages are not found by their meaning yet",

@@ -2,6 +2,7 @@
 
 mod extract;
 mod openai;
+pub mod outbound;
 mod problem;
 mod sse;
 

@@ -8,6 +8,7 @@ mod show;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use layers::{Layers, Mistake, Source};
@@ -40,6 +41,9 @@ pub struct Config {
     pub concurrency_max: usize,
     pub connections_max: usize,
     pub live_connections_max: usize,
+    pub tenant_requests_per_minute: u32,
+    #[serde(default)]
+    pub outbound_allowed_networks: Vec<IpNet>,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,

@@ -40,7 +40,7 @@ test("markup that somebody smuggles into a page neither runs nor looks like ours
     const script = document.createElement("script");
     script.textContent = "window.ran = true";
     document.body.append(script);
-    const sent = await fetch("http://127.0.0.1:9/").then(() => true, () => false);
+    const sent = await fetch("http://127.0.0.1:65000/").then(() => true, () => false);
     await new Promise((resolve) => setTimeout(resolve, 300));
     const { color } = getComputedStyle(place.querySelector("p"));
     return { violated, ran: "ran" in window, sent, color, outline: getComputedStyle(place).outlineWidth };

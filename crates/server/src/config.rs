@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use plasma_kernel::Secret;
+
 pub use layers::{Layers, Mistake, Source};
 pub use settings::{Kind, SETTINGS, Setting};
 pub(crate) use show::limits;
@@ -81,24 +83,6 @@ pub struct SearchNodeUrls {
     /// Of databases that follow it.
     #[serde(default)]
     pub replicas: Vec<Secret>,
-}
-
-/// A text that never appears in a log or an error.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("(secret)")
-    }
 }
 
 impl Config {

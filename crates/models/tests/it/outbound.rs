@@ -4,7 +4,9 @@ use std::path::Path;
 
 use plasma_http::outbound::Outbound;
 use plasma_kernel::{Code, Ctx, Error, Permission, Permissions};
-use plasma_models::{LocalModels, LocalSettings, Manifest, ModelKind, Models, NewProvider, ProviderChange, ProviderKind};
+use plasma_models::{
+    LocalModels, LocalSettings, Manifest, ModelKind, Models, NewProvider, ProviderChange, ProviderKind,
+};
 use plasma_testkit::{TestStore, on_each_database, system, with_permissions};
 use serde_json::json;
 

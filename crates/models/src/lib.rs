@@ -18,6 +18,9 @@ mod definitions;
 mod embed;
 pub mod events;
 mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 pub mod http;
 mod limits;

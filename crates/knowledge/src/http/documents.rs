@@ -160,7 +160,7 @@ struct FileBytes(Vec<u8>);
     ),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:read"))),
     responses(
-        (status = 200, description = "The original bytes", content_type = "application/octet-stream", body = inline(FileBytes)),
+        (status = 200, description = "The original bytes", content_type = "*/*", body = inline(FileBytes)),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]

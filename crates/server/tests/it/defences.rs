@@ -6,7 +6,27 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::harness::{EMAIL, KEY, PASSWORD, Place, Plasma, problem, success};
+use crate::harness::{EMAIL, KEY, PASSWORD, Place, Plasma, on_each_database, problem, success};
+
+on_each_database! {
+    async fn what_a_database_cannot_store_is_the_senders_fault(place: Place) {
+        let server = place.start();
+        for path in ["/api/v1/prompts/a%00b", "/api/v1/models/aliases/a%00b", "/v1/models/a%00b", "/api/v1/events?type=a%00b"] {
+            let status = server.owner(Method::GET, path).send().await.unwrap().status();
+            assert!(!status.is_server_error(), "{path}: {status}");
+        }
+        let named = [
+            ("/api/v1/collections", json!({"name": "a\u{0}b"})),
+            ("/api/v1/teams", json!({"name": "a\u{0}b"})),
+            ("/api/v1/prompts", json!({"name": "a", "description": "a\u{0}b"})),
+            ("/api/v1/content/documents", json!({"title": "a", "body": "a\u{0}b"})),
+        ];
+        for (path, body) in named {
+            let response = server.owner(Method::POST, path).json(&body).send().await.unwrap();
+            assert!(!response.status().is_server_error(), "{path}: {}", response.text().await.unwrap());
+        }
+    }
+}
 
 async fn login(server: &Plasma, email: &str, password: &str) -> Value {
     let request = server.request(Method::POST, "/api/v1/auth/login");

@@ -114,7 +114,7 @@ async fn no_secret_stands_in_what_the_server_writes() {
     told.check("/metrics", &metrics);
     told.check("the standard output", &server.printed.join("\n"));
     let log = server.log();
-    assert!(log.contains("/api/v1/auth/login") && log.contains("TRACE"), "the log is not that of this test");
+    assert!(log.contains("/api/v1/auth/login") && log.contains("DEBUG"), "the log is not that of this test");
     told.check("the log", &log);
 }
 

@@ -372,7 +372,10 @@ mod tests {
         let environment = [("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "127.0.0.1, 192.168.0.0/16")];
         assert_eq!(networks(file, &environment), ["127.0.0.1/32", "192.168.0.0/16"]);
         assert_eq!(
-            mistakes("outbound_allowed_networks = \"10.0.0.0/8\"", &[("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/33")]),
+            mistakes(
+                "outbound_allowed_networks = \"10.0.0.0/8\"",
+                &[("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/33")]
+            ),
             [
                 "plasma.toml:1: `outbound_allowed_networks` must be a list such as [\"10.0.0.0/8\"], got a string",
                 "PLASMA_OUTBOUND_ALLOWED_NETWORKS: `10.0.0.0/33` is not a network such as 10.0.0.0/8 or fd00::/8",

@@ -70,7 +70,7 @@ impl Standing {
         Err(Error::new(Code::RateLimited, "tenant_rate_limited", message)
             .remedy(
                 "come back after the time in Retry-After; whoever runs this installation can raise the limit \
-                 (tenant_requests_per_minute, or the workspace's plan)",
+                 (tenant_requests_per_minute)",
             )
             .retry_after_ms(wait_ms))
     }

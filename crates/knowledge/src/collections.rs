@@ -186,7 +186,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// `forbidden` without `collections:write`, `not_found`, `invalid` naming the field, `conflict`
-    /// (`collection_name_taken`, `search_node_dimensions`), `unavailable` (`search_nodes_not_configured`).
+    /// (`collection_name_taken`, `search_node_dimensions`, `search_nodes_not_configured`).
     pub async fn update_collection(&self, ctx: &Ctx, id: CollectionId, change: CollectionChange) -> Result<Collection> {
         ctx.require(Permission::CollectionsWrite)?;
         change.name.as_deref().map_or(Ok(()), check_name)?;

@@ -190,7 +190,7 @@ pub(crate) fn check_dimensions(dimensions: Option<usize>) -> Result<()> {
 
 /// No search nodes are configured.
 pub(crate) fn no_nodes() -> Error {
-    Error::unavailable("search_nodes_not_configured", "this installation has no search nodes")
+    Error::conflict("search_nodes_not_configured", "this installation has no search nodes")
         .field("placement")
         .remedy("add a table [search.nodes.NAME] with the url of a Postgres with pgvector to plasma.toml, then restart")
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plasma_kernel::{Actor, Clock, Ctx, KnowledgeDocumentId, Random, Role, UserId};
+use plasma_kernel::{Actor, Clock, Code, Ctx, KnowledgeDocumentId, Random, Role, UserId};
 use plasma_knowledge::{
     Access, Collection, CollectionChange, Knowledge, NewDocument, NewReembedding, SearchAnswer, SearchMode,
     SearchRequest,
@@ -361,7 +361,7 @@ on_each_database! {
         let choice = PlacementChoice { nodes: vec!["a".to_owned()], split: None };
         let change = CollectionChange { placement: Some(Some(choice)), ..CollectionChange::default() };
         let error = setup.knowledge.update_collection(&setup.ctx, collection.id, change).await.unwrap_err();
-        assert_eq!(error.reason(), "search_nodes_not_configured");
+        assert_eq!((error.code(), error.reason()), (Code::Conflict, "search_nodes_not_configured"));
         assert!(error.remedy_text().unwrap().contains("[search.nodes."), "{error}");
         // Where it is already.
         place(&setup, &collection, &[], None).await;

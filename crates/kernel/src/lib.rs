@@ -8,6 +8,7 @@ mod id;
 mod money;
 mod page;
 mod permission;
+mod quota;
 
 pub use calendar::{date_of_day, day_of_date};
 pub use clock::{Clock, Random, Timestamp};
@@ -21,3 +22,4 @@ pub use id::{
 pub use money::Money;
 pub use page::{Page, PageRequest};
 pub use permission::{Permission, Permissions, Role};
+pub use quota::{QUOTA_WARNING_PERCENT, QuotaResource, is_near_quota};

@@ -56,17 +56,25 @@ impl Tx {
     /// # Errors
     /// `conflict` (`quota_exceeded`) when the plan does not allow it: the transaction must be dropped. Else as [`Tx::quota`].
     pub async fn take_quota(&mut self, resource: QuotaResource, more: u64) -> Result<()> {
-        let tenant = self.tenant()?;
-        let row = self
-            .fetch_one(
-                "INSERT INTO tenant_usage (tenant_id, resource, used) VALUES ($1, $2, $3)
-                 ON CONFLICT (tenant_id, resource) DO UPDATE SET used = tenant_usage.used + excluded.used
-                 RETURNING used",
-                [tenant.into(), resource.as_str().into(), more.into()],
-            )
-            .await?;
-        let used: u64 = row.get("used")?;
+        let used = self.note_quota(resource, more).await?;
         self.check_quota(resource, used.saturating_sub(more), more).await
+    }
+
+    /// The same for what is there already and cannot be refused, such as the results of calls that were paid for. Says how much
+    /// it is now.
+    ///
+    /// # Errors
+    /// As [`Tx::quota`].
+    pub async fn note_quota(&mut self, resource: QuotaResource, more: u64) -> Result<u64> {
+        let tenant = self.tenant()?;
+        self.fetch_one(
+            "INSERT INTO tenant_usage (tenant_id, resource, used) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant_id, resource) DO UPDATE SET used = tenant_usage.used + excluded.used
+             RETURNING used",
+            [tenant.into(), resource.as_str().into(), more.into()],
+        )
+        .await?
+        .get("used")
     }
 
     /// Takes from what the tenant has of `resource`.

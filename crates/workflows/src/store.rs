@@ -77,14 +77,16 @@ pub(crate) async fn any_due(tx: &mut Tx, queue: &str, now: Timestamp) -> Result<
     let due = tx
         .fetch_optional(
             "SELECT 1 AS due FROM jobs WHERE queue = $1
-               AND ((state = 'queued' AND run_at <= $2) OR (state = 'running' AND lease_until < $2)) LIMIT 1",
+               AND ((state = 'queued' AND run_at <= $2) OR (state = 'running' AND lease_until < $2))
+               AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active') LIMIT 1",
             [queue.into(), now.into()],
         )
         .await?;
     Ok(due.is_some())
 }
 
-/// Takes up to `limit` due jobs, the longest waiting first; also those whose worker has been silent for too long.
+/// Takes up to `limit` due jobs, the longest waiting first; also those whose worker has been silent for too long. Those of a
+/// tenant that is suspended or to be deleted wait.
 pub(crate) async fn claim(
     tx: &mut Tx,
     queue: &str,
@@ -98,12 +100,14 @@ pub(crate) async fn claim(
          WHERE (tenant_id, id) IN (
              SELECT tenant_id, id FROM jobs WHERE queue = $1
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
+               AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active')
              ORDER BY run_at, id LIMIT $5)
          RETURNING *",
         // Materialized: a subquery in the condition may be run once for each row, and then takes more than the limit.
         "WITH due AS MATERIALIZED (
              SELECT tenant_id, id FROM jobs WHERE queue = $1
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
+               AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active')
              ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
          UPDATE jobs SET worker_lost = (state = 'running')::int, state = 'running', attempt = attempt + 1, lease_owner = $2,
                          lease_until = $3, updated_at = $4

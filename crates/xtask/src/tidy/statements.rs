@@ -7,8 +7,7 @@ use crate::scan::{Source, line_of, literals};
 
 /// Statements that work across tenants on purpose: a part of the file's path and how the statement begins.
 const ACROSS_TENANTS: &[(&str, &str)] = &[
-    // A worker takes the longest waiting job, whosever it is.
-    ("crates/workflows/src/store.rs", "SELECT 1 AS due FROM jobs"),
+    // A worker takes up what the last one left, whosever it is.
     ("crates/workflows/src/store.rs", "UPDATE jobs SET lease_until = $1 WHERE state = 'running'"),
     ("crates/workflows/src/store.rs", "DELETE FROM jobs WHERE state IN"),
     // A key's tenant is not known before the key is found, and a person belongs to no tenant.

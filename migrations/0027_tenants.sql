@@ -18,6 +18,10 @@ UPDATE memberships SET disabled_at = (SELECT u.disabled_at FROM users u WHERE u.
 ALTER TABLE users DROP COLUMN disabled_at;
 -- When the person entered the tenant last: a login leads to the one of the last use.
 ALTER TABLE memberships ADD COLUMN last_used_at BIGINT;
+UPDATE memberships SET last_used_at = (SELECT u.last_login_at FROM users u WHERE u.id = memberships.user_id);
+
+-- Work that a tenant's owner may ask for while the tenant is suspended or to be deleted does not wait with its other work.
+ALTER TABLE jobs ADD COLUMN while_suspended BIGINT NOT NULL DEFAULT 0;
 
 -- How a tenant looks and what it is told by. No row: as the program itself.
 CREATE TABLE tenant_branding (

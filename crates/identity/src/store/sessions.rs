@@ -17,7 +17,7 @@ const SESSIONS_MAX: i64 = 50;
 pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Option<Credential>> {
     let row = tx
         .fetch_optional(
-            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, u.disabled_at,
+            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, m.disabled_at,
                     t.team_id
              FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
              JOIN users u ON u.id = s.user_id
@@ -99,6 +99,21 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
         }
     };
     Ok(())
+}
+
+/// Across tenants: deletes all sessions of a person but the one with the token `keep`, and returns whose tenants they were in.
+pub(crate) async fn delete_everywhere(tx: &mut Tx, user: UserId, keep: Option<Fingerprint>) -> Result<Vec<TenantId>> {
+    let keep = keep.map(|keep| keep.as_bytes().to_vec()).unwrap_or_default();
+    let rows = tx
+        .fetch_all(
+            "DELETE FROM sessions WHERE user_id = $1 AND token_hash <> $2 RETURNING tenant_id",
+            [user.into(), keep.into()],
+        )
+        .await?;
+    let mut tenants = rows.iter().map(|row| row.get("tenant_id")).collect::<Result<Vec<TenantId>>>()?;
+    tenants.sort();
+    tenants.dedup();
+    Ok(tenants)
 }
 
 /// Deletes the user's sessions that ended, and the oldest ones, to make room for a new one.

@@ -8,7 +8,7 @@ use plasma_kernel::{Code, Ctx, Error, Result, TenantId};
 use plasma_store::{BlobInfo, TenantTable, Tx};
 use plasma_workflows::{Run, enqueue};
 
-use crate::{Erased, Identity, TenantState, events, steps::EraseTenant, store};
+use crate::{Identity, TenantState, events, steps::EraseTenant, store};
 
 /// Rows deleted in one transaction: other writers wait no longer than for these.
 const ROWS_MAX: u32 = 1_000;
@@ -109,16 +109,16 @@ pub(crate) async fn run(identity: &Identity, id: TenantId, run: &Run) -> Result<
     for other in identity.forgetters() {
         other.forget_tenant(id).await?;
     }
-    let mut erased = Erased { tenant: Some(id), rows: take_people_out(identity, system, id).await?, files: 0 };
-    erased.rows += erase_rows(identity, &ctx, run).await?;
-    erased.files = erase_files(identity, &ctx, run).await?;
+    let people = take_people_out(identity, system, id).await?;
+    let rows = people + erase_rows(identity, &ctx, run).await?;
+    let files = erase_files(identity, &ctx, run).await?;
     let mut tx = store.begin(system).await?;
     store::tenants::delete(&mut tx, id).await?;
-    tx.emit(events::tenant_erased(id, erased.rows, erased.files)).await?;
+    tx.emit(events::tenant_erased(id, rows, files)).await?;
     run.complete(&mut tx).await?;
     tx.commit().await?;
     identity.inner.credentials.forget_tenant(id);
-    tracing::info!(tenant = %id, rows = erased.rows, files = erased.files, "erased a workspace");
+    tracing::info!(tenant = %id, rows, files, "erased a workspace");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use erasure::ForgetTenant;
 pub use tenant_types::{
-    AcceptInvitation, Branding, CustomDomain, Erased, Export, ExportState, Invitation, InvitationPreview,
+    AcceptInvitation, Branding, CustomDomain, Export, ExportState, Invitation, InvitationPreview,
     InvitationState, Logo, Membership, NewBranding, NewInvitation, NewQuotas, QuotaUse, Quotas, TenantState,
 };
 pub use types::{

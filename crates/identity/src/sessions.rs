@@ -5,7 +5,6 @@ use plasma_kernel::{Actor, Code, Ctx, Error, Result, SessionId};
 use crate::{
     Identity, LoggedIn, Login, Secret, events,
     store::{self, users::Account},
-    tenant_life::require_open,
     throttle::Attempt,
     tokens::{self, Fingerprint, SESSION_PREFIX},
     validation,
@@ -19,8 +18,7 @@ impl Identity {
     ///
     /// # Errors
     /// `unauthenticated` (`login_failed`) for a wrong password and an unknown e-mail alike, `unauthenticated`
-    /// (`user_disabled`) for the right password of a disabled user, `forbidden` (`tenant_suspended`, `tenant_deleting`) for that of
-    /// somebody whose tenants are all closed, `rate_limited` after too many failures, `invalid` for
+    /// (`user_disabled`) for the right password of a disabled user, `rate_limited` after too many failures, `invalid` for
     /// input that no account can match, `unavailable` when too many log in at once.
     pub async fn login(&self, ctx: &Ctx, login: Login) -> Result<LoggedIn> {
         validation::login(&login.email, &login.password)?;
@@ -47,8 +45,6 @@ impl Identity {
                 .remedy("ask an administrator of your workspace to let you in again"));
         }
         attempt.succeeded();
-        // Said only to whoever knows the password.
-        require_open(account.tenant.state, account.user.role, true)?;
         self.open_session(ctx, account).await
     }
 
@@ -109,7 +105,7 @@ impl Identity {
         tx.emit(events::user_updated(user, &["password"], account.user.role, account.user.disabled)).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
-        self.end_sessions_everywhere(ctx, user, current_token.map(Fingerprint::of)).await
+        Ok(())
     }
 
     async fn account(&self, ctx: &Ctx, email: &str) -> Result<Option<Account>> {

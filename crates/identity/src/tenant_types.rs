@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use plasma_kernel::{Actor, Error, ExportId, InvitationId, QuotaResource, Role, TenantId, Timestamp, UserId};
+use plasma_kernel::{Actor, Error, ExportId, InvitationId, QuotaResource, Role, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Secret, Tenant};
@@ -287,17 +287,6 @@ pub struct Export {
     /// From when on it is removed.
     pub expires_at: Option<Timestamp>,
     pub(crate) blob: String,
-}
-
-/// What became of a tenant that was erased.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Erased {
-    /// Whose it was. `None` while nothing was erased.
-    pub tenant: Option<TenantId>,
-    /// Rows of all tables.
-    pub rows: u64,
-    /// Files.
-    pub files: u64,
 }
 
 #[cfg(test)]

@@ -101,19 +101,15 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
     Ok(())
 }
 
-/// Across tenants: deletes all sessions of a person but the one with the token `keep`, and returns whose tenants they were in.
-pub(crate) async fn delete_everywhere(tx: &mut Tx, user: UserId, keep: Option<Fingerprint>) -> Result<Vec<TenantId>> {
-    let keep = keep.map(|keep| keep.as_bytes().to_vec()).unwrap_or_default();
-    let rows = tx
-        .fetch_all(
-            "DELETE FROM sessions WHERE user_id = $1 AND token_hash <> $2 RETURNING tenant_id",
-            [user.into(), keep.into()],
-        )
-        .await?;
-    let mut tenants = rows.iter().map(|row| row.get("tenant_id")).collect::<Result<Vec<TenantId>>>()?;
-    tenants.sort();
-    tenants.dedup();
-    Ok(tenants)
+/// Notes when the session's person proved last who they are: longer ago than when it began.
+pub(crate) async fn set_authenticated_at(tx: &mut Tx, id: SessionId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE sessions SET authenticated_at = $3 WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), id.into(), at.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Deletes the user's sessions that ended, and the oldest ones, to make room for a new one.

@@ -99,6 +99,24 @@ pub(crate) async fn count(tx: &mut Tx) -> Result<i64> {
     tx.fetch_one("SELECT COUNT(*) AS users FROM memberships WHERE tenant_id = $1", [tenant.into()]).await?.get("users")
 }
 
+/// Across tenants: whether anybody has this e-mail.
+pub(crate) async fn exists(tx: &mut Tx, email: &str) -> Result<bool> {
+    Ok(tx.fetch_optional("SELECT 1 AS found FROM users WHERE email = $1", [email.into()]).await?.is_some())
+}
+
+/// Whether somebody with this e-mail is in the transaction's tenant, also if they are locked out.
+pub(crate) async fn is_member(tx: &mut Tx, email: &str) -> Result<bool> {
+    let tenant = tx.tenant()?;
+    let row = tx
+        .fetch_optional(
+            "SELECT 1 AS found FROM memberships m JOIN users u ON u.id = m.user_id
+             WHERE m.tenant_id = $1 AND u.email = $2",
+            [tenant.into(), email.into()],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
 /// The person and the membership in the transaction's tenant.
 pub(crate) async fn insert(tx: &mut Tx, user: &User, password_hash: &str) -> Result<()> {
     tx.execute(

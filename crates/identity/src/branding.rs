@@ -298,6 +298,13 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+impl Branding {
+    /// A mail's text with the tenant's footer below it.
+    pub fn signed(&self, text: String) -> String {
+        if self.mail_footer.is_empty() { text } else { format!("{}\n\n-- \n{}\n", text.trim_end(), self.mail_footer) }
+    }
+}
+
 impl CustomDomain {
     /// The address that mails for the tenant begin with, if its host name is confirmed.
     pub(crate) fn confirmed_name(&self) -> Option<&str> {

@@ -40,6 +40,7 @@ pub struct Config {
     pub concurrency_max: usize,
     pub connections_max: usize,
     pub live_connections_max: usize,
+    pub tenant_deletion_grace_days: u32,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,

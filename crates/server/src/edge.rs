@@ -201,7 +201,7 @@ impl Edge {
         };
         // The login has no context of its own; it takes the id from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(ctx) = self.caller(operation.access, request).await? {
+        if let Some(ctx) = self.caller(operation, request).await? {
             let ctx = ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);

@@ -41,7 +41,7 @@ fn text(branding: &Branding, inviter: &str, link: &str) -> String {
     if let Some(contact) = &branding.support_contact {
         text.push_str(&format!("\nQuestions: {contact}\n"));
     }
-    text
+    branding.signed(text)
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
             accent_color: None,
             accent_color_dark: None,
             support_contact: Some("help@example.com".to_owned()),
-            mail_footer: String::new(),
+            mail_footer: "Keepers Ltd".to_owned(),
             logo: None,
             domain: Some(domain),
             dark_is_given: false,
@@ -74,7 +74,14 @@ mod tests {
     #[test]
     fn the_mail_says_who_asks_and_where_to_go() {
         let text = text(&branding(None), "Ada", "https://plasma.example.com/invitation/?token=pli_a");
-        for part in ["Ada invites you", "\"Keepers\"", "/invitation/?token=pli_a", "7 days", "help@example.com"] {
+        for part in [
+            "Ada invites you",
+            "\"Keepers\"",
+            "/invitation/?token=pli_a",
+            "7 days",
+            "help@example.com",
+            "\n-- \nKeepers Ltd\n",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -10,7 +10,10 @@ use plasma_identity::{
 };
 use plasma_kernel::{Code, Ctx, Error, Result};
 
-use super::{Access, Edge};
+use super::{
+    Access, Edge,
+    access::{Operation, WhileSuspended},
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -20,7 +23,8 @@ pub(crate) struct Token(pub(crate) String);
 
 impl Edge {
     /// The caller's context, or `None` where none is needed and none valid was given.
-    pub(super) async fn caller(&self, access: Access, request: &mut Request) -> Result<Option<Ctx>> {
+    pub(super) async fn caller(&self, operation: &Operation, request: &mut Request) -> Result<Option<Ctx>> {
+        let access = operation.access;
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
         // Without a session too: nobody is to be logged in by another site. Programs send neither header.
@@ -35,9 +39,18 @@ impl Edge {
             };
         };
         let token = token.to_owned();
-        let ctx = match (self.identity.authenticate(&token).await, access) {
-            (Ok(authenticated), _) => authenticated.ctx,
-            // A session that has ended must not keep anybody from the login.
+        let authenticated = self.identity.authenticate_in_any_state(&token).await;
+        let open = authenticated.and_then(|caller| {
+            match operation.while_suspended {
+                WhileSuspended::Closed => caller.require_open(false),
+                WhileSuspended::Owner => caller.require_open(true),
+                WhileSuspended::Anyone => Ok(()),
+            }
+            .map(|()| caller.ctx)
+        });
+        let ctx = match (open, access) {
+            (Ok(ctx), _) => ctx,
+            // A session that has ended, or a workspace that is closed, must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };

@@ -1,0 +1,93 @@
+use axum::{extract::State, http::HeaderMap, response::Response};
+use plasma_http::{Caller, Json, Problem, ProblemBody};
+use plasma_kernel::{Role, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    auth::{LoginAnswer, login_answer},
+    tenants::Tenant,
+};
+use crate::{Identity, Membership};
+
+/// A workspace that you belong to.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct MyTenant {
+    /// The workspace.
+    tenant: Tenant,
+    /// Your role there.
+    role: Role,
+    /// Whether this session is in it.
+    current: bool,
+    /// When you entered it last, in microseconds since 1970 UTC; null: not yet.
+    #[schema(required)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl MyTenant {
+    pub(super) fn seen_from(membership: Membership, current: TenantId) -> Self {
+        Self {
+            current: membership.tenant.id == current,
+            tenant: membership.tenant.into(),
+            role: membership.role,
+            last_used_at: membership.last_used_at,
+        }
+    }
+}
+
+/// The workspaces that you belong to.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct MyTenants {
+    /// The last used first; 200 at most.
+    data: Vec<MyTenant>,
+}
+
+/// Where to go.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnterTenant {
+    /// One of your workspaces.
+    tenant: TenantId,
+}
+
+/// Lists the workspaces that you belong to, the last used first.
+#[utoipa::path(
+    get, path = "/api/v1/me/tenants", tag = "Identity",
+    responses(
+        (status = 200, description = "Your workspaces", body = MyTenants),
+        (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
+    ),
+    security(("bearer" = [])),
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("anyone")))
+)]
+pub(crate) async fn list_my_tenants(
+    State(identity): State<Identity>,
+    Caller(ctx): Caller,
+) -> Result<Json<MyTenants>, Problem> {
+    let current = ctx.tenant()?;
+    let memberships = identity.my_tenants(&ctx).await?.into_iter();
+    Ok(Json(MyTenants { data: memberships.map(|membership| MyTenant::seen_from(membership, current)).collect() }))
+}
+
+/// Goes on in another of your workspaces.
+///
+/// A new session begins there as after a login, and the one that sends this request ends. That workspace's login policy decides
+/// whether the way in which you logged in is enough; if it is not, the answer says what else to prove, and this session goes on.
+#[utoipa::path(
+    post, path = "/api/v1/me/tenant", tag = "Identity",
+    request_body = EnterTenant,
+    responses(
+        (status = 200, description = "The new session, or what else the workspace asks for", body = LoginAnswer),
+        (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
+    ),
+    security(("bearer" = [])),
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("anyone")))
+)]
+pub(crate) async fn enter_tenant(
+    State(identity): State<Identity>,
+    Caller(ctx): Caller,
+    headers: HeaderMap,
+    Json(request): Json<EnterTenant>,
+) -> Result<Response, Problem> {
+    let step = identity.enter_tenant(&ctx, request.tenant).await?;
+    Ok(login_answer(&identity, &headers, step)?)
+}

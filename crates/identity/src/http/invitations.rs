@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{Extensions, HeaderMap, StatusCode},
     response::Response,
 };
 use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
@@ -8,9 +10,9 @@ use plasma_kernel::{InvitationId, Page, Role, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::{LoginAnswer, login_answer},
+    auth::{LoginResponse, PendingLogin, answer},
     my_tenants::MyTenant,
-    visitor::Visitor,
+    visitor::{Visitor, origin_of},
 };
 use crate::{AcceptInvitation as Accept, Identity, InvitationState, NewInvitation, Secret, tenant_types};
 
@@ -233,7 +235,8 @@ pub(crate) async fn preview_invitation(
     post, path = "/api/v1/invitations/accept", tag = "Identity",
     request_body = AcceptInvitation,
     responses(
-        (status = 200, description = "The new session, or what else the workspace asks for", body = LoginAnswer),
+        (status = 200, description = "The new session", body = LoginResponse),
+        (status = 202, description = "Another proof is needed", body = PendingLogin),
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     extensions(("x-permission" = json!("none")))
@@ -247,7 +250,7 @@ pub(crate) async fn accept_invitation(
     let AcceptInvitation { token, name, password } = request;
     let accept = Accept { token: Secret::new(token), name, password: Secret::new(password) };
     let step = identity.accept_invitation(&visitor.ctx, accept, &visitor.origin).await?;
-    Ok(login_answer(&identity, &headers, step)?)
+    Ok(answer(&identity, &headers, step)?)
 }
 
 /// Accepts an invitation as somebody who has an account and is logged in with it.
@@ -266,8 +269,11 @@ pub(crate) async fn accept_invitation(
 pub(crate) async fn join_by_invitation(
     State(identity): State<Identity>,
     Caller(ctx): Caller,
+    extensions: Extensions,
+    headers: HeaderMap,
     Json(request): Json<InvitationToken>,
 ) -> Result<(StatusCode, Json<MyTenant>), Problem> {
+    let ctx = ctx.with_origin(Arc::new(origin_of(&extensions, &headers)));
     let joined = identity.join_by_invitation(&ctx, &Secret::new(request.token)).await?;
     Ok((StatusCode::CREATED, Json(MyTenant::seen_from(joined, ctx.tenant()?))))
 }

@@ -1,11 +1,18 @@
-use axum::{extract::State, http::HeaderMap, response::Response};
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{Extensions, HeaderMap},
+    response::Response,
+};
 use plasma_http::{Caller, Json, Problem, ProblemBody};
 use plasma_kernel::{Role, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::{LoginAnswer, login_answer},
+    auth::{LoginResponse, PendingLogin, answer},
     tenants::Tenant,
+    visitor::origin_of,
 };
 use crate::{Identity, Membership};
 
@@ -76,7 +83,8 @@ pub(crate) async fn list_my_tenants(
     post, path = "/api/v1/me/tenant", tag = "Identity",
     request_body = EnterTenant,
     responses(
-        (status = 200, description = "The new session, or what else the workspace asks for", body = LoginAnswer),
+        (status = 200, description = "The new session", body = LoginResponse),
+        (status = 202, description = "Another proof is needed", body = PendingLogin),
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
@@ -85,9 +93,11 @@ pub(crate) async fn list_my_tenants(
 pub(crate) async fn enter_tenant(
     State(identity): State<Identity>,
     Caller(ctx): Caller,
+    extensions: Extensions,
     headers: HeaderMap,
     Json(request): Json<EnterTenant>,
 ) -> Result<Response, Problem> {
+    let ctx = ctx.with_origin(Arc::new(origin_of(&extensions, &headers)));
     let step = identity.enter_tenant(&ctx, request.tenant).await?;
-    Ok(login_answer(&identity, &headers, step)?)
+    Ok(answer(&identity, &headers, step)?)
 }

@@ -1,5 +1,5 @@
 use plasma_identity::NewBranding;
-use plasma_kernel::{Code, Role};
+use plasma_kernel::{Code, Ctx, Role};
 use plasma_testkit::on_each_database;
 
 use crate::{
@@ -54,7 +54,7 @@ on_each_database! {
         assert_eq!(reason(world.identity.logo(&world.owner).await), "logo_not_found");
         let script = refused(world.identity.put_logo(&world.owner, "<svg onload=alert(1)>".into()).await);
         assert_eq!((script.code(), script.field_name()), (Code::Invalid, Some("logo")));
-        assert_eq!(refused(world.identity.put_logo(&world.owner, vec![0; 300_000].into()).await).code(), Code::TooLarge);
+        assert_eq!(refused(world.identity.put_logo(&world.owner, vec![0_u8; 300_000].into()).await).code(), Code::TooLarge);
 
         let first = world.identity.put_logo(&world.owner, png(64).into()).await.unwrap().logo.unwrap();
         assert_eq!(first.media_type, "image/png");
@@ -63,7 +63,7 @@ on_each_database! {
         assert_eq!(reason(world.identity.logo(&bea).await), "logo_not_found");
         let second = world.identity.put_logo(&world.owner, png(65).into()).await.unwrap().logo.unwrap();
         assert_ne!(first.hash, second.hash);
-        let blobs = |ctx| async { futures::StreamExt::count(world.store.blobs().list(ctx).unwrap()).await };
+        let blobs = async |ctx: &Ctx| futures::StreamExt::count(world.store.blobs().list(ctx).unwrap()).await;
         assert_eq!(blobs(&world.owner).await, 1, "the picture from before is gone");
         world.identity.remove_logo(&world.owner).await.unwrap();
         world.identity.remove_logo(&world.owner).await.unwrap();

@@ -65,7 +65,8 @@ on_each_database! {
 
         let entries = entries(&world, &world.owner, asked.id).await;
         let manifest: Value = serde_json::from_str(&entries["manifest.json"]).unwrap();
-        assert_eq!((&manifest["format"], &manifest["files"]), (&"plasma-export/1".into(), &3.into()));
+        assert_eq!(manifest["format"], "plasma-export/1");
+        assert_eq!(manifest["files"], 3);
         let tenant = world.owner.tenant().unwrap().to_string();
         for table in manifest["tables"].as_array().unwrap() {
             let name = table["name"].as_str().unwrap();
@@ -78,7 +79,7 @@ on_each_database! {
         assert!(entries["tables/events.jsonl"].contains("identity.api_key.created"));
         assert!(!entries.contains_key("tables/tenant_keys.jsonl"));
         let all: String = entries.values().map(String::as_str).collect();
-        for secret in ["token_hash\":\"", "password", "not ours", "bea@example.org", key.expose(), "argon2"] {
+        for secret in ["token_hash\":", "password_hash\":", "not ours", "bea@example.org", key.expose(), "argon2"] {
             assert!(!all.contains(secret), "{secret}");
         }
         assert_eq!(world.count_events(&world.owner, "identity.export.fetched", asked.id).await, 1);

@@ -19,9 +19,10 @@ fn to(name: &str, role: Role) -> NewInvitation {
 async fn token(world: &World, ctx: &Ctx) -> Secret {
     let mut tx = world.store.read(ctx).await.unwrap();
     let row = tx
-        .fetch_one("SELECT sealed FROM mails WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1", [
-            ctx.tenant().unwrap().into(),
-        ])
+        .fetch_one(
+            "SELECT sealed FROM mails WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1",
+            [ctx.tenant().unwrap().into()],
+        )
         .await
         .unwrap();
     let mail = world.store.open_secret(&mut tx, "mail", &row.get::<Vec<u8>>("sealed").unwrap()).await.unwrap();

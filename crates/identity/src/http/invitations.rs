@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::{
     extract::State,
     http::{Extensions, HeaderMap, StatusCode},
@@ -11,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     auth::{LoginResponse, PendingLogin, answer},
-    my_tenants::MyTenant,
-    visitor::{Visitor, origin_of},
+    my_tenants::{MyTenant, coming_from},
+    visitor::Visitor,
 };
 use crate::{AcceptInvitation as Accept, Identity, InvitationState, NewInvitation, Secret, tenant_types};
 
@@ -273,7 +271,7 @@ pub(crate) async fn join_by_invitation(
     headers: HeaderMap,
     Json(request): Json<InvitationToken>,
 ) -> Result<(StatusCode, Json<MyTenant>), Problem> {
-    let ctx = ctx.with_origin(Arc::new(origin_of(&extensions, &headers)));
+    let ctx = coming_from(ctx, &extensions, &headers);
     let joined = identity.join_by_invitation(&ctx, &Secret::new(request.token)).await?;
     Ok((StatusCode::CREATED, Json(MyTenant::seen_from(joined, ctx.tenant()?))))
 }

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use plasma_http::{Caller, Json, Problem, ProblemBody};
-use plasma_kernel::{Role, TenantId, Timestamp};
+use plasma_kernel::{Ctx, Role, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -56,6 +56,14 @@ pub(crate) struct EnterTenant {
     tenant: TenantId,
 }
 
+/// The caller's context with where the request comes from, if the edge has not put it there.
+pub(super) fn coming_from(ctx: Ctx, extensions: &Extensions, headers: &HeaderMap) -> Ctx {
+    if ctx.origin().is_some() {
+        return ctx;
+    }
+    ctx.with_origin(Arc::new(origin_of(extensions, headers)))
+}
+
 /// Lists the workspaces that you belong to, the last used first.
 #[utoipa::path(
     get, path = "/api/v1/me/tenants", tag = "Identity",
@@ -97,7 +105,7 @@ pub(crate) async fn enter_tenant(
     headers: HeaderMap,
     Json(request): Json<EnterTenant>,
 ) -> Result<Response, Problem> {
-    let ctx = ctx.with_origin(Arc::new(origin_of(&extensions, &headers)));
+    let ctx = coming_from(ctx, &extensions, &headers);
     let step = identity.enter_tenant(&ctx, request.tenant).await?;
     Ok(answer(&identity, &headers, step)?)
 }

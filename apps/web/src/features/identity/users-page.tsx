@@ -19,7 +19,6 @@ import { Time } from "@/ui/time";
 
 import { roleLabel } from "./role-labels";
 import { useDenied, useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 import { UserDialog } from "./user-dialog";
 
 type Pending = { kind: "disable" | "enable" | "delete"; user: User };
@@ -36,7 +35,6 @@ export function UsersPage() {
         lead="Who may sign in to this workspace, and what they may do."
         actions={<Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Add a user</Button>}
       />
-      <SettingsTabs current="/settings/users/" />
       <QueryView query={users} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No users" />}>
         {(data) => (
           <>

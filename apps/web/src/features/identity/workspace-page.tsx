@@ -14,7 +14,6 @@ import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { useToast } from "@/ui/toast";
 
 import { useDenied, useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 
 export function WorkspacePage() {
   const me = useMe();
@@ -22,7 +21,6 @@ export function WorkspacePage() {
   return (
     <>
       <PageHeader title="Workspace" lead="The room that your team shares. Nothing in it can be seen from another one." />
-      <SettingsTabs current="/settings/workspace/" />
       <Section title="Name"><TenantForm id={me.tenant.id} name={me.tenant.name} /></Section>
       <Section title="About">
         <QueryView query={overview} loading={<SkeletonRows rows={3} />}>

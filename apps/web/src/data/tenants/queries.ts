@@ -46,6 +46,8 @@ export const tenantQuotasQuery = (id: string) =>
   queryOptions({
     queryKey: [...tenantKeys.one(id), "quotas"] as const,
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/tenants/{id}/quotas", { params: { path: { id } }, signal })),
+    // A form begins with this: it must be what holds now.
+    gcTime: 0,
   });
 
 export const tenantBrandingQuery = (id: string) =>

@@ -13,6 +13,10 @@ import { ProblemNote } from "@/ui/problem-note";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { useToast } from "@/ui/toast";
 
+import { BrandingSection } from "./branding-section";
+import { DeletionSection } from "./deletion-section";
+import { ExportSection } from "./export-section";
+import { QuotasSection } from "./quotas-section";
 import { useDenied, useMe } from "./session";
 
 export function WorkspacePage() {
@@ -22,6 +26,10 @@ export function WorkspacePage() {
     <>
       <PageHeader title="Workspace" lead="The room that your team shares. Nothing in it can be seen from another one." />
       <Section title="Name"><TenantForm id={me.tenant.id} name={me.tenant.name} /></Section>
+      <BrandingSection />
+      <QuotasSection />
+      <ExportSection />
+      <DeletionSection />
       <Section title="About">
         <QueryView query={overview} loading={<SkeletonRows rows={3} />}>
           {(data) => (

@@ -21,7 +21,10 @@ export function useSwitchWorkspace() {
           location.assign(next);
         }
       },
-      onError: (error) => notify(asProblem(error).detail, "bad"),
+      onError: (error) => {
+        const { detail, remedy } = asProblem(error);
+        notify([detail, remedy].filter(Boolean).join(": "), "bad");
+      },
     });
   return { enter, entering: mutation.isPending, error: mutation.error };
 }

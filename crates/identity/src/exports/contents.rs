@@ -12,8 +12,20 @@ use crate::Identity;
 /// Tables of which nothing is of use elsewhere.
 const TABLES_LEFT_OUT: [&str; 1] = ["tenant_keys"];
 /// A column whose name holds one of these is left out.
-const SECRET_WORDS: [&str; 9] =
-    ["code_hash", "key_hash", "password", "private", "sealed", "secret", "token_hash", "verifier", "wrapped"];
+const SECRET_WORDS: [&str; 12] = [
+    "browser_hash",
+    "code_hash",
+    "device_hash",
+    "key_hash",
+    "password",
+    "private_key",
+    "sealed",
+    "secret",
+    "state_hash",
+    "token_hash",
+    "verifier",
+    "wrapped",
+];
 
 /// What there is to write.
 pub(super) struct Plan {
@@ -90,12 +102,28 @@ mod tests {
 
     #[test]
     fn what_opens_or_proves_something_is_left_out_and_nothing_else() {
-        for column in ["token_hash", "api_key_sealed", "wrapped", "client_secret", "previous_token_hash", "key_hash"] {
+        for column in [
+            "token_hash",
+            "api_key_sealed",
+            "wrapped",
+            "client_secret",
+            "previous_token_hash",
+            "key_hash",
+            "browser_hash",
+            "private_key_sealed",
+        ] {
             assert!(is_secret(column), "{column}");
         }
-        for column in
-            ["tenant_id", "input_tokens", "logo_hash", "leaf_hash", "document_key", "api_key_id", "token_count"]
-        {
+        for column in [
+            "tenant_id",
+            "input_tokens",
+            "logo_hash",
+            "leaf_hash",
+            "document_key",
+            "api_key_id",
+            "token_count",
+            "private_network",
+        ] {
             assert!(!is_secret(column), "{column}");
         }
         let row = serde_json::json!({"id": "a", "token_hash": "\\x00", "name": "b"}).as_object().unwrap().clone();

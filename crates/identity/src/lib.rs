@@ -40,8 +40,8 @@ pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use erasure::ForgetTenant;
 pub use tenant_types::{
-    AcceptInvitation, Branding, CustomDomain, Export, ExportState, Invitation, InvitationPreview,
-    InvitationState, Logo, Membership, NewBranding, NewInvitation, NewQuotas, QuotaUse, Quotas, TenantState,
+    AcceptInvitation, Branding, CustomDomain, Export, ExportState, Invitation, InvitationPreview, InvitationState,
+    Logo, Membership, NewBranding, NewInvitation, NewQuotas, QuotaUse, Quotas, TenantState,
 };
 pub use types::{
     ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,

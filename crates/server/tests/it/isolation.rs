@@ -100,16 +100,9 @@ impl Things {
         let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
         put(server, "/api/v1/routes/our-route", route).await;
         put(server, "/api/v1/models/aliases/our-alias", json!({"target": model})).await;
-        server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
-        let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
-        server.post("/api/v1/prompts/our-prompt/versions", version).await;
-        put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
+        a_prompt(server).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
-        let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
-        let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
-        let budget = id(server.post("/api/v1/models/budgets", budget).await);
-        let limit = json!({"subject": key_of("provider", &provider), "requests_per_minute": 1_000});
-        let limit = id(server.post("/api/v1/models/limits", limit).await);
+        let (budget, limit) = a_budget_and_a_limit(server, &user, &provider).await;
         let (file, batch) = a_batch(server).await;
         let case = json!({"id": "one", "prompt": "Secret plan?", "check": {"kind": "exact", "expected": "marzipan"}});
         let benchmark = json!({"models": [model], "suite": {"name": "Secret plan", "cases": [case]}});
@@ -257,6 +250,22 @@ async fn embed_anew(server: &Plasma, collection: &str) {
 }
 
 /// A batch and the file that it reads.
+async fn a_prompt(server: &Plasma) {
+    server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
+    let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
+    server.post("/api/v1/prompts/our-prompt/versions", version).await;
+    put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
+}
+
+async fn a_budget_and_a_limit(server: &Plasma, user: &str, provider: &str) -> (String, String) {
+    let id = |value: Value| value["id"].as_str().unwrap().to_owned();
+    let subject = |kind: &str, id: &str| json!({"kind": kind, "id": id});
+    let budget = json!({"subject": subject("user", user), "period": "day", "limit_micros": 1_000_000});
+    let limit = json!({"subject": subject("provider", provider), "requests_per_minute": 1_000});
+    let budget = server.post("/api/v1/models/budgets", budget).await;
+    (id(budget), id(server.post("/api/v1/models/limits", limit).await))
+}
+
 async fn a_batch(server: &Plasma) -> (String, String) {
     let line = json!({"custom_id": "one", "method": "POST", "url": "/v1/embeddings", "body": {"input": "marzipan"}});
     let form = format!(

@@ -249,7 +249,6 @@ async fn embed_anew(server: &Plasma, collection: &str) {
     server.post(&path, json!({"model": "local/all-minilm-l6-v2"})).await;
 }
 
-/// A batch and the file that it reads.
 async fn a_prompt(server: &Plasma) {
     server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
     let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
@@ -266,6 +265,7 @@ async fn a_budget_and_a_limit(server: &Plasma, user: &str, provider: &str) -> (S
     (id(budget), id(server.post("/api/v1/models/limits", limit).await))
 }
 
+/// A batch and the file that it reads.
 async fn a_batch(server: &Plasma) -> (String, String) {
     let line = json!({"custom_id": "one", "method": "POST", "url": "/v1/embeddings", "body": {"input": "marzipan"}});
     let form = format!(

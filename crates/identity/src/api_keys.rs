@@ -4,7 +4,7 @@ use plasma_kernel::{Actor, ApiKeyId, Ctx, Error, Page, PageRequest, Permission, 
 use plasma_store::Tx;
 
 use crate::{
-    ApiKey, CreatedApiKey, Identity, NewApiKey, events, store,
+    ApiKey, CreatedApiKey, Identity, NewApiKey, events, quotas, store,
     tokens::{self, Fingerprint},
     types::{INSTALLATION, permissions_of},
     users::require_all,
@@ -30,7 +30,7 @@ impl Identity {
     ///
     /// # Errors
     /// `forbidden` without `api_keys:write` or when the key would allow more than the caller may do; `invalid` for wrong
-    /// input or a scope that its role does not have; `not_found` for its team; `conflict` (`too_many_api_keys`).
+    /// input or a scope that its role does not have; `not_found` for its team; `conflict` (`too_many_api_keys`, `quota_exceeded`).
     pub async fn create_api_key(&self, ctx: &Ctx, new: NewApiKey) -> Result<CreatedApiKey> {
         ctx.require(Permission::ApiKeysWrite)?;
         let name = validation::name("name", &new.name)?;
@@ -61,13 +61,15 @@ impl Identity {
         if let Some(team) = new.team {
             store::teams::get(&mut tx, team).await.map_err(|error| error.field("team"))?;
         }
-        if store::api_keys::count_usable(&mut tx).await? >= USABLE_KEYS_MAX {
+        let usable_keys = store::api_keys::count_usable(&mut tx).await?;
+        if usable_keys >= USABLE_KEYS_MAX {
             return Err(Error::conflict(
                 "too_many_api_keys",
                 format!("a workspace has at most {USABLE_KEYS_MAX} keys"),
             )
             .remedy("revoke keys that are no longer used"));
         }
+        quotas::admit_api_key(&mut tx, usable_keys).await?;
         let key = tokens::new_api_key(ctx.random());
         let api_key = insert_key(&mut tx, api_key, key.expose(), false).await?;
         tx.commit().await?;

@@ -14,7 +14,9 @@ use plasma_kernel::{
 };
 
 use crate::{
-    Identity, store,
+    Identity, TenantState,
+    store::{self, tenants::Standing},
+    tenant_life::require_open,
     tokens::{self, Fingerprint, SESSION_PREFIX},
 };
 
@@ -38,6 +40,20 @@ pub struct Authenticated {
     pub role: Role,
     /// The login session, if it is one.
     pub session: Option<SessionId>,
+    /// Where the caller's tenant is in its life.
+    pub tenant_state: TenantState,
+    /// How many requests its plan lets the caller's tenant make in a minute; `None` where it says nothing.
+    pub requests_per_minute: Option<u32>,
+}
+
+impl Authenticated {
+    /// Refuses callers of a tenant that is suspended or to be deleted. `owner_may`: whether its owners may do this all the same.
+    ///
+    /// # Errors
+    /// `forbidden` (`tenant_suspended`, `tenant_deleting`).
+    pub fn require_open(&self, owner_may: bool) -> Result<()> {
+        require_open(self.tenant_state, self.role, owner_may)
+    }
 }
 
 /// Which row a token stands for.
@@ -71,6 +87,8 @@ pub(crate) struct Credential {
 struct Entry {
     /// `None`: no such token. Also remembered, so that a wrong token costs SQL only every 5 seconds.
     credential: Option<Credential>,
+    /// Of the token's tenant. `None` without a token, and when the tenant was erased.
+    tenant: Option<Standing>,
     /// The number of the last change when loading began.
     loaded_at_change: u64,
 }
@@ -122,14 +140,27 @@ impl Identity {
     /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
     ///
     /// # Errors
-    /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `unavailable` when the
-    /// database does not answer.
+    /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `forbidden`
+    /// (`tenant_suspended`, `tenant_deleting`) when its tenant is not open; `unavailable` when the database does not answer.
     pub async fn authenticate(&self, token: &str) -> Result<Authenticated> {
+        let authenticated = self.authenticate_in_any_state(token).await?;
+        authenticated.require_open(false)?;
+        Ok(authenticated)
+    }
+
+    /// The same, also when the tenant is suspended or to be deleted: whoever calls asks [`Authenticated::require_open`] with what
+    /// the request is for.
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate`], but for the tenant's state.
+    pub async fn authenticate_in_any_state(&self, token: &str) -> Result<Authenticated> {
         if !tokens::is_plausible(token) {
             return Err(unknown_token());
         }
         let entry = self.entry(token).await?;
         let credential = entry.credential.as_ref().filter(|credential| credential.usable).ok_or_else(unknown_token)?;
+        // Nothing is known of a tenant that is gone, not even that it was there.
+        let tenant = entry.tenant.filter(|tenant| tenant.state != TenantState::Erasing).ok_or_else(unknown_token)?;
         let now = self.inner.clock.now();
         check_time(credential, now)?;
         self.note_use(credential, now);
@@ -146,7 +177,13 @@ impl Identity {
             CredentialId::Session(id) => Some(id),
             CredentialId::ApiKey(_) => None,
         };
-        Ok(Authenticated { ctx, role: credential.role, session })
+        Ok(Authenticated {
+            ctx,
+            role: credential.role,
+            session,
+            tenant_state: tenant.state,
+            requests_per_minute: tenant.requests_per_minute,
+        })
     }
 
     async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
@@ -181,7 +218,11 @@ impl Identity {
         } else {
             store::api_keys::credential(&mut tx, &fingerprint).await?
         };
-        Ok(Arc::new(Entry { credential, loaded_at_change }))
+        let tenant = match &credential {
+            Some(credential) => store::tenants::standing(&mut tx, credential.tenant).await?,
+            None => None,
+        };
+        Ok(Arc::new(Entry { credential, tenant, loaded_at_change }))
     }
 }
 

@@ -97,7 +97,7 @@ impl Identity {
         };
         validation::password("owner_password", &password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &password).await?;
-        let tenant = Tenant { id: TenantId::new(ctx), name: TENANT_NAME.to_owned(), created_at: ctx.now() };
+        let tenant = Tenant::new(TenantId::new(ctx), TENANT_NAME.to_owned(), ctx.now());
         let owner = first_owner(ctx, email, OWNER_NAME.to_owned(), true);
         let mut tx = self.inner.store.begin(&ctx.for_tenant(tenant.id, "first start")).await?;
         store::bootstrap::lock(&mut tx).await?;

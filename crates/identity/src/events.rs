@@ -1,6 +1,8 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
-use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
+use plasma_kernel::{
+    ApiKeyId, ExportId, InvitationId, QuotaResource, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+};
 use plasma_store::NewEvent;
 use serde_json::json;
 
@@ -74,6 +76,84 @@ pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {
 
 pub(crate) fn tenant_updated(tenant: TenantId, name: &str) -> NewEvent {
     NewEvent::new("identity.tenant.updated", tenant, json!({ "name": name }))
+}
+
+pub(crate) fn tenant_suspended(tenant: TenantId, reason: Option<&str>) -> NewEvent {
+    NewEvent::new("identity.tenant.suspended", tenant, json!({ "reason": reason }))
+}
+
+pub(crate) fn tenant_resumed(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.resumed", tenant, json!({}))
+}
+
+pub(crate) fn tenant_deletion_requested(tenant: TenantId, delete_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_requested", tenant, json!({ "delete_at": delete_at }))
+}
+
+pub(crate) fn tenant_deletion_cancelled(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_cancelled", tenant, json!({}))
+}
+
+/// In the installation's log, for the tenant's is erased too. It names nothing of what the tenant had.
+pub(crate) fn tenant_erased(tenant: TenantId, rows: u64, files: u64) -> NewEvent {
+    NewEvent::new("identity.tenant.erased", tenant, json!({ "rows": rows, "files": files }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn branding_updated(tenant: TenantId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.branding.updated", tenant, json!({ "changed": changed }))
+}
+
+pub(crate) fn domain_confirmed(tenant: TenantId, domain: &str) -> NewEvent {
+    NewEvent::new("identity.domain.confirmed", tenant, json!({ "domain": domain }))
+}
+
+pub(crate) fn quotas_updated(tenant: TenantId, plan: &str, limits: &[(QuotaResource, u64)]) -> NewEvent {
+    let limits: serde_json::Map<String, serde_json::Value> =
+        limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect();
+    NewEvent::new("identity.quotas.updated", tenant, json!({ "plan": plan, "limits": limits }))
+}
+
+/// The person entered another of their tenants.
+pub(crate) fn tenant_entered(user: UserId, session: SessionId) -> NewEvent {
+    NewEvent::new("identity.tenant.entered", user, json!({ "session": session }))
+}
+
+pub(crate) fn invitation_created(invitation: InvitationId, email: &str, role: Role) -> NewEvent {
+    let data = json!({ "email": masked_email(email), "role": role });
+    NewEvent::new("identity.invitation.created", invitation, data)
+}
+
+pub(crate) fn invitation_sent_again(invitation: InvitationId, sent_count: u32) -> NewEvent {
+    NewEvent::new("identity.invitation.sent_again", invitation, json!({ "sent_count": sent_count }))
+}
+
+pub(crate) fn invitation_revoked(invitation: InvitationId) -> NewEvent {
+    NewEvent::new("identity.invitation.revoked", invitation, json!({}))
+}
+
+pub(crate) fn invitation_accepted(invitation: InvitationId, user: UserId, role: Role) -> NewEvent {
+    NewEvent::new("identity.invitation.accepted", invitation, json!({ "user": user, "role": role }))
+}
+
+pub(crate) fn export_requested(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.requested", export, json!({}))
+}
+
+pub(crate) fn export_ready(export: ExportId, size_bytes: u64) -> NewEvent {
+    NewEvent::new("identity.export.ready", export, json!({ "size_bytes": size_bytes }))
+}
+
+pub(crate) fn export_failed(export: ExportId, reason: &str) -> NewEvent {
+    NewEvent::new("identity.export.failed", export, json!({ "reason": reason }))
+}
+
+pub(crate) fn export_fetched(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.fetched", export, json!({}))
+}
+
+pub(crate) fn export_deleted(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.deleted", export, json!({}))
 }
 
 /// Enough to recognize one's own address by: `a***@example.org`.

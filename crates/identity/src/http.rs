@@ -6,10 +6,16 @@ use crate::Identity;
 
 mod api_keys;
 mod auth;
+mod branding;
+mod exports;
 mod headers;
+mod invitations;
 mod me;
+mod my_tenants;
+mod quotas;
 mod team_members;
 mod teams;
+mod tenant_life;
 mod tenants;
 mod users;
 
@@ -22,6 +28,9 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(auth::logout))
         .routes(routes!(me::get_me, me::update_me))
         .routes(routes!(me::change_my_password))
+        .routes(routes!(my_tenants::list_my_tenants))
+        .routes(routes!(my_tenants::enter_tenant))
+        .routes(routes!(invitations::join_by_invitation))
         .routes(routes!(users::list_users, users::create_user))
         .routes(routes!(users::get_user, users::update_user, users::delete_user))
         .routes(routes!(teams::list_teams, teams::create_team))
@@ -32,4 +41,36 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
+        .merge(tenant_routes())
+        .merge(invitation_routes())
+}
+
+/// Of whole workspaces.
+fn tenant_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(tenant_life::suspend_tenant))
+        .routes(routes!(tenant_life::resume_tenant))
+        .routes(routes!(tenant_life::request_tenant_deletion, tenant_life::cancel_tenant_deletion))
+        .routes(routes!(quotas::get_quotas))
+        .routes(routes!(quotas::get_tenant_quotas, quotas::put_tenant_quotas))
+        .routes(routes!(branding::get_branding, branding::put_branding))
+        .routes(routes!(branding::get_logo, branding::put_logo, branding::delete_logo))
+        .routes(routes!(branding::put_domain, branding::delete_domain))
+        .routes(routes!(branding::get_tenant_branding))
+        .routes(routes!(branding::confirm_tenant_domain))
+        .routes(routes!(branding::get_public_branding))
+        .routes(routes!(branding::get_public_logo))
+        .routes(routes!(exports::list_exports, exports::request_export))
+        .routes(routes!(exports::get_export, exports::delete_export))
+        .routes(routes!(exports::get_export_content))
+}
+
+/// Of people who are asked to join.
+fn invitation_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(invitations::list_invitations, invitations::create_invitation))
+        .routes(routes!(invitations::preview_invitation))
+        .routes(routes!(invitations::accept_invitation))
+        .routes(routes!(invitations::revoke_invitation))
+        .routes(routes!(invitations::resend_invitation))
 }

@@ -2,6 +2,11 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod branding;
+pub(crate) mod exports;
+pub(crate) mod invitations;
+pub(crate) mod memberships;
+pub(crate) mod quotas;
 pub(crate) mod sessions;
 pub(crate) mod teams;
 pub(crate) mod tenants;

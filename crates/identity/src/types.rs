@@ -3,6 +3,8 @@ use std::net::IpAddr;
 pub use plasma_kernel::Secret;
 use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TeamId, TenantId, Timestamp, UserId};
 
+use crate::TenantState;
+
 /// An organization's walled-off workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
@@ -10,8 +12,34 @@ pub struct Tenant {
     pub id: TenantId,
     /// What people call it.
     pub name: String,
+    /// Where it is in its life.
+    pub state: TenantState,
+    /// Why it is suspended, in words for its people.
+    pub state_reason: Option<String>,
+    /// What its plan is called.
+    pub plan: String,
+    /// From when on it is erased, if that was asked for.
+    pub delete_at: Option<Timestamp>,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
+}
+
+/// The plan of a tenant to which no operator gave another.
+const PLAN_DEFAULT: &str = "standard";
+
+impl Tenant {
+    /// A new one that works.
+    pub(crate) fn new(id: TenantId, name: String, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            state: TenantState::Active,
+            state_reason: None,
+            plan: PLAN_DEFAULT.to_owned(),
+            delete_at: None,
+            created_at,
+        }
+    }
 }
 
 /// What a new tenant needs: a name and its first owner.
@@ -38,13 +66,13 @@ pub struct User {
     pub name: String,
     /// Their role in this tenant.
     pub role: Role,
-    /// Whether they are locked out.
+    /// Whether they are locked out of this tenant.
     pub disabled: bool,
     /// Whether they manage the whole installation.
     pub operator: bool,
     /// When they were added, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
-    /// Their last successful login.
+    /// When they entered this tenant last.
     pub last_login_at: Option<Timestamp>,
 }
 

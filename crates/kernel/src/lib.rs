@@ -8,6 +8,7 @@ mod id;
 mod money;
 mod page;
 mod permission;
+mod quota;
 mod secret;
 
 pub use calendar::{date_of_day, day_of_date};
@@ -22,4 +23,5 @@ pub use id::{
 pub use money::Money;
 pub use page::{Page, PageRequest};
 pub use permission::{Permission, Permissions, Role};
+pub use quota::{QUOTA_WARNING_PERCENT, QuotaResource, is_near_quota};
 pub use secret::{Secret, equal_in_constant_time};

@@ -52,6 +52,8 @@ enum Verb {
     Usage(client::UsageArgs),
     /// Look at the prompts of a running server, add versions, move aliases
     Prompts(client::PromptsArgs),
+    /// Look at workspaces, make, close and open them, take one's data out
+    Tenants(client::TenantsArgs),
     /// Call models for every line of a file
     Batches {
         #[command(subcommand)]
@@ -210,6 +212,7 @@ pub fn run() -> ExitCode {
         Verb::Usage(arguments) => client::run(client::usage(arguments)),
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
+        Verb::Tenants(arguments) => client::run(client::tenants(arguments)),
         Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
         Verb::Models { verb: ModelsVerb::Bench(arguments) } => client::run(client::bench(arguments)),
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),

@@ -1,5 +1,5 @@
 //! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `batches run`, `models …` and `bench …`.
+//! `tenants …`, `batches run`, `models …` and `bench …`.
 
 mod api;
 mod ask;
@@ -11,6 +11,7 @@ mod ingest;
 mod models;
 mod prompts;
 mod search;
+mod tenants;
 mod try_model;
 mod usage;
 mod weights;
@@ -29,6 +30,7 @@ pub use ingest::{IngestArgs, ingest};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
+pub use tenants::{TenantsArgs, tenants};
 pub use try_model::{TryArgs, try_model};
 pub use usage::{UsageArgs, usage};
 pub use weights::{PullArgs, RemoveArgs, pull, remove};

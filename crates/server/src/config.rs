@@ -46,6 +46,7 @@ pub struct Config {
     pub tenant_requests_per_minute: u32,
     #[serde(default)]
     pub outbound_allowed_networks: Vec<IpNet>,
+    pub tenant_deletion_grace_days: u32,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,

@@ -49,7 +49,7 @@ pub struct Edge {
     operations: Operations,
     limits: Limits,
     rates: Rates,
-    /// Requests of a workspace a minute.
+    /// Requests of a workspace a minute, where its plan says nothing else.
     requests_per_minute: u32,
     /// Requests that may be worked on at the same time.
     room: Semaphore,
@@ -213,12 +213,13 @@ impl Edge {
         };
         // The login has no context of its own; it takes the id from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(ctx) = self.caller(operation.access, request).await? {
-            let ctx = ctx.with_request(arrival.id);
+        if let Some(known) = self.caller(operation, request).await? {
+            let ctx = known.ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);
             if let (Some(tenant), false) = (*tenant, operation.access == Access::Watch) {
-                let counted = self.rates.count(tenant, self.requests_per_minute);
+                let per_minute = known.requests_per_minute.unwrap_or(self.requests_per_minute);
+                let counted = self.rates.count(tenant, per_minute);
                 *standing = Some(counted);
                 counted.admit()?;
             }

@@ -28,7 +28,7 @@ use crate::{
     listen,
     lock::DataDirLock,
     metrics::Metrics,
-    people::IdentityPeople,
+    people::{IdentityPeople, KnowledgeForgets},
     router,
     system::{Parts, System},
     tail::EventTail,
@@ -131,8 +131,12 @@ async fn assemble(
         store.clone(),
         ctx.clock().clone(),
         ctx.random().clone(),
-        IdentityConfig { secure_cookies: config.secure_cookies },
+        IdentityConfig {
+            secure_cookies: config.secure_cookies,
+            deletion_grace_days: Some(config.tenant_deletion_grace_days),
+        },
     );
+    identity.register_tenant_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),
@@ -147,6 +151,7 @@ async fn assemble(
     let nodes = search_nodes(config);
     let knowledge = Knowledge::with_nodes(store.clone(), models.clone(), workflows, ctx.clone(), &nodes)?;
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
+    identity.use_forgetters(vec![Arc::new(KnowledgeForgets(knowledge.clone()))]);
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());

@@ -29,6 +29,24 @@ export type NewApiKey = components["schemas"]["CreateApiKey"];
 export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
 export type LoginResult = components["schemas"]["LoginResponse"];
+/** A login that needs another proof. */
+export type PendingLogin = components["schemas"]["PendingLogin"];
+export type TenantState = components["schemas"]["TenantState"];
+/** A workspace that the signed-in person belongs to. */
+export type MyTenant = components["schemas"]["MyTenant"];
+/** How a workspace looks and what it is told by. */
+export type Branding = components["schemas"]["Branding"];
+export type NewBranding = components["schemas"]["PutBranding"];
+/** How pages look under a host name, before anybody has signed in. */
+export type PublicBranding = components["schemas"]["PublicBranding"];
+export type QuotaResource = components["schemas"]["QuotaResource"];
+export type Quota = components["schemas"]["Quota"];
+export type Quotas = components["schemas"]["Quotas"];
+export type NewQuotas = components["schemas"]["PutQuotas"];
+/** A copy of all that a workspace has. */
+export type TenantExport = components["schemas"]["TenantExport"];
+export type Invitation = components["schemas"]["Invitation"];
+export type InvitationPreview = components["schemas"]["InvitationPreview"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];

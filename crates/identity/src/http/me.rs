@@ -77,7 +77,7 @@ pub(crate) struct ChangePassword {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("authenticated")))
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("owner")))
 )]
 pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller) -> Result<Json<Me>, Problem> {
     let me = identity.me(&ctx).await?;

@@ -44,7 +44,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
     let row = tx
         .fetch_optional(
             "SELECT k.*, m.role AS creator_role, u.operator AS creator_operator,
-                    u.disabled_at AS creator_disabled_at, COALESCE(k.team_id, t.team_id) AS billing_team_id
+                    m.disabled_at AS creator_disabled_at, COALESCE(k.team_id, t.team_id) AS billing_team_id
              FROM api_keys k JOIN memberships m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by
              JOIN users u ON u.id = k.created_by
              LEFT JOIN team_members t ON t.tenant_id = k.tenant_id AND t.user_id = k.created_by AND t.is_default = 1

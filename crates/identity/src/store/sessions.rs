@@ -17,7 +17,7 @@ const SESSIONS_MAX: i64 = 50;
 pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Option<Credential>> {
     let row = tx
         .fetch_optional(
-            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, u.disabled_at,
+            "SELECT s.tenant_id, s.id, s.user_id, s.expires_at, s.last_used_at, m.role, u.operator, m.disabled_at,
                     t.team_id
              FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
              JOIN users u ON u.id = s.user_id
@@ -98,6 +98,17 @@ pub(crate) async fn delete_others(tx: &mut Tx, user: UserId, keep: Option<Finger
                 .await?
         }
     };
+    Ok(())
+}
+
+/// Notes when the session's person proved last who they are: longer ago than when it began.
+pub(crate) async fn set_authenticated_at(tx: &mut Tx, id: SessionId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE sessions SET authenticated_at = $3 WHERE tenant_id = $1 AND id = $2",
+        [tenant.into(), id.into(), at.into()],
+    )
+    .await?;
     Ok(())
 }
 

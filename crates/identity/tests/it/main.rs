@@ -3,10 +3,14 @@
 
 mod api_keys;
 mod bootstrap;
+mod branding;
+mod exports;
 mod http;
+mod invitations;
 mod isolation;
 mod sessions;
 mod support;
 mod teams;
+mod tenant_life;
 mod throttling;
 mod users;

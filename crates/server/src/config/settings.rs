@@ -214,6 +214,12 @@ pub const SETTINGS: &[Setting] = &[
          workspace's administrators add",
     ),
     Setting::new(
+        "tenant_deletion_grace_days",
+        whole(0, 365, "days"),
+        Some("30"),
+        "How long the deletion of a workspace can be taken back before everything in it is erased",
+    ),
+    Setting::new(
         "log_level",
         Kind::LogFilter,
         Some("info"),

@@ -10,7 +10,10 @@ use plasma_identity::{
 };
 use plasma_kernel::{Code, Ctx, Error, Result};
 
-use super::{Access, Edge};
+use super::{
+    Access, Edge,
+    access::{Operation, WhileSuspended},
+};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -18,9 +21,17 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone)]
 pub(crate) struct Token(pub(crate) String);
 
+/// Somebody whose token is valid, and who may do what the request asks for.
+pub(super) struct Known {
+    pub(super) ctx: Ctx,
+    /// How many requests the plan lets the caller's tenant make in a minute; `None` where it says nothing.
+    pub(super) requests_per_minute: Option<u32>,
+}
+
 impl Edge {
-    /// The caller's context, or `None` where none is needed and none valid was given.
-    pub(super) async fn caller(&self, access: Access, request: &mut Request) -> Result<Option<Ctx>> {
+    /// The caller with their context, or `None` where none is needed and none valid was given.
+    pub(super) async fn caller(&self, operation: &Operation, request: &mut Request) -> Result<Option<Known>> {
+        let access = operation.access;
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
         // Without a session too: nobody is to be logged in by another site. Programs send neither header.
@@ -35,17 +46,26 @@ impl Edge {
             };
         };
         let token = token.to_owned();
-        let ctx = match (self.identity.authenticate(&token).await, access) {
-            (Ok(authenticated), _) => authenticated.ctx,
-            // A session that has ended must not keep anybody from the login.
+        let authenticated = self.identity.authenticate_in_any_state(&token).await;
+        let open = authenticated.and_then(|caller| {
+            match operation.while_suspended {
+                WhileSuspended::Closed => caller.require_open(false),
+                WhileSuspended::Owner => caller.require_open(true),
+                WhileSuspended::Anyone => Ok(()),
+            }
+            .map(|()| caller)
+        });
+        let caller = match (open, access) {
+            (Ok(caller), _) => caller,
+            // A session that has ended, or a workspace that is closed, must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
         if let Access::Permission(permission) = access {
-            ctx.require(permission)?;
+            caller.ctx.require(permission)?;
         }
         request.extensions_mut().insert(Token(token));
-        Ok(Some(ctx))
+        Ok(Some(Known { ctx: caller.ctx, requests_per_minute: caller.requests_per_minute }))
     }
 }
 

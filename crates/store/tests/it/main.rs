@@ -5,3 +5,4 @@ mod events;
 mod isolation;
 mod opening;
 mod secrets_and_blobs;
+mod tenant_data;

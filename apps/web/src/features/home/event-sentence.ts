@@ -24,6 +24,24 @@ const TEXTS: Record<string, string> = {
   "identity.api_key.revoked": "API key revoked",
   "identity.session.revoked": "Session ended",
   "identity.tenant.updated": "Workspace changed",
+  "identity.tenant.suspended": "Workspace suspended",
+  "identity.tenant.resumed": "Workspace open again",
+  "identity.tenant.deletion_requested": "Deletion of the workspace asked for",
+  "identity.tenant.deletion_cancelled": "Deletion of the workspace taken back",
+  "identity.tenant.entered": "Came from another workspace",
+  "identity.branding.updated": "Look of the workspace changed",
+  "identity.domain.confirmed": "Domain confirmed",
+  "identity.quotas.updated": "Plan of the workspace changed",
+  "identity.quota.near": "A limit of the plan is nearly reached",
+  "identity.invitation.created": "Somebody invited",
+  "identity.invitation.sent_again": "Invitation sent again",
+  "identity.invitation.revoked": "Invitation taken back",
+  "identity.invitation.accepted": "Invitation accepted",
+  "identity.export.requested": "Export asked for",
+  "identity.export.ready": "Export ready",
+  "identity.export.failed": "Export failed",
+  "identity.export.fetched": "Export fetched",
+  "identity.export.deleted": "Export removed",
   "models.model.created": "Model added",
   "models.model.changed": "Model changed",
   "models.model.priced": "Model price set",
@@ -100,7 +118,8 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("models.route.")) return "/models/routes/";
   if (type.startsWith("models.budget.")) return "/models/budgets/";
   if (type.startsWith("models.pull.")) return "/models/";
-  if (type.startsWith("identity.user.")) return "/settings/users/";
+  if (type.startsWith("identity.user.") || type.startsWith("identity.invitation.")) return "/settings/users/";
+  if (/^identity\.(?:tenant|branding|domain|quotas?|export)\./.test(type)) return "/settings/workspace/";
   if (type.startsWith("identity.team.")) return "/settings/teams/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   return null;

@@ -20,7 +20,6 @@ import { Time } from "@/ui/time";
 import { ApiKeyDialog } from "./api-key-dialog";
 import { roleLabel } from "./role-labels";
 import { useDenied } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 import { TeamName } from "./team-name";
 
 export function ApiKeysPage() {
@@ -37,7 +36,6 @@ export function ApiKeysPage() {
         lead={<>For programs, in place of a password. Use one as a bearer token with this API or with any OpenAI client. See the <a href="/docs/" className="link">API reference</a>.</>}
         actions={create}
       />
-      <SettingsTabs current="/settings/api-keys/" />
       <QueryView query={keys} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No API key yet" action={create}>A key belongs to a role and can be narrowed further. It is shown once.</EmptyState>}>
         {(data) => (
           <>

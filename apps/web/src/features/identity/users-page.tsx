@@ -2,7 +2,7 @@
 
 import type { User } from "@plasma/client/types";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Ellipsis, Plus } from "lucide-react";
+import { Ellipsis, Mail, Plus } from "lucide-react";
 import { useState } from "react";
 
 import { useDeleteUser, useUpdateUser } from "@/data/users/mutations";
@@ -17,9 +17,10 @@ import { ProblemNote } from "@/ui/problem-note";
 import { EmptyState, QueryView } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
+import { InvitationsSection } from "./invitations-section";
+import { InviteDialog } from "./invite-dialog";
 import { roleLabel } from "./role-labels";
 import { useDenied, useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 import { UserDialog } from "./user-dialog";
 
 type Pending = { kind: "disable" | "enable" | "delete"; user: User };
@@ -27,6 +28,7 @@ type Pending = { kind: "disable" | "enable" | "delete"; user: User };
 export function UsersPage() {
   const users = useInfiniteQuery(usersQuery);
   const denied = useDenied("users:write");
+  const [inviting, setInviting] = useState(false);
   const [editing, setEditing] = useState<User | "new" | null>(null);
   const [pending, setPending] = useState<Pending | null>(null);
   return (
@@ -34,9 +36,13 @@ export function UsersPage() {
       <PageHeader
         title="Users"
         lead="Who may sign in to this workspace, and what they may do."
-        actions={<Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Add a user</Button>}
+        actions={
+          <>
+            <Button variant="primary" icon={<Mail aria-hidden className="size-4" />} reason={denied} onClick={() => setInviting(true)}>Invite somebody</Button>
+            <Button icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Add a user</Button>
+          </>
+        }
       />
-      <SettingsTabs current="/settings/users/" />
       <QueryView query={users} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No users" />}>
         {(data) => (
           <>
@@ -52,6 +58,8 @@ export function UsersPage() {
           </>
         )}
       </QueryView>
+      <InvitationsSection />
+      <InviteDialog open={inviting} onClose={() => setInviting(false)} />
       <UserDialog user={editing} onClose={() => setEditing(null)} />
       <PendingDialog pending={pending} onClose={() => setPending(null)} />
     </>

@@ -75,7 +75,7 @@ impl From<RefusedAddress> for Error {
 }
 
 /// The refusal that lies behind an error of a request, if one does.
-pub fn refusal(error: &(dyn StdError + 'static)) -> Option<&RefusedAddress> {
+pub fn refusal<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a RefusedAddress> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(refused) = error.downcast_ref() {

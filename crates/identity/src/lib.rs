@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod api_keys;
 mod authentication;
 mod bootstrap;
 mod events;
+mod explain;
 pub mod http;
 mod last_used;
 mod passwords;
+mod policies;
+mod policy;
+mod policy_test;
 mod profile;
+mod roles;
 mod sessions;
 mod store;
 mod teams;
@@ -23,13 +29,18 @@ use std::sync::Arc;
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
-use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle};
+use crate::{
+    access::Access, authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle,
+};
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use types::{
-    ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
-    TeamMember, Tenant, User, UserChange,
+    AccessExplanation, AccessQuestion, AccessRequest, AccessResource, ApiKey, ApiKeyChange, ApiKeyRotation,
+    Circumstances, CreatedApiKey, CustomRole, DecidedBy, LoggedIn, Login, Me, NewApiKey, NewPolicy, NewRole, NewTeam,
+    NewTenant, NewUser, Policy, PolicyChange, PolicyDraft, PolicyEffect, PolicyMatch, PolicyProblem, PolicyTest,
+    PolicyVersion, RoleChange, RoleDetails, RoleName, Secret, Team, TeamChange, TeamMember, Tenant, TestedRequest,
+    TextPlace, User, UserChange,
 };
 
 /// What the operator of the installation decides about identity.
@@ -53,6 +64,7 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     credentials: Credentials,
+    access: Access,
     last_used: LastUsed,
 }
 
@@ -67,6 +79,7 @@ impl Identity {
             passwords: Passwords::new(),
             throttle: Throttle::new(),
             credentials: Credentials::new(),
+            access: Access::new(),
             last_used: LastUsed::default(),
         };
         Self { inner: Arc::new(inner) }

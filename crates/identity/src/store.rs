@@ -2,6 +2,8 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod policies;
+pub(crate) mod roles;
 pub(crate) mod sessions;
 pub(crate) mod teams;
 pub(crate) mod tenants;

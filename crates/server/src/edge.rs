@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod caller;
 mod observe;
+mod target;
 
 use std::{
     convert::Infallible,
@@ -24,7 +25,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use plasma_identity::Identity;
-use plasma_kernel::{Clock, Code, Ctx, Error, Random, RequestId, Result, TenantId};
+use plasma_kernel::{Clock, Code, Ctx, Error, Origin, Random, RequestId, Result, TenantId};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -201,7 +202,8 @@ impl Edge {
         };
         // The login has no context of its own; it takes the id from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(ctx) = self.caller(operation.access, request).await? {
+        let origin = Arc::new(Origin { address: arrival.peer.map(|peer| peer.to_canonical()), user_agent: None });
+        if let Some(ctx) = self.caller(operation.access, &origin, request).await? {
             let ctx = ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);

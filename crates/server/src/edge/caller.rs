@@ -1,5 +1,7 @@
 //! Who calls, and whether a browser was tricked into calling.
 
+use std::sync::Arc;
+
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, header},
@@ -8,9 +10,9 @@ use plasma_identity::{
     Identity,
     http::{csrf_ok, same_origin},
 };
-use plasma_kernel::{Code, Ctx, Error, Result};
+use plasma_kernel::{Code, Ctx, Error, Origin, Result};
 
-use super::{Access, Edge};
+use super::{Access, Edge, target::Target};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -19,8 +21,13 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Token(pub(crate) String);
 
 impl Edge {
-    /// The caller's context, or `None` where none is needed and none valid was given.
-    pub(super) async fn caller(&self, access: Access, request: &mut Request) -> Result<Option<Ctx>> {
+    /// The caller's context with what they may do in this request, or `None` where none is needed and none valid was given.
+    pub(super) async fn caller(
+        &self,
+        access: Access,
+        origin: &Arc<Origin>,
+        request: &mut Request,
+    ) -> Result<Option<Ctx>> {
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
         // Without a session too: nobody is to be logged in by another site. Programs send neither header.
@@ -35,15 +42,18 @@ impl Edge {
             };
         };
         let token = token.to_owned();
-        let ctx = match (self.identity.authenticate(&token).await, access) {
-            (Ok(authenticated), _) => authenticated.ctx,
+        let ctx = match (self.identity.authenticate_from(&token, origin.address).await, access) {
+            (Ok(authenticated), _) => authenticated.ctx.with_origin(Arc::clone(origin)),
             // A session that has ended must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
-        if let Access::Permission(permission) = access {
-            ctx.require(permission)?;
-        }
+        let target = Target::of(request).await;
+        let ctx = match (self.identity.authorize(ctx, &target.request(access, request.method())).await, access) {
+            (Ok(ctx), _) => ctx,
+            (Err(_), Access::Public | Access::Watch) => return Ok(None),
+            (Err(error), _) => return Err(error),
+        };
         request.extensions_mut().insert(Token(token));
         Ok(Some(ctx))
     }

@@ -54,12 +54,12 @@ impl Identity {
         if let Some(action) = action {
             self.inner.access.recent.note(ctx.tenant()?, action, &question, ctx.now());
         }
-        if who.subject.policies == 0 {
+        if ctx.policies() == 0 {
             action.map_or(Ok(()), |action| ctx.require(action))?;
             return Ok(ctx);
         }
         // Boxed: the reading of policies must not weigh on the requests that need none.
-        let set = Box::pin(self.policy_set(ctx.tenant()?, who.subject.policies)).await?;
+        let set = Box::pin(self.policy_set(ctx.tenant()?, ctx.policies())).await?;
         let mut scene = self.inner.access.facts.scene(&question)?;
         let granted = *ctx.permissions();
         let allowed = set.allowed(granted, who.may_get_more(), &mut scene)?;

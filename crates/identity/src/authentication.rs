@@ -59,6 +59,8 @@ pub(crate) struct Credential {
     pub(crate) permissions: Permissions,
     /// What access policies may ask about who acts.
     pub(crate) subject: Arc<Subject>,
+    /// The number of the tenant's set of access policies; 0 when none is in force.
+    pub(crate) policies: u64,
     /// From where it may be used; empty means from anywhere.
     pub(crate) addresses: Vec<IpNet>,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
@@ -161,7 +163,7 @@ impl Identity {
         )
         .with_team(credential.team)
         .with_access_of(credential.person, Arc::clone(&credential.teams))
-        .with_subject(Arc::clone(&credential.subject));
+        .with_subject(Arc::clone(&credential.subject), credential.policies);
         let session = match credential.id {
             CredentialId::Session(id) => Some(id),
             CredentialId::ApiKey(_) => None,

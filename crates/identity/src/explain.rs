@@ -192,7 +192,7 @@ fn role_of(role: Role, custom: Option<(RoleId, String)>) -> (RoleName, String) {
 
 fn who(actor: ActorKey, person: &User, teams: Arc<[TeamId]>, role: &RoleName, granted: Permissions) -> Who {
     let email_domain = person.email.rsplit_once('@').map_or("", |(_, domain)| domain).to_owned();
-    let subject = Subject { role: role.to_string(), email_domain, granted, policies: 0 };
+    let subject = Subject { role: role.to_string(), email_domain, granted };
     Who { actor, person: Some(person.id), teams, subject: Arc::new(subject), multi_factor: false }
 }
 

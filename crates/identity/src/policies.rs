@@ -231,7 +231,6 @@ impl Identity {
                     role: Role::Owner.to_string(),
                     email_domain: domain,
                     granted: owner.permissions(),
-                    policies: 0,
                 }),
                 // Whoever must prove themselves twice can do so.
                 multi_factor: true,

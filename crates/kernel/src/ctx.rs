@@ -152,8 +152,6 @@ pub struct Subject {
     pub email_domain: String,
     /// What role and scopes allow. Policies take from it and add to it, each time for one request.
     pub granted: Permissions,
-    /// The number of the tenant's set of access policies; 0 when none is in force.
-    pub policies: u64,
 }
 
 /// A dangerous action asks a person to prove again who they are when the last time is longer ago than this.
@@ -171,6 +169,7 @@ pub struct Ctx {
     origin: Option<Arc<Origin>>,
     authentication: Option<Authentication>,
     subject: Option<Arc<Subject>>,
+    policies: u64,
     request: RequestId,
     clock: Clock,
     random: Random,
@@ -202,6 +201,7 @@ impl Ctx {
             origin: None,
             authentication: None,
             subject: None,
+            policies: 0,
             request,
             clock,
             random,
@@ -221,6 +221,7 @@ impl Ctx {
             origin: None,
             authentication: None,
             subject: None,
+            policies: 0,
             request,
             clock,
             random,
@@ -240,6 +241,7 @@ impl Ctx {
             origin: None,
             authentication: None,
             subject: None,
+            policies: 0,
             ..self.clone()
         }
     }
@@ -275,9 +277,10 @@ impl Ctx {
         self
     }
 
-    /// The same context, with what is known of who acts.
-    pub fn with_subject(mut self, subject: Arc<Subject>) -> Self {
+    /// The same context, with what is known of who acts, and the number of the tenant's set of access policies.
+    pub fn with_subject(mut self, subject: Arc<Subject>, policies: u64) -> Self {
         self.subject = Some(subject);
+        self.policies = policies;
         self
     }
 
@@ -358,6 +361,11 @@ impl Ctx {
     /// What is known of who acts; `None` for the system.
     pub fn subject(&self) -> Option<&Arc<Subject>> {
         self.subject.as_ref()
+    }
+
+    /// The number of the set of access policies that binds the actor; 0 when the tenant has none in force.
+    pub fn policies(&self) -> u64 {
+        self.policies
     }
 
     /// What the actor may hand on to others: what they may do now, without what an access policy only adds for a while.

@@ -49,13 +49,54 @@ impl Decision {
     }
 }
 
-/// A statement as it is told to people.
+/// A statement of a policy that is in force.
 struct Known {
     policy: PolicyId,
     name: Arc<str>,
     number: u32,
     effect: PolicyEffect,
     text: String,
+    /// What Cedar needs to decide it; `None` for one that cannot be read.
+    rule: Option<Rule>,
+}
+
+/// A statement as it is decided.
+struct Rule {
+    who: cedar::PrincipalConstraint,
+    what: cedar::ResourceConstraint,
+    actions: Permissions,
+    /// The statement alone, when it has conditions: without, its scope decides.
+    conditions: Option<cedar::PolicySet>,
+    /// The action with which Cedar is asked, when the conditions are the same for all.
+    action: Permission,
+    mentions_action: bool,
+    mentions_kind: bool,
+}
+
+impl Rule {
+    fn of(statement: &Statement) -> Result<Self> {
+        let policy = &statement.policy;
+        let conditions = if policy.has_non_scope_constraint() {
+            let set = cedar::PolicySet::from_policies([policy.clone()]);
+            Some(set.map_err(|error| Error::internal(format!("an access policy cannot be compiled: {error}")))?)
+        } else {
+            None
+        };
+        Ok(Self {
+            who: policy.principal_constraint(),
+            what: policy.resource_constraint(),
+            actions: statement.actions,
+            conditions,
+            action: statement.actions.iter().next().unwrap_or(Permission::CollectionsRead),
+            mentions_action: statement.mentions_action,
+            mentions_kind: statement.mentions_kind,
+        })
+    }
+
+    /// Whether it says the same for every action of its scope.
+    fn is_the_same_for_all(&self) -> bool {
+        !self.mentions_action && !self.mentions_kind
+    }
 }
 
 /// Permissions for which the same statements matter, and for which these say the same.
@@ -63,10 +104,8 @@ struct Class {
     actions: Permissions,
     /// The action that is asked for in place of all.
     action: Permission,
-    forbids: Option<cedar::PolicySet>,
-    permits: Option<cedar::PolicySet>,
-    /// No statement looks at the resource's kind.
-    any_kind: bool,
+    forbids: Vec<usize>,
+    permits: Vec<usize>,
 }
 
 /// All policies of a tenant that are in force.
@@ -90,33 +129,26 @@ impl Compiled {
     /// `internal` when Cedar does not take the statements.
     pub(crate) fn of(sources: Vec<Source>) -> Result<Self> {
         let mut statements = Vec::new();
-        let mut parsed = Vec::new();
         let mut unreadable = None;
         for Source { id, name, text } in sources {
             let name: Arc<str> = name.into();
+            let known =
+                |number, effect, text, rule| Known { policy: id, name: Arc::clone(&name), number, effect, text, rule };
             match parse(&text) {
                 Ok(read) => {
                     for statement in read {
-                        statements.push(Known {
-                            policy: id,
-                            name: Arc::clone(&name),
-                            number: statement.number,
-                            effect: statement.effect,
-                            text: statement.text.clone(),
-                        });
-                        parsed.push(Some(statement));
+                        let rule = Rule::of(&statement)?;
+                        statements.push(known(statement.number, statement.effect, statement.text, Some(rule)));
                     }
                 }
                 Err(problems) => {
                     tracing::error!(policy = %id, ?problems, "an access policy cannot be read");
                     unreadable = Some(statements.len());
-                    let text = "(cannot be read)".to_owned();
-                    statements.push(Known { policy: id, name, number: 1, effect: PolicyEffect::Forbid, text });
-                    parsed.push(None);
+                    statements.push(known(1, PolicyEffect::Forbid, "(cannot be read)".to_owned(), None));
                 }
             }
         }
-        let (classes, class_of) = classes(&parsed)?;
+        let (classes, class_of) = classes(&statements);
         Ok(Self { statements, classes, class_of, unreadable })
     }
 
@@ -139,14 +171,16 @@ impl Compiled {
         let Some(class) = class.and_then(|class| self.classes.get(class)) else {
             return Ok(if held { Decision::Role } else { Decision::Missing });
         };
-        let permitted = match (held, more && !INSTALLATION.contains(&action)) {
-            (true, _) | (false, false) => Vec::new(),
-            (false, true) => class.satisfied(class.permits.as_ref(), action, scene)?,
+        let mut judge = Judge::new(self, scene);
+        let permitted = if !held && more && !INSTALLATION.contains(&action) {
+            judge.all(&class.permits, action)?
+        } else {
+            Vec::new()
         };
         if !held && permitted.is_empty() {
             return Ok(Decision::Missing);
         }
-        let forbidden = class.satisfied(class.forbids.as_ref(), action, scene)?;
+        let forbidden = judge.all(&class.forbids, action)?;
         Ok(match (forbidden.is_empty(), held) {
             (false, _) => Decision::Forbidden(forbidden),
             (true, true) => Decision::Role,
@@ -160,17 +194,16 @@ impl Compiled {
     /// As [`Compiled::decide`].
     pub(crate) fn allowed(&self, granted: Permissions, more: bool, scene: &mut Scene<'_>) -> Result<Permissions> {
         let installation: Permissions = INSTALLATION.into_iter().collect();
+        let mut judge = Judge::new(self, scene);
         let mut allowed = granted;
         for class in &self.classes {
             let held = class.actions.intersection(granted);
             let rest = if more { class.actions.without(granted).without(installation) } else { Permissions::none() };
-            let permitted = !rest.is_empty()
-                && class.permits.is_some()
-                && !class.satisfied(class.permits.as_ref(), class.action, scene)?.is_empty();
+            let permitted = !rest.is_empty() && judge.any(&class.permits, class.action)?;
             if held.is_empty() && !permitted {
                 continue;
             }
-            if !class.satisfied(class.forbids.as_ref(), class.action, scene)?.is_empty() {
+            if judge.any(&class.forbids, class.action)? {
                 allowed = allowed.without(class.actions);
             } else if permitted {
                 allowed = allowed.union(rest);
@@ -207,34 +240,63 @@ impl Compiled {
     }
 }
 
-impl Class {
-    /// The numbers of the statements that hold. One that fails while it is looked at forbids; it does not permit.
-    fn satisfied(
-        &self,
-        set: Option<&cedar::PolicySet>,
-        action: Permission,
-        scene: &mut Scene<'_>,
-    ) -> Result<Vec<usize>> {
-        let Some(set) = set else { return Ok(Vec::new()) };
-        let (request, entities) = scene.request(action, self.any_kind)?;
-        let response = cedar::Authorizer::new().is_authorized(&request, set, entities);
-        let mut holding: Vec<usize> = response.diagnostics().reason().filter_map(number_of).collect();
-        for error in response.diagnostics().errors() {
-            let cedar::AuthorizationError::PolicyEvaluationError(error) = error;
-            let forbids = set.policy(error.policy_id()).is_some_and(|policy| policy.effect() == cedar::Effect::Forbid);
-            if forbids {
-                holding.extend(number_of(error.policy_id()));
-            }
-        }
-        holding.sort_unstable();
-        Ok(holding)
-    }
+/// One request before a tenant's statements: what is known of one is not asked again.
+struct Judge<'s, 'a> {
+    set: &'s Compiled,
+    scene: &'s mut Scene<'a>,
+    /// For each statement that is the same for all actions, whether it holds.
+    known: Vec<Option<bool>>,
 }
 
-/// The statement that Cedar knows by this name.
-fn number_of(id: &cedar::PolicyId) -> Option<usize> {
-    let id: &str = id.as_ref();
-    id.parse().ok()
+impl<'s, 'a> Judge<'s, 'a> {
+    fn new(set: &'s Compiled, scene: &'s mut Scene<'a>) -> Self {
+        Self { set, scene, known: vec![None; set.statements.len()] }
+    }
+
+    /// Whether one of the statements holds.
+    fn any(&mut self, statements: &[usize], action: Permission) -> Result<bool> {
+        for statement in statements {
+            if self.holds(*statement, action)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The statements that hold.
+    fn all(&mut self, statements: &[usize], action: Permission) -> Result<Vec<usize>> {
+        let mut holding = Vec::new();
+        for statement in statements {
+            if self.holds(*statement, action)? {
+                holding.push(*statement);
+            }
+        }
+        Ok(holding)
+    }
+
+    fn holds(&mut self, number: usize, action: Permission) -> Result<bool> {
+        if let Some(Some(known)) = self.known.get(number) {
+            return Ok(*known);
+        }
+        let Some(Known { rule: Some(rule), effect, .. }) = self.set.statements.get(number) else { return Ok(false) };
+        let same = rule.is_the_same_for_all();
+        let holds = if !self.scene.is_about(&rule.who, &rule.what) {
+            false
+        } else if let Some(conditions) = &rule.conditions {
+            let (request, entities) =
+                self.scene.request(if same { rule.action } else { action }, !rule.mentions_kind)?;
+            let response = cedar::Authorizer::new().is_authorized(request, conditions, entities);
+            let failed = response.diagnostics().errors().next().is_some();
+            // One that fails while it is looked at forbids; it does not permit.
+            response.diagnostics().reason().next().is_some() || (failed && *effect == PolicyEffect::Forbid)
+        } else {
+            true
+        };
+        if same && let Some(known) = self.known.get_mut(number) {
+            *known = Some(holds);
+        }
+        Ok(holds)
+    }
 }
 
 /// What tells one class from another: its statements, and what they look at beside the caller and the circumstances.
@@ -245,33 +307,35 @@ struct ClassKey {
     kind: Option<&'static str>,
 }
 
-fn classes(statements: &[Option<Statement>]) -> Result<(Vec<Class>, Vec<Option<usize>>)> {
+fn classes(statements: &[Known]) -> (Vec<Class>, Vec<Option<usize>>) {
     let mut classes: Vec<Class> = Vec::new();
     let mut known: BTreeMap<ClassKey, usize> = BTreeMap::new();
     let mut class_of = Vec::with_capacity(Permission::ALL.len());
     for action in Permission::ALL.iter().copied() {
-        let fitting: Vec<(usize, &Statement)> = statements
+        let fitting: Vec<(usize, PolicyEffect, &Rule)> = statements
             .iter()
             .enumerate()
-            .filter_map(|(number, statement)| Some((number, statement.as_ref()?)))
-            .filter(|(_, statement)| statement.actions.contains(action))
+            .filter_map(|(number, statement)| Some((number, statement.effect, statement.rule.as_ref()?)))
+            .filter(|(_, _, rule)| rule.actions.contains(action))
             .collect();
         if fitting.is_empty() {
             class_of.push(None);
             continue;
         }
-        let any_kind = !fitting.iter().any(|(_, statement)| statement.mentions_kind);
         let key = ClassKey {
-            statements: fitting.iter().map(|(number, _)| *number).collect(),
-            action: fitting.iter().any(|(_, statement)| statement.mentions_action).then_some(action),
-            kind: (!any_kind).then_some(action.kind()),
+            statements: fitting.iter().map(|(number, ..)| *number).collect(),
+            action: fitting.iter().any(|(_, _, rule)| rule.mentions_action).then_some(action),
+            kind: fitting.iter().any(|(_, _, rule)| rule.mentions_kind).then_some(action.kind()),
         };
         let place = match known.get(&key).copied() {
             Some(place) => place,
             None => {
-                let forbids = set_of(&fitting, PolicyEffect::Forbid)?;
-                let permits = set_of(&fitting, PolicyEffect::Permit)?;
-                classes.push(Class { actions: Permissions::none(), action, forbids, permits, any_kind });
+                let of = |effect| {
+                    let those = fitting.iter().filter(|(_, known, _)| *known == effect);
+                    those.map(|(number, ..)| *number).collect::<Vec<_>>()
+                };
+                let (forbids, permits) = (of(PolicyEffect::Forbid), of(PolicyEffect::Permit));
+                classes.push(Class { actions: Permissions::none(), action, forbids, permits });
                 known.insert(key, classes.len() - 1);
                 classes.len() - 1
             }
@@ -281,15 +345,5 @@ fn classes(statements: &[Option<Statement>]) -> Result<(Vec<Class>, Vec<Option<u
         }
         class_of.push(Some(place));
     }
-    Ok((classes, class_of))
-}
-
-/// The statements of one effect; `None` when there is none.
-fn set_of(statements: &[(usize, &Statement)], effect: PolicyEffect) -> Result<Option<cedar::PolicySet>> {
-    let mut set = cedar::PolicySet::new();
-    for (number, statement) in statements.iter().filter(|(_, statement)| statement.effect == effect) {
-        set.add(statement.policy.new_id(cedar::PolicyId::new(number.to_string())))
-            .map_err(|error| Error::internal(format!("an access policy cannot be compiled: {error}")))?;
-    }
-    Ok((!set.is_empty()).then_some(set))
+    (classes, class_of)
 }

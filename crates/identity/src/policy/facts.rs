@@ -131,7 +131,9 @@ pub(crate) struct Question<'a> {
 /// A caller as an entity.
 struct Principal {
     uid: cedar::EntityUid,
-    /// Only the caller: that they are in a role, a team or a person is said of themselves.
+    /// The role, the teams, and the person of a key or an application.
+    above: Vec<cedar::EntityUid>,
+    /// Only the caller: what is above them is said of themselves.
     entities: cedar::Entities,
 }
 
@@ -151,15 +153,19 @@ impl Facts {
     /// # Errors
     /// `internal` when the request cannot be said in the words of policies; then it must be refused.
     pub(crate) fn scene<'a>(&self, question: &Question<'a>) -> Result<Scene<'a>> {
+        let kind = &vocabulary()?.resource;
         let resource = question.id.or(question.within.last().map(String::as_str)).unwrap_or(question.path);
+        let resource = uid(kind, resource);
+        let around = question.within.iter().map(|id| uid(kind, id)).filter(|around| *around != resource).collect();
         Ok(Scene {
             principal: self.principal(question.who)?,
-            resource: uid(&vocabulary()?.resource, resource),
+            resource,
+            around,
             context: self.context(question.moment)?,
             id: question.id,
-            within: question.within,
             path: question.path,
             entities: None,
+            request: None,
         })
     }
 
@@ -198,11 +204,11 @@ fn principal(who: &Who) -> Result<Principal> {
         ActorKey::Application(id, _) => (uid(&vocabulary.application, &id.to_string()), "application"),
     };
     let teams: Vec<cedar::EntityUid> = who.teams.iter().map(|team| uid(&vocabulary.team, &team.to_string())).collect();
-    let mut parents = teams.clone();
-    parents.push(uid(&vocabulary.role, &who.subject.role));
+    let mut above = teams.clone();
+    above.push(uid(&vocabulary.role, &who.subject.role));
     // A person is not above themselves, but above their keys and applications.
     if let (Some(person), true) = (who.person, kind != "user") {
-        parents.push(uid(&vocabulary.user, &person.to_string()));
+        above.push(uid(&vocabulary.user, &person.to_string()));
     }
     let text = |text: &str| cedar::RestrictedExpression::new_string(text.to_owned());
     let teams =
@@ -215,44 +221,80 @@ fn principal(who: &Who) -> Result<Principal> {
         ("multi_factor".to_owned(), cedar::RestrictedExpression::new_bool(who.multi_factor)),
     ];
     let entity =
-        cedar::Entity::new(uid_of_who.clone(), attributes.into_iter().collect(), parents.into_iter().collect())
+        cedar::Entity::new(uid_of_who.clone(), attributes.into_iter().collect(), above.iter().cloned().collect())
             .map_err(unsayable)?;
     let entities = cedar::Entities::from_entities([entity], None).map_err(unsayable)?;
-    Ok(Principal { uid: uid_of_who, entities })
+    Ok(Principal { uid: uid_of_who, above, entities })
 }
 
 /// A request in the words of policies, ready for any action.
 pub(crate) struct Scene<'a> {
     principal: Arc<Principal>,
     resource: cedar::EntityUid,
+    /// The things that the resource is in.
+    around: Vec<cedar::EntityUid>,
     context: cedar::Context,
     id: Option<&'a str>,
-    within: &'a [String],
     path: &'a str,
     /// The entities with the resource as it is for one kind.
     entities: Option<(&'static str, cedar::Entities)>,
+    /// The request for the action that was asked for last.
+    request: Option<(Permission, cedar::Request)>,
 }
 
 impl Scene<'_> {
-    /// The request for an action, and the entities that it speaks of. `any_kind`: no statement looks at the resource's kind, so
-    /// that the entities that are there will do.
+    /// Whether a statement about these is about this request. The same as Cedar finds, without asking it: most statements are
+    /// about somebody or something else.
+    pub(super) fn is_about(&self, who: &cedar::PrincipalConstraint, what: &cedar::ResourceConstraint) -> bool {
+        let principal = &self.principal;
+        let is = |kind: &cedar::EntityTypeName| principal.uid.type_name() == kind;
+        let within = |group: &cedar::EntityUid| principal.uid == *group || principal.above.contains(group);
+        let about_who = match who {
+            cedar::PrincipalConstraint::Any => true,
+            cedar::PrincipalConstraint::Is(kind) => is(kind),
+            cedar::PrincipalConstraint::Eq(uid) => principal.uid == *uid,
+            cedar::PrincipalConstraint::In(group) => within(group),
+            cedar::PrincipalConstraint::IsIn(kind, group) => is(kind) && within(group),
+        };
+        let is = |kind: &cedar::EntityTypeName| self.resource.type_name() == kind;
+        let within = |group: &cedar::EntityUid| self.resource == *group || self.around.contains(group);
+        about_who
+            && match what {
+                cedar::ResourceConstraint::Any => true,
+                cedar::ResourceConstraint::Is(kind) => is(kind),
+                cedar::ResourceConstraint::Eq(uid) => self.resource == *uid,
+                cedar::ResourceConstraint::In(group) => within(group),
+                cedar::ResourceConstraint::IsIn(kind, group) => is(kind) && within(group),
+            }
+    }
+
+    /// The request for an action, and the entities that it speaks of. `any_kind`: the statement does not look at the resource's
+    /// kind, so that the entities that are there will do.
     ///
     /// # Errors
     /// As [`Facts::scene`].
-    pub(super) fn request(&mut self, action: Permission, any_kind: bool) -> Result<(cedar::Request, &cedar::Entities)> {
-        let request = cedar::Request::new(
-            self.principal.uid.clone(),
-            vocabulary()?.action(action)?,
-            self.resource.clone(),
-            self.context.clone(),
-            None,
-        )
-        .map_err(unsayable)?;
+    pub(super) fn request(
+        &mut self,
+        action: Permission,
+        any_kind: bool,
+    ) -> Result<(&cedar::Request, &cedar::Entities)> {
+        let request = match self.request.take() {
+            Some((known, request)) if known == action => request,
+            _ => cedar::Request::new(
+                self.principal.uid.clone(),
+                vocabulary()?.action(action)?,
+                self.resource.clone(),
+                self.context.clone(),
+                None,
+            )
+            .map_err(unsayable)?,
+        };
         let kind = action.kind();
         let entities = match self.entities.take() {
             Some((known, entities)) if any_kind || known == kind => (known, entities),
             _ => (kind, self.with_resource(kind)?),
         };
+        let (_, request) = &*self.request.insert((action, request));
         let (_, entities) = &*self.entities.insert(entities);
         Ok((request, entities))
     }
@@ -261,8 +303,7 @@ impl Scene<'_> {
         let text = |text: &str| cedar::RestrictedExpression::new_string(text.to_owned());
         let attributes = [("kind", kind), ("id", self.id.unwrap_or_default()), ("path", self.path)]
             .map(|(name, value)| (name.to_owned(), text(value)));
-        let resource_type = &vocabulary()?.resource;
-        let around = self.within.iter().map(|id| uid(resource_type, id)).filter(|around| *around != self.resource);
+        let around = self.around.iter().cloned();
         let resource =
             cedar::Entity::new_with_tags(self.resource.clone(), attributes, around, []).map_err(unsayable)?;
         self.principal.entities.clone().add_entities([resource], None).map_err(unsayable)

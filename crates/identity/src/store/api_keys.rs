@@ -82,6 +82,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         role: key.role,
         permissions,
         subject: super::sessions::subject(&row, key.role, key.custom_role.as_ref(), permissions)?,
+        policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
         addresses: key.addresses,
         team: row.get("billing_team_id")?,
         person: key.created_by,

@@ -42,6 +42,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         role,
         permissions,
         subject,
+        policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
         addresses: Vec::new(),
         team: row.get("team_id")?,
         person,
@@ -52,7 +53,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
     }))
 }
 
-/// What policies may ask about who acts, of a row with the columns `email` and `policies`.
+/// What policies may ask about who acts, of a row with the column `email`.
 pub(crate) fn subject(
     row: &Row,
     role: Role,
@@ -64,7 +65,6 @@ pub(crate) fn subject(
         role: custom.map_or_else(|| role.to_string(), |custom| custom.id.to_string()),
         email_domain: email.rsplit_once('@').map_or_else(String::new, |(_, domain)| domain.to_owned()),
         granted,
-        policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use plasma_kernel::{ApiKeyId, Role, Subject, TeamId, UserId};
+use plasma_kernel::{ApiKeyId, ApplicationId, Role, Subject, TeamId, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -148,9 +148,9 @@ fn a_statement_that_fails_forbids_and_does_not_permit() {
     let permit = format!("permit (principal, action == Action::\"users:read\", resource) when {{ {overflow} }};");
     let viewer = user(Role::Viewer);
     let granted = Role::Viewer.permissions();
-    let decision = decide(&compiled(&[&forbid]), &by(&viewer), granted, Permission::SearchQuery);
+    let decision = decide(&compiled(&[forbid.as_str()]), &by(&viewer), granted, Permission::SearchQuery);
     assert_eq!(decision, Decision::Forbidden(vec![0]));
-    assert_eq!(decide(&compiled(&[&permit]), &by(&viewer), granted, Permission::UsersRead), Decision::Missing);
+    assert_eq!(decide(&compiled(&[permit.as_str()]), &by(&viewer), granted, Permission::UsersRead), Decision::Missing);
 }
 
 #[test]
@@ -175,6 +175,65 @@ fn permissions_of_which_the_same_is_said_are_decided_together() {
     let granted = Role::Owner.permissions();
     assert_eq!(decide(&by_action, &by(&owner), granted, Permission::UsersRead), Decision::Forbidden(vec![0]));
     assert_eq!(decide(&by_action, &by(&owner), granted, Permission::TeamsRead), Decision::Role);
+}
+
+#[test]
+fn scopes_are_matched_as_cedar_matches_them() {
+    let person = user(Role::Editor);
+    let key = key_of_the_user(Role::Editor);
+    let application = Who { actor: ActorKey::Application(ApplicationId::from_bits(3), None), ..user(Role::Viewer) };
+    let nobody = Who { person: None, teams: Arc::default(), ..application.clone() };
+    let usr = "User::\"usr_00000000000000000000000001\"";
+    let team = "Team::\"team_00000000000000000000000005\"";
+    let whose: Vec<String> = [
+        "principal".to_owned(),
+        "principal is User".to_owned(),
+        "principal is ApiKey".to_owned(),
+        "principal is Application".to_owned(),
+        format!("principal == {usr}"),
+        format!("principal in {usr}"),
+        format!("principal is ApiKey in {usr}"),
+        format!("principal in {team}"),
+        format!("principal is User in {team}"),
+        "principal in Role::\"editor\"".to_owned(),
+        "principal in Team::\"editor\"".to_owned(),
+        "principal == Application::\"app_00000000000000000000000003\"".to_owned(),
+    ]
+    .into();
+    let what = [
+        "resource",
+        "resource is Resource",
+        "resource == Resource::\"kdoc_1\"",
+        "resource in Resource::\"kdoc_1\"",
+        "resource in Resource::\"col_1\"",
+        "resource is Resource in Resource::\"col_1\"",
+        "resource == Resource::\"/api/v1/things\"",
+        "resource == Resource::\"col_1\"",
+    ];
+    let within = ["col_1".to_owned()];
+    let places: [(Option<&str>, &[String]); 4] =
+        [(Some("kdoc_1"), &within), (Some("kdoc_2"), &[]), (None, &within), (None, &[])];
+    let facts = Facts::new();
+    let (mut about, mut asked) = (0, 0);
+    for (whose, what) in whose.iter().flat_map(|whose| what.iter().map(move |what| (whose, what))) {
+        let text = format!("forbid ({whose}, action, {what});");
+        let (ours, theirs) = (compiled(&[text.as_str()]), text.parse::<cedar::PolicySet>().unwrap());
+        for who in [&person, &key, &application, &nobody] {
+            for (id, within) in places {
+                let moment = Moment::new(None, NOON, "GET");
+                let question = Question { who, id, within, path: "/api/v1/things", moment };
+                let mut scene = facts.scene(&question).unwrap();
+                let decision = ours.decide(Permission::SearchQuery, Permissions::all(), false, &mut scene).unwrap();
+                let (request, entities) = scene.request(Permission::SearchQuery, false).unwrap();
+                let response = cedar::Authorizer::new().is_authorized(request, &theirs, entities);
+                let expected = response.diagnostics().reason().next().is_some();
+                assert_eq!(!decision.is_allowed(), expected, "{text} {who:?} {id:?}");
+                about += usize::from(expected);
+                asked += 1;
+            }
+        }
+    }
+    assert!(about > 100 && about < asked / 2, "{about} of {asked}");
 }
 
 /// Any set of permissions.

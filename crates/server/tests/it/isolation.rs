@@ -40,8 +40,9 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 11] = [
+const NAMING: [&str; 12] = [
     "create_api_key",
+    "explain_access",
     "search",
     "ask",
     "draft_content",
@@ -62,6 +63,7 @@ struct Things {
     model: String,
     file: String,
     team: String,
+    user: String,
 }
 
 impl Things {
@@ -76,6 +78,7 @@ impl Things {
         let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
         put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
+        let (role, policy) = a_role_and_a_policy(server).await;
         let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://a.test", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
@@ -83,10 +86,7 @@ impl Things {
         let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
         put(server, "/api/v1/routes/our-route", route).await;
         put(server, "/api/v1/models/aliases/our-alias", json!({"target": model})).await;
-        server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
-        let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
-        server.post("/api/v1/prompts/our-prompt/versions", version).await;
-        put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
+        a_prompt(server).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
@@ -113,6 +113,8 @@ impl Things {
             ("/api/v1/teams/", "id", &team),
             ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
+            ("/api/v1/roles/", "id", &role),
+            ("/api/v1/policies/", "id", &policy),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),
@@ -133,7 +135,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model, file, team }
+        Self { ids, collection, model, file, team, user }
     }
 
     /// The path with this tenant's ids in it.
@@ -171,6 +173,7 @@ impl Things {
         let schema = operation.description.pointer("/requestBody/content/application~1json/schema")?;
         Some(match operation.id.as_str() {
             "create_api_key" => json!({"name": "intruder", "role": "viewer", "team": self.team}),
+            "explain_access" => json!({"principal": self.user, "action": "content:read"}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
             "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
@@ -209,6 +212,24 @@ async fn put(server: &Plasma, path: &str, body: Value) {
 async fn embed_anew(server: &Plasma, collection: &str) {
     let path = format!("/api/v1/collections/{collection}/reembed");
     server.post(&path, json!({"model": "local/all-minilm-l6-v2"})).await;
+}
+
+/// A role of the workspace's own, and a policy that changes nothing for anybody.
+async fn a_role_and_a_policy(server: &Plasma) -> (String, String) {
+    let role = json!({"name": "Secret plan readers", "permissions": ["content:read"]});
+    let role = server.post("/api/v1/roles", role).await;
+    let text = "forbid (principal in Role::\"viewer\", action == Action::\"content:write\", resource);";
+    let policy = server.post("/api/v1/policies", json!({"name": "Secret plan", "text": text})).await;
+    let id = |value: Value| value["id"].as_str().unwrap().to_owned();
+    (id(role), id(policy))
+}
+
+/// A prompt with a version and an alias.
+async fn a_prompt(server: &Plasma) {
+    server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
+    let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
+    server.post("/api/v1/prompts/our-prompt/versions", version).await;
+    put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
 }
 
 /// A batch and the file that it reads.

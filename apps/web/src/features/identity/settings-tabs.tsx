@@ -10,6 +10,8 @@ const ITEMS: { href: string; label: string; permission: Permission | null }[] = 
   { href: "/settings/", label: "Profile", permission: null },
   { href: "/settings/users/", label: "Users", permission: "users:read" },
   { href: "/settings/teams/", label: "Teams", permission: "teams:read" },
+  { href: "/settings/roles/", label: "Roles", permission: "roles:read" },
+  { href: "/settings/policies/", label: "Policies", permission: "policies:read" },
   { href: "/settings/api-keys/", label: "API keys", permission: "api_keys:read" },
   { href: "/settings/search-nodes/", label: "Search nodes", permission: "installation:read" },
   { href: "/settings/workspace/", label: "Workspace", permission: null },

@@ -49,7 +49,7 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   if (type.startsWith("identity.user.")) keys.push(userKeys.all, roleKeys.all);
   // What whoever looks may do can be another now.
   if (type.startsWith("identity.role.")) keys.push(roleKeys.all, userKeys.all, apiKeyKeys.all, sessionKeys.me);
-  if (type.startsWith("identity.policy.")) keys.push(policyKeys.all, sessionKeys.me);
+  if (type.startsWith("identity.policy.")) keys.push(type.endsWith(".deleted") ? policyKeys.list : policyKeys.all, sessionKeys.me);
   // A deleted team is named by no API key any more.
   if (type.startsWith("identity.team.")) keys.push(teamKeys.all, apiKeyKeys.all);
   if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);

@@ -35,10 +35,8 @@ export function useDeletePolicy() {
   const queryClient = useQueryClient();
   return useMutation({
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/policies/{id}", { params: { path: { id } } })),
-    onSuccess: async (_, id) => {
-      // It is gone: asking for it again would be an error.
-      queryClient.removeQueries({ queryKey: policyKeys.detail(id) });
-      queryClient.removeQueries({ queryKey: policyKeys.versions(id) });
+    // The policy itself is not asked for again: it is gone, and its page is about to be.
+    onSuccess: async () => {
       await queryClient.invalidateQueries({ queryKey: policyKeys.list });
       await queryClient.invalidateQueries({ queryKey: sessionKeys.me });
     },

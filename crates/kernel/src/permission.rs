@@ -305,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn sets_are_added_and_taken_from_each_other() {
+        let (viewer, editor) = (Role::Viewer.permissions(), Role::Editor.permissions());
+        assert_eq!(viewer.union(editor), editor);
+        assert!(viewer.without(editor).is_empty() && !editor.without(viewer).is_empty());
+        assert_eq!(editor.without(viewer).union(viewer), editor);
+        assert_eq!(Permission::DocumentsReadAll.kind(), "documents");
+        for (number, permission) in Permission::ALL.iter().enumerate() {
+            assert_eq!(usize::from(*permission as u8), number, "{permission}");
+        }
+    }
+
+    #[test]
     fn only_those_who_manage_a_workspace_see_every_document() {
         for role in [Role::Viewer, Role::Service, Role::Editor] {
             assert!(!role.permissions().contains(Permission::DocumentsReadAll), "{role}");

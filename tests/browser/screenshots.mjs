@@ -90,6 +90,9 @@ async function pages(page) {
       await page.getByRole("button", { name: "Create a team" }).first().click();
     }],
     ["settings-search-nodes", go("/settings/search-nodes/")],
+    ["settings-roles", go("/settings/roles/")],
+    ["settings-policies", go("/settings/policies/")],
+    ["settings-policy-new", go("/settings/policies/?new=1")],
     ["settings-api-keys", go("/settings/api-keys/")],
     ["settings-workspace", go("/settings/workspace/")],
     ["settings-tenants", go("/settings/tenants/")],

@@ -134,14 +134,19 @@ impl Identity {
             name: KEY_NAME.to_owned(),
             prefix: String::new(),
             role: Role::Owner,
+            custom_role: None,
             scopes: None,
+            addresses: Vec::new(),
             installation: true,
             created_by: user,
             team: None,
             created_at: ctx.now(),
             expires_at: None,
             last_used_at: None,
+            last_used_address: None,
             revoked_at: None,
+            replaces: None,
+            replaced_by: None,
         };
         insert_key(&mut tx, api_key, key.expose(), true).await?;
         tx.commit().await?;

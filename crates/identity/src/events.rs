@@ -1,12 +1,13 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, QuotaResource, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, SessionId, TeamId, TenantId, Timestamp,
+    UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::json;
 
-use crate::validation;
+use crate::{Policy, validation};
 
 pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
     NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
@@ -68,6 +69,73 @@ pub(crate) fn api_key_created(key: ApiKeyId, prefix: &str, role: Role) -> NewEve
 
 pub(crate) fn api_key_revoked(key: ApiKeyId) -> NewEvent {
     NewEvent::new("identity.api_key.revoked", key, json!({}))
+}
+
+/// `changed` names the fields.
+pub(crate) fn api_key_updated(key: ApiKeyId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.api_key.updated", key, json!({ "changed": changed }))
+}
+
+/// `successor` has taken the key's place, which ends at `ends_at`.
+pub(crate) fn api_key_rotated(key: ApiKeyId, successor: ApiKeyId, ends_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.api_key.rotated", key, json!({ "successor": successor, "ends_at": ends_at }))
+}
+
+/// `custom` is the tenant's own role, with `role` as the nearest built-in one.
+pub(crate) fn user_role_changed(user: UserId, role: Role, custom: Option<RoleId>) -> NewEvent {
+    let data = json!({ "changed": ["role"], "role": role, "custom_role": custom });
+    NewEvent::new("identity.user.updated", user, data)
+}
+
+fn names(permissions: Permissions) -> Vec<&'static str> {
+    permissions.iter().map(|permission| permission.as_str()).collect()
+}
+
+pub(crate) fn role_created(role: RoleId, name: &str, permissions: Permissions) -> NewEvent {
+    NewEvent::new("identity.role.created", role, json!({ "name": name, "permissions": names(permissions) }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn role_updated(
+    role: RoleId,
+    changed: &[&str],
+    name: &str,
+    before: Permissions,
+    after: Permissions,
+) -> NewEvent {
+    let (added, removed) = (names(after.without(before)), names(before.without(after)));
+    let data = json!({ "changed": changed, "name": name, "added": added, "removed": removed });
+    NewEvent::new("identity.role.updated", role, data)
+}
+
+/// How many people and API keys had it; they have another role now.
+pub(crate) fn role_deleted(
+    role: RoleId,
+    name: &str,
+    permissions: Permissions,
+    users: usize,
+    api_keys: usize,
+) -> NewEvent {
+    let data = json!({ "name": name, "permissions": names(permissions), "users": users, "api_keys": api_keys });
+    NewEvent::new("identity.role.deleted", role, data)
+}
+
+/// The text is told too: the log must say what was in force.
+pub(crate) fn policy_created(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.created", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn policy_updated(policy: &Policy, changed: &[&str]) -> NewEvent {
+    let Policy { id, name, text, enabled, version, .. } = policy;
+    let data = json!({ "changed": changed, "name": name, "text": text, "enabled": enabled, "version": version });
+    NewEvent::new("identity.policy.updated", id, data)
+}
+
+pub(crate) fn policy_deleted(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.deleted", id, json!({ "name": name, "text": text, "enabled": enabled }))
 }
 
 pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {

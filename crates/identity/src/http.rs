@@ -4,6 +4,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::Identity;
 
+mod access;
 mod api_keys;
 mod auth;
 mod branding;
@@ -12,7 +13,9 @@ mod headers;
 mod invitations;
 mod me;
 mod my_tenants;
+mod policies;
 mod quotas;
+mod roles;
 mod team_members;
 mod teams;
 mod tenant_life;
@@ -33,12 +36,22 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(invitations::join_by_invitation))
         .routes(routes!(users::list_users, users::create_user))
         .routes(routes!(users::get_user, users::update_user, users::delete_user))
+        .routes(routes!(roles::assign_role))
+        .routes(routes!(roles::list_roles, roles::create_role))
+        .routes(routes!(roles::get_role, roles::update_role, roles::delete_role))
+        .routes(routes!(policies::list_policies, policies::create_policy))
+        .routes(routes!(policies::get_policy_schema))
+        .routes(routes!(access::test_policy))
+        .routes(routes!(policies::get_policy, policies::update_policy, policies::delete_policy))
+        .routes(routes!(policies::list_policy_versions))
+        .routes(routes!(access::explain_access))
         .routes(routes!(teams::list_teams, teams::create_team))
         .routes(routes!(teams::get_team, teams::update_team, teams::delete_team))
         .routes(routes!(team_members::list_team_members))
         .routes(routes!(team_members::put_team_member, team_members::remove_team_member))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
-        .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(api_keys::update_api_key, api_keys::revoke_api_key))
+        .routes(routes!(api_keys::rotate_api_key))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
         .merge(tenant_routes())

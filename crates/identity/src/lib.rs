@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod api_keys;
 mod authentication;
 mod bootstrap;
@@ -7,6 +8,7 @@ mod branding;
 mod colors;
 mod erasure;
 mod events;
+mod explain;
 mod exports;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -17,8 +19,12 @@ mod last_used;
 mod memberships;
 mod passwords;
 mod pictures;
+mod policies;
+mod policy;
+mod policy_test;
 mod profile;
 mod quotas;
+mod roles;
 mod sessions;
 mod steps;
 mod store;
@@ -37,7 +43,9 @@ use std::sync::{Arc, OnceLock};
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
-use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle};
+use crate::{
+    access::Access, authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle,
+};
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
@@ -47,8 +55,11 @@ pub use tenant_types::{
     Logo, Membership, NewBranding, NewInvitation, NewQuotas, QuotaUse, Quotas, TenantState,
 };
 pub use types::{
-    ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
-    TeamMember, Tenant, User, UserChange,
+    AccessExplanation, AccessQuestion, AccessRequest, AccessResource, ApiKey, ApiKeyChange, ApiKeyRotation,
+    Circumstances, CreatedApiKey, CustomRole, DecidedBy, LoggedIn, Login, Me, NewApiKey, NewPolicy, NewRole, NewTeam,
+    NewTenant, NewUser, Policy, PolicyChange, PolicyDraft, PolicyEffect, PolicyMatch, PolicyProblem, PolicyTest,
+    PolicyVersion, RoleChange, RoleDetails, RoleName, Secret, Team, TeamChange, TeamMember, Tenant, TestedRequest,
+    TextPlace, User, UserChange,
 };
 
 /// What the operator of the installation decides about identity.
@@ -74,6 +85,7 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     credentials: Credentials,
+    access: Access,
     last_used: LastUsed,
     forgetters: OnceLock<Vec<Arc<dyn ForgetTenant>>>,
 }
@@ -89,6 +101,7 @@ impl Identity {
             passwords: Passwords::new(),
             throttle: Throttle::new(),
             credentials: Credentials::new(),
+            access: Access::new(),
             last_used: LastUsed::default(),
             forgetters: OnceLock::new(),
         };

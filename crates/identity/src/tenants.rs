@@ -81,6 +81,7 @@ pub(crate) fn first_owner(ctx: &Ctx, email: String, name: String, operator: bool
         email,
         name,
         role: Role::Owner,
+        custom_role: None,
         disabled: false,
         operator,
         created_at: ctx.now(),

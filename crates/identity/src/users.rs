@@ -42,6 +42,7 @@ impl Identity {
             email: validation::email("email", &new.email)?,
             name: validation::name("name", &new.name)?,
             role: new.role,
+            custom_role: None,
             disabled: false,
             operator: false,
             created_at: ctx.now(),
@@ -73,12 +74,15 @@ impl Identity {
         let before = store::users::get(&mut tx, id).await?;
         require_all(ctx, before.permissions(), "change a user")?;
         let role = change.role.unwrap_or(before.role);
-        if role != before.role {
+        // A built-in role takes the place of one of the tenant's own too.
+        let custom_role = if change.role.is_some() { None } else { before.custom_role.clone() };
+        if role != before.role || custom_role != before.custom_role {
             require_all(ctx, permissions_of(role, before.operator), "give a role")?;
         }
         let user = User {
             name: name.unwrap_or_else(|| before.name.clone()),
             role,
+            custom_role,
             disabled: change.disabled.unwrap_or(before.disabled),
             ..before.clone()
         };
@@ -169,7 +173,7 @@ pub(crate) async fn insert_user(tx: &mut Tx, user: &User, password_hash: &str) -
 
 /// Nobody hands out, changes or removes more than they hold themselves.
 pub(crate) fn require_all(ctx: &Ctx, permissions: Permissions, what: &str) -> Result<()> {
-    if ctx.permissions().contains_all(permissions) {
+    if ctx.grantable().contains_all(permissions) {
         return Ok(());
     }
     Err(Error::forbidden(format!("you cannot {what} that allows more than you may do yourself"))
@@ -186,12 +190,12 @@ fn name_is_ours(alone: bool, ctx: &Ctx, id: UserId) -> Result<()> {
         .remedy("they can change their name themselves, under Settings"))
 }
 
-fn is_enabled_owner(user: &User) -> bool {
+pub(crate) fn is_enabled_owner(user: &User) -> bool {
     user.role == Role::Owner && !user.disabled
 }
 
 /// Called under the tenant's lock, so that two owners cannot remove each other at the same moment.
-async fn keep_an_owner(tx: &mut Tx, without: UserId) -> Result<()> {
+pub(crate) async fn keep_an_owner(tx: &mut Tx, without: UserId) -> Result<()> {
     if store::users::count_other_enabled_owners(tx, without).await? > 0 {
         return Ok(());
     }
@@ -202,7 +206,7 @@ async fn keep_an_owner(tx: &mut Tx, without: UserId) -> Result<()> {
 fn changed_fields(before: &User, after: &User) -> Vec<&'static str> {
     [
         ("name", before.name != after.name),
-        ("role", before.role != after.role),
+        ("role", before.role != after.role || before.custom_role != after.custom_role),
         ("disabled", before.disabled != after.disabled),
     ]
     .into_iter()

@@ -13,7 +13,7 @@ mod secret;
 
 pub use calendar::{date_of_day, day_of_date};
 pub use clock::{Clock, Random, Timestamp};
-pub use ctx::{Actor, Authentication, Ctx, Method, Methods, Origin, STEP_UP_AGE_MICROS};
+pub use ctx::{Actor, Authentication, Ctx, Method, Methods, Origin, STEP_UP_AGE_MICROS, Subject};
 pub use error::{Code, Error, Result};
 pub use id::{
     ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,

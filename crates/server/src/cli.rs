@@ -54,6 +54,11 @@ enum Verb {
     Prompts(client::PromptsArgs),
     /// Look at workspaces, make, close and open them, take one's data out
     Tenants(client::TenantsArgs),
+    /// Ask who may do what, and why
+    Access {
+        #[command(subcommand)]
+        verb: AccessVerb,
+    },
     /// Call models for every line of a file
     Batches {
         #[command(subcommand)]
@@ -97,6 +102,12 @@ enum ModelsVerb {
     Try(client::TryArgs),
     /// Put the cases of a suite to several models: quality, speed and cost with confidence intervals
     Bench(client::BenchArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum AccessVerb {
+    /// Say whether somebody may do something: the role or the policy that decides, or the permission that is missing
+    Explain(client::ExplainArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,6 +224,7 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
         Verb::Tenants(arguments) => client::run(client::tenants(arguments)),
+        Verb::Access { verb: AccessVerb::Explain(arguments) } => client::run(client::explain(arguments)),
         Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
         Verb::Models { verb: ModelsVerb::Bench(arguments) } => client::run(client::bench(arguments)),
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),

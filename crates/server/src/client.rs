@@ -1,6 +1,7 @@
 //! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `tenants …`, `batches run`, `models …` and `bench …`.
+//! `tenants …`, `access explain`, `batches run`, `models …` and `bench …`.
 
+mod access;
 mod api;
 mod ask;
 mod batches;
@@ -21,6 +22,7 @@ use std::{future::Future, process::ExitCode};
 use anyhow::Result;
 use clap::Args;
 
+pub use access::{ExplainArgs, explain};
 pub use ask::{AskArgs, ask};
 pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};

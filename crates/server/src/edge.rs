@@ -7,6 +7,7 @@ mod body;
 mod caller;
 mod observe;
 mod rate;
+mod target;
 
 use std::{
     convert::Infallible,
@@ -25,7 +26,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use plasma_identity::Identity;
-use plasma_kernel::{Clock, Code, Ctx, Error, Random, RequestId, Result, TenantId};
+use plasma_kernel::{Clock, Code, Ctx, Error, Origin, Random, RequestId, Result, TenantId};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -213,7 +214,8 @@ impl Edge {
         };
         // The login has no context of its own; it takes the id from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(known) = self.caller(operation, request).await? {
+        let origin = Arc::new(Origin { address: arrival.peer.map(|peer| peer.to_canonical()), user_agent: None });
+        if let Some(known) = self.caller(operation, &origin, request).await? {
             let ctx = known.ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);

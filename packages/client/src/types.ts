@@ -28,6 +28,28 @@ export type ApiKey = components["schemas"]["ApiKey"];
 export type NewApiKey = components["schemas"]["CreateApiKey"];
 export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
+/** A role with what it allows and who has it; `id` is a built-in role's word or the id of one of the workspace's own. */
+export type RoleDetails = components["schemas"]["RoleDetails"];
+/** A role of the workspace's own, as a person or a key has it. */
+export type CustomRole = components["schemas"]["CustomRole"];
+export type NewRole = components["schemas"]["CreateRole"];
+/** A text of access rules, in Cedar's language. */
+export type AccessPolicy = components["schemas"]["AccessPolicy"];
+export type AccessPolicyVersion = components["schemas"]["AccessPolicyVersion"];
+export type NewAccessPolicy = components["schemas"]["CreateAccessPolicy"];
+export type AccessPolicyChange = components["schemas"]["UpdateAccessPolicy"];
+export type AccessPolicyTest = components["schemas"]["AccessPolicyTest"];
+/** A recent request whose answer a policy would change. */
+export type TestedRequest = components["schemas"]["TestedRequest"];
+/** A statement of a policy that decided. */
+export type PolicyMatch = components["schemas"]["PolicyMatch"];
+/** What is wrong with a policy's text, or worth a second look. */
+export type PolicyProblem = components["schemas"]["PolicyProblem"];
+/** A place in a text, counted from 1; columns count code points. */
+export type TextPlace = components["schemas"]["TextPlace"];
+/** "May X do Y?" */
+export type AccessQuestion = components["schemas"]["ExplainAccess"];
+export type AccessExplanation = components["schemas"]["AccessExplanation"];
 export type LoginResult = components["schemas"]["LoginResponse"];
 /** A login that needs another proof. */
 export type PendingLogin = components["schemas"]["PendingLogin"];

@@ -55,6 +55,7 @@ impl Identity {
             email: invitation.email.clone(),
             name,
             role: invitation.role,
+            custom_role: None,
             disabled: false,
             operator: false,
             created_at: ctx.now(),
@@ -101,7 +102,7 @@ impl Identity {
         store::tenants::lock(&mut tx).await?;
         still_holds(&mut tx, &invitation).await?;
         admit_user(&mut tx).await?;
-        store::memberships::insert(&mut tx, user, invitation.role).await.map_err(|error| match error.code() {
+        store::memberships::insert(&mut tx, user, invitation.role, None).await.map_err(|error| match error.code() {
             Code::Conflict => {
                 Error::conflict("already_member", "you are in this workspace already").remedy("switch to it")
             }

@@ -1,16 +1,16 @@
 //! Who is in which tenant. What a person may see of their own memberships is read across tenants.
 
-use plasma_kernel::{Result, Role, TenantId, UserId};
+use plasma_kernel::{Result, Role, RoleId, TenantId, UserId};
 use plasma_store::{Row, Tx};
 
 use crate::{Membership, Tenant};
 
-/// Puts a person into the transaction's tenant.
-pub(crate) async fn insert(tx: &mut Tx, user: UserId, role: Role) -> Result<()> {
+/// Puts a person into the transaction's tenant. `role` is the nearest built-in one below `custom_role`, if there is one.
+pub(crate) async fn insert(tx: &mut Tx, user: UserId, role: Role, custom_role: Option<RoleId>) -> Result<()> {
     let (tenant, now) = (tx.tenant()?, tx.ctx().now());
     tx.execute(
-        "INSERT INTO memberships (tenant_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)",
-        [tenant.into(), user.into(), role.as_str().into(), now.into()],
+        "INSERT INTO memberships (tenant_id, user_id, role, created_at, custom_role_id) VALUES ($1, $2, $3, $4, $5)",
+        [tenant.into(), user.into(), role.as_str().into(), now.into(), custom_role.into()],
     )
     .await?;
     Ok(())

@@ -1,7 +1,9 @@
 //! Users belong to the installation, so every statement of a tenant reaches them through its memberships.
 
+use std::collections::HashMap;
+
 use plasma_kernel::{Error, Page, PageRequest, Result, Timestamp, UserId};
-use plasma_store::{Row, Tx, page_key};
+use plasma_store::{Row, Sql, Tx, id_array, page_key};
 
 use crate::{Tenant, User};
 
@@ -18,6 +20,7 @@ fn from_row(row: &Row) -> Result<User> {
         email: row.get("email")?,
         name: row.get("name")?,
         role: row.get::<String>("role")?.parse()?,
+        custom_role: super::roles::custom_of(row)?,
         disabled: row.get::<Option<i64>>("disabled_at")?.is_some(),
         operator: row.get("operator")?,
         created_at: row.get("created_at")?,
@@ -44,10 +47,12 @@ pub(crate) async fn account_by_email(tx: &mut Tx, email: &str) -> Result<Option<
         .fetch_optional(
             "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at,
                     m.last_used_at AS last_login_at, u.password_hash,
-                    m.role, t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
+                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
+                    t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
                     t.state_reason AS tenant_state_reason, t.plan AS tenant_plan, t.delete_at AS tenant_delete_at,
                     t.created_at AS tenant_created_at
              FROM users u JOIN memberships m ON m.user_id = u.id JOIN tenants t ON t.id = m.tenant_id
+             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
              WHERE u.email = $1 AND t.state <> 'erasing'
              ORDER BY CASE WHEN m.disabled_at IS NULL THEN 0 ELSE 1 END, CASE WHEN t.state = 'active' THEN 0 ELSE 1 END,
                       COALESCE(m.last_used_at, 0) DESC, m.created_at, m.tenant_id
@@ -64,10 +69,12 @@ pub(crate) async fn account(tx: &mut Tx, id: UserId) -> Result<Account> {
         .fetch_optional(
             "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at,
                     m.last_used_at AS last_login_at, u.password_hash,
-                    m.role, t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
+                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
+                    t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
                     t.state_reason AS tenant_state_reason, t.plan AS tenant_plan, t.delete_at AS tenant_delete_at,
                     t.created_at AS tenant_created_at
              FROM memberships m JOIN users u ON u.id = m.user_id JOIN tenants t ON t.id = m.tenant_id
+             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
              WHERE m.tenant_id = $1 AND m.user_id = $2",
             [tenant.into(), id.into()],
         )
@@ -84,8 +91,10 @@ pub(crate) async fn page(tx: &mut Tx, page: &PageRequest) -> Result<Page<User>> 
     let rows = tx
         .fetch_all(
             "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at,
-                    m.last_used_at AS last_login_at, m.role
+                    m.last_used_at AS last_login_at,
+                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions
              FROM memberships m JOIN users u ON u.id = m.user_id
+             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
              WHERE m.tenant_id = $1 AND m.user_id < $2 ORDER BY m.user_id DESC LIMIT $3",
             [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],
         )
@@ -131,10 +140,10 @@ pub(crate) async fn insert(tx: &mut Tx, user: &User, password_hash: &str) -> Res
         ],
     )
     .await?;
-    super::memberships::insert(tx, user.id, user.role).await
+    super::memberships::insert(tx, user.id, user.role, user.custom_role.as_ref().map(|role| role.id)).await
 }
 
-/// Writes the name, and the role in this tenant and whether the person is locked out of it.
+/// Writes the name, and the roles in this tenant and whether the person is locked out of it.
 pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
     let tenant = tx.tenant()?;
     let disabled_at = user.disabled.then(|| tx.ctx().now());
@@ -145,10 +154,16 @@ pub(crate) async fn update(tx: &mut Tx, user: &User) -> Result<()> {
     )
     .await?;
     tx.execute(
-        "UPDATE memberships SET role = $3,
+        "UPDATE memberships SET role = $3, custom_role_id = $5,
                 disabled_at = CASE WHEN $4 IS NULL THEN NULL ELSE COALESCE(disabled_at, $4) END
          WHERE tenant_id = $1 AND user_id = $2",
-        [tenant.into(), user.id.into(), user.role.as_str().into(), disabled_at.into()],
+        [
+            tenant.into(),
+            user.id.into(),
+            user.role.as_str().into(),
+            disabled_at.into(),
+            user.custom_role.as_ref().map(|role| role.id).into(),
+        ],
     )
     .await?;
     Ok(())
@@ -194,6 +209,35 @@ pub(crate) async fn count_other_enabled_owners(tx: &mut Tx, without: UserId) -> 
     )
     .await?
     .get("owners")
+}
+
+/// Owners who are not disabled, the first ones first.
+pub(crate) async fn enabled_owners(tx: &mut Tx, limit: i64) -> Result<Vec<User>> {
+    let tenant = tx.tenant()?;
+    tx.fetch_all(
+        "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at, m.last_used_at AS last_login_at,
+                m.role, m.custom_role_id, NULL AS custom_role_name, NULL AS custom_role_permissions
+         FROM memberships m JOIN users u ON u.id = m.user_id
+         WHERE m.tenant_id = $1 AND m.role = 'owner' AND m.disabled_at IS NULL ORDER BY m.user_id LIMIT $2",
+        [tenant.into(), limit.into()],
+    )
+    .await?
+    .iter()
+    .map(from_row)
+    .collect()
+}
+
+/// The names of people of the tenant, of those who are still there.
+pub(crate) async fn names(tx: &mut Tx, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+    const NAMES: Sql = Sql::each(
+        "SELECT u.id, u.name FROM memberships m JOIN users u ON u.id = m.user_id
+         WHERE m.tenant_id = $1 AND m.user_id IN (SELECT value FROM json_each($2))",
+        "SELECT u.id, u.name FROM memberships m JOIN users u ON u.id = m.user_id
+         WHERE m.tenant_id = $1 AND m.user_id IN (SELECT jsonb_array_elements_text($2::jsonb))",
+    );
+    let tenant = tx.tenant()?;
+    let rows = tx.fetch_all(NAMES, [tenant.into(), id_array(ids.iter().copied())]).await?;
+    rows.iter().map(|row| Ok((row.get("id")?, row.get("name")?))).collect()
 }
 
 pub(crate) async fn delete_membership(tx: &mut Tx, id: UserId) -> Result<()> {

@@ -54,10 +54,10 @@ on_each_database! {
             let error = refused(world.identity.authenticate(token).await);
             assert_eq!((error.code(), error.reason()), (Code::Forbidden, "tenant_suspended"));
         }
-        let caller = world.identity.authenticate_in_any_state(&owner_token).await.unwrap();
+        let caller = world.identity.authenticate_in_any_state(&owner_token, None).await.unwrap();
         assert!(caller.require_open(true).is_ok());
         assert_eq!(reason(caller.require_open(false)), "tenant_suspended");
-        let caller = world.identity.authenticate_in_any_state(&admin_token).await.unwrap();
+        let caller = world.identity.authenticate_in_any_state(&admin_token, None).await.unwrap();
         assert_eq!(reason(caller.require_open(true)), "tenant_suspended");
         // Its owner may log in, to take the data out; nobody else.
         assert!(world.login("bea@example.org", PASSWORD).await.is_ok());

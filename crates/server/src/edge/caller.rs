@@ -1,5 +1,7 @@
 //! Who calls, and whether a browser was tricked into calling.
 
+use std::sync::Arc;
+
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, header},
@@ -8,11 +10,12 @@ use plasma_identity::{
     Identity,
     http::{csrf_ok, same_origin},
 };
-use plasma_kernel::{Code, Ctx, Error, Result};
+use plasma_kernel::{Code, Ctx, Error, Origin, Result};
 
 use super::{
     Access, Edge,
     access::{Operation, WhileSuspended},
+    target::Target,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -29,8 +32,13 @@ pub(super) struct Known {
 }
 
 impl Edge {
-    /// The caller with their context, or `None` where none is needed and none valid was given.
-    pub(super) async fn caller(&self, operation: &Operation, request: &mut Request) -> Result<Option<Known>> {
+    /// The caller with what they may do in this request, or `None` where none is needed and none valid was given.
+    pub(super) async fn caller(
+        &self,
+        operation: &Operation,
+        origin: &Arc<Origin>,
+        request: &mut Request,
+    ) -> Result<Option<Known>> {
         let access = operation.access;
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
@@ -46,7 +54,7 @@ impl Edge {
             };
         };
         let token = token.to_owned();
-        let authenticated = self.identity.authenticate_in_any_state(&token).await;
+        let authenticated = self.identity.authenticate_in_any_state(&token, origin.address).await;
         let open = authenticated.and_then(|caller| {
             match operation.while_suspended {
                 WhileSuspended::Closed => caller.require_open(false),
@@ -61,11 +69,15 @@ impl Edge {
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
-        if let Access::Permission(permission) = access {
-            caller.ctx.require(permission)?;
-        }
+        let ctx = caller.ctx.with_origin(Arc::clone(origin));
+        let target = Target::of(request).await;
+        let ctx = match (self.identity.authorize(ctx, &target.request(access, request.method())).await, access) {
+            (Ok(ctx), _) => ctx,
+            (Err(_), Access::Public | Access::Watch) => return Ok(None),
+            (Err(error), _) => return Err(error),
+        };
         request.extensions_mut().insert(Token(token));
-        Ok(Some(Known { ctx: caller.ctx, requests_per_minute: caller.requests_per_minute }))
+        Ok(Some(Known { ctx, requests_per_minute: caller.requests_per_minute }))
     }
 }
 

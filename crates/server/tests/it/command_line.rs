@@ -122,6 +122,42 @@ async fn join_a_team(server: &Plasma, name: &str) -> String {
 }
 
 #[tokio::test]
+async fn decisions_are_explained_from_the_command_line() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let folder = place.folder.path().to_owned();
+    let plasma = |arguments: &[&str]| {
+        let settings = [("PLASMA_URL", server.url.as_str()), ("PLASMA_API_KEY", KEY)];
+        let output = run(&folder, arguments, &settings);
+        (output.status.code().unwrap(), printed(&output), errors(&output))
+    };
+    let (code, said, failed) = plasma(&["access", "explain", "content:write"]);
+    assert_eq!(code, 0, "{failed}");
+    assert!(said.contains("may do `content:write`: the role owner allows it"), "{said}");
+    let key = server.post("/api/v1/api-keys", serde_json::json!({"name": "site", "role": "viewer"})).await;
+    let key = key["id"].as_str().unwrap();
+    let (code, said, _) = plasma(&["access", "explain", "content:write", "--principal", key]);
+    assert_eq!(code, 1);
+    assert!(said.contains("the API key `site` may not do `content:write`"), "{said}");
+    let text = "forbid (principal is ApiKey, action == Action::\"search:query\", resource) when { context.hour == 7 };";
+    server.post("/api/v1/policies", serde_json::json!({"name": "Breakfast", "text": text})).await;
+    let seven = (7_i64 * 3_600 * 1_000_000).to_string();
+    let asked = ["access", "explain", "search:query", "--principal", key, "--at", seven.as_str()];
+    let (code, said, _) = plasma(&asked);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("the policy `Breakfast` (statement 1) forbids it") && said.contains("context.hour == 7"),
+        "{said}"
+    );
+    let (_, said, _) = plasma(&[asked.as_slice(), &["--json"]].concat());
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&answer["allowed"], &answer["decided_by"]), (&Value::Bool(false), &Value::from("policy")));
+    let (code, _, failed) = plasma(&["access", "explain", "rockets:launch"]);
+    assert_eq!(code, 1);
+    assert!(failed.contains("rockets:launch"), "{failed}");
+}
+
+#[tokio::test]
 async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     let place = Place::sqlite();
     let server = place.start();

@@ -46,11 +46,12 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 14] = [
+const NAMING: [&str; 15] = [
     "create_api_key",
     "create_model",
     "create_model_limit",
     "enter_tenant",
+    "explain_access",
     "search",
     "ask",
     "draft_content",
@@ -79,6 +80,7 @@ struct Things {
     file: String,
     team: String,
     tenant: String,
+    user: String,
 }
 
 impl Things {
@@ -93,6 +95,7 @@ impl Things {
         let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
         put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
+        let (role, policy) = a_role_and_a_policy(server).await;
         let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://a.test", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
         let model = json!({"provider": provider, "name": "large", "kind": "chat"});
@@ -126,6 +129,8 @@ impl Things {
             ("/api/v1/teams/", "id", &team),
             ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
+            ("/api/v1/roles/", "id", &role),
+            ("/api/v1/policies/", "id", &policy),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),
@@ -148,7 +153,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model, provider, file, team, tenant }
+        Self { ids, collection, model, provider, file, team, tenant, user }
     }
 
     /// The path with this tenant's ids in it.
@@ -192,6 +197,7 @@ impl Things {
                 json!({"subject": {"kind": "provider", "id": self.provider}, "requests_per_minute": 1})
             }
             "enter_tenant" => json!({"tenant": self.tenant}),
+            "explain_access" => json!({"principal": self.user, "action": "content:read"}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
             "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
@@ -249,6 +255,17 @@ async fn embed_anew(server: &Plasma, collection: &str) {
     server.post(&path, json!({"model": "local/all-minilm-l6-v2"})).await;
 }
 
+/// A role of the workspace's own, and a policy that changes nothing for anybody.
+async fn a_role_and_a_policy(server: &Plasma) -> (String, String) {
+    let role = json!({"name": "Secret plan readers", "permissions": ["content:read"]});
+    let role = server.post("/api/v1/roles", role).await;
+    let text = "forbid (principal in Role::\"viewer\", action == Action::\"content:write\", resource);";
+    let policy = server.post("/api/v1/policies", json!({"name": "Secret plan", "text": text})).await;
+    let id = |value: Value| value["id"].as_str().unwrap().to_owned();
+    (id(role), id(policy))
+}
+
+/// A prompt with a version and an alias.
 async fn a_prompt(server: &Plasma) {
     server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
     let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});

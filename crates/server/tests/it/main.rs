@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod isolation;
 mod live;
+mod policies;
 mod secrets;
 mod stop;
 mod telemetry;

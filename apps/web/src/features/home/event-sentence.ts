@@ -22,6 +22,14 @@ const TEXTS: Record<string, string> = {
   "identity.team.default_changed": "Somebody's default team changed",
   "identity.api_key.created": "API key created",
   "identity.api_key.revoked": "API key revoked",
+  "identity.api_key.updated": "API key changed",
+  "identity.api_key.rotated": "API key got a successor",
+  "identity.role.created": "Role created",
+  "identity.role.updated": "Role changed",
+  "identity.role.deleted": "Role deleted",
+  "identity.policy.created": "Access policy created",
+  "identity.policy.updated": "Access policy changed",
+  "identity.policy.deleted": "Access policy deleted",
   "identity.session.revoked": "Session ended",
   "identity.tenant.updated": "Workspace changed",
   "identity.tenant.suspended": "Workspace suspended",
@@ -122,5 +130,7 @@ function address(event: PlasmaEvent): string | null {
   if (/^identity\.(?:tenant|branding|domain|quotas?|export)\./.test(type)) return "/settings/workspace/";
   if (type.startsWith("identity.team.")) return "/settings/teams/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
+  if (type.startsWith("identity.role.")) return "/settings/roles/";
+  if (type.startsWith("identity.policy.")) return `/settings/policies/?id=${id}`;
   return null;
 }

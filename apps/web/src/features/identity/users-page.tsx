@@ -75,7 +75,7 @@ function UserRow({ user, denied, onEdit, onPending }: { user: User; denied: stri
         <span className="font-medium">{user.name}</span>{self && <span className="text-faint"> (you)</span>} {user.disabled && <Badge tone="warn">Disabled</Badge>}
         <span className="block text-[0.875rem] break-all text-soft">{user.email}</span>
       </td>
-      <td data-label="Role"><span>{roleLabel(user.role)}{user.operator && <span className="text-faint">, operator</span>}</span></td>
+      <td data-label="Role"><span>{user.custom_role?.name ?? roleLabel(user.role)}{user.operator && <span className="text-faint">, operator</span>}</span></td>
       <td data-label="Last sign-in" className="text-soft">{user.last_login_at === null ? "never" : <Time at={user.last_login_at} />}</td>
       <td data-label="Added" className="text-soft"><Time at={user.created_at} /></td>
       <td className="num">

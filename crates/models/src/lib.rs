@@ -153,6 +153,7 @@ impl Models {
     /// # Errors
     /// `internal` when the HTTP client cannot be made.
     pub fn new(ctx: &Ctx, store: Store, local: LocalModels, config: ModelsConfig) -> Result<Self> {
+        store.declare_sealed(&store::sealed::columns());
         let local_entries = local.models().into_iter().map(|model| model.entry).collect();
         let inner = Inner {
             client: upstream::UpstreamClient::new(config, ctx.clock().clone())?,

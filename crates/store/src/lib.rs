@@ -14,6 +14,10 @@ mod value;
 pub use blobs::{BlobWriter, Blobs};
 pub use consumer::Consumer;
 pub use events::{Event, EventFilter, EventPosition, NewEvent};
+pub use secrets::{
+    DataKeyVersion, Destruction, KeyRotation, MasterKeyKind, MasterKeyUse, ResealBatch, ResealPlace, RewrapBatch,
+    RotationState, SHREDDED_WITHIN, SealedColumn, SealedStatements, VaultConfig, VaultToken,
+};
 pub use store::{Dialect, Store, StoreConfig};
 pub use tx::Tx;
 pub use value::{FromColumn, Row, Sql, Value, id_array, page_key};

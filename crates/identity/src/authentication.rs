@@ -128,7 +128,12 @@ impl Identity {
         if !tokens::is_plausible(token) {
             return Err(unknown_token());
         }
-        let entry = self.entry(token).await?;
+        self.authenticated(token, Fingerprint::of(token)).await
+    }
+
+    /// The same for a token of which only the fingerprint is known; `token` then is what tokens of its kind begin with.
+    pub(crate) async fn authenticated(&self, token: &str, fingerprint: Fingerprint) -> Result<Authenticated> {
+        let entry = self.entry(token, fingerprint).await?;
         let credential = entry.credential.as_ref().filter(|credential| credential.usable).ok_or_else(unknown_token)?;
         let now = self.inner.clock.now();
         check_time(credential, now)?;
@@ -149,8 +154,7 @@ impl Identity {
         Ok(Authenticated { ctx, role: credential.role, session })
     }
 
-    async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
-        let fingerprint = Fingerprint::of(token);
+    async fn entry(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Entry>> {
         match self.inner.credentials.cache.get(&fingerprint).await {
             Some(entry) if self.inner.credentials.is_fresh(&entry) => Ok(entry),
             // Boxed: the query's large future must not weigh on the requests that need none.
@@ -207,7 +211,7 @@ fn unknown_token() -> Error {
 }
 
 /// Several callers wait for one query; each gets its own copy of what went wrong.
-fn shared_error(error: &Arc<Error>) -> Error {
+pub(crate) fn shared_error(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.code(), error.reason(), error.message()).source(Arc::clone(error));
     let copy = match error.remedy_text() {
         Some(remedy) => copy.remedy(remedy),

@@ -1,6 +1,6 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
-use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
+use plasma_kernel::{ApiKeyId, Role, ServiceIdentityId, SessionId, TeamId, TenantId, UserId};
 use plasma_store::NewEvent;
 use serde_json::json;
 
@@ -66,6 +66,15 @@ pub(crate) fn api_key_created(key: ApiKeyId, prefix: &str, role: Role) -> NewEve
 
 pub(crate) fn api_key_revoked(key: ApiKeyId) -> NewEvent {
     NewEvent::new("identity.api_key.revoked", key, json!({}))
+}
+
+pub(crate) fn service_identity_created(service: ServiceIdentityId, spiffe_id: &str, key: ApiKeyId) -> NewEvent {
+    let data = json!({ "spiffe_id": spiffe_id, "api_key": key });
+    NewEvent::new("identity.service_identity.created", service, data)
+}
+
+pub(crate) fn service_identity_deleted(service: ServiceIdentityId, spiffe_id: &str) -> NewEvent {
+    NewEvent::new("identity.service_identity.deleted", service, json!({ "spiffe_id": spiffe_id }))
 }
 
 pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {

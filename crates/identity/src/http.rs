@@ -8,6 +8,7 @@ mod api_keys;
 mod auth;
 mod headers;
 mod me;
+mod service_identities;
 mod team_members;
 mod teams;
 mod tenants;
@@ -30,6 +31,8 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(team_members::put_team_member, team_members::remove_team_member))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::revoke_api_key))
+        .routes(routes!(service_identities::list_service_identities, service_identities::create_service_identity))
+        .routes(routes!(service_identities::delete_service_identity))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
 }

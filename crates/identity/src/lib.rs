@@ -8,7 +8,9 @@ pub mod http;
 mod last_used;
 mod passwords;
 mod profile;
+mod service_identities;
 mod sessions;
+mod spiffe;
 mod store;
 mod teams;
 mod tenants;
@@ -23,10 +25,15 @@ use std::sync::Arc;
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
-use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle};
+use crate::{
+    authentication::Credentials, last_used::LastUsed, passwords::Passwords, service_identities::Services,
+    throttle::Throttle,
+};
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
+pub use service_identities::{NewServiceIdentity, ServiceIdentity};
+pub use spiffe::is_spiffe_id;
 pub use types::{
     ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
     TeamMember, Tenant, User, UserChange,
@@ -53,6 +60,7 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     credentials: Credentials,
+    services: Services,
     last_used: LastUsed,
 }
 
@@ -67,6 +75,7 @@ impl Identity {
             passwords: Passwords::new(),
             throttle: Throttle::new(),
             credentials: Credentials::new(),
+            services: Services::new(),
             last_used: LastUsed::default(),
         };
         Self { inner: Arc::new(inner) }

@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod service_identities;
 pub(crate) mod sessions;
 pub(crate) mod teams;
 pub(crate) mod tenants;

@@ -4,7 +4,7 @@ use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
+    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, ServiceIdentityId, SessionId, TeamId,
     TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -319,6 +319,7 @@ ids!(
     PullId,
     RouteId,
     RequestId,
+    ServiceIdentityId,
     SessionId,
     TeamId,
     TenantId,

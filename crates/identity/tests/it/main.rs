@@ -5,6 +5,7 @@ mod api_keys;
 mod bootstrap;
 mod http;
 mod isolation;
+mod service_identities;
 mod sessions;
 mod support;
 mod teams;

@@ -1,13 +1,15 @@
-//! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `batches run`, `models …` and `bench …`.
+//! The commands that talk to a running server, or look after its models, keys and backups: `plasma search`, `ask`, `ingest`, `usage`,
+//! `prompts`, `batches run`, `models …`, `keys …`, `backup …` and `bench …`.
 
 mod api;
 mod ask;
+mod backups;
 mod batches;
 mod bench;
 mod bench_embed;
 mod calibrate;
 mod ingest;
+mod keys;
 mod models;
 mod prompts;
 mod search;
@@ -21,11 +23,16 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
+pub(crate) use backups::{
+    CreateBackupArgs, KeygenArgs, OpenArgs, RestoreBackupArgs, SealArgs, VerifyBackupArgs, create_backup, keygen, open,
+    restore_backup, seal, verify_backup,
+};
 pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};
 pub use bench_embed::{BenchEmbedArgs, bench_embed};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
+pub use keys::{KeysArgs, forget_old_keys, keys_status, rewrap_keys, rotate_data_key, rotate_master_key};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};

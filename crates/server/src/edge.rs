@@ -85,7 +85,7 @@ impl Edge {
             },
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
-            secure: config.secure_cookies,
+            secure: config.is_secure(),
             traced: config.otlp_endpoint.is_some(),
         })
     }

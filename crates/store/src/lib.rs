@@ -7,6 +7,7 @@ mod events;
 mod migrate;
 pub mod search_node;
 mod secrets;
+mod snapshot;
 mod store;
 mod tx;
 mod value;
@@ -18,6 +19,7 @@ pub use secrets::{
     DataKeyVersion, Destruction, KeyRotation, MasterKeyKind, MasterKeyUse, ResealBatch, ResealPlace, RewrapBatch,
     RotationState, SHREDDED_WITHIN, SealedColumn, SealedStatements, VaultConfig, VaultToken,
 };
+pub use snapshot::{SQLITE_FILE, check_sqlite, snapshot_sqlite};
 pub use store::{Dialect, Store, StoreConfig};
 pub use tx::Tx;
 pub use value::{FromColumn, Row, Sql, Value, id_array, page_key};

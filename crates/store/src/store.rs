@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::{
-    Blobs, Consumer, EventPosition, MasterKeyKind, Tx, VaultConfig,
+    Blobs, Consumer, EventPosition, MasterKeyKind, SQLITE_FILE, Tx, VaultConfig,
     error::database_error,
     migrate,
     secrets::{self, Keys},
@@ -218,7 +218,7 @@ async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Connec
 }
 
 async fn open_sqlite(config: &StoreConfig) -> Result<Pool> {
-    let path = config.data_dir.join("plasma.db");
+    let path = config.data_dir.join(SQLITE_FILE);
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(true)

@@ -122,8 +122,8 @@ pub(crate) async fn watch_live(
         Error::invalid("upgrade", "this route speaks WebSocket")
             .remedy("connect with a WebSocket client (ws:// or wss://)")
     })?;
-    check_websocket_origin(&headers)?;
     let token = extensions.get::<Token>().cloned().ok_or_else(|| Error::internal("a caller without a token"))?;
+    check_websocket_origin(&headers, &token)?;
     let tenant = ctx.tenant()?;
     let room = Arc::clone(&system.parts().live_room).try_acquire_owned().map_err(|_| {
         Error::unavailable("too_many_live_connections", "the server has as many live connections as it takes")
@@ -358,7 +358,7 @@ impl Session {
 
     /// The session may have ended, and the role may have changed.
     async fn recheck(&mut self) -> std::result::Result<(), End> {
-        match self.system.parts().identity.authenticate(&self.token.0).await {
+        match self.token.authenticate(&self.system.parts().identity).await {
             Ok(caller) if caller.ctx.require(Permission::EventsRead).is_err() => {
                 Err(end(close::FORBIDDEN, "the permission events:read was taken away"))
             }

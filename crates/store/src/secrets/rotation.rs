@@ -207,7 +207,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Tx::execute`].
-    pub async fn begin_resealing(&self, tx: &mut Tx) -> Result<()> {
+    pub async fn begin_resealing(&self, tx: &mut Tx) -> Result<u64> {
         let owner = owner_of(tx);
         let remaining = self.remaining(tx, &owner).await?;
         tx.execute(
@@ -215,8 +215,8 @@ impl Store {
              WHERE tenant_id = $1 AND version = (SELECT MAX(version) FROM key_rotations WHERE tenant_id = $1)",
             [owner.into(), remaining.into()],
         )
-        .await
-        .map(drop)
+        .await?;
+        Ok(remaining)
     }
 
     /// Values that are not under the newest version.

@@ -113,6 +113,10 @@ impl Encryption {
     /// Master keys, and how many data keys each wraps.
     pub(crate) async fn installation_status(&self, ctx: &Ctx) -> Result<InstallationStatus> {
         ctx.require(Permission::InstallationRead)?;
+        self.master_keys(ctx).await
+    }
+
+    async fn master_keys(&self, ctx: &Ctx) -> Result<InstallationStatus> {
         let mut tx = self.store.read(&for_installation(ctx, "look at the master keys")).await?;
         let own = self.status_of(&mut tx).await?;
         let (uses, error) = Box::pin(self.store.master_key_uses(&mut tx)).await?;
@@ -120,28 +124,30 @@ impl Encryption {
     }
 
     /// Makes a new master key, and begins to wrap every data key with it.
-    pub(crate) async fn rotate_master(&self, ctx: &Ctx) -> Result<()> {
+    pub(crate) async fn rotate_master(&self, ctx: &Ctx) -> Result<InstallationStatus> {
         ctx.require(Permission::InstallationManage)?;
         ctx.require_recent_authentication()?;
-        let ctx = for_installation(ctx, "rotate the master key");
-        let mut tx = self.store.begin(&ctx).await?;
+        let system = for_installation(ctx, "rotate the master key");
+        let mut tx = self.store.begin(&system).await?;
         self.store.rotate_master_key(&mut tx).await?;
         let kind = self.store.master_key_kind().as_str();
         tx.emit(NewEvent::new(MASTER_KEY_ROTATED, "installation", json!({ "kind": kind }))).await?;
         enqueue(&mut tx, &Rewrap {}, "installation", None).await?;
-        tx.commit().await.map(drop)
+        tx.commit().await?;
+        self.master_keys(ctx).await
     }
 
     /// Begins to wrap every data key with the current master key: after another kind was configured, or a key was added by hand.
-    pub(crate) async fn rewrap(&self, ctx: &Ctx) -> Result<()> {
+    pub(crate) async fn rewrap(&self, ctx: &Ctx) -> Result<InstallationStatus> {
         ctx.require(Permission::InstallationManage)?;
         ctx.require_recent_authentication()?;
-        let ctx = for_installation(ctx, "wrap all data keys anew");
-        let mut tx = self.store.begin(&ctx).await?;
+        let system = for_installation(ctx, "wrap all data keys anew");
+        let mut tx = self.store.begin(&system).await?;
         let kind = self.store.master_key_kind().as_str();
         tx.emit(NewEvent::new(REWRAP_STARTED, "installation", json!({ "kind": kind }))).await?;
         enqueue(&mut tx, &Rewrap {}, "installation", None).await?;
-        tx.commit().await.map(drop)
+        tx.commit().await?;
+        self.master_keys(ctx).await
     }
 
     /// Removes master keys of the key file that wrap nothing any more.

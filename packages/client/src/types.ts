@@ -30,6 +30,17 @@ export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
 export type LoginResult = components["schemas"]["LoginResponse"];
 
+/* Encryption */
+/** A key that seals a workspace's secrets. */
+export type DataKey = components["schemas"]["DataKey"];
+export type KeyRotation = components["schemas"]["KeyRotation"];
+export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
+export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
+export type MasterKey = components["schemas"]["MasterKey"];
+export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
+/** A service that shows a certificate of its own instead of an API key. */
+export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
+
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
 /** What a chat model can do beyond text. */

@@ -214,13 +214,17 @@ pub(crate) async fn get_installation_encryption(
     Caller(ctx): Caller,
 ) -> Result<Json<InstallationEncryption>, Problem> {
     let status = system.parts().encryption.installation_status(&ctx).await?;
-    Ok(Json(InstallationEncryption {
+    Ok(Json(told(status, &system)))
+}
+
+fn told(status: encryption::InstallationStatus, system: &System) -> InstallationEncryption {
+    InstallationEncryption {
         master_keys: status.uses.into_iter().map(MasterKey::from).collect(),
         problem: status.error.map(|error| error.to_string()),
         file_keys: status.file_keys,
         own: status.own.into(),
         last_backup: backup::last(system.store().data_dir()),
-    }))
+    }
 }
 
 /// Gives the installation a new data key, for what belongs to no workspace
@@ -248,16 +252,16 @@ pub(crate) async fn rotate_installation_key(
     post, path = "/api/v1/installation/encryption/rotate-master-key", tag = "encryption", security(("bearer" = [])),
     extensions(("x-permission" = json!("installation:manage"))),
     responses(
-        (status = 202, description = "It has begun"),
+        (status = 202, body = InstallationEncryption, description = "It has begun"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
 pub(crate) async fn rotate_master_key(
     State(system): State<System>,
     Caller(ctx): Caller,
-) -> Result<StatusCode, Problem> {
-    system.parts().encryption.rotate_master(&ctx).await?;
-    Ok(StatusCode::ACCEPTED)
+) -> Result<(StatusCode, Json<InstallationEncryption>), Problem> {
+    let status = system.parts().encryption.rotate_master(&ctx).await?;
+    Ok((StatusCode::ACCEPTED, Json(told(status, &system))))
 }
 
 /// Wraps every data key with the current master key
@@ -267,13 +271,16 @@ pub(crate) async fn rotate_master_key(
     post, path = "/api/v1/installation/encryption/rewrap", tag = "encryption", security(("bearer" = [])),
     extensions(("x-permission" = json!("installation:manage"))),
     responses(
-        (status = 202, description = "It has begun"),
+        (status = 202, body = InstallationEncryption, description = "It has begun"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
-pub(crate) async fn rewrap_data_keys(State(system): State<System>, Caller(ctx): Caller) -> Result<StatusCode, Problem> {
-    system.parts().encryption.rewrap(&ctx).await?;
-    Ok(StatusCode::ACCEPTED)
+pub(crate) async fn rewrap_data_keys(
+    State(system): State<System>,
+    Caller(ctx): Caller,
+) -> Result<(StatusCode, Json<InstallationEncryption>), Problem> {
+    let status = system.parts().encryption.rewrap(&ctx).await?;
+    Ok((StatusCode::ACCEPTED, Json(told(status, &system))))
 }
 
 /// Names of master keys that are gone.

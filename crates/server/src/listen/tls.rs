@@ -274,7 +274,7 @@ fn prepare(
         }
         None => None,
     };
-    let versions: &[&SupportedProtocolVersion] = match min_version {
+    let versions: &[&'static SupportedProtocolVersion] = match min_version {
         TlsVersion::V1_3 => &[&TLS13],
         TlsVersion::V1_2 => &[&TLS13, &TLS12],
     };

@@ -4,6 +4,7 @@ mod backup;
 mod cli;
 mod client;
 pub mod config;
+mod content_policy;
 mod dashboard;
 mod edge;
 mod encryption;

@@ -272,6 +272,7 @@ mod tests {
             ("PLASMA_BOOTSTRAP_API_KEY", "plk_x"),
             ("PLASMA_SEARCH_NODES", "a=postgres://h/v"),
             ("PLASMA_VAULT_TOKEN", "t"),
+            ("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/8"),
         ];
         let (_, layers) = layers(file, &environment, &[]).finish().unwrap();
         // The other ways to a certificate and to a token.
@@ -398,6 +399,29 @@ mod tests {
                 "plasma.toml:1: is of no use without a certificate: set `tls_certificate_file` and `tls_key_file`, or \
                  `acme_domains`",
                 "plasma.toml:2: `vault` needs `vault_url`",
+            ]
+        );
+    }
+
+    #[test]
+    fn networks_are_a_list_in_the_file_and_commas_elsewhere() {
+        let networks = |file: &str, environment: &[(&str, &str)]| {
+            let (config, _) = layers(file, environment, &[]).finish().unwrap();
+            config.outbound_allowed_networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(networks("", &[]).is_empty());
+        let file = "outbound_allowed_networks = [\"10.1.2.3/8\", \"fd00::/8\"]";
+        assert_eq!(networks(file, &[]), ["10.0.0.0/8", "fd00::/8"]);
+        let environment = [("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "127.0.0.1, 192.168.0.0/16")];
+        assert_eq!(networks(file, &environment), ["127.0.0.1/32", "192.168.0.0/16"]);
+        assert_eq!(
+            mistakes(
+                "outbound_allowed_networks = \"10.0.0.0/8\"",
+                &[("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/33")]
+            ),
+            [
+                "plasma.toml:1: `outbound_allowed_networks` must be a list such as [\"10.0.0.0/8\"], got a string",
+                "PLASMA_OUTBOUND_ALLOWED_NETWORKS: `10.0.0.0/33` is not a network such as 10.0.0.0/8 or fd00::/8",
             ]
         );
     }

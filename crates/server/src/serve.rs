@@ -135,7 +135,7 @@ fn store_config(config: &Config) -> StoreConfig {
 
 fn vault_config(config: &Config) -> Option<VaultConfig> {
     let token = match (&config.vault_token, &config.vault_token_file) {
-        (Some(token), _) => VaultToken::Text(token.expose().to_owned().into()),
+        (Some(token), _) => VaultToken::Text(token.clone()),
         (None, Some(file)) => VaultToken::File(file.clone()),
         (None, None) => return None,
     };

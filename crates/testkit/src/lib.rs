@@ -3,7 +3,7 @@
 
 use std::{env, ops::Deref, pin::Pin};
 
-use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, TenantId, UserId};
+use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, Secret, TenantId, UserId};
 use plasma_store::{Store, StoreConfig, VaultConfig, VaultToken};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
@@ -112,7 +112,7 @@ pub async fn fresh_vault_key() -> VaultConfig {
     url.set_username("").expect("a URL with a host");
     let config = VaultConfig {
         url: url.to_string(),
-        token: VaultToken::Text(zeroize::Zeroizing::new(token)),
+        token: VaultToken::Text(Secret::new(token)),
         mount: "transit".to_owned(),
         key: format!("plasma-{}", TenantId::new(&system())),
         ca_file: None,
@@ -126,7 +126,7 @@ pub async fn vault_call(config: &VaultConfig, method: &str, path: &str, body: &s
     let VaultToken::Text(token) = &config.token else { panic!("the test's token is a text") };
     let method = method.parse().expect("a method");
     let request = reqwest::Client::new().request(method, format!("{}v1/{path}", config.url));
-    let request = request.header("X-Vault-Token", token.as_str()).body(body.to_owned());
+    let request = request.header("X-Vault-Token", token.expose()).body(body.to_owned());
     let response = request.send().await.expect("the test Vault answers");
     let status = response.status();
     let text = response.text().await.unwrap_or_default();

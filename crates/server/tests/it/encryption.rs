@@ -256,7 +256,7 @@ async fn an_installation_moves_to_vault() {
     let vault = plasma_testkit::fresh_vault_key().await;
     let plasma_store::VaultToken::Text(token) = &vault.token else { panic!("a text") };
     place.set("PLASMA_VAULT_URL", &vault.url);
-    place.set("PLASMA_VAULT_TOKEN", token.as_str());
+    place.set("PLASMA_VAULT_TOKEN", token.expose());
     place.set("PLASMA_VAULT_KEY", &vault.key);
     let server = place.start();
     key_is_used(&server, &id, &mut asked).await;

@@ -85,10 +85,7 @@ impl Things {
         let route = json!({"strategy": "ordered", "candidates": [{"model": model}]});
         put(server, "/api/v1/routes/our-route", route).await;
         put(server, "/api/v1/models/aliases/our-alias", json!({"target": model})).await;
-        server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
-        let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
-        server.post("/api/v1/prompts/our-prompt/versions", version).await;
-        put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
+        a_prompt(server).await;
         let gemini_call = format!("{}:generateContent", model.replace('/', "%2F"));
         let key_of = |kind: &str, id: &str| json!({"kind": kind, "id": id});
         let budget = json!({"subject": key_of("user", &user), "period": "day", "limit_micros": 1_000_000});
@@ -206,6 +203,14 @@ impl Things {
 /// Puts something, as the owner.
 async fn put(server: &Plasma, path: &str, body: Value) {
     success(server.request(Method::PUT, path).bearer_auth(KEY).json(&body).send().await.unwrap()).await;
+}
+
+/// A prompt with a version and an alias.
+async fn a_prompt(server: &Plasma) {
+    server.post("/api/v1/prompts", json!({"name": "our-prompt"})).await;
+    let version = json!({"messages": [{"role": "user", "content": "Secret plan."}]});
+    server.post("/api/v1/prompts/our-prompt/versions", version).await;
+    put(server, "/api/v1/prompts/our-prompt/aliases/production", json!({"split": [{"version": 1}]})).await;
 }
 
 /// Begins a change of a collection's embedding model, as the owner.

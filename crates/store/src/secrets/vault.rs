@@ -4,8 +4,8 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use plasma_kernel::{Code, Error, Result};
-use reqwest::{Certificate, Client, Method, Response, StatusCode, redirect::Policy};
+use plasma_kernel::{Code, Error, Result, Secret};
+use reqwest::{Certificate, Client, Method, Response, StatusCode, header::HeaderValue, redirect::Policy};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use url::Url;
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const TOKEN_BYTES_MAX: u64 = 4096;
 
 /// Where a Vault is, and with which of its keys the data keys are wrapped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct VaultConfig {
     /// As in `https://vault.example.org:8200`.
     pub url: String,
@@ -37,10 +37,10 @@ pub struct VaultConfig {
 }
 
 /// A token of Vault.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum VaultToken {
     /// The token itself.
-    Text(Zeroizing<String>),
+    Text(Secret),
     /// A file that holds it and is read for every call, so that an agent may renew it.
     File(PathBuf),
 }
@@ -177,7 +177,7 @@ impl Vault {
         let token = self.token()?;
         let mut attempt = 1;
         loop {
-            let mut request = self.http.request(method.clone(), url.clone()).header("X-Vault-Token", token.as_str());
+            let mut request = self.http.request(method.clone(), url.clone()).header("X-Vault-Token", token.clone());
             if let Some(body) = body {
                 request = request.json(body);
             }
@@ -197,9 +197,15 @@ impl Vault {
         }
     }
 
-    fn token(&self) -> Result<Zeroizing<String>> {
+    /// The token as a header that no log shows.
+    fn token(&self) -> Result<HeaderValue> {
+        let wrong = |_| Error::invalid("vault_token", "has characters that no token has");
         let file = match &self.config.token {
-            VaultToken::Text(token) => return Ok(token.clone()),
+            VaultToken::Text(token) => {
+                let mut token = HeaderValue::from_str(token.expose()).map_err(wrong)?;
+                token.set_sensitive(true);
+                return Ok(token);
+            }
             VaultToken::File(file) => file,
         };
         let unusable = |what: String| {
@@ -214,7 +220,9 @@ impl Vault {
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(unusable("does not hold a token".to_owned()));
         }
-        Ok(Zeroizing::new(token.to_owned()))
+        let mut token = HeaderValue::from_str(token).map_err(wrong)?;
+        token.set_sensitive(true);
+        Ok(token)
     }
 
     async fn read<T: DeserializeOwned>(&self, mut response: Response) -> Result<T> {
@@ -289,7 +297,7 @@ mod tests {
     use super::*;
 
     fn config(url: &str, mount: &str, key: &str) -> VaultConfig {
-        let token = VaultToken::Text(Zeroizing::new("t".to_owned()));
+        let token = VaultToken::Text(Secret::new("t"));
         VaultConfig { url: url.to_owned(), token, mount: mount.to_owned(), key: key.to_owned(), ca_file: None }
     }
 

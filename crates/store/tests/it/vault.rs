@@ -136,7 +136,7 @@ async fn a_vault_that_cannot_be_used_stops_the_start_with_a_remedy() {
     };
     assert_eq!(reason(&|config: &mut VaultConfig| config.key = "absent".to_owned()).await, "vault_key_missing");
     assert_eq!(reason(&|config: &mut VaultConfig| config.mount = "nowhere".to_owned()).await, "vault_mount_missing");
-    let text = |text: &str| VaultToken::Text(text.to_owned().into());
+    let text = |text: &str| VaultToken::Text(plasma_kernel::Secret::new(text));
     assert_eq!(reason(&|config: &mut VaultConfig| config.token = text("wrong")).await, "vault_denied");
     assert_eq!(
         reason(&|config: &mut VaultConfig| config.token = VaultToken::File("/nowhere/token".into())).await,
@@ -154,7 +154,7 @@ async fn the_token_file_is_read_for_every_call() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     let VaultToken::Text(token) = &vault.token else { panic!("a text") };
-    std::fs::write(&file, format!("{}\n", token.as_str())).unwrap();
+    std::fs::write(&file, format!("{}\n", token.expose())).unwrap();
     vault.token = VaultToken::File(file.clone());
     let test = TestStore::sqlite_with(|config| config.vault = Some(vault)).await;
     let ctx = tenant();

@@ -17,7 +17,7 @@ mod try_model;
 mod usage;
 mod weights;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args;
@@ -47,6 +47,9 @@ pub struct ServerArgs {
     /// The server's address
     #[arg(long, env = "PLASMA_URL", default_value = "http://127.0.0.1:8080")]
     url: url::Url,
+    /// Certificates (PEM) that the server's is checked with, when a private authority signed it
+    #[arg(long, env = "PLASMA_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users
     #[arg(long, env = "PLASMA_API_KEY", hide_env_values = true)]
     api_key: Option<String>,

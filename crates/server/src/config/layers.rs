@@ -15,7 +15,7 @@ use toml::{
 use super::{Config, SETTINGS, Setting, check, conflicts, search_nodes};
 
 /// Variables of the environment that start with `PLASMA_` and belong to the client commands, the tests and the scripts.
-const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CACHE_DIR"];
+const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CA_FILE", "PLASMA_CACHE_DIR"];
 
 /// The configuration file's greatest size in bytes: anything larger is some other file.
 const FILE_BYTES_MAX: u64 = 1 << 20;

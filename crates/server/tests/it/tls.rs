@@ -95,6 +95,19 @@ async fn keys_are_exchanged_so_that_a_quantum_computer_does_not_help() {
     let metrics = client.get(at(&server, "/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("plasma_tls_handshakes_total{version=\"TLSv1_3\",group=\"X25519MLKEM768\"}"), "{metrics}");
     assert!(metrics.contains("plasma_tls_certificate_expiry_seconds"));
+    // The program's own commands trust whom they are told to.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    let listed = |ca_file: Option<&str>| {
+        let mut command = crate::harness::program();
+        command.args(["models", "ls"]).current_dir(folder.path());
+        command.env("PLASMA_URL", at(&server, "")).env("PLASMA_API_KEY", KEY);
+        if let Some(file) = ca_file {
+            command.env("PLASMA_CA_FILE", file);
+        }
+        command.output().unwrap().status.success()
+    };
+    assert!(listed(Some("ca.pem")) && !listed(None) && !listed(Some("absent.pem")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ pub(super) struct StoredKey {
     pub(super) retired_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "SELECT version, wrapped, wrapped_by, wrapping_key, created_at, retired_at FROM tenant_keys
+const ONE: &str = "SELECT version, wrapped, wrapped_by, wrapping_key, created_at, retired_at FROM tenant_keys
      WHERE tenant_id = $1 AND version = $2";
 const ALL: &str = "SELECT version, wrapped, wrapped_by, wrapping_key, created_at, retired_at FROM tenant_keys
      WHERE tenant_id = $1 ORDER BY version DESC";
@@ -45,7 +45,7 @@ fn from_row(row: &Row) -> Result<StoredKey> {
 }
 
 pub(super) async fn get(tx: &mut Tx, owner: &str, version: u32) -> Result<Option<StoredKey>> {
-    tx.fetch_optional(COLUMNS, [owner.into(), version.into()]).await?.as_ref().map(from_row).transpose()
+    tx.fetch_optional(ONE, [owner.into(), version.into()]).await?.as_ref().map(from_row).transpose()
 }
 
 /// The version that seals.

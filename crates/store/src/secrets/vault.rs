@@ -227,7 +227,7 @@ impl Vault {
 
     async fn read<T: DeserializeOwned>(&self, mut response: Response) -> Result<T> {
         let status = response.status();
-        let mut bytes = Zeroizing::new(Vec::new());
+        let mut bytes = Zeroizing::new(Vec::<u8>::new());
         while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if bytes.len() + piece.len() > ANSWER_BYTES_MAX {
                 return Err(self.strange("its answer is too long"));

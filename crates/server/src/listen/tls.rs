@@ -55,6 +55,8 @@ pub struct Tls {
     config: RwLock<Arc<ServerConfig>>,
     handshakes: Semaphore,
     acme: Option<Acme>,
+    /// Of the files when they were read first.
+    opened: [u8; 32],
 }
 
 /// The files that may change.
@@ -108,6 +110,7 @@ impl Tls {
             config: RwLock::new(Arc::new(server_config)),
             handshakes: Semaphore::new(HANDSHAKES_MAX),
             acme,
+            opened: contents.digest(),
         };
         if let Some(own) = own {
             tls.show(own);
@@ -137,7 +140,7 @@ impl Tls {
 
     /// Reads the files again when they have changed. What is wrong then is told once, and the old certificate stays.
     async fn watch(&self, stop: &CancellationToken) {
-        let mut known = self.files.read().await.map(|contents| contents.digest()).ok();
+        let mut known = self.opened;
         loop {
             if stop.run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL)).await.is_none() {
                 return;
@@ -145,10 +148,10 @@ impl Tls {
             // A file that is just being replaced is read the next time.
             let Ok(contents) = self.files.read().await else { continue };
             let digest = contents.digest();
-            if known == Some(digest) {
+            if known == digest {
                 continue;
             }
-            known = Some(digest);
+            known = digest;
             match prepare(&contents, self.min_version, self.clients, &self.certificates) {
                 Ok((config, own)) => {
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -200,7 +203,7 @@ impl Tls {
             return None;
         }
         let certificate = session.peer_certificates().and_then(|chain| ServiceCertificate::read(chain.first()?));
-        Some(Secured { is_http2: session.alpn_protocol() == Some(b"h2"), certificate, stream })
+        Some(Secured { is_http2: session.alpn_protocol() == Some(b"h2".as_slice()), certificate, stream })
     }
 }
 

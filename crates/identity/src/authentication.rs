@@ -177,7 +177,17 @@ impl Identity {
         if !tokens::is_plausible(token) {
             return Err(unknown_token());
         }
-        let entry = self.entry(token).await?;
+        self.authenticated(token, Fingerprint::of(token), address).await
+    }
+
+    /// The same for a token of which only the fingerprint is known; `token` then is what tokens of its kind begin with.
+    pub(crate) async fn authenticated(
+        &self,
+        token: &str,
+        fingerprint: Fingerprint,
+        address: Option<IpAddr>,
+    ) -> Result<Authenticated> {
+        let entry = self.entry(token, fingerprint).await?;
         let credential = entry.credential.as_ref().filter(|credential| credential.usable).ok_or_else(unknown_token)?;
         // Nothing is known of a tenant that is gone, not even that it was there.
         let tenant = entry.tenant.filter(|tenant| tenant.state != TenantState::Erasing).ok_or_else(unknown_token)?;
@@ -209,8 +219,7 @@ impl Identity {
         })
     }
 
-    async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
-        let fingerprint = Fingerprint::of(token);
+    async fn entry(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Entry>> {
         match self.inner.credentials.cache.get(&fingerprint).await {
             Some(entry) if self.inner.credentials.is_fresh(&entry) => Ok(entry),
             // Boxed: the query's large future must not weigh on the requests that need none.

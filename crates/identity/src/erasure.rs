@@ -109,6 +109,7 @@ pub(crate) async fn run(identity: &Identity, id: TenantId, run: &Run) -> Result<
     for other in identity.forgetters() {
         other.forget_tenant(id).await?;
     }
+    shred_keys(identity, &ctx).await?;
     let people = take_people_out(identity, system, id).await?;
     let rows = people + erase_rows(identity, &ctx, run).await?;
     let files = erase_files(identity, &ctx, run).await?;
@@ -119,6 +120,14 @@ pub(crate) async fn run(identity: &Identity, id: TenantId, run: &Run) -> Result<
     tx.commit().await?;
     identity.inner.credentials.forget_tenant(id);
     tracing::info!(tenant = %id, rows, files, "erased a workspace");
+    Ok(())
+}
+
+/// From here on nothing that was sealed for the tenant opens again, wherever a copy of it is.
+async fn shred_keys(identity: &Identity, ctx: &Ctx) -> Result<()> {
+    let mut tx = identity.inner.store.begin(ctx).await?;
+    identity.inner.store.shred_tenant(&mut tx).await?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -140,11 +149,10 @@ async fn take_people_out(identity: &Identity, system: &Ctx, id: TenantId) -> Res
     }
 }
 
-/// Deletes the tenant's rows of every table, the keys that open its secrets first.
+/// Deletes the tenant's rows of every table.
 async fn erase_rows(identity: &Identity, ctx: &Ctx, run: &Run) -> Result<u64> {
     let store = &identity.inner.store;
     let mut tables = store.read(ctx).await?.tenant_tables().await?;
-    tables.sort_by_key(|table| (table.name() != "tenant_keys", table.name().to_owned()));
     let mut rows = 0;
     for _ in 0..ROUNDS_MAX {
         for table in &tables {

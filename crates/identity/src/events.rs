@@ -1,8 +1,8 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, SessionId, TeamId, TenantId, Timestamp,
-    UserId,
+    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
+    TenantId, Timestamp, UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::json;
@@ -136,6 +136,15 @@ pub(crate) fn policy_updated(policy: &Policy, changed: &[&str]) -> NewEvent {
 pub(crate) fn policy_deleted(policy: &Policy) -> NewEvent {
     let Policy { id, name, text, enabled, .. } = policy;
     NewEvent::new("identity.policy.deleted", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+pub(crate) fn service_identity_created(service: ServiceIdentityId, spiffe_id: &str, key: ApiKeyId) -> NewEvent {
+    let data = json!({ "spiffe_id": spiffe_id, "api_key": key });
+    NewEvent::new("identity.service_identity.created", service, data)
+}
+
+pub(crate) fn service_identity_deleted(service: ServiceIdentityId, spiffe_id: &str) -> NewEvent {
+    NewEvent::new("identity.service_identity.deleted", service, json!({ "spiffe_id": spiffe_id }))
 }
 
 pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {

@@ -16,6 +16,7 @@ mod my_tenants;
 mod policies;
 mod quotas;
 mod roles;
+mod service_identities;
 mod team_members;
 mod teams;
 mod tenant_life;
@@ -52,6 +53,8 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::update_api_key, api_keys::revoke_api_key))
         .routes(routes!(api_keys::rotate_api_key))
+        .routes(routes!(service_identities::list_service_identities, service_identities::create_service_identity))
+        .routes(routes!(service_identities::delete_service_identity))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
         .merge(tenant_routes())

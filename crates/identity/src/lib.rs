@@ -25,7 +25,9 @@ mod policy_test;
 mod profile;
 mod quotas;
 mod roles;
+mod service_identities;
 mod sessions;
+mod spiffe;
 mod steps;
 mod store;
 mod teams;
@@ -44,12 +46,15 @@ use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
 use crate::{
-    access::Access, authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle,
+    access::Access, authentication::Credentials, last_used::LastUsed, passwords::Passwords,
+    service_identities::Services, throttle::Throttle,
 };
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use erasure::ForgetTenant;
+pub use service_identities::{NewServiceIdentity, ServiceIdentity};
+pub use spiffe::is_spiffe_id;
 pub use tenant_types::{
     AcceptInvitation, Branding, CustomDomain, Export, ExportState, Invitation, InvitationPreview, InvitationState,
     Logo, Membership, NewBranding, NewInvitation, NewQuotas, QuotaUse, Quotas, TenantState,
@@ -86,6 +91,7 @@ struct Inner {
     throttle: Throttle,
     credentials: Credentials,
     access: Access,
+    services: Services,
     last_used: LastUsed,
     forgetters: OnceLock<Vec<Arc<dyn ForgetTenant>>>,
 }
@@ -102,6 +108,7 @@ impl Identity {
             throttle: Throttle::new(),
             credentials: Credentials::new(),
             access: Access::new(),
+            services: Services::new(),
             last_used: LastUsed::default(),
             forgetters: OnceLock::new(),
         };

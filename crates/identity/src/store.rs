@@ -9,6 +9,7 @@ pub(crate) mod memberships;
 pub(crate) mod policies;
 pub(crate) mod quotas;
 pub(crate) mod roles;
+pub(crate) mod service_identities;
 pub(crate) mod sessions;
 pub(crate) mod teams;
 pub(crate) mod tenants;

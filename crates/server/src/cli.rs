@@ -64,6 +64,16 @@ enum Verb {
         #[command(subcommand)]
         verb: BatchesVerb,
     },
+    /// Look at the keys that seal secrets, and change them
+    Keys {
+        #[command(subcommand)]
+        verb: KeysVerb,
+    },
+    /// Make, verify and restore encrypted backups of the data directory
+    Backup {
+        #[command(subcommand)]
+        verb: BackupVerb,
+    },
     /// Measure what this machine can do, without a server
     Bench {
         #[command(subcommand)]
@@ -116,9 +126,39 @@ enum BatchesVerb {
     Run(client::RunBatchArgs),
 }
 
+#[derive(Debug, Subcommand)]
+enum KeysVerb {
+    /// Which master keys wrap how many data keys, and how far rotations are
+    Status(client::KeysArgs),
+    /// Give the API key's workspace a new data key; what the old one sealed is sealed again
+    Rotate(client::KeysArgs),
+    /// Make a new master key (in the key file or in Vault) and wrap every data key with it
+    RotateMaster(client::KeysArgs),
+    /// Wrap every data key with the current master key, after the configuration names another
+    Rewrap(client::KeysArgs),
+    /// Remove master keys that wrap nothing any more from the key file; backups from their time cannot be used after that
+    ForgetOld(client::KeysArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BackupVerb {
+    /// Back up the data directory of this machine, also while the server runs
+    Create(client::CreateBackupArgs),
+    /// Make a new data directory from a backup
+    Restore(client::RestoreBackupArgs),
+    /// Read a backup to its end and say whether it is whole
+    Verify(client::VerifyBackupArgs),
+    /// Encrypt what comes in, such as a dump of Postgres: pg_dump … | plasma backup seal … > dump.backup
+    Seal(client::SealArgs),
+    /// Decrypt what `seal` or `create` encrypted
+    Open(client::OpenArgs),
+    /// Make a key for backups: the identity that opens them goes to a file, the recipient that encrypts them is printed
+    Keygen(client::KeygenArgs),
+}
+
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
 #[derive(Debug, Default)]
-struct Settings {
+pub(crate) struct Settings {
     file: Option<PathBuf>,
     flags: Vec<(&'static str, String)>,
 }
@@ -231,10 +271,39 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
         Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
         Verb::Bench { verb: BenchVerb::Embed(arguments) } => client::run(client::bench_embed(arguments)),
+        Verb::Keys { verb } => run_keys(verb),
+        Verb::Backup { verb } => run_backup(verb),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS
         }
+    }
+}
+
+fn run_keys(verb: KeysVerb) -> ExitCode {
+    match verb {
+        KeysVerb::Status(arguments) => client::run(client::keys_status(arguments)),
+        KeysVerb::Rotate(arguments) => client::run(client::rotate_data_key(arguments)),
+        KeysVerb::RotateMaster(arguments) => client::run(client::rotate_master_key(arguments)),
+        KeysVerb::Rewrap(arguments) => client::run(client::rewrap_keys(arguments)),
+        KeysVerb::ForgetOld(arguments) => client::run(client::forget_old_keys(arguments)),
+    }
+}
+
+fn run_backup(verb: BackupVerb) -> ExitCode {
+    match verb {
+        BackupVerb::Create(arguments) => match arguments.settings.load() {
+            Ok((config, _)) => client::run(client::create_backup(config, arguments)),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        BackupVerb::Restore(arguments) => match arguments.settings.load() {
+            Ok((config, _)) => client::run(client::restore_backup(config, arguments)),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        BackupVerb::Verify(arguments) => client::run(client::verify_backup(arguments)),
+        BackupVerb::Seal(arguments) => client::run(client::seal(arguments)),
+        BackupVerb::Open(arguments) => client::run(client::open(arguments)),
+        BackupVerb::Keygen(arguments) => client::run(client::keygen(arguments)),
     }
 }
 

@@ -101,7 +101,10 @@ mod tests {
             headers.insert(header::HOST, host.parse().unwrap());
             connect_src(&headers, &Uri::from_static("/"))
         };
-        assert_eq!(connect("plasma.example:8443"), "connect-src 'self' ws://plasma.example:8443 wss://plasma.example:8443");
+        assert_eq!(
+            connect("plasma.example:8443"),
+            "connect-src 'self' ws://plasma.example:8443 wss://plasma.example:8443"
+        );
         assert_eq!(connect("[::1]:8080"), "connect-src 'self' ws://[::1]:8080 wss://[::1]:8080");
         for hostile in ["a;script-src *", "a b", "*", "a/b", "a,b", "'none'", &"a".repeat(300), ""] {
             assert_eq!(connect(hostile), "connect-src 'self'", "{hostile}");

@@ -159,10 +159,14 @@ mod tests {
     fn no_page_of_the_export_has_styles_in_its_markup() {
         for (path, file) in Dashboard::new().files.iter().filter(|(_, file)| file.is_page) {
             let html = String::from_utf8_lossy(&file.bytes);
-            let markup = html.split("<script").map(|part| part.split_once("</script>").map_or(part, |(_, after)| after));
+            let markup =
+                html.split("<script").map(|part| part.split_once("</script>").map_or(part, |(_, after)| after));
             for part in markup {
                 assert!(!part.contains(" style=\""), "{path} has a style attribute");
-                assert!(!part.contains(" onclick=") && !part.contains("javascript:"), "{path} has a script in its markup");
+                assert!(
+                    !part.contains(" onclick=") && !part.contains("javascript:"),
+                    "{path} has a script in its markup"
+                );
             }
             assert!(!content_policy::of_page(&html).contains("unsafe-"), "{path}");
         }

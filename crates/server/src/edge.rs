@@ -93,7 +93,7 @@ impl Edge {
             requests_per_minute: config.tenant_requests_per_minute,
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
-            secure: config.secure_cookies,
+            secure: config.is_secure(),
             traced: config.otlp_endpoint.is_some(),
         })
     }

@@ -5,7 +5,7 @@ use std::{num::TryFromIntError, str::FromStr};
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, ExportId,
     FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId, RequestId,
-    Result, RoleId, RouteId, SessionId, TeamId, TenantId, UserId,
+    Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -323,6 +323,7 @@ ids!(
     RoleId,
     RouteId,
     RequestId,
+    ServiceIdentityId,
     SessionId,
     TeamId,
     TenantId,

@@ -70,6 +70,17 @@ export type TenantExport = components["schemas"]["TenantExport"];
 export type Invitation = components["schemas"]["Invitation"];
 export type InvitationPreview = components["schemas"]["InvitationPreview"];
 
+/* Encryption */
+/** A key that seals a workspace's secrets. */
+export type DataKey = components["schemas"]["DataKey"];
+export type KeyRotation = components["schemas"]["KeyRotation"];
+export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
+export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
+export type MasterKey = components["schemas"]["MasterKey"];
+export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
+/** A service that shows a certificate of its own instead of an API key. */
+export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
+
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
 /** What a chat model can do beyond text. */

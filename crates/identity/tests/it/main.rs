@@ -12,6 +12,7 @@ mod key_life;
 mod policies;
 mod policy_http;
 mod roles;
+mod service_identities;
 mod sessions;
 mod support;
 mod teams;

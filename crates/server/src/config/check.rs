@@ -41,7 +41,10 @@ pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
         Kind::Networks => match value {
             DeValue::Array(items) => {
                 let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
-                texts.map_or_else(|| Err("must be a list of texts in quotes".to_owned()), |texts| networks(texts.into_iter()))
+                texts.map_or_else(
+                    || Err("must be a list of texts in quotes".to_owned()),
+                    |texts| networks(texts.into_iter()),
+                )
             }
             _ => mismatch("a list such as [\"10.0.0.0/8\"]"),
         },

@@ -123,8 +123,8 @@ pub(crate) async fn watch_live(
         Error::invalid("upgrade", "this route speaks WebSocket")
             .remedy("connect with a WebSocket client (ws:// or wss://)")
     })?;
-    check_websocket_origin(&headers)?;
     let token = extensions.get::<Token>().cloned().ok_or_else(|| Error::internal("a caller without a token"))?;
+    check_websocket_origin(&headers, &token)?;
     let tenant = ctx.tenant()?;
     let room = Arc::clone(&system.parts().live_room).try_acquire_owned().map_err(|_| {
         Error::unavailable("too_many_live_connections", "the server has as many live connections as it takes")
@@ -388,7 +388,8 @@ impl Session {
 async fn may_still_watch(system: &System, ctx: &Ctx, token: &Token) -> Result<()> {
     let identity = &system.parts().identity;
     let origin = ctx.origin().cloned().unwrap_or_default();
-    let caller = identity.authenticate_from(&token.0, origin.address).await?;
+    let caller = token.authenticate(identity, origin.address).await?;
+    caller.require_open(false)?;
     let request = AccessRequest {
         action: Some(Permission::EventsRead),
         id: None,

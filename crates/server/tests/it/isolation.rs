@@ -95,6 +95,8 @@ impl Things {
         let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
         put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
+        let service = json!({"spiffe_id": "spiffe://example.org/reader", "api_key": key});
+        let service = id(server.post("/api/v1/service-identities", service).await);
         let (role, policy) = a_role_and_a_policy(server).await;
         let provider = json!({"name": "acme", "kind": "openai", "base_url": "https://a.test", "api_key": "sk-secret"});
         let provider = id(server.post("/api/v1/providers", provider).await);
@@ -131,6 +133,7 @@ impl Things {
             ("/api/v1/api-keys/", "id", &key),
             ("/api/v1/roles/", "id", &role),
             ("/api/v1/policies/", "id", &policy),
+            ("/api/v1/service-identities/", "id", &service),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),

@@ -74,6 +74,11 @@ enum Verb {
         #[command(subcommand)]
         verb: BackupVerb,
     },
+    /// Say which security controls are met
+    Compliance {
+        #[command(subcommand)]
+        verb: ComplianceVerb,
+    },
     /// Measure what this machine can do, without a server
     Bench {
         #[command(subcommand)]
@@ -87,6 +92,12 @@ enum Verb {
 enum BenchVerb {
     /// Embed texts in this process: texts a second by device, precision, threads and length, and the time of one query
     Embed(client::BenchEmbedArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ComplianceVerb {
+    /// Hold the catalogues of controls (OWASP ASVS, API Security Top 10) against the last test run, without a server
+    Report(client::ComplianceReportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -270,6 +281,9 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
         Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
         Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
+        Verb::Compliance { verb: ComplianceVerb::Report(arguments) } => {
+            client::run(client::compliance_report(arguments))
+        }
         Verb::Bench { verb: BenchVerb::Embed(arguments) } => client::run(client::bench_embed(arguments)),
         Verb::Keys { verb } => run_keys(verb),
         Verb::Backup { verb } => run_backup(verb),

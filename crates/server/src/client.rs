@@ -1,5 +1,5 @@
 //! The commands that talk to a running server, or look after its models, keys and backups: `plasma search`, `ask`, `ingest`, `usage`,
-//! `prompts`, `tenants …`, `access explain`, `batches run`, `models …`, `keys …`, `backup …` and `bench …`.
+//! `prompts`, `tenants …`, `access explain`, `batches run`, `models …`, `keys …`, `backup …`, `compliance report` and `bench …`.
 
 mod access;
 mod api;
@@ -9,6 +9,7 @@ mod batches;
 mod bench;
 mod bench_embed;
 mod calibrate;
+mod compliance;
 mod ingest;
 mod keys;
 mod models;
@@ -34,6 +35,7 @@ pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};
 pub use bench_embed::{BenchEmbedArgs, bench_embed};
 pub use calibrate::{CalibrateArgs, calibrate};
+pub use compliance::{ComplianceReportArgs, compliance_report};
 pub use ingest::{IngestArgs, ingest};
 pub use keys::{KeysArgs, forget_old_keys, keys_status, rewrap_keys, rotate_data_key, rotate_master_key};
 pub use models::{ModelsArgs, models};

@@ -65,6 +65,7 @@ pub struct Config {
     #[serde(default)]
     pub outbound_allowed_networks: Vec<IpNet>,
     pub tenant_deletion_grace_days: u32,
+    pub compliance_results_file: Option<PathBuf>,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,

@@ -1,5 +1,6 @@
 //! The routes of the whole system. Each domain brings its own.
 
+mod compliance;
 mod encryption;
 mod errors;
 mod events;
@@ -19,6 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<System> {
         .routes(routes!(operations::get_readiness))
         .routes(routes!(operations::get_metrics))
         .routes(routes!(operations::get_specification))
+        .routes(routes!(compliance::get_compliance))
         .routes(routes!(encryption::get_encryption))
         .routes(routes!(encryption::rotate_data_key))
         .routes(routes!(encryption::get_installation_encryption))

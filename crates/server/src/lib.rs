@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod client;
+mod compliance;
 pub mod config;
 mod content_policy;
 mod dashboard;

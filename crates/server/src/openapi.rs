@@ -22,6 +22,7 @@ const TAGS: &[(&str, &str)] = &[
     ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, teams, sessions and API keys."),
     ("encryption", "The keys that seal secrets, and their rotation."),
+    ("compliance", "Which security controls are met, and what shows it."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),

@@ -27,6 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    compliance::Compliance,
     config::{Config, MasterKey, Role, Secret},
     encryption::Encryption,
     listen::{self, Tls},
@@ -204,6 +205,7 @@ async fn assemble(
         knowledge,
         content,
         encryption,
+        compliance: Arc::new(Compliance::new(config.compliance_results_file.clone())),
         tail,
         live_room: Arc::new(Semaphore::new(config.live_connections_max)),
         metrics,

@@ -10,7 +10,7 @@ use plasma_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{encryption::Encryption, metrics::Metrics, tail::EventTail};
+use crate::{compliance::Compliance, encryption::Encryption, metrics::Metrics, tail::EventTail};
 
 /// What the server's own routes need. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub struct Parts {
     pub content: Content,
     /// Changes of keys.
     pub encryption: Encryption,
+    /// Which security controls are met.
+    pub compliance: Arc<Compliance>,
     /// Events as they happen.
     pub tail: EventTail,
     /// Room for WebSockets.

@@ -304,6 +304,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long the deletion of a workspace can be taken back before everything in it is erased",
     ),
     Setting::new(
+        "compliance_results_file",
+        Kind::Path,
+        None,
+        "Results of a test run (JUnit) that the page Settings, Compliance holds its controls against; read again when it changes",
+    ),
+    Setting::new(
         "log_level",
         Kind::LogFilter,
         Some("info"),

@@ -29,10 +29,12 @@ impl Identity {
     /// caller holds them.
     ///
     /// # Errors
-    /// `forbidden` without `api_keys:write` or when the key would allow more than the caller may do; `invalid` for wrong
-    /// input or a scope that its role does not have; `not_found` for its team; `conflict` (`too_many_api_keys`).
+    /// `forbidden` without `api_keys:write` or a recent proof, or when the key would allow more than the caller may do;
+    /// `invalid` for wrong input or a scope that its role does not have; `not_found` for its team; `conflict`
+    /// (`too_many_api_keys`).
     pub async fn create_api_key(&self, ctx: &Ctx, new: NewApiKey) -> Result<CreatedApiKey> {
         ctx.require(Permission::ApiKeysWrite)?;
+        ctx.require_recent_authentication()?;
         let name = validation::name("name", &new.name)?;
         if new.expires_at.is_some_and(|expires_at| expires_at <= ctx.now()) {
             return Err(Error::invalid("expires_at", "must be in the future")

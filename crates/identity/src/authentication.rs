@@ -1,6 +1,7 @@
 //! From a token to a context: the path of every request, served from memory.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -8,13 +9,15 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+    Actor, ApiKeyId, Authentication, Code, Ctx, Error, Methods, Permissions, Result, Role, SessionId, TeamId, TenantId,
+    Timestamp, UserId,
 };
 
 use crate::{
-    Identity, store,
+    Identity, policy, store,
     tokens::{self, Fingerprint, SESSION_PREFIX},
 };
 
@@ -22,8 +25,6 @@ use crate::{
 const CACHED_MAX: u64 = 100_000;
 /// How long a change by another process may stay unseen.
 const CACHED_FOR: Duration = Duration::from_secs(5);
-/// A session that nobody uses ends after this time.
-pub(crate) const SESSION_IDLE_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// Tenants share this many marks of their last change; two that share one only reload a little more often.
 const CHANGE_MARKS: usize = 256;
 /// Changes that happen while a token is loaded make it load again; after so many it is answered without the cache.
@@ -38,6 +39,19 @@ pub struct Authenticated {
     pub role: Role,
     /// The login session, if it is one.
     pub session: Option<SessionId>,
+    /// From where the token may be used; empty means from everywhere.
+    networks: Arc<[IpNet]>,
+}
+
+impl Authenticated {
+    /// Refuses a caller who comes from where the tenant lets nobody in. Without an address (a call that does not come over
+    /// the network) it passes.
+    ///
+    /// # Errors
+    /// `forbidden` (`address_not_allowed`).
+    pub fn check_address(&self, address: Option<IpAddr>) -> Result<()> {
+        policy::require_network(&self.networks, address)
+    }
 }
 
 /// Which row a token stands for.
@@ -64,8 +78,16 @@ pub(crate) struct Credential {
     /// at once too.
     pub(crate) usable: bool,
     pub(crate) expires_at: Option<Timestamp>,
+    /// A session ends after this time without use.
+    pub(crate) idle_micros: i64,
     /// When it was last used as far as this process knows; 0 means never.
     pub(crate) last_used_at: AtomicI64,
+    /// When a session's person last proved who they are.
+    pub(crate) authenticated_at: Timestamp,
+    /// With what.
+    pub(crate) methods: Methods,
+    /// From where it may be used; empty means from everywhere.
+    pub(crate) networks: Arc<[IpNet]>,
 }
 
 struct Entry {
@@ -142,11 +164,15 @@ impl Identity {
         )
         .with_team(credential.team)
         .with_access_of(credential.person, Arc::clone(&credential.teams));
-        let session = match credential.id {
-            CredentialId::Session(id) => Some(id),
-            CredentialId::ApiKey(_) => None,
+        let networks = Arc::clone(&credential.networks);
+        let (ctx, session) = match credential.id {
+            CredentialId::Session(session) => {
+                let (at, methods) = (credential.authenticated_at, credential.methods);
+                (ctx.with_authentication(Authentication { session, at, methods }), Some(session))
+            }
+            CredentialId::ApiKey(_) => (ctx, None),
         };
-        Ok(Authenticated { ctx, role: credential.role, session })
+        Ok(Authenticated { ctx, role: credential.role, session, networks })
     }
 
     async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
@@ -193,7 +219,7 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
         }
         CredentialId::Session(_)
             if credential.expires_at.is_some_and(|expires_at| now >= expires_at)
-                || now - credential.last_used_at.load(Ordering::Relaxed) >= SESSION_IDLE_MICROS =>
+                || now - credential.last_used_at.load(Ordering::Relaxed) >= credential.idle_micros =>
         {
             Err(Error::new(Code::Unauthenticated, "session_expired", "the session has ended").remedy("log in again"))
         }

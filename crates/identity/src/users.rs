@@ -3,7 +3,9 @@
 use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
 
-use crate::{Identity, NewUser, User, UserChange, events, store, teams, types::permissions_of, validation};
+use crate::{
+    Identity, NewUser, User, UserChange, common_passwords, events, store, teams, types::permissions_of, validation,
+};
 
 /// Users of one tenant at most.
 const USERS_MAX: i64 = 10_000;
@@ -47,7 +49,7 @@ impl Identity {
             created_at: ctx.now(),
             last_login_at: None,
         };
-        validation::password("password", &new.password, &user.email)?;
+        common_passwords::check_new("password", &new.password, &user.email)?;
         self.forget_deleted(ctx, &user.email).await?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.password).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
@@ -63,8 +65,8 @@ impl Identity {
     /// Changes a user. What is not in `change` stays.
     ///
     /// # Errors
-    /// `forbidden` without `users:write` or for a user or a role above the caller's, `invalid` for a wrong name,
-    /// `not_found`, `conflict` (`last_owner`) when no enabled owner would be left.
+    /// `forbidden` without `users:write`, for a user or a role above the caller's, or for another role without a recent proof;
+    /// `invalid` for a wrong name, `not_found`, `conflict` (`last_owner`) when no enabled owner would be left.
     pub async fn update_user(&self, ctx: &Ctx, id: UserId, change: UserChange) -> Result<User> {
         ctx.require(Permission::UsersWrite)?;
         let name = change.name.map(|name| validation::name("name", &name)).transpose()?;
@@ -74,6 +76,7 @@ impl Identity {
         require_all(ctx, before.permissions(), "change a user")?;
         let role = change.role.unwrap_or(before.role);
         if role != before.role {
+            ctx.require_recent_authentication()?;
             require_all(ctx, permissions_of(role, before.operator), "give a role")?;
         }
         let user = User {
@@ -102,9 +105,11 @@ impl Identity {
     /// Removes a person from the tenant; their sessions end and their API keys are revoked.
     ///
     /// # Errors
-    /// `forbidden` without `users:write` or for a user above the caller, `not_found`, `conflict` (`last_owner`).
+    /// `forbidden` without `users:write` or a recent proof or for a user above the caller, `not_found`, `conflict`
+    /// (`last_owner`).
     pub async fn delete_user(&self, ctx: &Ctx, id: UserId) -> Result<()> {
         ctx.require(Permission::UsersWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let user = store::users::get(&mut tx, id).await?;

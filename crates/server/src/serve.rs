@@ -21,6 +21,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     config::{Config, Role, Secret},
@@ -108,6 +109,15 @@ fn store_config(config: &Config) -> StoreConfig {
     }
 }
 
+fn identity_config(config: &Config) -> Result<IdentityConfig> {
+    let public_url = config.public_url.as_deref().map(Url::parse).transpose().context("public_url")?;
+    let smtp_url = config.smtp_url.as_ref().map(|url| plasma_identity::Secret::new(url.expose()));
+    let mail_from = config.mail_from.clone();
+    let identity = IdentityConfig { secure_cookies: config.secure_cookies, public_url, smtp_url, mail_from };
+    identity.check()?;
+    Ok(identity)
+}
+
 fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
     let nodes = config.search_nodes.iter().map(|(name, urls)| SearchNodeConfig {
         name: name.clone(),
@@ -126,12 +136,8 @@ async fn assemble(
     started: Instant,
     stop: CancellationToken,
 ) -> Result<System> {
-    let identity = Identity::new(
-        store.clone(),
-        ctx.clock().clone(),
-        ctx.random().clone(),
-        IdentityConfig { secure_cookies: config.secure_cookies },
-    );
+    let identity = Identity::new(store.clone(), ctx.clock().clone(), ctx.random().clone(), identity_config(config)?);
+    identity.register_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),

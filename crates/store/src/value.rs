@@ -4,8 +4,8 @@ use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
-    TenantId, UserId,
+    KnowledgeDocumentId, LimitId, PasskeyId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId,
+    TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -314,6 +314,7 @@ ids!(
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PasskeyId,
     PromptId,
     ProviderId,
     PullId,

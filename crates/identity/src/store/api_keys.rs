@@ -1,7 +1,7 @@
-use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use plasma_kernel::{
-    Actor, ApiKeyId, Error, Page, PageRequest, Permissions, Result, Role, TenantId, Timestamp, UserId,
+    Actor, ApiKeyId, Error, Methods, Page, PageRequest, Permissions, Result, Role, TenantId, Timestamp, UserId,
 };
 use plasma_store::{Row, Tx, page_key};
 
@@ -68,7 +68,11 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         teams: super::teams::of_person(tx, tenant, key.created_by).await?,
         usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,
+        idle_micros: 0,
         last_used_at: AtomicI64::new(key.last_used_at.unwrap_or(0)),
+        authenticated_at: 0,
+        methods: Methods::default(),
+        networks: Arc::default(),
     }))
 }
 

@@ -1,7 +1,9 @@
 //! Who calls, and whether a browser was tricked into calling.
 
+use std::net::SocketAddr;
+
 use axum::{
-    extract::Request,
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderName, header},
 };
 use plasma_identity::{
@@ -35,9 +37,14 @@ impl Edge {
             };
         };
         let token = token.to_owned();
-        let ctx = match (self.identity.authenticate(&token).await, access) {
-            (Ok(authenticated), _) => authenticated.ctx,
-            // A session that has ended must not keep anybody from the login.
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let authenticated = match self.identity.authenticate(&token).await {
+            Ok(authenticated) => authenticated.check_address(address).map(|()| authenticated.ctx),
+            Err(error) => Err(error),
+        };
+        let ctx = match (authenticated, access) {
+            (Ok(ctx), _) => ctx,
+            // A session that has ended, or belongs to another network, must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };

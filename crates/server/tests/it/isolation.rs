@@ -73,6 +73,7 @@ impl Things {
             id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
         let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
         let user = id(server.post("/api/v1/users", user).await);
+        let session = session_of(server, "ada@example.com", "a long password").await;
         let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
         put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
@@ -110,6 +111,10 @@ impl Things {
             ("/api/v1/content/documents/", "id", &content),
             ("/api/v1/content/documents/", "document_id", &content),
             ("/api/v1/users/", "id", &user),
+            ("/api/v1/sessions/", "id", &session),
+            ("/api/v1/me/sessions/", "id", &session),
+            // An API key has no passkeys, and the tests have no authenticator.
+            ("/api/v1/me/passkeys/", "id", &format!("pk_{}", "0".repeat(26))),
             ("/api/v1/teams/", "id", &team),
             ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
@@ -198,6 +203,13 @@ impl Things {
         let ids = self.ids.values().filter(|value| value.len() > 10).cloned();
         ids.chain(["marzipan", "The vault", "Secret plan", "ada@example.com"].map(str::to_owned)).collect()
     }
+}
+
+/// The id of a session that a person opens.
+async fn session_of(server: &Plasma, email: &str, password: &str) -> String {
+    let login = json!({"email": email, "password": password});
+    let session = success(server.request(Method::POST, "/api/v1/auth/login").json(&login).send().await.unwrap()).await;
+    session["session"].as_str().unwrap().to_owned()
 }
 
 /// Puts something, as the owner.

@@ -67,6 +67,8 @@ impl Identity {
     /// # Errors
     /// As [`Identity::request_login_link`].
     pub async fn request_password_reset(&self, ctx: &Ctx, request: LinkRequest) -> Result<()> {
+        // Nothing follows: the person has to log in first.
+        let request = LinkRequest { next_path: None, ..request };
         self.request_link(ctx, request, Purpose::PasswordReset, None).await
     }
 

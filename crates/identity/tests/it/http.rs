@@ -29,14 +29,14 @@ async fn authenticate(State(identity): State<Identity>, mut request: Request, ne
     next.run(request).await
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .filter_map(|line| line.split_once(": "))
@@ -45,12 +45,12 @@ impl Answer {
     }
 }
 
-struct Client {
+pub struct Client {
     address: SocketAddr,
 }
 
 impl Client {
-    async fn new(world: &World) -> Self {
+    pub async fn new(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router: Router = http::routes()
@@ -63,7 +63,7 @@ impl Client {
         Self { address }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let mut text = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
@@ -84,7 +84,7 @@ impl Client {
         Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
     }
 
-    async fn login(&self, headers: &[(&str, &str)]) -> Answer {
+    pub async fn login(&self, headers: &[(&str, &str)]) -> Answer {
         let body = json!({ "email": OWNER, "password": PASSWORD });
         self.send("POST", "/api/v1/auth/login", headers, Some(body)).await
     }

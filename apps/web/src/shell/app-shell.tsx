@@ -8,6 +8,7 @@ import type { ReactNode } from "react";
 
 import { meQuery } from "@/data/session/queries";
 import { SessionProvider, useMe } from "@/features/identity/session";
+import { StepUpDialog } from "@/features/identity/step-up-dialog";
 import { QuickSearch } from "@/features/knowledge/quick-search";
 import { LiveProvider } from "@/live/live-provider";
 import { Button } from "@/ui/button";
@@ -28,6 +29,7 @@ export function AppShell({ children }: { children: ReactNode }) {
         <LiveProvider enabled={me.data.permissions.includes("events:read")}>
           <Frame>{children}</Frame>
           <QuickSearch />
+          <StepUpDialog />
         </LiveProvider>
       </SessionProvider>
     );

@@ -8,9 +8,12 @@ import { useMe } from "./session";
 
 const ITEMS: { href: string; label: string; permission: Permission | null }[] = [
   { href: "/settings/", label: "Profile", permission: null },
+  { href: "/settings/security/", label: "Security", permission: null },
   { href: "/settings/users/", label: "Users", permission: "users:read" },
   { href: "/settings/teams/", label: "Teams", permission: "teams:read" },
   { href: "/settings/api-keys/", label: "API keys", permission: "api_keys:read" },
+  { href: "/settings/sign-in/", label: "Sign-in", permission: "security:read" },
+  { href: "/settings/sessions/", label: "Sessions", permission: "sessions:read" },
   { href: "/settings/search-nodes/", label: "Search nodes", permission: "installation:read" },
   { href: "/settings/workspace/", label: "Workspace", permission: null },
 ];

@@ -80,8 +80,7 @@ impl Identity {
         let mut tx = self.inner.store.read(ctx).await?;
         let known = store::passkeys::stored_of(&mut tx, user).await?;
         drop(tx);
-        let known = known.iter().map(|passkey| Ok(read::<Credential>(&passkey.credential)?.cred_id().clone()));
-        let known = known.collect::<Result<Vec<_>>>()?;
+        let known = known.iter().map(credential_id).collect::<Result<Vec<_>>>()?;
         let (options, state) = webauthn
             .start_passkey_registration(handle_of(user), &account.user.email, &account.user.name, Some(known))
             .map_err(failed)?;
@@ -165,16 +164,20 @@ impl Identity {
         check_holder(&credential, &stored, user)?;
         let state: DiscoverableAuthentication = read(&ceremony.state)?;
         let mut known: Credential = read(&stored.credential)?;
-        match webauthn.finish_discoverable_authentication_v2(&credential, state, &known) {
+        // The error of the crate is read before the next `.await`: it need not be `Send`.
+        let verified = webauthn
+            .finish_discoverable_authentication_v2(&credential, state, &known)
+            .map_err(|error| (matches!(error, WebauthnError::CredentialPossibleCompromise), refused(&error)));
+        match verified {
             Ok(result) => {
                 known.update_credential(&result);
                 Ok(UsedPasskey { after: write(&known)?, before: stored })
             }
-            Err(error) => {
-                if matches!(error, WebauthnError::CredentialPossibleCompromise) {
+            Err((is_copy, refusal)) => {
+                if is_copy {
                     self.tell_clone(ctx, &stored).await?;
                 }
-                Err(refused(&error))
+                Err(refusal)
             }
         }
     }
@@ -237,9 +240,12 @@ fn handle_of(user: UserId) -> Uuid {
     Uuid::from_u128(user.bits())
 }
 
+fn credential_id(passkey: &StoredPasskey) -> Result<Vec<u8>> {
+    Ok(read::<Credential>(&passkey.credential)?.cred_id().to_vec())
+}
+
 fn descriptor(passkey: &StoredPasskey) -> Result<Value> {
-    let credential: Credential = read(&passkey.credential)?;
-    let mut descriptor = json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(credential.cred_id()) });
+    let mut descriptor = json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(credential_id(passkey)?) });
     // How the browser reaches the authenticator, as it said itself when the passkey was made.
     let stored: Value = read(&passkey.credential)?;
     if let (Some(transports @ Value::Array(_)), Some(descriptor)) =

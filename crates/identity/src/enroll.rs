@@ -74,7 +74,7 @@ impl Identity {
     ) -> Result<Enrolled<LoginStep>> {
         let name = validation::name("name", name)?;
         let (pending, token, _) = self.enrolling(ctx, pending, Factor::Passkey).await?;
-        let new = self.finish_registration(ctx, pending.user, answer, base).await?;
+        let new = Box::pin(self.finish_registration(ctx, pending.user, answer, base)).await?;
         let person = Self::login_ctx(ctx, pending.tenant, pending.user, &origin);
         let mut tx = self.inner.store.begin(&person).await?;
         hold_enrollment(&mut tx, &pending, token).await?;

@@ -58,7 +58,7 @@ impl Identity {
     ) -> Result<Enrolled<Passkey>> {
         let user = person(ctx)?;
         let name = validation::name("name", name)?;
-        let new = self.finish_registration(ctx, user, answer, base).await.map_err(as_mistake)?;
+        let new = Box::pin(self.finish_registration(ctx, user, answer, base)).await.map_err(as_mistake)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         let added = add_passkey(&mut tx, user, name, &new).await?;
         tx.commit().await?;
@@ -131,7 +131,7 @@ impl Identity {
     ) -> Result<LoginStep> {
         if let Some(token) = pending {
             let (pending, token) = self.pending(ctx, token).await?;
-            let used = match self.finish_assertion(ctx, Some(pending.user), answer, base).await {
+            let used = match Box::pin(self.finish_assertion(ctx, Some(pending.user), answer, base)).await {
                 Err(error) if error.reason() == "passkey_refused" => {
                     self.tell_wrong_proof(ctx, pending.tenant, pending.user, Method::Passkey).await?;
                     return Err(error);
@@ -143,7 +143,7 @@ impl Identity {
             let passkey = Guard::Passkey { before: &used.before, after: &used.after };
             return Box::pin(self.enter(ctx, &proven, &[Guard::Pending(token), passkey])).await;
         }
-        let used = self.finish_assertion(ctx, None, answer, base).await?;
+        let used = Box::pin(self.finish_assertion(ctx, None, answer, base)).await?;
         let mut tx = self.inner.store.read(ctx).await?;
         let account = store::users::account_by_id(&mut tx, used.before.user).await?.ok_or_else(passkey_refused)?;
         drop(tx);

@@ -85,7 +85,7 @@ impl Identity {
         let Some(&Authentication { session, .. }) = ctx.authentication() else {
             return Err(Error::forbidden("only a login session needs to prove that it is still the same person"));
         };
-        let checked = self.check(ctx, user, proof, base).await.map_err(as_mistake)?;
+        let checked = Box::pin(self.check(ctx, user, proof, base)).await.map_err(as_mistake)?;
         let token = tokens::new_session_token(ctx.random());
         let mut tx = self.inner.store.begin(ctx).await?;
         hold_all(&mut tx, user, &[checked.guard()]).await.map_err(as_mistake)?;

@@ -110,7 +110,7 @@ api_suite() {
 
 # A real server with real models for the browser and the SDKs.
 export PLASMA_URL="http://127.0.0.1:$port" PLASMA_EMAIL=owner@example.com PLASMA_PASSWORD=a-password-for-tests
-export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd
+export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd PLASMA_OUTBOX="$work/data/outbox"
 PLASMA_OWNER_EMAIL="$PLASMA_EMAIL" PLASMA_OWNER_PASSWORD="$PLASMA_PASSWORD" PLASMA_BOOTSTRAP_API_KEY="$PLASMA_API_KEY" \
     "${CARGO_TARGET_DIR:-target}/release/plasma" serve --data-dir "$work/data" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
 server=$!

@@ -1,16 +1,97 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
-    TenantId, Timestamp, UserId,
+    ApiKeyId, ExportId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource, Role, RoleId,
+    ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::json;
 
-use crate::{Policy, validation};
+use crate::{Factor, LoginPolicy, Policy, validation};
 
-pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
-    NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
+fn names(methods: Methods) -> Vec<&'static str> {
+    methods.iter().map(Method::as_str).collect()
+}
+
+pub(crate) fn login_succeeded(user: UserId, session: SessionId, methods: Methods) -> NewEvent {
+    NewEvent::new("identity.login.succeeded", user, json!({ "session": session, "methods": names(methods) }))
+}
+
+/// The person proved who they are, and may not come in all the same.
+pub(crate) fn login_refused(user: UserId, methods: Methods, reason: &str) -> NewEvent {
+    NewEvent::new("identity.login.refused", user, json!({ "reason": reason, "methods": names(methods) }))
+}
+
+/// A second proof was wrong: in a login, or for a dangerous action.
+pub(crate) fn proof_failed(user: UserId, method: Method) -> NewEvent {
+    NewEvent::new("identity.proof.failed", user, json!({ "method": method.as_str() }))
+}
+
+pub(crate) fn stepped_up(session: SessionId, method: Method) -> NewEvent {
+    NewEvent::new("identity.session.stepped_up", session, json!({ "method": method.as_str() }))
+}
+
+/// Somebody asked for a link by mail. Whether the e-mail is somebody's is not known here.
+pub(crate) fn link_requested(link: &str, purpose: &str, email: &str) -> NewEvent {
+    NewEvent::new("identity.link.requested", link, json!({ "purpose": purpose, "email": masked_email(email) }))
+}
+
+pub(crate) fn password_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.user.password_reset", user, json!({}))
+}
+
+pub(crate) fn factor_added(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.added", user, json!({ "factor": factor }))
+}
+
+pub(crate) fn factor_removed(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.removed", user, json!({ "factor": factor }))
+}
+
+/// An administrator took all factors from somebody who lost them.
+pub(crate) fn factors_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.factor.reset", user, json!({}))
+}
+
+pub(crate) fn passkey_renamed(passkey: PasskeyId) -> NewEvent {
+    NewEvent::new("identity.passkey.renamed", passkey, json!({}))
+}
+
+/// The passkey's counter went back: there may be a copy of it.
+pub(crate) fn passkey_cloned(passkey: PasskeyId, user: UserId) -> NewEvent {
+    NewEvent::new("identity.passkey.cloned", passkey, json!({ "user": user }))
+}
+
+pub(crate) fn recovery_codes_made(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.created", user, json!({}))
+}
+
+pub(crate) fn recovery_code_used(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.used", user, json!({}))
+}
+
+pub(crate) fn login_policy_updated(tenant: TenantId, policy: &LoginPolicy) -> NewEvent {
+    let data = json!({
+        "methods": names(policy.methods),
+        "mfa_required": policy.mfa_required,
+        "session_seconds": policy.session_micros / 1_000_000,
+        "idle_seconds": policy.idle_micros / 1_000_000,
+        "ip_ranges": policy.ip_ranges.len(),
+    });
+    NewEvent::new("identity.login_policy.updated", tenant, data)
+}
+
+pub(crate) fn mail_sent(mail: &str, to: &str) -> NewEvent {
+    NewEvent::new("identity.mail.sent", mail, json!({ "to": masked_email(to) }))
+}
+
+pub(crate) fn mail_failed(mail: &str, reason: &str) -> NewEvent {
+    NewEvent::new("identity.mail.failed", mail, json!({ "reason": reason }))
+}
+
+/// Wakes whoever sends it.
+pub(crate) fn mail_queued(mail: &str) -> NewEvent {
+    NewEvent::new("identity.mail.queued", mail, json!({}))
 }
 
 /// `user` is `None` when the e-mail is unknown.

@@ -168,10 +168,11 @@ impl Identity {
     /// Gives a person a role, a built-in one or one of the tenant's own. It holds from their next request on.
     ///
     /// # Errors
-    /// `forbidden` without `users:write`, or for a user or a role above the caller's; `not_found` for the user or the role;
-    /// `conflict` (`last_owner`) when no enabled owner would be left.
+    /// `forbidden` without `users:write` or a recent proof, or for a user or a role above the caller's; `not_found` for the user or the
+    /// role; `conflict` (`last_owner`) when no enabled owner would be left.
     pub async fn assign_role(&self, ctx: &Ctx, id: UserId, name: RoleName) -> Result<User> {
         ctx.require(Permission::UsersWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let before = store::users::get(&mut tx, id).await?;

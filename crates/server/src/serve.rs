@@ -25,6 +25,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     config::{Config, MasterKey, Role, Secret},
@@ -148,6 +149,18 @@ fn vault_config(config: &Config) -> Option<VaultConfig> {
     })
 }
 
+fn identity_config(config: &Config) -> Result<IdentityConfig> {
+    let identity = IdentityConfig {
+        secure_cookies: config.is_secure(),
+        deletion_grace_days: Some(config.tenant_deletion_grace_days),
+        public_url: config.public_url.as_deref().map(Url::parse).transpose().context("public_url")?,
+        smtp_url: config.smtp_url.clone(),
+        mail_from: config.mail_from.clone(),
+    };
+    identity.check()?;
+    Ok(identity)
+}
+
 fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
     let nodes = config.search_nodes.iter().map(|(name, urls)| SearchNodeConfig {
         name: name.clone(),
@@ -166,15 +179,8 @@ async fn assemble(
     started: Instant,
     stop: CancellationToken,
 ) -> Result<System> {
-    let identity = Identity::new(
-        store.clone(),
-        ctx.clock().clone(),
-        ctx.random().clone(),
-        IdentityConfig {
-            secure_cookies: config.is_secure(),
-            deletion_grace_days: Some(config.tenant_deletion_grace_days),
-        },
-    );
+    let identity = Identity::new(store.clone(), ctx.clock().clone(), ctx.random().clone(), identity_config(config)?);
+    identity.register_steps(workflows);
     identity.register_tenant_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),

@@ -4,8 +4,8 @@ use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
     ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, ExportId,
-    FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId, RequestId,
-    Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
+    FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PasskeyId, PolicyId, PromptId, ProviderId, PullId,
+    RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -316,6 +316,7 @@ ids!(
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PasskeyId,
     PolicyId,
     PromptId,
     ProviderId,

@@ -80,6 +80,26 @@ export type MasterKey = components["schemas"]["MasterKey"];
 export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
 /** A service that shows a certificate of its own instead of an API key. */
 export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
+export type LoginNeed = components["schemas"]["LoginNeed"];
+export type SecondFactor = components["schemas"]["SecondFactor"];
+/** A way to prove who one is. */
+export type LoginMethod = components["schemas"]["Method"];
+/** What the login page offers. */
+export type LoginMethods = components["schemas"]["LoginMethods"];
+export type LoginConnection = components["schemas"]["LoginConnection"];
+/** The end of a login in which a second factor was set up. */
+export type EnrolledLogin = components["schemas"]["EnrolledLogin"];
+/** A challenge for a passkey. */
+export type PasskeyCeremony = components["schemas"]["PasskeyCeremony"];
+export type Passkey = components["schemas"]["Passkey"];
+export type TotpSetup = components["schemas"]["TotpSetup"];
+export type SecurityOverview = components["schemas"]["SecurityOverview"];
+export type LoginSession = components["schemas"]["LoginSession"];
+export type LoginPolicy = components["schemas"]["LoginPolicy"];
+export type NewLoginPolicy = components["schemas"]["PutLoginPolicy"];
+/** With what a person can prove that it is still them. */
+export type StepUpOptions = components["schemas"]["StepUpOptions"];
+export type StepUpProof = components["schemas"]["StepUp"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];

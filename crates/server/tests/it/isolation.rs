@@ -83,6 +83,30 @@ struct Things {
     user: String,
 }
 
+/// Someone of the tenant, who is logged in and in a team.
+struct People {
+    user: String,
+    session: String,
+    team: String,
+}
+
+impl People {
+    async fn make(server: &Plasma) -> Self {
+        let id = |value: Value| value["id"].as_str().unwrap().to_owned();
+        let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
+        let user = id(server.post("/api/v1/users", user).await);
+        let session = session_of(server, "ada@example.com", "a long password").await;
+        let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
+        put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
+        Self { user, session, team }
+    }
+}
+
+/// An API key has no passkeys, and the tests have no authenticator.
+fn no_passkey() -> String {
+    format!("pk_{}", "0".repeat(26))
+}
+
 impl Things {
     async fn make(server: &Plasma) -> Self {
         let id = |value: Value| value["id"].as_str().unwrap().to_owned();
@@ -90,10 +114,7 @@ impl Things {
         let document = server.add_text(&collection, "The vault", "The vault opens with the word marzipan.").await;
         let content =
             id(server.post("/api/v1/content/documents", json!({"title": "Plan", "body": "Secret plan."})).await);
-        let user = json!({"email": "ada@example.com", "name": "Ada", "role": "editor", "password": "a long password"});
-        let user = id(server.post("/api/v1/users", user).await);
-        let team = id(server.post("/api/v1/teams", json!({"name": "The keepers"})).await);
-        put(server, &format!("/api/v1/teams/{team}/members/{user}"), json!({})).await;
+        let People { user, session, team } = People::make(server).await;
         let key = id(server.post("/api/v1/api-keys", json!({"name": "reader", "role": "viewer"})).await);
         let service = json!({"spiffe_id": "spiffe://example.org/reader", "api_key": key});
         let service = id(server.post("/api/v1/service-identities", service).await);
@@ -128,6 +149,9 @@ impl Things {
             ("/api/v1/content/documents/", "id", &content),
             ("/api/v1/content/documents/", "document_id", &content),
             ("/api/v1/users/", "id", &user),
+            ("/api/v1/sessions/", "id", &session),
+            ("/api/v1/me/sessions/", "id", &session),
+            ("/api/v1/me/passkeys/", "id", &no_passkey()),
             ("/api/v1/teams/", "id", &team),
             ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
@@ -229,6 +253,13 @@ impl Things {
         let words = ["marzipan", "The vault", "Secret plan", "ada@example.com", "guest@example.com"];
         ids.chain(words.map(str::to_owned)).collect()
     }
+}
+
+/// The id of a session that a person opens.
+async fn session_of(server: &Plasma, email: &str, password: &str) -> String {
+    let login = json!({"email": email, "password": password});
+    let session = success(server.request(Method::POST, "/api/v1/auth/login").json(&login).send().await.unwrap()).await;
+    session["session"].as_str().unwrap().to_owned()
 }
 
 /// Puts something, as the owner.

@@ -5,16 +5,6 @@ import { api } from "@/data/api";
 
 import { sessionKeys } from "./keys";
 
-export function useLogin() {
-  const queryClient = useQueryClient();
-  return useMutation({
-    mutationFn: (body: { email: string; password: string }) => unwrap(api.POST("/api/v1/auth/login", { body })),
-    meta: { answers401: true },
-    // Nothing of a former session may be seen in this one.
-    onSuccess: () => queryClient.clear(),
-  });
-}
-
 export function useLogout() {
   return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/logout")) });
 }

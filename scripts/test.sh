@@ -17,6 +17,7 @@ cleanup() {
     [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
     if [ "$only" = all ]; then
         scripts/postgres.sh stop
+        scripts/openbao.sh stop
         for node in "${search_node_ports[@]}"; do PLASMA_TEST_POSTGRES_PORT="$node" scripts/postgres.sh stop; done
     fi
     rm -rf "$work"
@@ -54,6 +55,8 @@ program_suites() {
         PLASMA_TEST_SEARCH_NODES+=" ${variables#*=}"
     done
     export PLASMA_TEST_SEARCH_NODES
+    variables="$(scripts/openbao.sh start)" || need "the test OpenBao did not start"
+    eval "$variables"
     if cargo nextest --version >/dev/null 2>&1; then
         suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast \
             --status-level fail --final-status-level fail

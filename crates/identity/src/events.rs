@@ -1,10 +1,13 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
-use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
+use plasma_kernel::{
+    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
+    TenantId, Timestamp, UserId,
+};
 use plasma_store::NewEvent;
 use serde_json::json;
 
-use crate::validation;
+use crate::{Policy, validation};
 
 pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
     NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
@@ -68,12 +71,166 @@ pub(crate) fn api_key_revoked(key: ApiKeyId) -> NewEvent {
     NewEvent::new("identity.api_key.revoked", key, json!({}))
 }
 
+/// `changed` names the fields.
+pub(crate) fn api_key_updated(key: ApiKeyId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.api_key.updated", key, json!({ "changed": changed }))
+}
+
+/// `successor` has taken the key's place, which ends at `ends_at`.
+pub(crate) fn api_key_rotated(key: ApiKeyId, successor: ApiKeyId, ends_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.api_key.rotated", key, json!({ "successor": successor, "ends_at": ends_at }))
+}
+
+/// `custom` is the tenant's own role, with `role` as the nearest built-in one.
+pub(crate) fn user_role_changed(user: UserId, role: Role, custom: Option<RoleId>) -> NewEvent {
+    let data = json!({ "changed": ["role"], "role": role, "custom_role": custom });
+    NewEvent::new("identity.user.updated", user, data)
+}
+
+fn names(permissions: Permissions) -> Vec<&'static str> {
+    permissions.iter().map(|permission| permission.as_str()).collect()
+}
+
+pub(crate) fn role_created(role: RoleId, name: &str, permissions: Permissions) -> NewEvent {
+    NewEvent::new("identity.role.created", role, json!({ "name": name, "permissions": names(permissions) }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn role_updated(
+    role: RoleId,
+    changed: &[&str],
+    name: &str,
+    before: Permissions,
+    after: Permissions,
+) -> NewEvent {
+    let (added, removed) = (names(after.without(before)), names(before.without(after)));
+    let data = json!({ "changed": changed, "name": name, "added": added, "removed": removed });
+    NewEvent::new("identity.role.updated", role, data)
+}
+
+/// How many people and API keys had it; they have another role now.
+pub(crate) fn role_deleted(
+    role: RoleId,
+    name: &str,
+    permissions: Permissions,
+    users: usize,
+    api_keys: usize,
+) -> NewEvent {
+    let data = json!({ "name": name, "permissions": names(permissions), "users": users, "api_keys": api_keys });
+    NewEvent::new("identity.role.deleted", role, data)
+}
+
+/// The text is told too: the log must say what was in force.
+pub(crate) fn policy_created(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.created", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn policy_updated(policy: &Policy, changed: &[&str]) -> NewEvent {
+    let Policy { id, name, text, enabled, version, .. } = policy;
+    let data = json!({ "changed": changed, "name": name, "text": text, "enabled": enabled, "version": version });
+    NewEvent::new("identity.policy.updated", id, data)
+}
+
+pub(crate) fn policy_deleted(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.deleted", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+pub(crate) fn service_identity_created(service: ServiceIdentityId, spiffe_id: &str, key: ApiKeyId) -> NewEvent {
+    let data = json!({ "spiffe_id": spiffe_id, "api_key": key });
+    NewEvent::new("identity.service_identity.created", service, data)
+}
+
+pub(crate) fn service_identity_deleted(service: ServiceIdentityId, spiffe_id: &str) -> NewEvent {
+    NewEvent::new("identity.service_identity.deleted", service, json!({ "spiffe_id": spiffe_id }))
+}
+
 pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {
     NewEvent::new("identity.tenant.created", tenant, json!({ "name": name }))
 }
 
 pub(crate) fn tenant_updated(tenant: TenantId, name: &str) -> NewEvent {
     NewEvent::new("identity.tenant.updated", tenant, json!({ "name": name }))
+}
+
+pub(crate) fn tenant_suspended(tenant: TenantId, reason: Option<&str>) -> NewEvent {
+    NewEvent::new("identity.tenant.suspended", tenant, json!({ "reason": reason }))
+}
+
+pub(crate) fn tenant_resumed(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.resumed", tenant, json!({}))
+}
+
+pub(crate) fn tenant_deletion_requested(tenant: TenantId, delete_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_requested", tenant, json!({ "delete_at": delete_at }))
+}
+
+pub(crate) fn tenant_deletion_cancelled(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_cancelled", tenant, json!({}))
+}
+
+/// In the installation's log, for the tenant's is erased too. It names nothing of what the tenant had.
+pub(crate) fn tenant_erased(tenant: TenantId, rows: u64, files: u64) -> NewEvent {
+    NewEvent::new("identity.tenant.erased", tenant, json!({ "rows": rows, "files": files }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn branding_updated(tenant: TenantId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.branding.updated", tenant, json!({ "changed": changed }))
+}
+
+pub(crate) fn domain_confirmed(tenant: TenantId, domain: &str) -> NewEvent {
+    NewEvent::new("identity.domain.confirmed", tenant, json!({ "domain": domain }))
+}
+
+pub(crate) fn quotas_updated(tenant: TenantId, plan: &str, limits: &[(QuotaResource, u64)]) -> NewEvent {
+    let limits: serde_json::Map<String, serde_json::Value> =
+        limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect();
+    NewEvent::new("identity.quotas.updated", tenant, json!({ "plan": plan, "limits": limits }))
+}
+
+/// The person entered another of their tenants.
+pub(crate) fn tenant_entered(user: UserId, session: SessionId) -> NewEvent {
+    NewEvent::new("identity.tenant.entered", user, json!({ "session": session }))
+}
+
+pub(crate) fn invitation_created(invitation: InvitationId, email: &str, role: Role) -> NewEvent {
+    let data = json!({ "email": masked_email(email), "role": role });
+    NewEvent::new("identity.invitation.created", invitation, data)
+}
+
+pub(crate) fn invitation_sent_again(invitation: InvitationId, sent_count: u32) -> NewEvent {
+    NewEvent::new("identity.invitation.sent_again", invitation, json!({ "sent_count": sent_count }))
+}
+
+pub(crate) fn invitation_revoked(invitation: InvitationId) -> NewEvent {
+    NewEvent::new("identity.invitation.revoked", invitation, json!({}))
+}
+
+pub(crate) fn invitation_accepted(invitation: InvitationId, user: UserId, role: Role) -> NewEvent {
+    NewEvent::new("identity.invitation.accepted", invitation, json!({ "user": user, "role": role }))
+}
+
+pub(crate) fn export_requested(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.requested", export, json!({}))
+}
+
+pub(crate) fn export_ready(export: ExportId, size_bytes: u64) -> NewEvent {
+    NewEvent::new("identity.export.ready", export, json!({ "size_bytes": size_bytes }))
+}
+
+pub(crate) fn export_failed(export: ExportId, reason: &str) -> NewEvent {
+    NewEvent::new("identity.export.failed", export, json!({ "reason": reason }))
+}
+
+pub(crate) fn export_fetched(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.fetched", export, json!({}))
+}
+
+pub(crate) fn export_deleted(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.deleted", export, json!({}))
 }
 
 /// Enough to recognize one's own address by: `a***@example.org`.

@@ -1,5 +1,7 @@
 //! Workspaces of the installation.
 
+use std::sync::Arc;
+
 use plasma_kernel::{Ctx, Page, PageRequest, Permission, Result, Role, TenantId, UserId};
 use plasma_store::Tx;
 
@@ -37,8 +39,7 @@ impl Identity {
     /// `forbidden` without `installation:manage`, `invalid` for wrong input, `conflict` (`email_taken`).
     pub async fn create_tenant(&self, ctx: &Ctx, new: NewTenant) -> Result<Tenant> {
         ctx.require(Permission::InstallationManage)?;
-        let tenant =
-            Tenant { id: TenantId::new(ctx), name: validation::name("name", &new.name)?, created_at: ctx.now() };
+        let tenant = Tenant::new(TenantId::new(ctx), validation::name("name", &new.name)?, ctx.now());
         let email = validation::email("owner.email", &new.owner_email)?;
         let name = validation::name("owner.name", &new.owner_name)?;
         validation::password("owner.password", &new.owner_password, &email)?;
@@ -80,6 +81,7 @@ pub(crate) fn first_owner(ctx: &Ctx, email: String, name: String, operator: bool
         email,
         name,
         role: Role::Owner,
+        custom_role: None,
         disabled: false,
         operator,
         created_at: ctx.now(),
@@ -95,13 +97,17 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
 }
 
 /// The same caller, bound to the tenant that they act on: its own log tells who did it.
-fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
-    Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
-        .with_request(ctx.request())
+pub(crate) fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
+    let acting = Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
+        .with_request(ctx.request());
+    match ctx.origin() {
+        Some(origin) => acting.with_origin(Arc::new(origin.clone())),
+        None => acting,
+    }
 }
 
 /// Another tenant does not exist for those who may not see beyond their own.
-fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
+pub(crate) fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
     if ctx.tenant()? == id || ctx.permissions().contains(beyond_own) {
         return Ok(());
     }

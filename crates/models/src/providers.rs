@@ -1,5 +1,7 @@
 //! Providers: adding, changing, removing, trying.
 
+use std::fmt::Display;
+
 use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, ProviderId, Result};
 use plasma_store::{NewEvent, Tx};
 use serde_json::json;
@@ -19,7 +21,7 @@ const API_KEY_CHARS_MAX: usize = 4_000;
 const OPTION_CHARS_MAX: usize = 40;
 
 /// Binds a sealed key to its provider's row.
-pub(crate) fn secret_purpose(provider: ProviderId) -> String {
+pub(crate) fn secret_purpose(provider: impl Display) -> String {
     format!("provider-api-key/{provider}")
 }
 

@@ -7,6 +7,7 @@ mod body;
 mod caller;
 mod observe;
 mod rate;
+mod target;
 
 use std::{
     convert::Infallible,
@@ -25,7 +26,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use plasma_identity::Identity;
-use plasma_kernel::{Clock, Code, Ctx, Error, Random, RequestId, Result, TenantId};
+use plasma_kernel::{Clock, Code, Ctx, Error, Origin, Random, RequestId, Result, TenantId};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -49,7 +50,7 @@ pub struct Edge {
     operations: Operations,
     limits: Limits,
     rates: Rates,
-    /// Requests of a workspace a minute.
+    /// Requests of a workspace a minute, where its plan says nothing else.
     requests_per_minute: u32,
     /// Requests that may be worked on at the same time.
     room: Semaphore,
@@ -92,7 +93,7 @@ impl Edge {
             requests_per_minute: config.tenant_requests_per_minute,
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
-            secure: config.secure_cookies,
+            secure: config.is_secure(),
             traced: config.otlp_endpoint.is_some(),
         })
     }
@@ -213,12 +214,14 @@ impl Edge {
         };
         // The login has no context of its own; it takes the id from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(ctx) = self.caller(operation.access, request).await? {
-            let ctx = ctx.with_request(arrival.id);
+        let origin = Arc::new(Origin { address: arrival.peer.map(|peer| peer.to_canonical()), user_agent: None });
+        if let Some(known) = self.caller(operation, &origin, request).await? {
+            let ctx = known.ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);
             if let (Some(tenant), false) = (*tenant, operation.access == Access::Watch) {
-                let counted = self.rates.count(tenant, self.requests_per_minute);
+                let per_minute = known.requests_per_minute.unwrap_or(self.requests_per_minute);
+                let counted = self.rates.count(tenant, per_minute);
                 *standing = Some(counted);
                 counted.admit()?;
             }

@@ -21,6 +21,7 @@ const TAGS: &[(&str, &str)] = &[
     ("anthropic", "The same models by Anthropic's Messages protocol."),
     ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, teams, sessions and API keys."),
+    ("encryption", "The keys that seal secrets, and their rotation."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),

@@ -10,7 +10,7 @@ use plasma_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, tail::EventTail};
+use crate::{encryption::Encryption, metrics::Metrics, tail::EventTail};
 
 /// What the server's own routes need. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct Parts {
     pub knowledge: Knowledge,
     /// Content documents.
     pub content: Content,
+    /// Changes of keys.
+    pub encryption: Encryption,
     /// Events as they happen.
     pub tail: EventTail,
     /// Room for WebSockets.

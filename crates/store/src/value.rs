@@ -3,9 +3,9 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
-    TenantId, UserId,
+    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, ExportId,
+    FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId, RequestId,
+    Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -310,15 +310,20 @@ ids!(
     CollectionId,
     DocumentId,
     EventId,
+    ExportId,
     FileId,
+    InvitationId,
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PolicyId,
     PromptId,
     ProviderId,
     PullId,
+    RoleId,
     RouteId,
     RequestId,
+    ServiceIdentityId,
     SessionId,
     TeamId,
     TenantId,

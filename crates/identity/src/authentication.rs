@@ -207,7 +207,7 @@ fn unknown_token() -> Error {
 }
 
 /// Several callers wait for one query; each gets its own copy of what went wrong.
-fn shared_error(error: &Arc<Error>) -> Error {
+pub(crate) fn shared_error(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.code(), error.reason(), error.message()).source(Arc::clone(error));
     let copy = match error.remedy_text() {
         Some(remedy) => copy.remedy(remedy),

@@ -6,8 +6,12 @@ use crate::Identity;
 
 mod api_keys;
 mod auth;
+mod connections;
 mod headers;
+mod linked_accounts;
 mod me;
+mod single_sign_on;
+mod sso;
 mod team_members;
 mod teams;
 mod tenants;
@@ -32,4 +36,18 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(tenants::list_tenants, tenants::create_tenant))
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
+        .routes(routes!(connections::list_connections, connections::create_connection))
+        .routes(routes!(connections::get_connection, connections::update_connection, connections::delete_connection))
+        .routes(routes!(connections::test_connection))
+        .routes(routes!(connections::list_connection_accounts))
+        .routes(routes!(connections::unlink_connection_account))
+        .routes(routes!(single_sign_on::get_single_sign_on, single_sign_on::put_single_sign_on))
+        .routes(routes!(single_sign_on::list_domains))
+        .routes(routes!(single_sign_on::assign_domain, single_sign_on::release_domain))
+        .routes(routes!(linked_accounts::list_linked_accounts, linked_accounts::link_account))
+        .routes(routes!(linked_accounts::unlink_account))
+        .routes(routes!(sso::start_single_sign_on))
+        .routes(routes!(sso::finish_single_sign_on))
+        .routes(routes!(sso::single_logout))
+        .routes(routes!(sso::backchannel_logout))
 }

@@ -6,9 +6,11 @@ mod bootstrap;
 mod events;
 pub mod http;
 mod last_used;
+mod outbound;
 mod passwords;
 mod profile;
 mod sessions;
+mod sso;
 mod store;
 mod teams;
 mod tenants;
@@ -27,6 +29,11 @@ use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwor
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
+pub use sso::types::{
+    ClaimedDomain, Connection, ConnectionChange, ConnectionCheck, ConnectionCheckState, ConnectionDomain, DomainState,
+    DomainVerifier, LinkedAccount, LinkedPerson, MappingRule, NewConnection, Preset, RequiredClaim,
+    SingleSignOn, SingleSignOnOffer,
+};
 pub use types::{
     ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
     TeamMember, Tenant, User, UserChange,
@@ -54,6 +61,7 @@ struct Inner {
     throttle: Throttle,
     credentials: Credentials,
     last_used: LastUsed,
+    sso: sso::Sso,
 }
 
 impl Identity {
@@ -68,6 +76,7 @@ impl Identity {
             throttle: Throttle::new(),
             credentials: Credentials::new(),
             last_used: LastUsed::default(),
+            sso: sso::Sso::new(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -95,7 +95,7 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
 }
 
 /// The same caller, bound to the tenant that they act on: its own log tells who did it.
-fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
+pub(crate) fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
     Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
         .with_request(ctx.request())
 }

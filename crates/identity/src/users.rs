@@ -3,7 +3,10 @@
 use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
 
-use crate::{Identity, NewUser, User, UserChange, events, store, teams, types::permissions_of, validation};
+use crate::{
+    Identity, NewUser, User, UserChange, events, sso::enforcement::keep_break_glass, store, teams,
+    types::permissions_of, validation,
+};
 
 /// Users of one tenant at most.
 const USERS_MAX: i64 = 10_000;
@@ -52,9 +55,7 @@ impl Identity {
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.password).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
-        if store::users::count(&mut tx).await? >= USERS_MAX {
-            return Err(Error::conflict("too_many_users", format!("a workspace has at most {USERS_MAX} users")));
-        }
+        admit_user(&mut tx).await?;
         insert_user(&mut tx, &user, &password_hash).await?;
         tx.commit().await?;
         Ok(user)
@@ -88,6 +89,7 @@ impl Identity {
         }
         if is_enabled_owner(&before) && !is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         store::users::update(&mut tx, &user).await?;
         if user.disabled {
@@ -111,6 +113,7 @@ impl Identity {
         require_all(ctx, user.permissions(), "delete a user")?;
         if is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         teams::leave_all(&mut tx, id).await?;
         store::users::delete_membership(&mut tx, id).await?;
@@ -134,6 +137,14 @@ impl Identity {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Refuses one more user than the program's bounds allow. Under the tenant's lock.
+pub(crate) async fn admit_user(tx: &mut Tx) -> Result<()> {
+    if store::users::count(tx).await? >= USERS_MAX {
+        return Err(Error::conflict("too_many_users", format!("a workspace has at most {USERS_MAX} users")));
+    }
+    Ok(())
 }
 
 /// Writes a checked user into the transaction's tenant.

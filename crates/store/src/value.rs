@@ -3,7 +3,7 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
+    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId, DocumentId, Error, EventId, FileId, JobId,
     KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
     TenantId, UserId,
 };
@@ -308,6 +308,7 @@ ids!(
     CallId,
     ChunkId,
     CollectionId,
+    ConnectionId,
     DocumentId,
     EventId,
     FileId,

@@ -29,6 +29,20 @@ export type NewApiKey = components["schemas"]["CreateApiKey"];
 export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
 export type LoginResult = components["schemas"]["LoginResponse"];
+/** A connection to an identity provider. */
+export type Connection = components["schemas"]["Connection"];
+export type NewConnection = components["schemas"]["CreateConnection"];
+export type ConnectionUpdate = components["schemas"]["UpdateConnection"];
+export type ConnectionPreset = components["schemas"]["ConnectionPreset"];
+export type ConnectionDomain = components["schemas"]["ConnectionDomain"];
+export type ConnectionTest = components["schemas"]["ConnectionTest"];
+export type ConnectionCheck = components["schemas"]["ConnectionCheck"];
+/** A person with an account at a connection's provider. */
+export type ConnectionAccount = components["schemas"]["ConnectionAccount"];
+export type MappingRule = components["schemas"]["MappingRule"];
+export type SingleSignOn = components["schemas"]["SingleSignOn"];
+export type LinkedAccount = components["schemas"]["LinkedAccount"];
+export type ClaimedDomain = components["schemas"]["ClaimedDomain"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];

@@ -15,8 +15,9 @@ export function useLogin() {
   });
 }
 
+/** Answers where the browser ends its session at the identity provider, if it began at one. */
 export function useLogout() {
-  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/logout")) });
+  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/sso/logout")) });
 }
 
 export function useUpdateProfile() {

@@ -148,6 +148,11 @@ describe("single sign-on with a real provider", { concurrency: false }, () => {
     assert.equal(injected.url.searchParams.get("problem"), "sso_code_refused");
   });
 
+  it("asks a person whom another site has sent", async () => {
+    const response = await new Person().request(connection.login_url, { headers: { "sec-fetch-site": "cross-site" } });
+    assert.equal(response.headers.get("location"), `/login/?connection=${connection.id}`);
+  });
+
   it("says so when the provider lets somebody not in", async () => {
     provider.refuses = true;
     assert.equal((await enterAs("ada")).problem, "sso_provider_refused");

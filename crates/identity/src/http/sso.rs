@@ -4,7 +4,7 @@
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use plasma_http::{Caller, Json, Path, Problem, ProblemBody, Query};
@@ -21,6 +21,7 @@ use crate::{
 /// The cookie that binds a login to the browser that began it. Over HTTPS its name says to the browser that nobody but this very host may set it.
 const COOKIE: &str = "plasma_sso";
 const SECURE_COOKIE: &str = "__Host-plasma_sso";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Where people link accounts.
 const SECURITY_PAGE: &str = "/settings/security/";
 
@@ -53,7 +54,8 @@ pub(crate) struct CallbackQuery {
 
 /// Begins a login by a connection: redirects to the identity provider.
 ///
-/// A browser opens this address. What goes wrong is said on the login page, to which it then redirects with `problem`.
+/// A browser opens this address. What goes wrong is said on the login page, to which it then redirects with `problem`. A browser that a page
+/// of another site has sent is led to the login page, where the person says that they want this.
 #[utoipa::path(
     get, path = "/api/v1/auth/sso/{connection}/start", tag = "Identity",
     params(("connection" = ConnectionId, Path, description = "The connection's id"), StartQuery),
@@ -71,6 +73,9 @@ pub(crate) async fn start_single_sign_on(
     Query(query): Query<StartQuery>,
 ) -> Result<Response, Problem> {
     let next = query.next.clone();
+    if is_sent_by_another_site(&headers) {
+        return Ok(redirect(&asking_page(connection, next.as_deref()), &[])?);
+    }
     let begun = async {
         let public_url = identity.trusted_url(&headers)?;
         let start = SsoStart {
@@ -227,6 +232,21 @@ impl Identity {
     }
 }
 
+/// Nobody is logged in by another site, which could be somebody's who wants them to work in a workspace of theirs.
+fn is_sent_by_another_site(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_SITE).is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
+}
+
+/// The login page, which asks whether to go on with this connection.
+fn asking_page(connection: ConnectionId, next: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("connection", &connection.to_string());
+    if let Some(next) = next {
+        query.append_pair("next", next);
+    }
+    format!("/login/?{}", query.finish())
+}
+
 fn login_page(error: &Error, next: Option<&str>) -> String {
     with_problem("/login/", error, next)
 }
@@ -278,6 +298,16 @@ mod tests {
         let error = Error::new(Code::Forbidden, "sso_expired", "too late & more");
         assert_eq!(login_page(&error, None), "/login/?problem=sso_expired");
         assert_eq!(login_page(&error, Some("/a?b=c&d")), "/login/?problem=sso_expired&next=%2Fa%3Fb%3Dc%26d");
+    }
+
+    #[test]
+    fn another_site_logs_nobody_in() {
+        let from = |site: &'static str| HeaderMap::from_iter([(SEC_FETCH_SITE, HeaderValue::from_static(site))]);
+        assert!(is_sent_by_another_site(&from("cross-site")) && is_sent_by_another_site(&from("same-site")));
+        assert!(!is_sent_by_another_site(&from("same-origin")) && !is_sent_by_another_site(&from("none")));
+        assert!(!is_sent_by_another_site(&HeaderMap::new()));
+        let page = asking_page(ConnectionId::from_bits(1), Some("/a"));
+        assert_eq!(page, "/login/?connection=conn_00000000000000000000000001&next=%2Fa");
     }
 
     #[test]

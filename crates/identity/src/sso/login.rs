@@ -320,6 +320,7 @@ impl Identity {
             id_token_sealed,
         };
         store::sso::note_session(&mut tx, session).await?;
+        store::connections::note_login(&mut tx, stored.connection.id, ctx.now()).await?;
         tx.commit().await?;
         Ok(logged_in)
     }

@@ -92,7 +92,6 @@ impl Identity {
         }
         update(&mut tx, connection, &user, &given, entitled).await?;
         store::sso::note_use(&mut tx, &who).await?;
-        store::connections::note_login(&mut tx, connection.id, ctx.now()).await?;
         let user = store::users::get(&mut tx, user.id).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(stored.tenant);

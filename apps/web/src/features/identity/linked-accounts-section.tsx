@@ -16,7 +16,7 @@ import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
 import { presetLabel } from "./connection-presets";
-import { SsoProblemNote } from "./sso-problem-note";
+import { SsoProblemNote } from "./sso-notice";
 
 /** The person's own accounts at the workspace's identity providers; for the security page. */
 export function LinkedAccountsSection() {

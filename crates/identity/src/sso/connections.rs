@@ -53,7 +53,7 @@ impl Identity {
         Ok(connection)
     }
 
-    /// Makes a connection. The provider is not asked: [`Identity::test_connection`] does that.
+    /// Makes a connection. The provider is not asked: that is what its test does.
     ///
     /// # Errors
     /// `forbidden` without `security:write` or a recent proof, or for a rule that gives more than the caller holds; `invalid` for wrong

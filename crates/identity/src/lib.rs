@@ -4,6 +4,9 @@ mod api_keys;
 mod authentication;
 mod bootstrap;
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod last_used;
 mod outbound;
@@ -22,6 +25,7 @@ mod validation;
 
 use std::sync::Arc;
 
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
@@ -31,8 +35,8 @@ pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
 pub use sso::types::{
     ClaimedDomain, Connection, ConnectionChange, ConnectionCheck, ConnectionCheckState, ConnectionDomain, DomainState,
-    DomainVerifier, LinkedAccount, LinkedPerson, MappingRule, NewConnection, Preset, RequiredClaim,
-    SingleSignOn, SingleSignOnOffer,
+    DomainVerifier, LinkedAccount, LinkedPerson, MappingRule, NewConnection, Preset, RequiredClaim, SingleSignOn,
+    SingleSignOnOffer,
 };
 pub use types::{
     ApiKey, CreatedApiKey, LoggedIn, Login, Me, NewApiKey, NewTeam, NewTenant, NewUser, Secret, Team, TeamChange,
@@ -79,6 +83,11 @@ impl Identity {
             sso: sso::Sso::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Which addresses of identity providers may be called: public ones only, unless this is called before the first request.
+    pub fn use_outbound(&self, outbound: Outbound) {
+        self.inner.sso.providers.use_outbound(outbound);
     }
 
     /// A context for work that begins before it is known whose it is.

@@ -1,10 +1,11 @@
 //! Calls to addresses that users of the installation choose: identity providers.
 //!
 //! [`check`] says which addresses may be called at all and [`client`] makes the client that calls them. Everything in this crate
-//! that goes out passes through these two.
+//! that goes out passes through these two, and by them through the guard of [`plasma_http::outbound`].
 
 use std::time::Duration;
 
+use plasma_http::outbound::{Outbound, OutboundClient};
 use plasma_kernel::{Code, Error, Result};
 use url::{Host, Url};
 
@@ -14,23 +15,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept open to one provider while nothing happens.
 const IDLE_CONNECTIONS_MAX: usize = 4;
 
-/// A client that follows no redirects and gives up after ten seconds.
+/// A client that calls what the guard lets through, follows no redirects and gives up after ten seconds.
 ///
 /// # Errors
 /// `internal` when it cannot be made.
-pub(crate) fn client() -> Result<reqwest::Client> {
-    reqwest::Client::builder()
+pub(crate) fn client(guard: &Outbound) -> Result<OutboundClient> {
+    let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        // A redirect would carry a client's secret or a token to an address that nobody checked.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::from_source("the HTTP client could not be made", error))
+        .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")));
+    // A redirect would carry a client's secret or a token to an address that nobody checked.
+    guard.client(builder, 0)
 }
 
-/// Whether an address may be called, as far as that can be told before its name is resolved.
+/// Whether an address may be one of a provider, as far as its form tells. Whether it leads into this machine's own network is the
+/// guard's to say.
 ///
 /// # Errors
 /// `invalid` (`outbound_address_refused`), with what is wrong in words.

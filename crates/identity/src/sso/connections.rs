@@ -2,6 +2,7 @@
 
 use plasma_kernel::{ConnectionId, Ctx, Error, Page, PageRequest, Permission, Result, Role};
 use plasma_store::Tx;
+use url::Url;
 
 use super::{
     claims, domains, events, roles,
@@ -62,6 +63,7 @@ impl Identity {
         ctx.require(Permission::SecurityWrite)?;
         ctx.require_recent_authentication()?;
         let (issuer, account) = new.preset.issuer(new.account.as_deref(), new.issuer.as_deref())?;
+        self.check_issuer(&issuer)?;
         let scopes = new.scopes.map_or_else(|| Ok(new.preset.scopes()), checked_scopes)?;
         let email_verified_claim =
             new.email_verified_claim.unwrap_or_else(|| new.preset.email_verified_claim().to_owned());
@@ -129,6 +131,9 @@ impl Identity {
         apply(&mut stored.connection, &change)?;
         let after = &stored.connection;
         check_parts(&after.email_verified_claim, &after.required_claims, &after.rules, after.default_role)?;
+        if after.issuer != before.issuer {
+            self.check_issuer(&after.issuer)?;
+        }
         if after.issuer != before.issuer && before.has_client_secret && !secret_changes {
             return Err(Error::invalid(
                 "client_secret",
@@ -190,6 +195,12 @@ impl Identity {
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         self.providers().forget(&stored.connection.issuer).await;
         Ok(())
+    }
+
+    /// Refuses an issuer whose address may not be called.
+    fn check_issuer(&self, issuer: &str) -> Result<()> {
+        let url = Url::parse(issuer).map_err(|error| Error::invalid("issuer", "an issuer is a URL").source(error))?;
+        self.providers().check(&url).map_err(|error| error.field("issuer"))
     }
 
     /// The secret, opened.

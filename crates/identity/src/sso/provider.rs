@@ -14,7 +14,9 @@ use openidconnect::{
     AsyncHttpClient, HttpRequest, HttpResponse,
     core::{CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
+use plasma_http::outbound::{Outbound, OutboundClient, failure};
 use plasma_kernel::{Code, Error, Result};
+use reqwest::Method;
 use serde::Deserialize;
 use url::Url;
 
@@ -90,6 +92,7 @@ pub(crate) enum Need {
 
 /// What is known of providers, and the client that asks them.
 pub(crate) struct Providers {
+    guard: OnceLock<Outbound>,
     http: OnceLock<ProviderHttp>,
     providers: future::Cache<String, Arc<Provider>>,
     keys: future::Cache<String, Arc<CoreJsonWebKeySet>>,
@@ -99,6 +102,7 @@ pub(crate) struct Providers {
 impl Providers {
     pub(crate) fn new() -> Self {
         Self {
+            guard: OnceLock::new(),
             http: OnceLock::new(),
             providers: future::Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT_FOR).build(),
             keys: future::Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT_FOR).build(),
@@ -106,12 +110,31 @@ impl Providers {
         }
     }
 
+    /// Counts once, before anything is called.
+    pub(crate) fn use_outbound(&self, outbound: Outbound) {
+        let _ = self.guard.set(outbound);
+    }
+
+    /// What may be called: public addresses, unless [`Identity::use_outbound`] said otherwise.
+    fn guard(&self) -> &Outbound {
+        self.guard.get_or_init(|| Outbound::guarded(Vec::new()))
+    }
+
+    /// Whether somebody may enter this address as a provider's.
+    ///
+    /// # Errors
+    /// `invalid` (`outbound_address_refused`), with what is wrong in words.
+    pub(crate) fn check(&self, url: &Url) -> Result<()> {
+        outbound::check(url)?;
+        self.guard().check(url).map_err(Error::from)
+    }
+
     /// The client of all calls to providers, made at the first one.
     pub(crate) fn http(&self) -> Result<&ProviderHttp> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let made = ProviderHttp { client: outbound::client()? };
+        let made = ProviderHttp { client: outbound::client(self.guard())? };
         Ok(self.http.get_or_init(|| made))
     }
 
@@ -237,16 +260,23 @@ pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(200).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
+/// How errors name whom they are about. The host only: the rest of an address could hold a secret.
+fn owner(url: &Url) -> String {
+    format!("`{}`", url.host_str().unwrap_or_default())
+}
+
 /// Calls providers: bounded in time and size, without redirects.
 #[derive(Clone)]
 pub(crate) struct ProviderHttp {
-    client: reqwest::Client,
+    client: OutboundClient,
 }
 
 impl ProviderHttp {
     /// The body of a 200 answer.
     pub(crate) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Vec<u8>> {
-        let mut request = self.client.get(url.clone()).header("accept", "application/json");
+        let request = self.client.request(Method::GET, url.clone());
+        let mut request =
+            request.map_err(|refused| refused.into_upstream_error(&owner(url)))?.header("accept", "application/json");
         if let Some(token) = bearer {
             request = request.bearer_auth(token);
         }
@@ -266,12 +296,12 @@ impl ProviderHttp {
     /// Sends a request and reads the whole answer. The only place from which anything goes out to a provider.
     async fn send(&self, request: reqwest::Request) -> Result<HttpResponse> {
         outbound::check(request.url())?;
-        let host = request.url().host_str().unwrap_or_default().to_owned();
-        let mut response = self.client.execute(request).await.map_err(|error| failed(&host, error))?;
+        let owner = owner(request.url());
+        let mut response = self.client.execute(&owner, request).await?;
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| failed(&host, error))? {
+        while let Some(piece) = response.chunk().await.map_err(|error| failure(&owner, error))? {
             if body.len() + piece.len() > ANSWER_BYTES_MAX {
-                return Err(nonsense(format!("`{host}` answers with more than {ANSWER_BYTES_MAX} bytes")));
+                return Err(nonsense(format!("{owner} answers with more than {ANSWER_BYTES_MAX} bytes")));
             }
             body.extend_from_slice(&piece);
         }
@@ -293,20 +323,6 @@ impl<'c> AsyncHttpClient<'c> for ProviderHttp {
             self.send(request).await
         })
     }
-}
-
-/// Without the address, whose query could hold a secret.
-fn failed(host: &str, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    if error.is_timeout() {
-        return Error::new(Code::Timeout, "provider_timeout", format!("`{host}` did not answer in time"))
-            .remedy("try again; if it lasts, look whether the provider is up and this server reaches it")
-            .source(error);
-    }
-    let what = if error.is_connect() { "cannot be reached" } else { "broke the connection" };
-    Error::new(Code::Upstream, "provider_unreachable", format!("`{host}` {what}"))
-        .remedy("check the address, and that this server may reach it; its certificate must be valid")
-        .source(error)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use openidconnect::{
     JsonWebKeyId, PrivateSigningKey as _,
     core::{CoreEdDsaPrivateSigningKey, CoreHmacKey, CoreJwsSigningAlgorithm},
 };
-use plasma_http::Problem;
+use plasma_http::{Problem, outbound::Outbound};
 use plasma_identity::{Identity, http};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -127,6 +127,7 @@ impl Provider {
     pub async fn start(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
+        world.identity.use_outbound(Outbound::guarded(vec!["127.0.0.0/8".parse().unwrap()]));
         let key = Key::new("first", 1);
         let shape = Shape {
             published: vec![key.clone()],

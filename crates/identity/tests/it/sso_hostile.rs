@@ -200,7 +200,25 @@ on_each_database! {
         let body = owner.send("POST", &format!("/api/v1/connections/{}/test", nowhere.id), None).await.body;
         assert_eq!(failures(&body)[0].0, "discovery", "{body}");
         let start = plasma.browser().get(&format!("/api/v1/auth/sso/{}/start", nowhere.id)).await;
-        assert_eq!(start.problem().as_deref(), Some("provider_unreachable"));
+        assert_eq!(start.problem().as_deref(), Some("outbound_failed"));
+    }
+
+    async fn a_provider_is_no_way_into_the_servers_own_network(test: TestStore) {
+        let world = World::new(test.store()).await;
+        let (provider, plasma) = (Provider::start(&world).await, Plasma::start(&world).await);
+        for issuer in ["https://10.0.0.1", "https://169.254.169.254", "https://[::1]:4000", "https://login.example.org:25"] {
+            let inside = NewConnection { issuer: Some(issuer.to_owned()), domains: Vec::new(), ..new_connection(&provider) };
+            let error = world.identity.create_connection(&world.owner, inside).await.unwrap_err();
+            assert_eq!((error.reason(), error.field_name()), ("outbound_address_refused", Some("issuer")), "{issuer}");
+        }
+        // What a provider says of itself is called no more than what an owner says.
+        let connection = connect(&world, &provider).await;
+        let inside = ConnectionChange { issuer: Some("https://192.168.0.1".to_owned()), ..ConnectionChange::default() };
+        let error = world.identity.update_connection(&world.owner, connection.id, inside).await.unwrap_err();
+        assert_eq!(error.reason(), "outbound_address_refused");
+        provider.shape().discovery = json!({"token_endpoint": "https://10.0.0.1/token"});
+        let back = plasma.browser().login(&provider, &connection.id.to_string(), ada()).await;
+        assert_eq!(back.problem().as_deref(), Some("outbound_address_refused"));
     }
 
     async fn a_provider_may_neither_redirect_nor_talk_without_end(test: TestStore) {

@@ -89,12 +89,17 @@ const PROBLEMS: Record<string, { title: string; detail: string; remedy: string }
     remedy: "Enter your e-mail and choose your organization’s sign-in.",
   },
   connection_not_found: { title: "There is no such sign-in", detail: "The connection was removed or is switched off.", remedy: "Choose another way to sign in." },
-  provider_unreachable: {
+  outbound_failed: {
     title: "The identity provider does not answer",
     detail: "Plasma cannot reach it.",
     remedy: "Try again in a moment. If it lasts, tell an owner of your workspace.",
   },
-  provider_timeout: { title: "The identity provider is slow", detail: "It did not answer in time.", remedy: "Try again in a moment." },
+  outbound_timeout: { title: "The identity provider is slow", detail: "It did not answer in time.", remedy: "Try again in a moment." },
+  outbound_address_refused: {
+    title: "The identity provider is not called",
+    detail: "Its address leads into the server’s own network.",
+    remedy: "Ask whoever runs the server to allow that network (outbound_allowed_networks).",
+  },
   provider_unusable: {
     title: "The identity provider answered nonsense",
     detail: "Its answer is not what the protocol asks for.",

@@ -100,7 +100,7 @@ impl Identity {
     ///
     /// # Errors
     /// `forbidden` when the tenant is not open (`tenant_suspended`, `tenant_deleting`), or its policy does not allow the address
-    /// (`address_not_allowed`) or the methods (`login_method_not_allowed`), `unauthenticated` (`user_disabled`) for a disabled user, `not_found` for somebody who is
+    /// (`address_not_allowed`) or the methods (`login_method_not_allowed`, `single_sign_on_required`), `unauthenticated` (`user_disabled`) for a disabled user, `not_found` for somebody who is
     /// not in the tenant.
     pub async fn begin_session(
         &self,
@@ -120,6 +120,7 @@ impl Identity {
         // Owners get into a tenant that is closed, to take their data out.
         require_open(account.tenant.state, account.user.role, true)?;
         let policy = store::login_policies::get(tx).await?;
+        let policy = Self::tightened_policy(tx, tenant, user, methods, policy).await?;
         policy.require_address(origin.address)?;
         policy.require_methods(methods)?;
         let own = store::factors::of(tx, user).await?;

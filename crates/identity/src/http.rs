@@ -8,10 +8,12 @@ mod access;
 mod api_keys;
 mod auth;
 mod branding;
+mod connections;
 mod enroll;
 mod exports;
 mod headers;
 mod invitations;
+mod linked_accounts;
 mod login;
 mod login_policy;
 mod me;
@@ -23,6 +25,8 @@ mod roles;
 mod security;
 mod service_identities;
 mod sessions;
+mod single_sign_on;
+mod sso;
 mod step_up;
 mod team_members;
 mod teams;
@@ -70,6 +74,7 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
         .merge(tenant_routes())
         .merge(invitation_routes())
+        .merge(single_sign_on_routes())
 }
 
 /// Of whole workspaces.
@@ -138,4 +143,23 @@ fn security_routes() -> OpenApiRouter<Identity> {
         .routes(routes!(sessions::end_session))
         .routes(routes!(sessions::end_sessions_of_user))
         .routes(routes!(login_policy::get_login_policy, login_policy::put_login_policy))
+}
+
+/// Connections to identity providers, and logins by them.
+fn single_sign_on_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(connections::list_connections, connections::create_connection))
+        .routes(routes!(connections::get_connection, connections::update_connection, connections::delete_connection))
+        .routes(routes!(connections::test_connection))
+        .routes(routes!(connections::list_connection_accounts))
+        .routes(routes!(connections::unlink_connection_account))
+        .routes(routes!(single_sign_on::get_single_sign_on, single_sign_on::put_single_sign_on))
+        .routes(routes!(single_sign_on::list_domains))
+        .routes(routes!(single_sign_on::assign_domain, single_sign_on::release_domain))
+        .routes(routes!(linked_accounts::list_linked_accounts, linked_accounts::link_account))
+        .routes(routes!(linked_accounts::unlink_account))
+        .routes(routes!(sso::start_single_sign_on))
+        .routes(routes!(sso::finish_single_sign_on))
+        .routes(routes!(sso::single_logout))
+        .routes(routes!(sso::backchannel_logout))
 }

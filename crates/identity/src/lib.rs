@@ -44,6 +44,7 @@ mod second_factor;
 mod service_identities;
 mod sessions;
 mod spiffe;
+mod sso;
 mod step_up;
 mod steps;
 mod store;
@@ -60,6 +61,7 @@ mod validation;
 
 use std::sync::{Arc, OnceLock};
 
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Clock, Ctx, Random, Result};
 use plasma_store::Store;
 use url::Url;
@@ -80,6 +82,11 @@ pub use login_types::{
 };
 pub use service_identities::{NewServiceIdentity, ServiceIdentity};
 pub use spiffe::is_spiffe_id;
+pub use sso::types::{
+    ClaimedDomain, Connection, ConnectionChange, ConnectionCheck, ConnectionCheckState, ConnectionDomain, DomainState,
+    DomainVerifier, LinkedAccount, LinkedPerson, MappingRule, NewConnection, Preset, RequiredClaim, SingleSignOn,
+    SingleSignOnOffer,
+};
 pub use step_up::StepUpMethods;
 pub use tenant_types::{
     AcceptInvitation, Branding, CustomDomain, Export, ExportState, Invitation, InvitationPreview, InvitationState,
@@ -138,6 +145,7 @@ struct Inner {
     services: Services,
     last_used: LastUsed,
     forgetters: OnceLock<Vec<Arc<dyn ForgetTenant>>>,
+    sso: sso::Sso,
 }
 
 impl Identity {
@@ -158,8 +166,14 @@ impl Identity {
             services: Services::new(),
             last_used: LastUsed::default(),
             forgetters: OnceLock::new(),
+            sso: sso::Sso::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Which addresses of identity providers may be called: public ones only, unless this is called before the first request.
+    pub fn use_outbound(&self, outbound: Outbound) {
+        self.inner.sso.providers.use_outbound(outbound);
     }
 
     /// Says what else must forget a tenant that is erased. Once, before steps run.

@@ -29,7 +29,9 @@ impl Identity {
             .into_iter()
             .filter_map(|(method, possible)| (possible && policy.methods.contains(method)).then_some(method))
             .collect();
-        let password_reset = mail_works && methods.contains(Method::Password);
-        Ok(LoginMethods { methods, connections: Vec::new(), enforced: false, password_reset })
+        drop(tx);
+        let offer = self.single_sign_on_offer(ctx, email).await?;
+        let password_reset = mail_works && methods.contains(Method::Password) && !offer.enforced;
+        Ok(LoginMethods { methods, connections: offer.connections, enforced: offer.enforced, password_reset })
     }
 }

@@ -6,7 +6,9 @@
 use plasma_kernel::{Ctx, Error, Permission, Permissions, Result, Role, RoleId, UserId};
 
 use crate::{
-    Identity, NewRole, RoleChange, RoleDetails, RoleName, User, events, store,
+    Identity, NewRole, RoleChange, RoleDetails, RoleName, User, events,
+    sso::enforcement::keep_break_glass,
+    store,
     types::INSTALLATION,
     users::{is_enabled_owner, keep_an_owner, require_all},
     validation,
@@ -185,6 +187,7 @@ impl Identity {
         require_all(ctx, user.permissions(), "give a role")?;
         if is_enabled_owner(&before) && !is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         let custom = user.custom_role.as_ref().map(|custom| custom.id);
         store::roles::assign(&mut tx, id, role, custom).await?;

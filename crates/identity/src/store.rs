@@ -3,6 +3,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
 pub(crate) mod branding;
+pub(crate) mod connections;
 pub(crate) mod exports;
 pub(crate) mod factors;
 pub(crate) mod invitations;
@@ -18,6 +19,8 @@ pub(crate) mod roles;
 pub(crate) mod sealed;
 pub(crate) mod service_identities;
 pub(crate) mod sessions;
+pub(crate) mod sso;
+pub(crate) mod sso_domains;
 pub(crate) mod teams;
 pub(crate) mod tenants;
 pub(crate) mod users;

@@ -4,8 +4,8 @@ use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions
 use plasma_store::Tx;
 
 use crate::{
-    Identity, NewUser, User, UserChange, common_passwords, events, quotas, store, teams, types::permissions_of,
-    validation,
+    Identity, NewUser, User, UserChange, common_passwords, events, quotas, sso::enforcement::keep_break_glass, store,
+    teams, types::permissions_of, validation,
 };
 
 /// Users of one tenant at most.
@@ -99,6 +99,7 @@ impl Identity {
         }
         if is_enabled_owner(&before) && !is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         store::users::update(&mut tx, &user).await?;
         if user.disabled {
@@ -124,6 +125,7 @@ impl Identity {
         require_all(ctx, user.permissions(), "delete a user")?;
         if is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         teams::leave_all(&mut tx, id).await?;
         store::users::delete_membership(&mut tx, id).await?;

@@ -191,6 +191,7 @@ async fn assemble(
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let outbound = Outbound::guarded(config.outbound_allowed_networks.clone());
+    identity.use_outbound(outbound.clone());
     let models = Models::with_outbound(ctx, store.clone(), local, ModelsConfig::default(), &outbound)?;
     models.register_steps(workflows);
     let nodes = search_nodes(config);

@@ -69,17 +69,6 @@ export type NewQuotas = components["schemas"]["PutQuotas"];
 export type TenantExport = components["schemas"]["TenantExport"];
 export type Invitation = components["schemas"]["Invitation"];
 export type InvitationPreview = components["schemas"]["InvitationPreview"];
-
-/* Encryption */
-/** A key that seals a workspace's secrets. */
-export type DataKey = components["schemas"]["DataKey"];
-export type KeyRotation = components["schemas"]["KeyRotation"];
-export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
-export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
-export type MasterKey = components["schemas"]["MasterKey"];
-export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
-/** A service that shows a certificate of its own instead of an API key. */
-export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
 export type LoginNeed = components["schemas"]["LoginNeed"];
 export type SecondFactor = components["schemas"]["SecondFactor"];
 /** A way to prove who one is. */
@@ -100,6 +89,31 @@ export type NewLoginPolicy = components["schemas"]["PutLoginPolicy"];
 /** With what a person can prove that it is still them. */
 export type StepUpOptions = components["schemas"]["StepUpOptions"];
 export type StepUpProof = components["schemas"]["StepUp"];
+/** A connection to an identity provider. */
+export type Connection = components["schemas"]["Connection"];
+export type NewConnection = components["schemas"]["CreateConnection"];
+export type ConnectionUpdate = components["schemas"]["UpdateConnection"];
+export type ConnectionPreset = components["schemas"]["ConnectionPreset"];
+export type ConnectionDomain = components["schemas"]["ConnectionDomain"];
+export type ConnectionTest = components["schemas"]["ConnectionTest"];
+export type ConnectionCheck = components["schemas"]["ConnectionCheck"];
+/** A person with an account at a connection's provider. */
+export type ConnectionAccount = components["schemas"]["ConnectionAccount"];
+export type MappingRule = components["schemas"]["MappingRule"];
+export type SingleSignOn = components["schemas"]["SingleSignOn"];
+export type LinkedAccount = components["schemas"]["LinkedAccount"];
+export type ClaimedDomain = components["schemas"]["ClaimedDomain"];
+
+/* Encryption */
+/** A key that seals a workspace's secrets. */
+export type DataKey = components["schemas"]["DataKey"];
+export type KeyRotation = components["schemas"]["KeyRotation"];
+export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
+export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
+export type MasterKey = components["schemas"]["MasterKey"];
+export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
+/** A service that shows a certificate of its own instead of an API key. */
+export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];

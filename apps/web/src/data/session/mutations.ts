@@ -5,8 +5,9 @@ import { api } from "@/data/api";
 
 import { sessionKeys } from "./keys";
 
+/** Answers where the browser ends its session at the identity provider, if it began at one. */
 export function useLogout() {
-  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/logout")) });
+  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/sso/logout")) });
 }
 
 export function useUpdateProfile() {

@@ -8,6 +8,7 @@ import { formatDateTime } from "@/lib/format";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
+import { LinkedAccountsSection } from "./linked-accounts-section";
 import { MySessionsSection } from "./my-sessions-section";
 import { PasskeysSection } from "./passkeys-section";
 import { PasswordSection } from "./password-section";
@@ -45,6 +46,7 @@ function Sections({ email }: { email: string }) {
           </>
         )}
       </QueryView>
+      <LinkedAccountsSection />
       <MySessionsSection />
       <RecoveryCodesDialog codes={codes} onClose={() => setCodes(null)} />
     </>

@@ -6,6 +6,7 @@ import { loginPolicyQuery } from "@/data/login-policy/queries";
 import { PageHeader, Section } from "@/ui/page-header";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 
+import { ConnectionsSection } from "./connections-section";
 import { LoginPolicyForm } from "./login-policy-form";
 
 /** How the people of the workspace must sign in. */
@@ -19,6 +20,7 @@ export function SignInPage() {
           {(data) => <LoginPolicyForm key={data.updated_at ?? 0} policy={data} />}
         </QueryView>
       </Section>
+      <ConnectionsSection />
     </>
   );
 }

@@ -11,6 +11,7 @@ import { TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
 import { PasskeyProblem, usePasskeysWork } from "../passkey-support";
+import { SsoContinue, SsoProblemNote } from "../sso-notice";
 import { LoginLayout } from "./login-layout";
 import { usePasskeyAutofill } from "./use-passkey-autofill";
 
@@ -40,6 +41,8 @@ export function EmailStep({ onOffered, onAnswer }: { onOffered: (email: string, 
 
   return (
     <LoginLayout title="Sign in" lead="With the account that your administrator gave you.">
+      <SsoProblemNote />
+      <SsoContinue />
       <form onSubmit={submit} className="flex flex-col gap-5">
         <PasskeyProblem error={passkey.error} />
         {problem && !problem.field ? <ProblemNote error={ask.error} /> : null}

@@ -10,7 +10,7 @@ import { TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
 import { PasskeyProblem, usePasskeysWork } from "../passkey-support";
-import { connectionHref } from "./connection-href";
+import { singleSignOnPath } from "../sso-notice";
 import { LoginLayout } from "./login-layout";
 
 interface MethodsStepProps {
@@ -37,7 +37,7 @@ export function MethodsStep({ email, offered, next, onAnswer, onMail, onStartAga
       <PasskeyProblem error={passkey.error} />
       {link.error || reset.error ? <ProblemNote error={link.error ?? reset.error} /> : null}
       {offered.connections.map((connection) => (
-        <a key={connection.id} href={connectionHref(connection.id, next)} className={buttonClass("secondary", false, "w-full")}>Continue with {connection.name}</a>
+        <a key={connection.id} href={singleSignOnPath(connection.id, next)} className={buttonClass("secondary", false, "w-full")}>Continue with {connection.name}</a>
       ))}
       {allows("password") && (
         <PasswordForm email={email} onAnswer={onAnswer} onForgotten={offered.password_reset ? () => reset.mutate(email, { onSuccess: () => onMail("reset") }) : null} />

@@ -10,12 +10,13 @@ use std::{
 
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+    Actor, ApiKeyId, ApplicationId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId,
+    Timestamp, TokenFamilyId, UserId,
 };
 
 use crate::{
     Identity, store,
-    tokens::{self, Fingerprint, SESSION_PREFIX},
+    tokens::{self, ACCESS_TOKEN_PREFIX, Fingerprint, SESSION_PREFIX},
 };
 
 /// Tokens kept in memory, valid and unknown ones; about 300 bytes each.
@@ -45,6 +46,10 @@ pub struct Authenticated {
 pub(crate) enum CredentialId {
     Session(SessionId),
     ApiKey(ApiKeyId),
+    /// An application's access token for a person.
+    TokenFamily(TokenFamilyId),
+    /// An application's access token for itself.
+    Application(ApplicationId),
 }
 
 /// What a token is good for, as read from the database.
@@ -56,8 +61,8 @@ pub(crate) struct Credential {
     pub(crate) permissions: Permissions,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
-    /// The person, or who made the key: what they may see, the token may.
-    pub(crate) person: UserId,
+    /// The person, or who made the key: what they may see, the token may. `None`: an application that acts for itself.
+    pub(crate) person: Option<UserId>,
     /// All teams of the person.
     pub(crate) teams: Arc<[TeamId]>,
     /// False: the key is revoked or its person disabled. Cached like the others, so that letting a person in again is seen
@@ -118,8 +123,8 @@ fn mark_of(tenant: TenantId) -> usize {
 }
 
 impl Identity {
-    /// Who holds this token (a session's `pls_…` or an API key's `plk_…`), and what they may do. Answered from memory when
-    /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
+    /// Who holds this token (a session's `pls_…`, an API key's `plk_…`, an application's `pla_…`), and what they may do. Answered
+    /// from memory when the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
     ///
     /// # Errors
     /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `unavailable` when the
@@ -140,11 +145,14 @@ impl Identity {
             self.inner.clock.clone(),
             self.inner.random.clone(),
         )
-        .with_team(credential.team)
-        .with_access_of(credential.person, Arc::clone(&credential.teams));
+        .with_team(credential.team);
+        let ctx = match credential.person {
+            Some(person) => ctx.with_access_of(person, Arc::clone(&credential.teams)),
+            None => ctx,
+        };
         let session = match credential.id {
             CredentialId::Session(id) => Some(id),
-            CredentialId::ApiKey(_) => None,
+            CredentialId::ApiKey(_) | CredentialId::TokenFamily(_) | CredentialId::Application(_) => None,
         };
         Ok(Authenticated { ctx, role: credential.role, session })
     }
@@ -178,6 +186,8 @@ impl Identity {
         let mut tx = self.inner.store.read(&self.system("authenticate")).await?;
         let credential = if token.starts_with(SESSION_PREFIX) {
             store::sessions::credential(&mut tx, &fingerprint).await?
+        } else if token.starts_with(ACCESS_TOKEN_PREFIX) {
+            store::oauth_tokens::credential(&mut tx, &fingerprint).await?
         } else {
             store::api_keys::credential(&mut tx, &fingerprint).await?
         };
@@ -190,6 +200,12 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
         CredentialId::ApiKey(_) if credential.expires_at.is_some_and(|expires_at| now >= expires_at) => {
             Err(Error::new(Code::Unauthenticated, "api_key_expired", "the API key has expired")
                 .remedy("make a new one under Settings, API keys"))
+        }
+        CredentialId::TokenFamily(_) | CredentialId::Application(_)
+            if credential.expires_at.is_some_and(|expires_at| now >= expires_at) =>
+        {
+            Err(Error::new(Code::Unauthenticated, "access_token_expired", "the access token has expired")
+                .remedy("get the next one with the refresh token, at /oauth/token"))
         }
         CredentialId::Session(_)
             if credential.expires_at.is_some_and(|expires_at| now >= expires_at)
@@ -207,7 +223,7 @@ fn unknown_token() -> Error {
 }
 
 /// Several callers wait for one query; each gets its own copy of what went wrong.
-fn shared_error(error: &Arc<Error>) -> Error {
+pub(crate) fn shared_error(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.code(), error.reason(), error.message()).source(Arc::clone(error));
     let copy = match error.remedy_text() {
         Some(remedy) => copy.remedy(remedy),

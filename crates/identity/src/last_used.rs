@@ -81,6 +81,12 @@ impl Identity {
                 match id {
                     CredentialId::Session(id) => store::sessions::note_use(&mut tx, *tenant, *id, *used_at).await?,
                     CredentialId::ApiKey(id) => store::api_keys::note_use(&mut tx, *tenant, *id, *used_at).await?,
+                    CredentialId::TokenFamily(id) => {
+                        store::oauth_tokens::note_use(&mut tx, *tenant, *id, *used_at).await?;
+                    }
+                    CredentialId::Application(id) => {
+                        store::applications::note_use(&mut tx, *tenant, *id, *used_at).await?;
+                    }
                 }
             }
             tx.commit().await?;

@@ -6,6 +6,7 @@ mod bootstrap;
 mod events;
 pub mod http;
 mod last_used;
+pub mod oauth;
 mod passwords;
 mod profile;
 mod sessions;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::Store;
 
-use crate::{authentication::Credentials, last_used::LastUsed, passwords::Passwords, throttle::Throttle};
+use crate::{authentication::Credentials, last_used::LastUsed, oauth::OAuth, passwords::Passwords, throttle::Throttle};
 
 pub use authentication::Authenticated;
 pub use bootstrap::{Bootstrap, BootstrapKey, BootstrapOutcome, BootstrapOwner, DEFAULT_OWNER_EMAIL};
@@ -54,6 +55,7 @@ struct Inner {
     throttle: Throttle,
     credentials: Credentials,
     last_used: LastUsed,
+    oauth: OAuth,
 }
 
 impl Identity {
@@ -68,6 +70,7 @@ impl Identity {
             throttle: Throttle::new(),
             credentials: Credentials::new(),
             last_used: LastUsed::default(),
+            oauth: OAuth::new(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -1,8 +1,8 @@
 //! What callers may see and change of themselves.
 
-use plasma_kernel::{Actor, Ctx, Error, Result};
+use plasma_kernel::{Actor, Ctx, Error, Result, Role};
 
-use crate::{Identity, Me, User, events, store, validation};
+use crate::{Identity, Me, User, events, oauth, store, validation};
 
 impl Identity {
     /// Who the caller is and what they may do.
@@ -21,13 +21,11 @@ impl Identity {
                 let key = store::api_keys::get(&mut tx, *id).await?;
                 (key.name, key.role, None)
             }
-            Actor::Application { user: Some(id), .. } => {
-                let user = store::users::get(&mut tx, *id).await?;
-                (user.name.clone(), user.role, Some(user))
+            Actor::Application { id, user: Some(user) } => {
+                let user = store::users::get(&mut tx, *user).await?;
+                (oauth::name_of(&mut tx, *id).await?, user.role, Some(user))
             }
-            Actor::Application { user: None, .. } => {
-                return Err(Error::forbidden("an application that acts for itself has no profile"));
-            }
+            Actor::Application { id, user: None } => (oauth::name_of(&mut tx, *id).await?, Role::Service, None),
             Actor::System { .. } => return Err(Error::internal("the system has no profile")),
         };
         Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, permissions: *ctx.permissions() })

@@ -9,6 +9,10 @@ use crate::Secret;
 pub(crate) const SESSION_PREFIX: &str = "pls_";
 /// What every API key begins with.
 pub(crate) const API_KEY_PREFIX: &str = "plk_";
+/// What every access token of an application begins with.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "pla_";
+/// What every refresh token begins with.
+pub(crate) const REFRESH_TOKEN_PREFIX: &str = "plr_";
 
 /// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
 const TOKEN_CHARS: usize = 52;
@@ -53,6 +57,26 @@ pub(crate) fn new_api_key(random: &Random) -> Secret {
     Secret::new(format!("{API_KEY_PREFIX}{}", random_text(random, TOKEN_CHARS)))
 }
 
+pub(crate) fn new_access_token(random: &Random) -> Secret {
+    Secret::new(format!("{ACCESS_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_refresh_token(random: &Random) -> Secret {
+    Secret::new(format!("{REFRESH_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_authorization_code(random: &Random) -> Secret {
+    Secret::new(format!("plo_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_device_code(random: &Random) -> Secret {
+    Secret::new(format!("pld_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_client_secret(random: &Random) -> Secret {
+    Secret::new(format!("plc_{}", random_text(random, TOKEN_CHARS)))
+}
+
 /// A password that a person can copy from a terminal: five groups of four characters, 100 bits.
 pub(crate) fn new_password(random: &Random) -> Secret {
     let groups: Vec<String> = (0..5).map(|_| random_text(random, 4)).collect();
@@ -61,7 +85,8 @@ pub(crate) fn new_password(random: &Random) -> Secret {
 
 /// Whether it can be a token at all; what cannot is refused without a look into the database.
 pub(crate) fn is_plausible(token: &str) -> bool {
-    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX)) && has_token_form(token)
+    [SESSION_PREFIX, API_KEY_PREFIX, ACCESS_TOKEN_PREFIX].iter().any(|prefix| token.starts_with(prefix))
+        && has_token_form(token)
 }
 
 fn has_token_form(token: &str) -> bool {
@@ -103,6 +128,11 @@ mod tests {
         assert_eq!(tokens.len(), 100);
         assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 56 && check_own_key(token).is_ok()));
         assert!(is_plausible(new_session_token(&random).expose()));
+        assert!(is_plausible(new_access_token(&random).expose()));
+        // What belongs to the token endpoint opens nothing else.
+        for token in [new_refresh_token, new_authorization_code, new_device_code, new_client_secret] {
+            assert!(!is_plausible(token(&random).expose()));
+        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub use error::{Code, Error, Result};
 pub use id::{
     ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
     DocumentId, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId, ParseIdError,
-    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, RoleId, RouteId, SessionId, TeamId, TenantId, UserId,
+    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, RoleId, RouteId, SessionId, TeamId, TenantId,
+    TokenFamilyId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

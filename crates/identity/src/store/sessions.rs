@@ -36,7 +36,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         role,
         permissions: permissions_of(role, row.get("operator")?),
         team: row.get("team_id")?,
-        person,
+        person: Some(person),
         teams: super::teams::of_person(tx, tenant, person).await?,
         usable: row.get::<Option<i64>>("disabled_at")?.is_none(),
         expires_at: Some(row.get("expires_at")?),

@@ -1,16 +1,21 @@
-//! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `batches run`, `models …` and `bench …`.
+//! The commands that talk to a running server, or look after its models: `plasma login`, `search`, `ask`, `ingest`, `usage`,
+//! `prompts`, `batches run`, `models …`, `signing-keys …` and `bench …`.
 
 mod api;
 mod ask;
 mod batches;
 mod bench;
 mod bench_embed;
+mod browser;
 mod calibrate;
+mod credentials;
 mod ingest;
+mod login;
 mod models;
+mod oauth;
 mod prompts;
 mod search;
+mod signing_keys;
 mod try_model;
 mod usage;
 mod weights;
@@ -26,9 +31,11 @@ pub use bench::{BenchArgs, bench};
 pub use bench_embed::{BenchEmbedArgs, bench_embed};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
+pub use login::{LoginArgs, LogoutArgs, login, logout};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
+pub use signing_keys::{RotateSigningKeysArgs, rotate_signing_keys};
 pub use try_model::{TryArgs, try_model};
 pub use usage::{UsageArgs, usage};
 pub use weights::{PullArgs, RemoveArgs, pull, remove};
@@ -40,7 +47,8 @@ pub struct ServerArgs {
     /// The server's address
     #[arg(long, env = "PLASMA_URL", default_value = "http://127.0.0.1:8080")]
     url: url::Url,
-    /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users
+    /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users. Without one, the
+    /// login of `plasma login` is used
     #[arg(long, env = "PLASMA_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Print JSON instead of text

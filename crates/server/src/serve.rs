@@ -132,6 +132,7 @@ async fn assemble(
         ctx.random().clone(),
         IdentityConfig { secure_cookies: config.secure_cookies },
     );
+    identity.register_oauth_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),

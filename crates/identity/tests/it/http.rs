@@ -282,5 +282,5 @@ fn every_operation_says_which_permission_it_needs() {
             assert!(operation["responses"]["default"].is_object(), "{method} {path}");
         }
     }
-    assert_eq!(operations, 25);
+    assert_eq!(operations, 47);
 }

@@ -5,6 +5,8 @@ mod api_keys;
 mod bootstrap;
 mod http;
 mod isolation;
+mod oauth;
+mod oauth_http;
 mod sessions;
 mod support;
 mod teams;

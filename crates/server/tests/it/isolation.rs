@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{KEY, Place, Plasma, check_problem, on_each_database, success},
-    values,
+    oauth, values,
 };
 
 struct Operation {
@@ -40,7 +40,10 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 11] = [
+const NAMING: [&str; 14] = [
+    "decide_authorization_request",
+    "find_device_request",
+    "decide_device_request",
     "create_api_key",
     "search",
     "ask",
@@ -62,6 +65,8 @@ struct Things {
     model: String,
     file: String,
     team: String,
+    application: String,
+    user_code: String,
 }
 
 impl Things {
@@ -102,6 +107,7 @@ impl Things {
         server.settled(&collection).await;
         embed_anew(server, &collection).await;
         let call = captured_call(server, &model).await;
+        let (application, grant, user_code) = an_application(server).await;
         let mut ids = BTreeMap::new();
         for (prefix, parameter, value) in [
             ("/api/v1/collections/", "id", &collection),
@@ -113,6 +119,8 @@ impl Things {
             ("/api/v1/teams/", "id", &team),
             ("/api/v1/teams/", "user", &user),
             ("/api/v1/api-keys/", "id", &key),
+            ("/api/v1/applications/", "id", &application),
+            ("/api/v1/me/grants/", "id", &grant),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),
@@ -133,7 +141,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model, file, team }
+        Self { ids, collection, model, file, team, application, user_code }
     }
 
     /// The path with this tenant's ids in it.
@@ -171,6 +179,11 @@ impl Things {
         let schema = operation.description.pointer("/requestBody/content/application~1json/schema")?;
         Some(match operation.id.as_str() {
             "create_api_key" => json!({"name": "intruder", "role": "viewer", "team": self.team}),
+            "decide_authorization_request" => {
+                json!({"request": oauth::asked(&self.application, "content:read"), "allow": true})
+            }
+            "find_device_request" => json!({"user_code": self.user_code}),
+            "decide_device_request" => json!({"user_code": self.user_code, "allow": true}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
             "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
@@ -225,6 +238,19 @@ async fn a_batch(server: &Plasma) -> (String, String) {
     let batch = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
     let batch = server.post("/v1/batches", batch).await;
     (file, batch["id"].as_str().unwrap().to_owned())
+}
+
+/// An application, what the owner allowed it, and the code of a device on which it asks.
+async fn an_application(server: &Plasma) -> (String, String, String) {
+    let application = oauth::application(server).await;
+    let session = oauth::session(server).await;
+    oauth::allow(server, &session, oauth::asked(&application, "content:read")).await;
+    let grants = server.request(Method::GET, "/api/v1/me/grants").bearer_auth(&session).send().await.unwrap();
+    let grant = success(grants).await["data"][0]["id"].as_str().unwrap().to_owned();
+    let request = server.request(Method::POST, "/oauth/device");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let device = success(request.body(format!("client_id={application}")).send().await.unwrap()).await;
+    (application, grant, device["user_code"].as_str().unwrap().to_owned())
 }
 
 struct Answer {

@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod isolation;
 mod live;
+mod oauth;
 mod stop;
 mod telemetry;
 mod values;

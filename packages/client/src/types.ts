@@ -30,6 +30,22 @@ export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
 export type LoginResult = components["schemas"]["LoginResponse"];
 
+/* Applications (OAuth) */
+export type Application = components["schemas"]["Application"];
+export type ApplicationKind = components["schemas"]["ApplicationKind"];
+export type ApplicationSecret = components["schemas"]["ApplicationSecret"];
+export type NewApplication = components["schemas"]["CreateApplication"];
+export type ApplicationChange = components["schemas"]["UpdateApplication"];
+/** An application with a secret that was just made; it is shown once. */
+export type ApplicationWithSecret = components["schemas"]["ApplicationWithSecret"];
+/** What a person allowed an application. */
+export type ApplicationGrant = components["schemas"]["ApplicationGrant"];
+export type AskingApplication = components["schemas"]["AskingApplication"];
+export type AuthorizationParameters = components["schemas"]["AuthorizationParameters"];
+export type AuthorizationRequest = components["schemas"]["AuthorizationRequest"];
+export type DeviceQuestion = components["schemas"]["DeviceQuestion"];
+export type ScopeInWords = components["schemas"]["ScopeInWords"];
+
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
 /** What a chat model can do beyond text. */

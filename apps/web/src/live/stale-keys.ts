@@ -2,6 +2,7 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
+import { applicationKeys } from "@/data/applications/keys";
 import { batchKeys } from "@/data/batches/keys";
 import { benchmarkKeys } from "@/data/benchmarks/keys";
 import { budgetKeys } from "@/data/budgets/keys";
@@ -10,6 +11,7 @@ import { captureKeys } from "@/data/capture/keys";
 import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
+import { grantKeys } from "@/data/grants/keys";
 import { modelKeys } from "@/data/models/keys";
 import { promptKeys } from "@/data/prompts/keys";
 import { providerKeys } from "@/data/providers/keys";
@@ -47,5 +49,8 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   // A deleted team is named by no API key any more.
   if (type.startsWith("identity.team.")) keys.push(teamKeys.all, apiKeyKeys.all);
   if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);
+  // An application may have signed in or out for whoever looks.
+  if (type.startsWith("identity.application.")) keys.push(applicationKeys.all, grantKeys.all);
+  if (type.startsWith("identity.grant.")) keys.push(grantKeys.all);
   return keys;
 }

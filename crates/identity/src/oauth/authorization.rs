@@ -75,7 +75,7 @@ impl Identity {
         let person = match person {
             Some(person) if !is_stale(person, asked, 0) => person,
             _ if asked.prompt.none => return refused("login_required", "nobody is signed in"),
-            _ => return Ok(AuthorizationStep::Login),
+            person => return Ok(AuthorizationStep::Login { again: person.is_some() }),
         };
         let user = person_of(person)?;
         let mut tx = self.inner.store.read(person).await?;

@@ -209,8 +209,11 @@ pub struct AuthorizationParameters {
 /// What the page of an authorization request shows or does.
 #[derive(Clone, Debug)]
 pub enum AuthorizationStep {
-    /// Nobody is signed in, or not lately enough: sign in first.
-    Login,
+    /// Sign in first.
+    Login {
+        /// Somebody is signed in, but did so too long ago for this request.
+        again: bool,
+    },
     /// Show what is asked for and let the person decide; without `consent` they have allowed it before.
     Decide {
         /// Who asks.

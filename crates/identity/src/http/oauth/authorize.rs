@@ -18,6 +18,8 @@ use crate::{
 pub(crate) enum AuthorizationAction {
     /// Let the person sign in, and come back.
     Login,
+    /// The person is signed in, but did so too long ago: let them sign in again, and come back.
+    LoginAgain,
     /// Show who asks for what, and let the person decide.
     Decide,
     /// Go to `redirect_to`.
@@ -89,7 +91,10 @@ pub(crate) async fn get_authorization_request(
         redirect_to: None,
     };
     Ok(Json(match step {
-        AuthorizationStep::Login => nothing,
+        AuthorizationStep::Login { again: false } => nothing,
+        AuthorizationStep::Login { again: true } => {
+            AuthorizationRequest { action: AuthorizationAction::LoginAgain, ..nothing }
+        }
         AuthorizationStep::Redirect(address) => {
             AuthorizationRequest { action: AuthorizationAction::Redirect, redirect_to: Some(address), ..nothing }
         }

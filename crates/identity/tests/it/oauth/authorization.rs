@@ -163,7 +163,7 @@ on_each_database! {
         let of_nobody = async |asked: &AuthorizationParameters| {
             world.identity.authorization_step(&world.system(), None, ISSUER, asked).await
         };
-        assert!(matches!(of_nobody(&asked).await, Ok(AuthorizationStep::Login)));
+        assert!(matches!(of_nobody(&asked).await, Ok(AuthorizationStep::Login { again: false })));
         let silent = AuthorizationParameters { prompt: Some("none".to_owned()), ..asked.clone() };
         let Ok(AuthorizationStep::Redirect(redirect)) = of_nobody(&silent).await else { panic!("it must be told") };
         assert_eq!(carried(&redirect, "error").as_deref(), Some("login_required"));
@@ -187,6 +187,7 @@ on_each_database! {
             let person = proved(&world.owner, ago);
             let step = step(&world, &person, parameters).await.unwrap();
             assert_eq!(matches!(step, AuthorizationStep::Decide { .. }), is_fine, "{ago:?} {parameters:?}");
+            assert_eq!(matches!(step, AuthorizationStep::Login { again: true }), !is_fine, "{ago:?} {parameters:?}");
         }
         let person = proved(&world.owner, long_ago);
         let decided = world.identity.decide_authorization(&person, ISSUER, &of_age, true).await;

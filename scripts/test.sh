@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
-# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh matrix` writes
-# docs/gateway-matrix.md.
+# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh oauth` only the client of the
+# authorization server, `test.sh matrix` writes docs/gateway-matrix.md.
 set -uo pipefail
 
 only="${1:-all}"
@@ -91,6 +91,11 @@ python_packages() {
     echo "$folder"
 }
 
+oauth_suite() {
+    suite "Client of the authorization server" npm run --silent oauth --workspace @plasma/oauth-tests
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
+}
+
 sdk_suites() {
     suite "OpenAI's Python client" python3 tests/sdk/openai_client.py
     count '[0-9]+ passed' '[0-9]+ failed'
@@ -113,9 +118,14 @@ for _ in $(seq 100); do
 done
 
 [ "$only" = all ] && browser_suite
-packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
-export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
-if [ "$only" = matrix ]; then
+if [ "$only" = all ] || [ "$only" = oauth ]; then oauth_suite; fi
+if [ "$only" != oauth ]; then
+    packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
+    export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+fi
+if [ "$only" = oauth ]; then
+    :
+elif [ "$only" = matrix ]; then
     suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py --matrix docs/gateway-matrix.md
     count '[0-9]+ passed' '[0-9]+ failed'
 else

@@ -91,6 +91,8 @@ async function pages(page) {
     }],
     ["settings-search-nodes", go("/settings/search-nodes/")],
     ["settings-api-keys", go("/settings/api-keys/")],
+    ["settings-applications", go("/settings/applications/")],
+    ["device", go("/device/?code=BCDF-GHJK")],
     ["settings-workspace", go("/settings/workspace/")],
     ["new-api-key", async () => {
       await page.goto("/settings/api-keys/");

@@ -336,7 +336,7 @@ test("no page scrolls sideways at the width of a phone", async () => {
   const addresses = [
     "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, `${collectionUrl}&tab=placement`, "/ask/", "/content/", "/content/draft/", contentUrl,
     `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
-    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/search-nodes/", "/settings/workspace/", "/docs/",
+    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/applications/", "/settings/search-nodes/", "/settings/workspace/", "/docs/",
   ];
   for (const address of addresses) {
     await page.goto(address);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
 # prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh oauth` only the client of the
-# authorization server, `test.sh matrix` writes docs/gateway-matrix.md.
+# authorization server, `test.sh matrix` writes docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests are
+# sent (300).
 set -uo pipefail
 
 only="${1:-all}"
@@ -103,6 +104,11 @@ sdk_suites() {
     count '[0-9]+ passed' '[0-9]+ failed'
 }
 
+api_suite() {
+    suite "Generated requests to every operation" tests/schemathesis/run.sh "${PLASMA_TEST_API_SECONDS:-300}"
+    count '[0-9]+ passed' '[0-9]+ failed'
+}
+
 [ "$only" = all ] && program_suites
 
 # A real server with real models for the browser and the SDKs.
@@ -131,6 +137,7 @@ elif [ "$only" = matrix ]; then
 else
     sdk_suites
 fi
+[ "$only" = all ] && api_suite
 
 printf '\n'
 for name in "${broken[@]+"${broken[@]}"}"; do echo "failed: $name"; done

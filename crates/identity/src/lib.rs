@@ -4,6 +4,9 @@ mod api_keys;
 mod authentication;
 mod bootstrap;
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod last_used;
 pub mod oauth;

@@ -1,28 +1,7 @@
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
+pub use plasma_kernel::Secret;
 use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TeamId, TenantId, Timestamp, UserId};
-
-/// A password, a token or a key: never printed by `Debug`, and without `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself: to verify it, or to show it once to the one whom it belongs to.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("[secret]")
-    }
-}
 
 /// An organization's walled-off workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod id;
 mod money;
 mod page;
 mod permission;
+mod secret;
 
 pub use calendar::{date_of_day, day_of_date};
 pub use clock::{Clock, Random, Timestamp};
@@ -22,3 +23,4 @@ pub use id::{
 pub use money::Money;
 pub use page::{Page, PageRequest};
 pub use permission::{Permission, Permissions, Role};
+pub use secret::{Secret, equal_in_constant_time};

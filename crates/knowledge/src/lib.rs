@@ -10,6 +10,9 @@ mod collections;
 mod documents;
 mod embedding;
 pub mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod index;
 mod ingest;

@@ -42,6 +42,12 @@ use crate::{
         quality::{Changes, Subject},
     },
 };
+
+/// For fuzzing only.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_schema(schema: &serde_json::Value, value: &serde_json::Value) {
+    let _ = schema_check::check(schema, value);
+}
 use observer::Observer;
 
 const COMMENT_CHARS_MAX: usize = 2_000;

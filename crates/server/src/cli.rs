@@ -172,6 +172,7 @@ fn value_name(kind: config::Kind) -> &'static str {
         Kind::Words(_) => "WORDS",
         Kind::Whole { .. } => "NUMBER",
         Kind::Flag => "BOOL",
+        Kind::Networks => "NETWORKS",
         Kind::LogFilter => "FILTER",
         Kind::SearchNodes => "NODES",
     }

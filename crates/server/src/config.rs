@@ -8,7 +8,10 @@ mod show;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::Deserialize;
+
+pub use plasma_kernel::Secret;
 
 pub use layers::{Layers, Mistake, Source};
 pub use settings::{Kind, SETTINGS, Setting};
@@ -40,6 +43,9 @@ pub struct Config {
     pub concurrency_max: usize,
     pub connections_max: usize,
     pub live_connections_max: usize,
+    pub tenant_requests_per_minute: u32,
+    #[serde(default)]
+    pub outbound_allowed_networks: Vec<IpNet>,
     pub log_level: String,
     pub log_format: LogFormat,
     pub otlp_endpoint: Option<String>,
@@ -77,24 +83,6 @@ pub struct SearchNodeUrls {
     /// Of databases that follow it.
     #[serde(default)]
     pub replicas: Vec<Secret>,
-}
-
-/// A text that never appears in a log or an error.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("(secret)")
-    }
 }
 
 impl Config {

@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod caller;
 mod observe;
+mod rate;
 
 use std::{
     convert::Infallible,
@@ -32,6 +33,7 @@ use tracing::Instrument as _;
 use crate::config::Config;
 
 use access::{Operation, Operations, Work};
+use rate::{Rates, Standing};
 
 pub use access::Access;
 pub(crate) use access::is_model_protocol;
@@ -46,6 +48,9 @@ pub struct Edge {
     identity: Identity,
     operations: Operations,
     limits: Limits,
+    rates: Rates,
+    /// Requests of a workspace a minute.
+    requests_per_minute: u32,
     /// Requests that may be worked on at the same time.
     room: Semaphore,
     /// Makes request ids.
@@ -83,6 +88,8 @@ impl Edge {
                 // A local model on a small machine may need many minutes for a long answer that is not streamed.
                 model: Duration::from_secs(3600),
             },
+            rates: Rates::new(),
+            requests_per_minute: config.tenant_requests_per_minute,
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
             secure: config.secure_cookies,
@@ -170,13 +177,17 @@ impl Edge {
         };
         let in_flight = observe::InFlight::begin();
         let span = observe::span(&arrival, &request);
-        let mut tenant = None;
-        let worked = self.work(&mut tenant, &arrival, &mut request, inner).instrument(span.clone()).await;
+        let (mut tenant, mut standing) = (None, None);
+        let work = self.work(&mut tenant, &mut standing, &arrival, &mut request, inner);
+        let worked = work.instrument(span.clone()).await;
         let mut response = match worked {
             Ok(response) => response,
             Err(error) => span.in_scope(|| answer::refusal(error, &arrival.path)),
         };
         answer::finish(&mut response, arrival.id, self.secure);
+        if let Some(standing) = standing {
+            standing.tell(&mut response);
+        }
         drop(in_flight);
         observe::answered(&span, &arrival, tenant, &response);
         response
@@ -185,6 +196,7 @@ impl Edge {
     async fn work<S>(
         &self,
         tenant: &mut Option<TenantId>,
+        standing: &mut Option<Standing>,
         arrival: &Arrival,
         request: &mut Request,
         mut inner: S,
@@ -205,6 +217,11 @@ impl Edge {
             let ctx = ctx.with_request(arrival.id);
             *tenant = ctx.tenant_scope();
             request.extensions_mut().insert(ctx);
+            if let (Some(tenant), false) = (*tenant, operation.access == Access::Watch) {
+                let counted = self.rates.count(tenant, self.requests_per_minute);
+                *standing = Some(counted);
+                counted.admit()?;
+            }
         }
         let (body_bytes_max, time_max) = self.limits_of(operation.work);
         // The limit is in the body itself; axum's own would be another one.

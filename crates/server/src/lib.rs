@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 pub mod config;
+mod content_policy;
 mod dashboard;
 mod edge;
 mod http;

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use plasma_content::Content;
+use plasma_http::outbound::Outbound;
 use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
 use plasma_knowledge::Knowledge;
@@ -141,7 +142,8 @@ async fn assemble(
     };
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
-    let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
+    let outbound = Outbound::guarded(config.outbound_allowed_networks.clone());
+    let models = Models::with_outbound(ctx, store.clone(), local, ModelsConfig::default(), &outbound)?;
     models.register_steps(workflows);
     let nodes = search_nodes(config);
     let knowledge = Knowledge::with_nodes(store.clone(), models.clone(), workflows, ctx.clone(), &nodes)?;

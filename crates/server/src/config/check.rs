@@ -1,7 +1,8 @@
 //! Whether one value fits one setting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use toml::{Value, de::DeValue};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -37,6 +38,13 @@ pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
             }
             _ => mismatch("a list such as [\"api\", \"worker\"]"),
         },
+        Kind::Networks => match value {
+            DeValue::Array(items) => {
+                let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+                texts.map_or_else(|| Err("must be a list of texts in quotes".to_owned()), |texts| networks(texts.into_iter()))
+            }
+            _ => mismatch("a list such as [\"10.0.0.0/8\"]"),
+        },
         _ => match value {
             DeValue::String(text) => from_text(kind, text),
             _ => mismatch("a text in quotes"),
@@ -62,6 +70,7 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             Err(format!("must be {}{}", choices.join(" or "), suggestion(text, choices.iter().copied())))
         }
         Kind::Words(known) => words(known, text.split(',').map(str::trim)),
+        Kind::Networks => networks(text.split(',').map(str::trim)),
         Kind::Whole { .. } => match text.trim().parse() {
             Ok(number) => whole(kind, number),
             Err(_) => Err("must be a whole number".to_owned()),
@@ -109,6 +118,18 @@ fn words<'a>(known: &[&str], given: impl Iterator<Item = &'a str>) -> Result<Val
         return Err(format!("must name at least one of {}", known.join(", ")));
     }
     Ok(Value::Array(words))
+}
+
+/// Networks in their normal form. A single address is the network of itself.
+fn networks<'a>(given: impl Iterator<Item = &'a str>) -> Result<Value, String> {
+    let network = |text: &'a str| match text.parse::<IpNet>() {
+        Ok(network) => Ok(Value::String(network.trunc().to_string())),
+        Err(_) => match text.parse::<IpAddr>() {
+            Ok(address) => Ok(Value::String(IpNet::from(address).to_string())),
+            Err(_) => Err(format!("`{text}` is not a network such as 10.0.0.0/8 or fd00::/8")),
+        },
+    };
+    given.map(network).collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 /// The text is never quoted back: a database's URL holds a password.

@@ -268,6 +268,7 @@ mod tests {
             ("PLASMA_OWNER_PASSWORD", "p"),
             ("PLASMA_BOOTSTRAP_API_KEY", "plk_x"),
             ("PLASMA_SEARCH_NODES", "a=postgres://h/v"),
+            ("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/8"),
         ];
         let (_, layers) = layers(file, &environment, &[]).finish().unwrap();
         for setting in SETTINGS {
@@ -356,6 +357,26 @@ mod tests {
         assert_eq!(
             mistakes("", &[("PLASMA_SEARCH_NODES", "postgres://u:hunter2@h/a")]),
             ["PLASMA_SEARCH_NODES: must be name=url,url-of-a-replica, with spaces between nodes"]
+        );
+    }
+
+    #[test]
+    fn networks_are_a_list_in_the_file_and_commas_elsewhere() {
+        let networks = |file: &str, environment: &[(&str, &str)]| {
+            let (config, _) = layers(file, environment, &[]).finish().unwrap();
+            config.outbound_allowed_networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(networks("", &[]).is_empty());
+        let file = "outbound_allowed_networks = [\"10.1.2.3/8\", \"fd00::/8\"]";
+        assert_eq!(networks(file, &[]), ["10.0.0.0/8", "fd00::/8"]);
+        let environment = [("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "127.0.0.1, 192.168.0.0/16")];
+        assert_eq!(networks(file, &environment), ["127.0.0.1/32", "192.168.0.0/16"]);
+        assert_eq!(
+            mistakes("outbound_allowed_networks = \"10.0.0.0/8\"", &[("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/33")]),
+            [
+                "plasma.toml:1: `outbound_allowed_networks` must be a list such as [\"10.0.0.0/8\"], got a string",
+                "PLASMA_OUTBOUND_ALLOWED_NETWORKS: `10.0.0.0/33` is not a network such as 10.0.0.0/8 or fd00::/8",
+            ]
         );
     }
 

@@ -24,6 +24,8 @@ pub enum Kind {
     },
     /// True or false.
     Flag,
+    /// Networks such as `10.0.0.0/8`, or single addresses: a list in the file, separated by commas elsewhere.
+    Networks,
     /// `info`, or directives such as `warn,plasma_models=debug`.
     LogFilter,
     /// Databases by name: tables `[search.nodes.NAME]` in the file, `name=url,replica name=url` elsewhere.
@@ -197,6 +199,19 @@ pub const SETTINGS: &[Setting] = &[
         whole(0, 100_000, "connections"),
         Some("1000"),
         "Open WebSockets of /api/v1/live",
+    ),
+    Setting::new(
+        "tenant_requests_per_minute",
+        whole(60, 1_000_000_000, "requests"),
+        Some("6000000"),
+        "Requests of one workspace a minute in this process, where its plan says nothing else; a minute's worth may come at once",
+    ),
+    Setting::new(
+        "outbound_allowed_networks",
+        Kind::Networks,
+        None,
+        "Networks beside the public internet that addresses of users may lead to, such as those of model providers that a \
+         workspace's administrators add",
     ),
     Setting::new(
         "log_level",

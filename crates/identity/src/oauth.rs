@@ -75,11 +75,6 @@ impl OAuth {
     }
 }
 
-/// Compares without telling by the time it takes where the first difference is.
-pub(crate) fn same_bytes(one: &[u8], other: &[u8]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
-}
-
 /// The application acts in the tenant, and the log says so. It reads and writes only what its verb is for.
 fn acting_as(ctx: &Ctx, tenant: TenantId, application: ApplicationId, user: Option<UserId>) -> Ctx {
     let actor = Actor::Application { id: application, user };
@@ -107,4 +102,31 @@ fn invalid_grant() -> Error {
 
 fn unauthorized_client(what: impl Into<String>) -> Error {
     Error::new(Code::Invalid, "unauthorized_client", what)
+}
+
+/// What comes from outside, for the fuzzer: a header `Authorization`, a line break, and a form.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let split = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (header, body) = bytes.split_at(split);
+    let Ok(form) = Form::parse(body.get(1..).unwrap_or_default()) else { return };
+    let _ = ClientCredentials::read(std::str::from_utf8(header).ok(), &form);
+    let get = |name: &str| form.get(name).unwrap_or_default();
+    if let Ok(scopes) = Scopes::parse(get("scope")) {
+        assert_eq!(Scopes::parse(&scopes.to_text()).ok(), Some(scopes), "two forms of one scope");
+    }
+    let _ = pkce::check_challenge(form.get("code_challenge"), form.get("code_challenge_method"));
+    assert!(!pkce::is_proven(get("code_challenge"), get("code_challenge")), "a challenge that proves itself");
+    let (registered, requested) = (get("registered"), get("redirect_uri"));
+    if redirect::check_registered("redirect_uri", registered, ApplicationKind::Public).is_ok() {
+        let scheme = registered.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        assert!(matches!(scheme.as_str(), "http" | "https") || scheme.contains('.'), "an address that runs scripts");
+        if redirect::matches(registered, requested) && registered != requested {
+            assert!(requested.starts_with("http://127.0.0.1") || requested.starts_with("http://[::1]"), "another host");
+        }
+        assert!(url::Url::parse(&redirect::with_answer(registered, &[("code", requested)])).is_ok());
+    }
+    if let Some(code) = device::plain(get("user_code")) {
+        assert_eq!(code.len(), 8);
+    }
 }

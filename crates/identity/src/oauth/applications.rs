@@ -293,6 +293,7 @@ fn check_redirect_uris(application: &Application) -> Result<()> {
 fn homepage(text: Option<&str>) -> Result<Option<String>> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
     let is_page = text.len() <= redirect::URI_BYTES_MAX
+        && !text.chars().any(|letter| letter.is_control() || letter.is_whitespace())
         && Url::parse(text)
             .is_ok_and(|url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none());
     if is_page {

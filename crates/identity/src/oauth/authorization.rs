@@ -249,8 +249,9 @@ fn asked(client: &Client, parameters: &AuthorizationParameters) -> Result<Asked>
     let (challenge, method) = (given(&parameters.code_challenge), given(&parameters.code_challenge_method));
     let code_challenge = pkce::check_challenge(challenge.as_deref(), method.as_deref())?;
     let nonce = given(&parameters.nonce);
-    if nonce.as_ref().is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX) {
-        return Err(invalid_request("nonce", format!("`nonce` has at most {NONCE_BYTES_MAX} bytes")));
+    if nonce.as_ref().is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX || nonce.chars().any(char::is_control)) {
+        let what = format!("`nonce` has at most {NONCE_BYTES_MAX} bytes and no control characters");
+        return Err(invalid_request("nonce", what));
     }
     let prompt = prompt(given(&parameters.prompt).as_deref())?;
     let max_age = given(&parameters.max_age).map(|text| max_age(&text)).transpose()?;

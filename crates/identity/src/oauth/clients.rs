@@ -2,12 +2,10 @@
 //! alone.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use plasma_kernel::{ApplicationId, Code, Ctx, Error, Result, TenantId};
+use plasma_kernel::{ApplicationId, Code, Ctx, Error, Result, TenantId, equal_in_constant_time};
 use url::form_urlencoded;
 
-use super::{
-    Application, ApplicationKind, COMMAND_LINE, ClientCredentials, Form, applications, invalid_request, same_bytes,
-};
+use super::{Application, ApplicationKind, COMMAND_LINE, ClientCredentials, Form, applications, invalid_request};
 use crate::{Identity, Secret, store, tokens::Fingerprint};
 
 /// Longer than any id or secret.
@@ -110,7 +108,7 @@ impl Identity {
                 let known = store::applications::secret_hashes(&mut tx, client.id()).await?;
                 let given = Fingerprint::of(secret.expose());
                 // All are compared, whichever it is.
-                let matches = known.iter().filter(|known| same_bytes(known, given.as_bytes())).count();
+                let matches = known.iter().filter(|known| equal_in_constant_time(known, given.as_bytes())).count();
                 if matches > 0 { Ok(client) } else { Err(invalid_client()) }
             }
             // A public application that sends a secret is not the one that was registered.

@@ -281,7 +281,7 @@ fn shown(user_code: &str) -> String {
 }
 
 /// What a person typed, in capitals and without what they put between; `None` when it cannot be a code.
-fn plain(typed: &str) -> Option<String> {
+pub(super) fn plain(typed: &str) -> Option<String> {
     if typed.len() > 100 {
         return None;
     }

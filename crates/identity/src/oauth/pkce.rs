@@ -1,10 +1,8 @@
 //! Proof Key for Code Exchange (RFC 7636), with S256 only: `plain` protects nothing.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
-use plasma_kernel::{Code, Error, Result};
+use plasma_kernel::{Code, Error, Result, equal_in_constant_time};
 use sha2::{Digest as _, Sha256};
-
-use super::same_bytes;
 
 /// A SHA-256 in base64url.
 const CHALLENGE_CHARS: usize = 43;
@@ -39,7 +37,10 @@ pub(crate) fn is_proven(verifier: &str, challenge: &str) -> bool {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     VERIFIER_CHARS.contains(&verifier.len())
         && verifier.bytes().all(is_unreserved)
-        && same_bytes(BASE64URL.encode(Sha256::digest(verifier.as_bytes())).as_bytes(), challenge.as_bytes())
+        && equal_in_constant_time(
+            BASE64URL.encode(Sha256::digest(verifier.as_bytes())).as_bytes(),
+            challenge.as_bytes(),
+        )
 }
 
 #[cfg(test)]

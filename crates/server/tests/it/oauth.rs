@@ -121,6 +121,7 @@ on_each_database! {
     }
 
     async fn an_application_does_what_was_allowed_and_no_more(place: Place) {
+        place.set("PLASMA_LOG_LEVEL", "trace");
         let server = place.start();
         let session = session(&server).await;
         let client_id = application(&server).await;
@@ -141,6 +142,11 @@ on_each_database! {
         let forged = server.request(Method::POST, path).header("cookie", format!("plasma_session={session}"));
         let forged = forged.header("sec-fetch-site", "cross-site").json(&decision);
         assert_eq!(problem(forged, 403).await["reason"], "cross_origin");
+        let log = server.log();
+        assert!(log.contains("/oauth/token"), "the log is not that of this test");
+        for secret in [access_token, VERIFIER, session.as_str()] {
+            assert!(!log.contains(secret), "a secret is in the log");
+        }
         // The pages cannot be put into a frame.
         for path in ["/oauth/authorize/", "/device/"] {
             let page = server.request(Method::GET, path).send().await.unwrap();

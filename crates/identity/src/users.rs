@@ -104,6 +104,7 @@ impl Identity {
         store::users::update(&mut tx, &user).await?;
         if user.disabled {
             store::sessions::delete_others(&mut tx, id, None).await?;
+            store::oauth_grants::end_authorizations_of(&mut tx, id).await?;
         }
         tx.emit(events::user_updated(id, &changed, user.role, user.disabled)).await?;
         tx.commit().await?;

@@ -117,31 +117,37 @@ fn query(request: &Value) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
+/// The id and the secret of a new application, as the answers show it.
+async fn registered(world: &World, site: &Site) -> (String, String) {
+    let new = json!({
+        "name": "Letters", "kind": "confidential", "redirect_uris": [CALLBACK], "scopes": ["content:read"],
+        "own_permissions": ["search:query"]
+    });
+    let created = site.owner("POST", "/api/v1/applications", Some(new)).await;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let (id, secret) = (created.body["id"].as_str().unwrap(), created.body["client_secret"].as_str().unwrap());
+    let now = world.clock.now();
+    assert_eq!(
+        created.body,
+        json!({
+            "id": id, "name": "Letters", "description": "", "homepage": null, "kind": "confidential", "redirect_uris": [CALLBACK],
+            "scopes": ["content:read"], "own_permissions": ["search:query"], "device": false, "disabled": false,
+            "created_by": world.owner_id(), "created_at": now, "updated_at": now, "last_used_at": null,
+            "secrets": [{ "prefix": &secret[..12], "created_at": now, "expires_at": null }], "client_secret": secret
+        })
+    );
+    let path = format!("/api/v1/applications/{id}");
+    let shown = site.owner("GET", &path, None).await.body;
+    assert_eq!((&shown["client_secret"], &shown["name"]), (&Value::Null, &json!("Letters")));
+    (id.to_owned(), secret.to_owned())
+}
+
 on_each_database! {
     async fn a_whole_authorization_keeps_to_the_contract(test: TestStore) {
         let world = World::new(test.store()).await;
         let site = Site::new(&world).await;
-        let new = json!({
-            "name": "Letters", "kind": "confidential", "redirect_uris": [CALLBACK], "scopes": ["content:read"],
-            "own_permissions": ["search:query"]
-        });
-        let created = site.owner("POST", "/api/v1/applications", Some(new)).await;
-        assert_eq!(created.status, 201, "{}", created.body);
-        let (id, secret) = (created.body["id"].as_str().unwrap(), created.body["client_secret"].as_str().unwrap());
-        let now = world.clock.now();
-        assert_eq!(
-            created.body,
-            json!({
-                "id": id, "name": "Letters", "description": "", "homepage": null, "kind": "confidential", "redirect_uris": [CALLBACK],
-                "scopes": ["content:read"], "own_permissions": ["search:query"], "device": false, "disabled": false,
-                "created_by": world.owner_id(), "created_at": now, "updated_at": now, "last_used_at": null,
-                "secrets": [{ "prefix": &secret[..12], "created_at": now, "expires_at": null }], "client_secret": secret
-            })
-        );
-        let path = format!("/api/v1/applications/{id}");
-        let shown = site.owner("GET", &path, None).await.body;
-        assert_eq!((&shown["client_secret"], &shown["name"]), (&Value::Null, &json!("Letters")));
-
+        let (id, secret) = registered(&world, &site).await;
+        let (id, secret) = (id.as_str(), secret.as_str());
         let asked = request(id);
         let page = format!("/api/v1/oauth/authorization-requests?{}", query(&asked));
         let nobody = site.send("GET", &page, &[], "").await;
@@ -181,7 +187,7 @@ on_each_database! {
         assert_eq!(me["actor"], json!({ "kind": "application", "id": id, "name": "Letters" }));
         assert_eq!((&me["user"]["email"], &me["permissions"]), (&json!(OWNER), &json!(["content:read"])));
         let known = site.form("/oauth/introspect", &basic, &[("token", access_token)]).await.body;
-        let seconds = now / 1_000_000;
+        let seconds = world.clock.now() / 1_000_000;
         assert_eq!(
             known,
             json!({

@@ -83,6 +83,9 @@ async function pages(page) {
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],
+    ["settings-security", go("/settings/security/")],
+    ["settings-sign-in", go("/settings/sign-in/")],
+    ["settings-sessions", go("/settings/sessions/")],
     ["settings-users", go("/settings/users/")],
     ["settings-teams", go("/settings/teams/")],
     ["new-team", async () => {
@@ -94,6 +97,8 @@ async function pages(page) {
     ["settings-policies", go("/settings/policies/")],
     ["settings-policy-new", go("/settings/policies/?new=1")],
     ["settings-api-keys", go("/settings/api-keys/")],
+    ["settings-applications", go("/settings/applications/")],
+    ["device", go("/device/?code=BCDF-GHJK")],
     ["settings-workspace", go("/settings/workspace/")],
     ["settings-tenants", go("/settings/tenants/")],
     ["invite", async () => {

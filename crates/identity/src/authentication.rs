@@ -12,23 +12,23 @@ use std::{
 use ipnet::IpNet;
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, Subject, TeamId, TenantId, Timestamp,
-    UserId,
+    Actor, ApiKeyId, ApplicationId, Authentication, Code, Ctx, Error, Methods, Permissions, Result, Role, SessionId,
+    Subject, TeamId, TenantId, Timestamp, TokenFamilyId, UserId,
 };
 
 use crate::{
     Identity, TenantState,
+    login_policy::require_network,
+    networks,
     store::{self, tenants::Standing},
     tenant_life::require_open,
-    tokens::{self, Fingerprint, SESSION_PREFIX},
+    tokens::{self, ACCESS_TOKEN_PREFIX, Fingerprint, SESSION_PREFIX},
 };
 
 /// Tokens kept in memory, valid and unknown ones; about 300 bytes each.
 const CACHED_MAX: u64 = 100_000;
 /// How long a change by another process may stay unseen.
 const CACHED_FOR: Duration = Duration::from_secs(5);
-/// A session that nobody uses ends after this time.
-pub(crate) const SESSION_IDLE_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// Tenants share this many marks of their last change; two that share one only reload a little more often.
 const CHANGE_MARKS: usize = 256;
 /// Changes that happen while a token is loaded make it load again; after so many it is answered without the cache.
@@ -64,6 +64,10 @@ impl Authenticated {
 pub(crate) enum CredentialId {
     Session(SessionId),
     ApiKey(ApiKeyId),
+    /// An application's access token for a person.
+    TokenFamily(TokenFamilyId),
+    /// An application's access token for itself.
+    Application(ApplicationId),
 }
 
 /// What a token is good for, as read from the database.
@@ -77,20 +81,26 @@ pub(crate) struct Credential {
     pub(crate) subject: Arc<Subject>,
     /// The number of the tenant's set of access policies; 0 when none is in force.
     pub(crate) policies: u64,
-    /// From where it may be used; empty means from anywhere.
-    pub(crate) addresses: Vec<IpNet>,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
-    /// The person, or who made the key: what they may see, the token may.
-    pub(crate) person: UserId,
+    /// The person, or who made the key: what they may see, the token may. `None`: an application that acts for itself.
+    pub(crate) person: Option<UserId>,
     /// All teams of the person.
     pub(crate) teams: Arc<[TeamId]>,
     /// False: the key is revoked or its person disabled. Cached like the others, so that letting a person in again is seen
     /// at once too.
     pub(crate) usable: bool,
     pub(crate) expires_at: Option<Timestamp>,
+    /// A session ends after this time without use.
+    pub(crate) idle_micros: i64,
     /// When it was last used as far as this process knows; 0 means never.
     pub(crate) last_used_at: AtomicI64,
+    /// When a session's person last proved who they are.
+    pub(crate) authenticated_at: Timestamp,
+    /// With what.
+    pub(crate) methods: Methods,
+    /// From where it may be used; empty means from everywhere.
+    pub(crate) networks: Arc<[IpNet]>,
 }
 
 struct Entry {
@@ -145,8 +155,8 @@ fn mark_of(tenant: TenantId) -> usize {
 }
 
 impl Identity {
-    /// Who holds this token (a session's `pls_…` or an API key's `plk_…`), and what they may do. Answered from memory when
-    /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
+    /// Who holds this token (a session's `pls_…`, an API key's `plk_…`, an application's `pla_…`), and what they may do. Answered
+    /// from memory when the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
     ///
     /// A key that may only be used from some addresses is refused here, for the caller's is not known.
     ///
@@ -160,8 +170,9 @@ impl Identity {
     ///
     /// # Errors
     /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `forbidden` for a key that may not
-    /// be used from there (`api_key_address_refused`) and when its tenant is not open (`tenant_suspended`, `tenant_deleting`);
-    /// `unavailable` when the database does not answer.
+    /// be used from there (`api_key_address_refused`), for a session when its tenant lets nobody in from there
+    /// (`address_not_allowed`), and when its tenant is not open (`tenant_suspended`, `tenant_deleting`); `unavailable` when the database
+    /// does not answer.
     pub async fn authenticate_from(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
         let authenticated = self.authenticate_in_any_state(token, address).await?;
         authenticated.require_open(false)?;
@@ -194,7 +205,7 @@ impl Identity {
         let now = self.inner.clock.now();
         check_time(credential, now)?;
         let address = address.map(|address| address.to_canonical());
-        check_address(&credential.addresses, address)?;
+        check_address(credential, address)?;
         self.note_use(credential, now, address);
         let ctx = Ctx::new(
             credential.tenant,
@@ -204,11 +215,17 @@ impl Identity {
             self.inner.random.clone(),
         )
         .with_team(credential.team)
-        .with_access_of(credential.person, Arc::clone(&credential.teams))
         .with_subject(Arc::clone(&credential.subject), credential.policies);
-        let session = match credential.id {
-            CredentialId::Session(id) => Some(id),
-            CredentialId::ApiKey(_) => None,
+        let ctx = match credential.person {
+            Some(person) => ctx.with_access_of(person, Arc::clone(&credential.teams)),
+            None => ctx,
+        };
+        let (ctx, session) = match credential.id {
+            CredentialId::Session(session) => {
+                let (at, methods) = (credential.authenticated_at, credential.methods);
+                (ctx.with_authentication(Authentication { session, at, methods }), Some(session))
+            }
+            CredentialId::ApiKey(_) | CredentialId::TokenFamily(_) | CredentialId::Application(_) => (ctx, None),
         };
         Ok(Authenticated {
             ctx,
@@ -247,6 +264,8 @@ impl Identity {
         let mut tx = self.inner.store.read(&self.system("authenticate")).await?;
         let credential = if token.starts_with(SESSION_PREFIX) {
             store::sessions::credential(&mut tx, &fingerprint).await?
+        } else if token.starts_with(ACCESS_TOKEN_PREFIX) {
+            store::oauth_tokens::credential(&mut tx, &fingerprint).await?
         } else {
             store::api_keys::credential(&mut tx, &fingerprint).await?
         };
@@ -264,9 +283,15 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
             Err(Error::new(Code::Unauthenticated, "api_key_expired", "the API key has expired")
                 .remedy("make a new one under Settings, API keys"))
         }
+        CredentialId::TokenFamily(_) | CredentialId::Application(_)
+            if credential.expires_at.is_some_and(|expires_at| now >= expires_at) =>
+        {
+            Err(Error::new(Code::Unauthenticated, "access_token_expired", "the access token has expired")
+                .remedy("get the next one with the refresh token, at /oauth/token"))
+        }
         CredentialId::Session(_)
             if credential.expires_at.is_some_and(|expires_at| now >= expires_at)
-                || now - credential.last_used_at.load(Ordering::Relaxed) >= SESSION_IDLE_MICROS =>
+                || now - credential.last_used_at.load(Ordering::Relaxed) >= credential.idle_micros =>
         {
             Err(Error::new(Code::Unauthenticated, "session_expired", "the session has ended").remedy("log in again"))
         }
@@ -274,15 +299,13 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
     }
 }
 
-/// Whether one of the networks of an allow-list holds the address. Without a list every address is fine; with one, an address
-/// that is not known is not.
-pub(crate) fn is_allowed_from(addresses: &[IpNet], address: Option<IpAddr>) -> bool {
-    addresses.is_empty() || address.is_some_and(|address| addresses.iter().any(|network| network.contains(&address)))
-}
-
-fn check_address(addresses: &[IpNet], address: Option<IpAddr>) -> Result<()> {
-    if is_allowed_from(addresses, address) {
-        return Ok(());
+/// A session is bound to where the tenant lets people in, a key to its own addresses. What does not come over the network has none:
+/// a session passes, a key that is bound does not.
+fn check_address(credential: &Credential, address: Option<IpAddr>) -> Result<()> {
+    match credential.id {
+        CredentialId::Session(_) => return require_network(&credential.networks, address),
+        CredentialId::ApiKey(_) if networks::allow(&credential.networks, address) => return Ok(()),
+        CredentialId::ApiKey(_) => {}
     }
     let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
     Err(Error::new(Code::Forbidden, "api_key_address_refused", format!("this API key may not be used from {from}"))

@@ -1,16 +1,102 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
-    TenantId, Timestamp, UserId,
+    ApiKeyId, ApplicationId, ExportId, GrantId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource,
+    Role, RoleId, ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, TokenFamilyId, UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::json;
 
-use crate::{Policy, validation};
+use crate::{
+    Factor, LoginPolicy, Policy,
+    oauth::{Application, Scopes},
+    store::roles::permissions_to_text,
+    validation,
+};
 
-pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
-    NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
+fn names(methods: Methods) -> Vec<&'static str> {
+    methods.iter().map(Method::as_str).collect()
+}
+
+pub(crate) fn login_succeeded(user: UserId, session: SessionId, methods: Methods) -> NewEvent {
+    NewEvent::new("identity.login.succeeded", user, json!({ "session": session, "methods": names(methods) }))
+}
+
+/// The person proved who they are, and may not come in all the same.
+pub(crate) fn login_refused(user: UserId, methods: Methods, reason: &str) -> NewEvent {
+    NewEvent::new("identity.login.refused", user, json!({ "reason": reason, "methods": names(methods) }))
+}
+
+/// A second proof was wrong: in a login, or for a dangerous action.
+pub(crate) fn proof_failed(user: UserId, method: Method) -> NewEvent {
+    NewEvent::new("identity.proof.failed", user, json!({ "method": method.as_str() }))
+}
+
+pub(crate) fn stepped_up(session: SessionId, method: Method) -> NewEvent {
+    NewEvent::new("identity.session.stepped_up", session, json!({ "method": method.as_str() }))
+}
+
+/// Somebody asked for a link by mail. Whether the e-mail is somebody's is not known here.
+pub(crate) fn link_requested(link: &str, purpose: &str, email: &str) -> NewEvent {
+    NewEvent::new("identity.link.requested", link, json!({ "purpose": purpose, "email": masked_email(email) }))
+}
+
+pub(crate) fn password_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.user.password_reset", user, json!({}))
+}
+
+pub(crate) fn factor_added(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.added", user, json!({ "factor": factor }))
+}
+
+pub(crate) fn factor_removed(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.removed", user, json!({ "factor": factor }))
+}
+
+/// An administrator took all factors from somebody who lost them.
+pub(crate) fn factors_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.factor.reset", user, json!({}))
+}
+
+pub(crate) fn passkey_renamed(passkey: PasskeyId) -> NewEvent {
+    NewEvent::new("identity.passkey.renamed", passkey, json!({}))
+}
+
+/// The passkey's counter went back: there may be a copy of it.
+pub(crate) fn passkey_cloned(passkey: PasskeyId, user: UserId) -> NewEvent {
+    NewEvent::new("identity.passkey.cloned", passkey, json!({ "user": user }))
+}
+
+pub(crate) fn recovery_codes_made(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.created", user, json!({}))
+}
+
+pub(crate) fn recovery_code_used(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.used", user, json!({}))
+}
+
+pub(crate) fn login_policy_updated(tenant: TenantId, policy: &LoginPolicy) -> NewEvent {
+    let data = json!({
+        "methods": names(policy.methods),
+        "mfa_required": policy.mfa_required,
+        "session_seconds": policy.session_micros / 1_000_000,
+        "idle_seconds": policy.idle_micros / 1_000_000,
+        "ip_ranges": policy.ip_ranges.len(),
+    });
+    NewEvent::new("identity.login_policy.updated", tenant, data)
+}
+
+pub(crate) fn mail_sent(mail: &str, to: &str) -> NewEvent {
+    NewEvent::new("identity.mail.sent", mail, json!({ "to": masked_email(to) }))
+}
+
+pub(crate) fn mail_failed(mail: &str, reason: &str) -> NewEvent {
+    NewEvent::new("identity.mail.failed", mail, json!({ "reason": reason }))
+}
+
+/// Wakes whoever sends it.
+pub(crate) fn mail_queued(mail: &str) -> NewEvent {
+    NewEvent::new("identity.mail.queued", mail, json!({}))
 }
 
 /// `user` is `None` when the e-mail is unknown.
@@ -231,6 +317,80 @@ pub(crate) fn export_fetched(export: ExportId) -> NewEvent {
 
 pub(crate) fn export_deleted(export: ExportId) -> NewEvent {
     NewEvent::new("identity.export.deleted", export, json!({}))
+}
+
+pub(crate) fn application_created(application: &Application) -> NewEvent {
+    NewEvent::new("identity.application.created", application.id, application_data(application))
+}
+
+/// `changed` names the fields.
+pub(crate) fn application_updated(application: &Application, changed: &[&str]) -> NewEvent {
+    let mut data = application_data(application);
+    if let Some(members) = data.as_object_mut() {
+        members.insert("changed".to_owned(), json!(changed));
+    }
+    NewEvent::new("identity.application.updated", application.id, data)
+}
+
+/// How many people had allowed it something.
+pub(crate) fn application_deleted(application: &Application, people: u64) -> NewEvent {
+    let data = json!({ "name": application.name, "people": people });
+    NewEvent::new("identity.application.deleted", application.id, data)
+}
+
+pub(crate) fn application_secret_rotated(application: ApplicationId, overlap_seconds: u32) -> NewEvent {
+    let data = json!({ "overlap_seconds": overlap_seconds });
+    NewEvent::new("identity.application.secret_rotated", application, data)
+}
+
+fn application_data(application: &Application) -> serde_json::Value {
+    json!({
+        "name": application.name,
+        "kind": application.kind,
+        "redirect_uris": application.redirect_uris,
+        "scopes": permissions_to_text(application.scopes),
+        "own_permissions": permissions_to_text(application.own_permissions),
+        "device": application.device,
+        "disabled": application.disabled_at.is_some(),
+    })
+}
+
+/// A person allowed an application something; `how` is `code` or `device`.
+pub(crate) fn application_allowed(application: &Application, grant: GrantId, scopes: Scopes, how: &str) -> NewEvent {
+    let data = json!({ "name": application.name, "grant": grant, "scopes": scopes.to_text(), "how": how });
+    NewEvent::new("identity.application.allowed", application.id, data)
+}
+
+/// A person refused an application.
+pub(crate) fn application_denied(application: &Application, how: &str) -> NewEvent {
+    let data = json!({ "name": application.name, "how": how });
+    NewEvent::new("identity.application.denied", application.id, data)
+}
+
+/// An application got the first tokens of an authorization.
+pub(crate) fn tokens_issued(application: ApplicationId, family: TokenFamilyId, scopes: Scopes) -> NewEvent {
+    let data = json!({ "family": family, "scopes": scopes.to_text() });
+    NewEvent::new("identity.application.tokens_issued", application, data)
+}
+
+/// A code or refresh token came a second time, as a stolen one does: the authorization was ended.
+pub(crate) fn token_reused(application: ApplicationId, family: TokenFamilyId, user: UserId, what: &str) -> NewEvent {
+    let data = json!({ "family": family, "user": user, "what": what });
+    NewEvent::new("identity.application.token_reused", application, data)
+}
+
+/// An application gave an authorization back.
+pub(crate) fn tokens_revoked(application: ApplicationId, family: TokenFamilyId) -> NewEvent {
+    NewEvent::new("identity.application.tokens_revoked", application, json!({ "family": family }))
+}
+
+/// A person took back what they had allowed.
+pub(crate) fn grant_revoked(grant: GrantId, application: ApplicationId) -> NewEvent {
+    NewEvent::new("identity.grant.revoked", grant, json!({ "application": application }))
+}
+
+pub(crate) fn signing_key_created(id: &str, signs_from: Timestamp) -> NewEvent {
+    NewEvent::new("identity.signing_key.created", id, json!({ "signs_from": signs_from }))
 }
 
 /// Enough to recognize one's own address by: `a***@example.org`.

@@ -9,6 +9,18 @@ use crate::Secret;
 pub(crate) const SESSION_PREFIX: &str = "pls_";
 /// What every API key begins with.
 pub(crate) const API_KEY_PREFIX: &str = "plk_";
+/// What the token of a login that needs another proof begins with.
+pub(crate) const PENDING_PREFIX: &str = "plp_";
+/// What the token in a mailed link begins with.
+pub(crate) const LINK_PREFIX: &str = "pll_";
+/// What the token of a passkey's ceremony begins with.
+pub(crate) const CEREMONY_PREFIX: &str = "plc_";
+/// What the value of the cookie begins with that binds a mailed link to the browser that asked for it.
+pub(crate) const BROWSER_PREFIX: &str = "plb_";
+/// What every access token of an application begins with.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "pla_";
+/// What every refresh token begins with.
+pub(crate) const REFRESH_TOKEN_PREFIX: &str = "plr_";
 
 /// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
 const TOKEN_CHARS: usize = 52;
@@ -37,13 +49,13 @@ impl Fingerprint {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
-    /// One that is stored.
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What a table holds; `None` when it has another length.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 }
 
@@ -56,6 +68,22 @@ pub(crate) fn random_text(random: &Random, chars: usize) -> String {
 
 pub(crate) fn new_session_token(random: &Random) -> Secret {
     Secret::new(format!("{SESSION_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+/// A token of 260 random bits for some moment of a login.
+pub(crate) fn new_token(random: &Random, prefix: &str) -> Secret {
+    Secret::new(format!("{prefix}{}", random_text(random, TOKEN_CHARS)))
+}
+
+/// Whether `token` can be one that [`new_token`] made; what cannot is refused without a look into the database.
+pub(crate) fn has_form(token: &str, prefix: &str) -> bool {
+    token.starts_with(prefix) && has_token_form(token)
+}
+
+/// A recovery code: four groups of four characters, 80 bits.
+pub(crate) fn new_recovery_code(random: &Random) -> Secret {
+    let groups: Vec<String> = (0..4).map(|_| random_text(random, 4)).collect();
+    Secret::new(groups.join("-"))
 }
 
 pub(crate) fn new_api_key(random: &Random) -> Secret {
@@ -82,6 +110,26 @@ fn checksum_fits(token: &str) -> bool {
     !is_ours || token.split_at_checked(API_KEY_BYTES - CHECKSUM_CHARS).is_some_and(|(key, sum)| checksum(key) == sum)
 }
 
+pub(crate) fn new_access_token(random: &Random) -> Secret {
+    Secret::new(format!("{ACCESS_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_refresh_token(random: &Random) -> Secret {
+    Secret::new(format!("{REFRESH_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_authorization_code(random: &Random) -> Secret {
+    Secret::new(format!("plo_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_device_code(random: &Random) -> Secret {
+    Secret::new(format!("pld_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_client_secret(random: &Random) -> Secret {
+    Secret::new(format!("plc_{}", random_text(random, TOKEN_CHARS)))
+}
+
 /// A password that a person can copy from a terminal: five groups of four characters, 100 bits.
 pub(crate) fn new_password(random: &Random) -> Secret {
     let groups: Vec<String> = (0..5).map(|_| random_text(random, 4)).collect();
@@ -90,7 +138,7 @@ pub(crate) fn new_password(random: &Random) -> Secret {
 
 /// Whether it can be a token at all; what cannot is refused without a look into the database.
 pub(crate) fn is_plausible(token: &str) -> bool {
-    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX))
+    [SESSION_PREFIX, API_KEY_PREFIX, ACCESS_TOKEN_PREFIX].iter().any(|prefix| token.starts_with(prefix))
         && has_token_form(token)
         && checksum_fits(token)
 }
@@ -141,6 +189,11 @@ mod tests {
         assert_eq!(tokens.len(), 100);
         assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 62 && check_own_key(token).is_ok()));
         assert!(is_plausible(new_session_token(&random).expose()));
+        assert!(is_plausible(new_access_token(&random).expose()));
+        // What belongs to the token endpoint opens nothing else.
+        for token in [new_refresh_token, new_authorization_code, new_device_code, new_client_secret] {
+            assert!(!is_plausible(token(&random).expose()));
+        }
     }
 
     #[test]
@@ -191,6 +244,16 @@ mod tests {
         let password = new_password(&Random::system());
         assert_eq!(password.expose().len(), 24);
         assert_eq!(password.expose().matches('-').count(), 4);
+    }
+
+    #[test]
+    fn tokens_of_one_kind_do_not_pass_as_another() {
+        let token = new_token(&Random::system(), PENDING_PREFIX);
+        assert!(has_form(token.expose(), PENDING_PREFIX));
+        assert!(!has_form(token.expose(), LINK_PREFIX));
+        assert!(!is_plausible(token.expose()), "it opens nothing by itself");
+        assert!(!has_form("plp_ä", PENDING_PREFIX));
+        assert_eq!(new_recovery_code(&Random::system()).expose().len(), 19);
     }
 
     #[test]

@@ -22,6 +22,11 @@ const TAGS: &[(&str, &str)] = &[
     ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, teams, sessions and API keys."),
     ("encryption", "The keys that seal secrets, and their rotation."),
+    (
+        "oauth",
+        "Applications that act for people who allowed it, or for themselves: OAuth 2.1 and OpenID Connect. The endpoints under /oauth \
+         take forms.",
+    ),
     ("compliance", "Which security controls are met, and what shows it."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
@@ -75,7 +80,7 @@ pub fn document() -> OpenApi {
         }
     }
     let components = document.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_… or pls_…").build();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_…, pls_… or pla_…").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::new(plasma_identity::http::SESSION_COOKIE));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));

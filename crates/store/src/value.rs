@@ -3,9 +3,10 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, ExportId,
-    FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId, RequestId,
-    Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
+    ApiKeyId, ApplicationId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId, DocumentId,
+    Error, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PasskeyId, PolicyId,
+    PromptId, ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId,
+    TokenFamilyId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -302,20 +303,24 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    ApplicationId,
     BatchId,
     BenchmarkId,
     BudgetId,
     CallId,
     ChunkId,
     CollectionId,
+    ConnectionId,
     DocumentId,
     EventId,
     ExportId,
     FileId,
+    GrantId,
     InvitationId,
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PasskeyId,
     PolicyId,
     PromptId,
     ProviderId,
@@ -327,6 +332,7 @@ ids!(
     SessionId,
     TeamId,
     TenantId,
+    TokenFamilyId,
     UserId
 );
 

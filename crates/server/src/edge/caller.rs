@@ -85,7 +85,7 @@ impl Edge {
         });
         let caller = match (open, access) {
             (Ok(caller), _) => caller,
-            // A session that has ended, or a workspace that is closed, must not keep anybody from the login.
+            // A session that has ended or belongs to another network, or a workspace that is closed, must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };

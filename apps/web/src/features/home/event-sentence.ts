@@ -11,6 +11,22 @@ export interface EventSentence {
 const TEXTS: Record<string, string> = {
   "identity.login.succeeded": "Signed in",
   "identity.login.failed": "Sign-in refused",
+  "identity.login.refused": "Sign-in not allowed by the login policy",
+  "identity.proof.failed": "Wrong second proof",
+  "identity.session.stepped_up": "Proved again who they are",
+  "identity.link.requested": "Link by mail asked for",
+  "identity.user.password_reset": "Forgotten password replaced",
+  "identity.factor.added": "Second factor set up",
+  "identity.factor.removed": "Second factor removed",
+  "identity.factor.reset": "Second factors taken away by an administrator",
+  "identity.passkey.renamed": "Passkey renamed",
+  "identity.passkey.cloned": "Passkey may have been copied",
+  "identity.recovery_codes.created": "Recovery codes made",
+  "identity.recovery_codes.used": "Recovery code used",
+  "identity.login_policy.updated": "Login policy changed",
+  "identity.mail.queued": "Mail written",
+  "identity.mail.sent": "Mail sent",
+  "identity.mail.failed": "Mail could not be sent",
   "identity.user.created": "User added",
   "identity.user.updated": "User changed",
   "identity.user.deleted": "User deleted",
@@ -31,6 +47,17 @@ const TEXTS: Record<string, string> = {
   "identity.policy.updated": "Access policy changed",
   "identity.policy.deleted": "Access policy deleted",
   "identity.session.revoked": "Session ended",
+  "identity.application.created": "Application registered",
+  "identity.application.updated": "Application changed",
+  "identity.application.deleted": "Application deleted",
+  "identity.application.secret_rotated": "Application got a new secret",
+  "identity.application.allowed": "Application was let in",
+  "identity.application.denied": "Application was refused",
+  "identity.application.tokens_issued": "Application signed in",
+  "identity.application.tokens_revoked": "Application signed out",
+  "identity.application.token_reused": "Application's token came a second time: signed out",
+  "identity.grant.revoked": "Access of an application taken back",
+  "identity.signing_key.created": "New key for ID tokens",
   "identity.tenant.updated": "Workspace changed",
   "identity.tenant.suspended": "Workspace suspended",
   "identity.tenant.resumed": "Workspace open again",
@@ -132,5 +159,6 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   if (type.startsWith("identity.role.")) return "/settings/roles/";
   if (type.startsWith("identity.policy.")) return `/settings/policies/?id=${id}`;
+  if (type.startsWith("identity.application.")) return "/settings/applications/";
   return null;
 }

@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
+.PHONY: help run build web models prices test test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen sbom clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -69,6 +69,9 @@ fmt: ## Format the Rust sources
 gen: node_modules/.package-lock.json ## Regenerate openapi/ and the dashboard's API types
 	@$(cargo) xtask gen
 	@npm run --silent generate
+
+sbom: ## Write the bill of materials of the program (CycloneDX) for a release
+	@python3 scripts/sbom.py --output "$(CARGO_TARGET_DIR)/sbom/plasma.cdx.json"
 
 bench-security: ## Measure password logins, checks of API keys, authorization decisions and the audit log
 	@$(env) && scripts/bench_security.sh $(OPTIONS)

@@ -1,6 +1,6 @@
 //! `plasma compliance report`: which security controls are met, by the last test run on this machine. It needs no server.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -12,8 +12,8 @@ use crate::compliance::{
     read_results, report,
 };
 
-/// Where `make test` leaves the results, below the folder of what is built.
-const RESULTS: &str = "nextest/full/junit.xml";
+/// Where `make test` leaves the results, in the repository: see `.config/nextest.toml`.
+const RESULTS: &str = "target/nextest/full/junit.xml";
 const MICROS_A_MINUTE: i64 = 60_000_000;
 const MINUTES_A_DAY: i64 = 24 * 60;
 
@@ -45,11 +45,8 @@ pub struct ComplianceReportArgs {
 impl ComplianceReportArgs {
     /// The file that is named, or the one that `make test` wrote if there is one.
     fn results(&self) -> Option<PathBuf> {
-        if self.results.is_some() {
-            return self.results.clone();
-        }
-        let built = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-        Some(built.join(RESULTS)).filter(|path| path.is_file())
+        let made = || Some(PathBuf::from(RESULTS)).filter(|path| path.is_file());
+        self.results.clone().or_else(made)
     }
 }
 

@@ -115,6 +115,18 @@ export type InstallationEncryption = components["schemas"]["InstallationEncrypti
 /** A service that shows a certificate of its own instead of an API key. */
 export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
 
+/* Compliance */
+/** Which security controls are met, and what shows it. */
+export type ComplianceReport = components["schemas"]["ComplianceReport"];
+export type ComplianceCatalogue = components["schemas"]["ComplianceCatalogue"];
+export type ComplianceChapter = components["schemas"]["ComplianceChapter"];
+export type ComplianceControl = components["schemas"]["ComplianceControl"];
+export type ComplianceCounts = components["schemas"]["ComplianceCounts"];
+/** What is left of a control's claim when it is held against the test run. */
+export type ComplianceOutcome = components["schemas"]["ComplianceOutcome"];
+export type ComplianceTestResult = components["schemas"]["ComplianceTestResult"];
+export type ComplianceDocument = components["schemas"]["ComplianceDocument"];
+
 /* Applications (OAuth) */
 export type Application = components["schemas"]["Application"];
 export type ApplicationKind = components["schemas"]["ApplicationKind"];

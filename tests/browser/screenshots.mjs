@@ -85,6 +85,7 @@ async function pages(page) {
     ["settings-profile", go("/settings/")],
     ["settings-security", go("/settings/security/")],
     ["settings-sign-in", go("/settings/sign-in/")],
+    ["settings-compliance", go("/settings/compliance/?chapter=V8")],
     ["settings-sessions", go("/settings/sessions/")],
     ["settings-users", go("/settings/users/")],
     ["settings-teams", go("/settings/teams/")],

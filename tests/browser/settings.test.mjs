@@ -126,6 +126,25 @@ test("an export is made and can be downloaded", async () => {
   await page.getByRole("dialog").waitFor({ state: "detached" });
 });
 
+test("requirements are filtered and show their evidence", async () => {
+  await page.goto("/settings/compliance/");
+  await page.getByText("No test run is known to this server").waitFor();
+  await page.getByRole("heading", { name: "Requirements" }).waitFor();
+  const all = await page.locator("[data-control]").count();
+  assert.ok(all >= 253, `${all} requirements`);
+  await page.locator('[data-chapter="V8"]').getByRole("button").click();
+  const chapter = await page.locator("[data-control]").count();
+  assert.ok(chapter > 0 && chapter < all);
+  await page.getByLabel("Outcome", { exact: true }).selectOption("met");
+  const row = page.locator('[data-control="V8.4.1"]');
+  await row.getByRole("button").click();
+  await row.getByText("plasma-server::it isolation::another_tenant_finds_nothing::postgres").waitFor();
+  assert.equal(await page.locator('[data-control]:not([data-outcome="met"])').count(), 0);
+  assert.match(page.url(), /chapter=V8/);
+  await page.locator("label").filter({ hasText: "API Security" }).click();
+  await page.locator('[data-control="API1:2023"]').waitFor();
+});
+
 test("nothing failed in the settings and nothing was asked of another host", () => {
   assert.deepEqual(faults, []);
 });

@@ -80,6 +80,8 @@ function RunNote({ report }: { report: ComplianceReport }) {
   );
 }
 
+const CONTROLS = "controls";
+
 function ChapterTable({ catalogue, onChoose }: { catalogue: ComplianceCatalogue; onChoose: (chapter: string) => void }) {
   return (
     <table className="ledger stack">
@@ -90,7 +92,16 @@ function ChapterTable({ catalogue, onChoose }: { catalogue: ComplianceCatalogue;
         {catalogue.chapters.map((chapter) => (
           <tr key={chapter.id} data-chapter={chapter.id}>
             <td>
-              <a className="link" href="#controls" onClick={() => onChoose(chapter.id)}><span className="figure">{chapter.id}</span> {chapter.title}</a>
+              <button
+                type="button"
+                className="link text-start"
+                onClick={() => {
+                  onChoose(chapter.id);
+                  document.getElementById(CONTROLS)?.scrollIntoView();
+                }}
+              >
+                <span className="figure">{chapter.id}</span> {chapter.title}
+              </button>
             </td>
             {OUTCOMES.map(({ value, label }) => <td key={value} data-label={label} className="num">{formatCount(chapter.counts[value])}</td>)}
           </tr>
@@ -112,7 +123,7 @@ function Controls({ catalogue }: { catalogue: ComplianceCatalogue }) {
   const shown = chaptersWith(catalogue, chapter?.id ?? null, outcome);
   const counts = chapter?.counts ?? catalogue.counts;
   return (
-    <div id="controls" className="scroll-mt-6">
+    <div id={CONTROLS} className="scroll-mt-6">
       <Section title="Requirements">
         <div className="mb-4 grid gap-4 sm:grid-cols-2 sm:gap-6">
           <SelectField label="Chapter" value={chapter?.id ?? ""} onChange={(event) => setParams({ chapter: event.target.value })}>

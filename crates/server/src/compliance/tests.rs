@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod code;
+mod pages;
 mod sources;
 
 use std::collections::BTreeMap;

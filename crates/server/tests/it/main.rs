@@ -5,6 +5,7 @@ mod backups;
 mod budget_crash;
 mod certificates;
 mod command_line;
+mod compliance;
 mod crash;
 mod dashboard;
 mod defences;

@@ -7,7 +7,7 @@ use std::{
 
 use crate::compliance::catalogues;
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

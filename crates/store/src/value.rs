@@ -3,9 +3,9 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
-    TenantId, UserId,
+    ApiKeyId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId,
+    FileId, JobId, KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId,
+    TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -302,6 +302,7 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    AuditSinkId,
     BatchId,
     BenchmarkId,
     BudgetId,

@@ -29,11 +29,7 @@ impl Log {
         ctx.require(installation)?;
         let (clock, random) = (ctx.clock().clone(), ctx.random().clone());
         let bound = Ctx::new(INSTALLATION, ctx.actor().clone(), *ctx.permissions(), clock, random);
-        let bound = bound.with_request(ctx.request());
-        Ok(match ctx.origin() {
-            Some(origin) => bound.with_origin(origin.clone().into()),
-            None => bound,
-        })
+        Ok(bound.with_request(ctx.request()).with_origin_of(ctx))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use plasma_kernel::{Actor, ApiKeyId, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
+use serde_json::Value;
 
 use crate::{
     ApiKey, CreatedApiKey, Identity, NewApiKey, events, store,
@@ -95,7 +96,8 @@ impl Identity {
 pub(crate) async fn insert_key(tx: &mut Tx, mut api_key: ApiKey, key: &str, bootstrap: bool) -> Result<ApiKey> {
     api_key.prefix = tokens::shown_prefix(key);
     store::api_keys::insert(tx, &api_key, &Fingerprint::of(key), bootstrap).await?;
-    tx.emit(events::api_key_created(api_key.id, &api_key.prefix, api_key.role)).await?;
+    let event = events::api_key_created(api_key.id, &api_key.prefix, api_key.role);
+    tx.emit(event.changed(Value::Null, events::state_of_api_key(&api_key))).await?;
     Ok(api_key)
 }
 

@@ -1,10 +1,28 @@
-//! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
+//! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users. Names stand
+//! only in what was before and after, which is for the audit log.
 
 use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::validation;
+use crate::{ApiKey, Team, User, validation};
+
+/// What the audit log compares of a person.
+pub(crate) fn state_of_user(user: &User) -> Value {
+    json!({ "name": user.name, "role": user.role, "disabled": user.disabled })
+}
+
+pub(crate) fn state_of_team(team: &Team) -> Value {
+    json!({ "name": team.name, "description": team.description })
+}
+
+pub(crate) fn state_of_api_key(key: &ApiKey) -> Value {
+    let scopes = key.scopes.map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
+    json!({
+        "name": key.name, "role": key.role, "scopes": scopes, "installation": key.installation, "team": key.team,
+        "created_by": key.created_by, "expires_at": key.expires_at,
+    })
+}
 
 pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
     NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))

@@ -1,6 +1,7 @@
 //! Logging in and out, and changing one's password.
 
 use plasma_kernel::{Actor, Code, Ctx, Error, Result, SessionId};
+use serde_json::json;
 
 use crate::{
     Identity, LoggedIn, Login, Secret, events,
@@ -102,7 +103,8 @@ impl Identity {
                 .remedy("log in with the new password"));
         }
         store::sessions::delete_others(&mut tx, user, current_token.map(Fingerprint::of)).await?;
-        tx.emit(events::user_updated(user, &["password"], account.user.role, account.user.disabled)).await?;
+        let event = events::user_updated(user, &["password"], account.user.role, account.user.disabled);
+        tx.emit(event.changed(json!({ "password": "old" }), json!({ "password": "new" }))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(())
@@ -128,7 +130,7 @@ impl Identity {
     async fn tell_failure(&self, ctx: &Ctx, account: Option<&Account>, email: &str) -> Result<()> {
         // In the tenant's log when the account is known, for its administrators to see; else in the installation's.
         let ctx = match account {
-            Some(account) => &ctx.for_tenant(account.tenant.id, "login"),
+            Some(account) => &ctx.for_tenant(account.tenant.id, "login").with_origin_of(ctx),
             None => ctx,
         };
         let mut tx = self.inner.store.begin(ctx).await?;
@@ -141,7 +143,8 @@ impl Identity {
         let Account { mut user, tenant, password_hash } = account;
         let actor = Actor::User { id: user.id };
         let ctx = Ctx::new(tenant.id, actor, user.permissions(), ctx.clock().clone(), ctx.random().clone())
-            .with_request(ctx.request());
+            .with_request(ctx.request())
+            .with_origin_of(ctx);
         let now = ctx.now();
         let session = SessionId::new(&ctx);
         let token = tokens::new_session_token(ctx.random());

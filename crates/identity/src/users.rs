@@ -2,6 +2,7 @@
 
 use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
+use serde_json::Value;
 
 use crate::{Identity, NewUser, User, UserChange, events, store, teams, types::permissions_of, validation};
 
@@ -93,7 +94,8 @@ impl Identity {
         if user.disabled {
             store::sessions::delete_others(&mut tx, id, None).await?;
         }
-        tx.emit(events::user_updated(id, &changed, user.role, user.disabled)).await?;
+        let event = events::user_updated(id, &changed, user.role, user.disabled);
+        tx.emit(event.changed(events::state_of_user(&before), events::state_of_user(&user))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(user)
@@ -118,7 +120,7 @@ impl Identity {
         for key in store::api_keys::revoke_created_by(&mut tx, id).await? {
             tx.emit(events::api_key_revoked(key)).await?;
         }
-        tx.emit(events::user_deleted(id)).await?;
+        tx.emit(events::user_deleted(id).changed(events::state_of_user(&user), Value::Null)).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         self.forget_deleted(ctx, &user.email).await
@@ -145,7 +147,8 @@ pub(crate) async fn insert_user(tx: &mut Tx, user: &User, password_hash: &str) -
             error
         }
     })?;
-    tx.emit(events::user_created(user.id, user.role)).await?;
+    let event = events::user_created(user.id, user.role);
+    tx.emit(event.changed(Value::Null, events::state_of_user(user))).await?;
     Ok(())
 }
 

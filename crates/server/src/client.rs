@@ -1,8 +1,10 @@
 //! The commands that talk to a running server, or look after its models: `plasma search`, `ask`, `ingest`, `usage`, `prompts`,
-//! `batches run`, `models …` and `bench …`.
+//! `batches run`, `audit …`, `models …` and `bench …`.
 
 mod api;
 mod ask;
+mod audit;
+mod audit_verify;
 mod batches;
 mod bench;
 mod bench_embed;
@@ -21,6 +23,8 @@ use anyhow::Result;
 use clap::Args;
 
 pub use ask::{AskArgs, ask};
+pub use audit::{AuditExportArgs, AuditListArgs, audit_export, audit_list};
+pub use audit_verify::{AuditVerifyArgs, audit_verify};
 pub use batches::{RunBatchArgs, run_batch};
 pub use bench::{BenchArgs, bench};
 pub use bench_embed::{BenchEmbedArgs, bench_embed};

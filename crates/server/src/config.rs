@@ -8,6 +8,7 @@ mod show;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use layers::{Layers, Mistake, Source};
@@ -22,6 +23,8 @@ pub use show::show;
 pub struct Config {
     pub listen: SocketAddr,
     pub secure_cookies: bool,
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
     pub roles: Vec<Role>,
     pub data_dir: PathBuf,
     pub database_url: Option<Secret>,
@@ -33,6 +36,7 @@ pub struct Config {
     #[serde(default)]
     pub search_nodes: BTreeMap<String, SearchNodeUrls>,
     pub master_key_file: Option<PathBuf>,
+    pub audit_anchor_dir: Option<PathBuf>,
     pub json_body_bytes_max: usize,
     pub model_body_bytes_max: usize,
     pub upload_body_bytes_max: usize,
@@ -101,6 +105,17 @@ impl Config {
     /// The longest that an ordinary request may take.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// Networks of proxies whose word on a client's address counts.
+    pub fn trusted_proxies(&self) -> Vec<IpNet> {
+        // Each was checked when it was read.
+        self.trusted_proxies.iter().filter_map(|text| check::network(text)).collect()
+    }
+
+    /// The folder of file anchors of audit logs.
+    pub fn audit_anchor_dir(&self) -> PathBuf {
+        self.audit_anchor_dir.clone().unwrap_or_else(|| self.data_dir.join("audit-anchors"))
     }
 
     /// Whether this process does `role`.

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, State},
@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use plasma_http::{Caller, Json, Problem, ProblemBody};
-use plasma_kernel::{RequestId, Timestamp};
+use plasma_kernel::{Origin, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{tenants::Tenant, users::User};
@@ -60,7 +60,15 @@ pub(crate) async fn login(
     if let Some(request) = extensions.get::<RequestId>() {
         ctx = ctx.with_request(*request);
     }
-    let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    // The edge knows the client behind trusted proxies; without an edge, the other end of the connection is the client.
+    let peer = || extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let address = match extensions.get::<Arc<Origin>>() {
+        Some(origin) => {
+            ctx = ctx.with_origin(Arc::clone(origin));
+            origin.address
+        }
+        None => peer(),
+    };
     let login = Login { email: request.email, password: Secret::new(request.password), address };
     let logged_in = identity.login(&ctx, login).await?;
     let cookie = identity.session_cookie(&headers, &logged_in.token)?;

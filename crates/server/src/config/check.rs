@@ -1,7 +1,8 @@
 //! Whether one value fits one setting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use toml::{Value, de::DeValue};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -37,6 +38,16 @@ pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
             }
             _ => mismatch("a list such as [\"api\", \"worker\"]"),
         },
+        Kind::Networks => match value {
+            DeValue::Array(items) => {
+                let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+                match texts {
+                    Some(texts) => networks(texts.into_iter()),
+                    None => Err("must be a list of texts in quotes".to_owned()),
+                }
+            }
+            _ => mismatch("a list such as [\"10.0.0.0/8\"]"),
+        },
         _ => match value {
             DeValue::String(text) => from_text(kind, text),
             _ => mismatch("a text in quotes"),
@@ -62,6 +73,7 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             Err(format!("must be {}{}", choices.join(" or "), suggestion(text, choices.iter().copied())))
         }
         Kind::Words(known) => words(known, text.split(',').map(str::trim)),
+        Kind::Networks => networks(text.split(',').map(str::trim)),
         Kind::Whole { .. } => match text.trim().parse() {
             Ok(number) => whole(kind, number),
             Err(_) => Err("must be a whole number".to_owned()),
@@ -109,6 +121,19 @@ fn words<'a>(known: &[&str], given: impl Iterator<Item = &'a str>) -> Result<Val
         return Err(format!("must name at least one of {}", known.join(", ")));
     }
     Ok(Value::Array(words))
+}
+
+fn networks<'a>(given: impl Iterator<Item = &'a str>) -> Result<Value, String> {
+    let networks = given.map(|text| match network(text) {
+        Some(_) => Ok(Value::String(text.to_owned())),
+        None => Err(format!("`{text}` is neither a network such as 10.0.0.0/8 nor an address")),
+    });
+    networks.collect::<Result<Vec<_>, _>>().map(Value::Array)
+}
+
+/// A network, or an address as the network that has only this one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// The text is never quoted back: a database's URL holds a password.

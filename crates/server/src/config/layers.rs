@@ -262,7 +262,7 @@ mod tests {
     fn the_struct_and_the_table_of_settings_agree() {
         // Every setting given, so that a field that the struct lacks is an error here.
         let file = "database_url = \"postgres://h/d\"\nmaster_key_file = \"k\"\ncustom_models_dirs = \"/w\"\n\
-                    otlp_endpoint = \"http://c:4318\"";
+                    otlp_endpoint = \"http://c:4318\"\naudit_anchor_dir = \"/a\"\ntrusted_proxies = [\"10.0.0.0/8\"]";
         let environment = [
             ("PLASMA_OWNER_EMAIL", "a@b"),
             ("PLASMA_OWNER_PASSWORD", "p"),
@@ -285,6 +285,23 @@ mod tests {
         assert_eq!(layers.get("listen").unwrap().1, Source::Flag("listen".to_owned()));
         assert_eq!(layers.get("concurrency_max").unwrap().1.to_string(), "PLASMA_CONCURRENCY_MAX");
         assert_eq!(layers.get("log_level").unwrap().1, Source::Default);
+    }
+
+    #[test]
+    fn proxies_are_networks_or_addresses() {
+        let (config, _) = layers("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]", &[], &[]).finish().unwrap();
+        let networks: Vec<String> = config.trusted_proxies().iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+        let environment = [("PLASMA_TRUSTED_PROXIES", "192.0.2.1, 10.0.0.0/8")];
+        assert_eq!(layers("", &environment, &[]).finish().unwrap().0.trusted_proxies().len(), 2);
+        assert!(layers("", &[], &[]).finish().unwrap().0.trusted_proxies().is_empty());
+        assert_eq!(
+            mistakes("trusted_proxies = \"10.0.0.0/8\"", &[("PLASMA_TRUSTED_PROXIES", "10.0.0.0/33")]),
+            [
+                "plasma.toml:1: `trusted_proxies` must be a list such as [\"10.0.0.0/8\"], got a string",
+                "PLASMA_TRUSTED_PROXIES: `10.0.0.0/33` is neither a network such as 10.0.0.0/8 nor an address",
+            ]
+        );
     }
 
     #[test]

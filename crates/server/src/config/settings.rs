@@ -26,6 +26,8 @@ pub enum Kind {
     Flag,
     /// `info`, or directives such as `warn,plasma_models=debug`.
     LogFilter,
+    /// Networks or addresses: a list in the file, separated by commas elsewhere.
+    Networks,
     /// Databases by name: tables `[search.nodes.NAME]` in the file, `name=url,replica name=url` elsewhere.
     SearchNodes,
 }
@@ -93,6 +95,13 @@ pub const SETTINGS: &[Setting] = &[
         "Send the session cookie over HTTPS only; set it when a proxy in front offers HTTPS",
     ),
     Setting::new(
+        "trusted_proxies",
+        Kind::Networks,
+        None,
+        "Networks of proxies in front whose X-Forwarded-For or Forwarded header says where a request comes from; trust only proxies \
+         that write one of the two themselves",
+    ),
+    Setting::new(
         "roles",
         Kind::Words(&["api", "worker"]),
         Some("api,worker"),
@@ -155,6 +164,13 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "File of the key that wraps all stored secrets; the default is master.key in the data directory. Processes that \
          share a Postgres must share it",
+    ),
+    Setting::new(
+        "audit_anchor_dir",
+        Kind::Path,
+        None,
+        "Folder in which checkpoints of audit logs are anchored in files, best on storage that only lets files grow; the default is \
+         audit-anchors in the data directory",
     ),
     Setting::new(
         "json_body_bytes_max",

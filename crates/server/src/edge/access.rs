@@ -43,6 +43,8 @@ pub(crate) struct Operation {
     pub(super) template: Arc<str>,
     pub(super) access: Access,
     pub(super) work: Work,
+    /// Whether its answers hold personal data, so that reading them is recorded (`x-audit`).
+    pub(super) shows_personal_data: bool,
     pub(super) meters: Meters,
 }
 
@@ -79,6 +81,7 @@ impl Operations {
                     template: Arc::clone(&template),
                     access,
                     work: work_of(path, &method),
+                    shows_personal_data: extension(operation, "x-audit") == Some("personal_data"),
                     meters: Meters::new(Arc::clone(&template), method.clone()),
                 };
                 known.entry(Arc::clone(&template)).or_default().push((method, Arc::new(operation)));
@@ -88,7 +91,7 @@ impl Operations {
             let template: Arc<str> = Arc::from(name);
             let meters = Meters::new(Arc::clone(&template), Method::GET);
             // Another spelling of a model's route, with a model's limits; of the others none takes a body.
-            Arc::new(Operation { template, access, work: Work::Model, meters })
+            Arc::new(Operation { template, access, work: Work::Model, shows_personal_data: false, meters })
         };
         Ok(Self {
             known,
@@ -125,12 +128,15 @@ fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> 
     .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
+/// What an operation says under a name of its own.
+fn extension<'a>(operation: &'a path::Operation, name: &str) -> Option<&'a str> {
+    operation.extensions.as_ref()?.get(name)?.as_str()
+}
+
 fn access_of(path: &str, operation: &path::Operation) -> Result<Access> {
     let name = operation.operation_id.as_deref().unwrap_or(path);
-    let said =
-        operation.extensions.as_ref().and_then(|extensions| extensions.get("x-permission")?.as_str()).ok_or_else(
-            || Error::internal(format!("the operation {name} does not say who may call it (x-permission)")),
-        )?;
+    let said = extension(operation, "x-permission")
+        .ok_or_else(|| Error::internal(format!("the operation {name} does not say who may call it (x-permission)")))?;
     match said {
         "none" if WATCHED.contains(&path) => Ok(Access::Watch),
         "none" => Ok(Access::Public),

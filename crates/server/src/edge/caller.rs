@@ -19,7 +19,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Token(pub(crate) String);
 
 impl Edge {
-    /// The caller's context, or `None` where none is needed and none valid was given.
+    /// The caller's context, or `None` where none is needed and none valid was given. Whether they hold the permission is
+    /// looked at afterwards, so that a refusal names them.
     pub(super) async fn caller(&self, access: Access, request: &mut Request) -> Result<Option<Ctx>> {
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
@@ -41,9 +42,6 @@ impl Edge {
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
-        if let Access::Permission(permission) = access {
-            ctx.require(permission)?;
-        }
         request.extensions_mut().insert(Token(token));
         Ok(Some(ctx))
     }

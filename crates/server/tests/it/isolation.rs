@@ -66,6 +66,14 @@ struct Things {
 
 impl Things {
     async fn make(server: &Plasma) -> Self {
+        let mut things = Self::of_the_domains(server).await;
+        let (record, sink) = audited(server).await;
+        things.ids.insert(("/api/v1/audit/records/", "id"), record);
+        things.ids.insert(("/api/v1/audit/sinks/", "id"), sink);
+        things
+    }
+
+    async fn of_the_domains(server: &Plasma) -> Self {
         let id = |value: Value| value["id"].as_str().unwrap().to_owned();
         let collection = server.create_collection("secrets").await;
         let document = server.add_text(&collection, "The vault", "The vault opens with the word marzipan.").await;
@@ -209,6 +217,21 @@ async fn put(server: &Plasma, path: &str, body: Value) {
 async fn embed_anew(server: &Plasma, collection: &str) {
     let path = format!("/api/v1/collections/{collection}/reembed");
     server.post(&path, json!({"model": "local/all-minilm-l6-v2"})).await;
+}
+
+/// A record of the audit log, which is there a moment after what it tells of, and a sink.
+async fn audited(server: &Plasma) -> (String, String) {
+    let sink = json!({"name": "anchor", "target": {"kind": "anchor_file"}});
+    let sink = server.post("/api/v1/audit/sinks", sink).await["id"].as_str().unwrap().to_owned();
+    let begun = std::time::Instant::now();
+    loop {
+        let page = server.get("/api/v1/audit?limit=1").await;
+        if let Some(record) = page["data"][0]["id"].as_str() {
+            return (record.to_owned(), sink);
+        }
+        assert!(begun.elapsed() < crate::harness::PATIENCE, "nothing was audited\n{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }
 
 /// A batch and the file that it reads.

@@ -17,7 +17,7 @@ use plasma_governance::{
     note::{self, PublicKey},
     verify::Anchor,
 };
-use plasma_kernel::{PageRequest, Permission, Permissions, Role};
+use plasma_kernel::{Clock, PageRequest, Permission, Permissions, Role};
 use plasma_testkit::{TestStore, on_each_database, with_permissions};
 use serde_json::{Value, json};
 use tokio::{
@@ -323,6 +323,53 @@ on_each_database! {
             }
         }
     }
+}
+
+/// `make test-audit-s3` starts the store and runs this.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the S3 store that `make test-audit-s3` starts"]
+async fn a_real_store_takes_records_and_keeps_locked_checkpoints() {
+    let endpoint = std::env::var("PLASMA_TEST_S3_URL").expect("run `make test-audit-s3`");
+    let test = TestStore::sqlite().await;
+    // The store refuses signatures of another time than its own.
+    let world = World::on(&test, Clock::system()).await;
+    world.fill(3).await;
+    let http = reqwest::Client::new();
+    let name = format!("audit-{}", world.clock.now());
+    let created = http.put(format!("{endpoint}/{name}")).header("x-amz-bucket-object-lock-enabled", "true");
+    assert!(created.send().await.unwrap().status().is_success());
+    let bucket = Bucket {
+        endpoint: endpoint.clone(),
+        region: "us-east-1".to_owned(),
+        name: name.clone(),
+        prefix: "plasma".to_owned(),
+        access_key_id: "AKIATEST".to_owned(),
+    };
+    let target = SinkTarget::AnchorS3 { bucket: bucket.clone(), lock: ObjectLock::Compliance, retain_days: 2 };
+    let wrong = make(&world, target.clone(), Some("another secret"), None).await;
+    let refused = world.governance.test_sink(&world.owner, Log::Workspace, wrong.id).await.unwrap();
+    assert!(!refused.ok && refused.error.as_ref().unwrap().contains("403"), "{refused:?}");
+    world.governance.delete_sink(&world.owner, Log::Workspace, wrong.id).await.unwrap();
+    let anchor = make(&world, target, Some("a-secret-for-tests"), None).await;
+    let tested = world.governance.test_sink(&world.owner, Log::Workspace, anchor.id).await.unwrap();
+    assert!(tested.ok, "{tested:?}");
+    let object = format!("{endpoint}/{name}/plasma/{}/{:020}.checkpoint", world.tenant(), 3);
+    let kept = http.get(&object).send().await.unwrap();
+    let version = kept.headers()["x-amz-version-id"].to_str().unwrap().to_owned();
+    assert_eq!(kept.text().await.unwrap(), world.newest_note().await);
+    let deleted = http.delete(format!("{object}?versionId={version}")).send().await.unwrap();
+    assert_eq!(deleted.status(), 403, "the store let go of a locked checkpoint");
+    let records = NewSink {
+        name: "records".to_owned(),
+        target: SinkTarget::S3 { bucket },
+        secret: Some("a-secret-for-tests".to_owned()),
+        from_leaf: Some(0),
+    };
+    world.governance.create_sink(&world.owner, Log::Workspace, records).await.unwrap();
+    assert!(world.governance.deliver_due().await.unwrap() > 0);
+    let object = format!("{endpoint}/{name}/plasma/{}/{:020}-{:020}.jsonl", world.tenant(), 0, 2);
+    let lines = http.get(&object).send().await.unwrap().text().await.unwrap();
+    assert_eq!(subjects(&lines), ["thing_0", "thing_1", "thing_2"]);
 }
 
 fn tls_acceptor(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> tokio_rustls::TlsAcceptor {

@@ -20,7 +20,10 @@ pub struct World {
 
 impl World {
     pub async fn new(test: &TestStore) -> Self {
-        let clock = Clock::manual(1_800_000_000_000_000);
+        Self::on(test, Clock::manual(1_800_000_000_000_000)).await
+    }
+
+    pub async fn on(test: &TestStore, clock: Clock) -> Self {
         let governance = open(test.store(), &clock, test).await;
         let random = Random::system();
         let system = Ctx::system("test", clock.clone(), random.clone());

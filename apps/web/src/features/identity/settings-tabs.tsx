@@ -11,6 +11,7 @@ const ITEMS: { href: string; label: string; permission: Permission | null }[] = 
   { href: "/settings/users/", label: "Users", permission: "users:read" },
   { href: "/settings/teams/", label: "Teams", permission: "teams:read" },
   { href: "/settings/api-keys/", label: "API keys", permission: "api_keys:read" },
+  { href: "/settings/audit/", label: "Audit", permission: "audit:read" },
   { href: "/settings/search-nodes/", label: "Search nodes", permission: "installation:read" },
   { href: "/settings/workspace/", label: "Workspace", permission: null },
 ];

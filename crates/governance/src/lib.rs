@@ -23,13 +23,14 @@ mod words;
 
 use std::{path::PathBuf, sync::Arc};
 
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Ctx, Result, TenantId};
 use plasma_store::Store;
 use plasma_workflows::Workflows;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{keys::Key, noted::Noted, sinks::Outbound};
+use crate::{keys::Key, noted::Noted, sinks::Reach};
 
 pub use canonical::canonical;
 pub use export::{Export, ExportFormat};
@@ -45,6 +46,8 @@ pub use types::{
 pub struct GovernanceConfig {
     /// The folder of file anchors. Best on storage that only lets files grow.
     pub anchor_dir: PathBuf,
+    /// Which addresses the sinks of workspaces may reach.
+    pub outbound: Outbound,
 }
 
 /// The audit logs. Cheap to clone.
@@ -60,7 +63,7 @@ struct Inner {
     config: GovernanceConfig,
     key: Key,
     noted: Noted,
-    outbound: Outbound,
+    reach: Reach,
     /// Changes whenever records were appended or a checkpoint was made.
     appended: watch::Sender<u64>,
     stop: CancellationToken,
@@ -73,8 +76,9 @@ impl Governance {
     /// # Errors
     /// `unavailable` when the database does not answer, `internal` when the key cannot be opened.
     pub async fn open(store: Store, ctx: Ctx, config: GovernanceConfig) -> Result<Self> {
+        store.declare_sealed(&store::sealed::columns());
         let key = Key::open(&store, &ctx).await?;
-        let outbound = Outbound::new()?;
+        let reach = Reach::new(&config.outbound)?;
         let (appended, _) = watch::channel(0);
         let inner = Inner {
             store,
@@ -82,7 +86,7 @@ impl Governance {
             config,
             key,
             noted: Noted::default(),
-            outbound,
+            reach,
             appended,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

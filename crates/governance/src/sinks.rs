@@ -8,6 +8,8 @@ mod send;
 mod sigv4;
 mod syslog;
 
+use std::fmt::Display;
+
 use plasma_kernel::{
     AuditSinkId, Code, Ctx, Error, Page, PageRequest,
     Permission::{self, AuditRead, AuditWrite, InstallationManage, InstallationRead},
@@ -18,12 +20,11 @@ use serde_json::{Value, json};
 
 use crate::{
     Bucket, Governance, Log, NewSink, Sink, SinkChange, SinkTarget, SinkTest, SyslogTransport,
-    sinks::guard::{check_url, is_public},
     store::{self, sinks::SinkRow},
 };
 
 pub(crate) use deliver::deliver;
-pub(crate) use guard::Outbound;
+pub(crate) use guard::Reach;
 
 /// Sinks of one log at most.
 const SINKS_MAX: i64 = 20;
@@ -34,7 +35,7 @@ const SIGNING_SECRET_CHARS_MIN: usize = 16;
 const RETAIN_DAYS_MAX: u32 = 36_500;
 
 /// What a sink's secret is sealed for.
-pub(crate) fn secret_purpose(id: AuditSinkId) -> String {
+pub(crate) fn secret_purpose(id: impl Display) -> String {
     format!("audit-sink/{id}")
 }
 
@@ -69,7 +70,7 @@ impl Governance {
         let tenant = bound.tenant()?;
         let private_network = is_operator(ctx);
         check_name(&new.name)?;
-        check_target(ctx, &new.target, private_network)?;
+        self.check_target(ctx, &new.target, private_network)?;
         check_secret(&new.target, new.secret.as_deref())?;
         let mut tx = self.inner.store.begin(&bound).await?;
         if store::sinks::count(&mut tx, tenant).await? >= SINKS_MAX {
@@ -137,7 +138,7 @@ impl Governance {
                 return Err(Error::invalid("secret", "the sink would send to another place: give the secret again"));
             }
             row.private_network = is_operator(ctx);
-            check_target(ctx, &target, row.private_network)?;
+            self.check_target(ctx, &target, row.private_network)?;
             row.sink.target = target;
         }
         if change.secret.is_some() {
@@ -194,6 +195,38 @@ impl Governance {
         }
     }
 
+    fn check_target(&self, ctx: &Ctx, target: &SinkTarget, private_network: bool) -> Result<()> {
+        let reach = &self.inner.reach;
+        match target {
+            SinkTarget::AnchorFile {} => ctx.require(InstallationManage).map_err(|error| error.field("target.kind")),
+            SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
+                if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
+                    return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
+                }
+                check_bucket(reach, bucket, private_network)
+            }
+            SinkTarget::S3 { bucket } => check_bucket(reach, bucket, private_network),
+            SinkTarget::AnchorWebhook { url } => reach.check_url("target.url", url, private_network).map(drop),
+            SinkTarget::Otlp { endpoint } => {
+                let url = reach.check_url("target.endpoint", endpoint, private_network)?;
+                if url.query().is_some() {
+                    return Err(Error::invalid("target.endpoint", "must not have a query"));
+                }
+                Ok(())
+            }
+            SinkTarget::Syslog { host, port, transport, ca_pem } => {
+                reach.check_host("target.host", host, private_network)?;
+                if *port == 0 {
+                    return Err(Error::invalid("target.port", "must be 1 to 65535"));
+                }
+                if ca_pem.is_some() && *transport != SyslogTransport::Tls {
+                    return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
+                }
+                syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
+            }
+        }
+    }
+
     async fn seal(&self, tx: &mut Tx, id: AuditSinkId, secret: Option<&str>) -> Result<Option<Vec<u8>>> {
         match secret {
             Some(secret) => self.inner.store.seal_secret(tx, &secret_purpose(id), secret).await.map(Some),
@@ -241,55 +274,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_target(ctx: &Ctx, target: &SinkTarget, private_network: bool) -> Result<()> {
-    match target {
-        SinkTarget::AnchorFile {} => ctx.require(InstallationManage).map_err(|error| error.field("target.kind")),
-        SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
-            if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
-                return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
-            }
-            check_bucket(bucket, private_network)
-        }
-        SinkTarget::S3 { bucket } => check_bucket(bucket, private_network),
-        SinkTarget::AnchorWebhook { url } => check_url("target.url", url, private_network).map(drop),
-        SinkTarget::Otlp { endpoint } => {
-            let url = check_url("target.endpoint", endpoint, private_network)?;
-            if url.query().is_some() {
-                return Err(Error::invalid("target.endpoint", "must not have a query"));
-            }
-            Ok(())
-        }
-        SinkTarget::Syslog { host, port, transport, ca_pem } => {
-            check_host(host, private_network)?;
-            if *port == 0 {
-                return Err(Error::invalid("target.port", "must be 1 to 65535"));
-            }
-            if ca_pem.is_some() && *transport != SyslogTransport::Tls {
-                return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
-            }
-            syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
-        }
-    }
-}
-
-fn check_host(host: &str, private_network: bool) -> Result<()> {
-    let is_name = !host.is_empty()
-        && host.len() <= 253
-        && host.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | ':' | '_'));
-    if !is_name {
-        return Err(Error::invalid("target.host", "must be the name or the address of a machine"));
-    }
-    match host.parse() {
-        Ok(address) if !private_network && !is_public(address) => {
-            Err(Error::invalid("target.host", "is not a public address of the internet")
-                .remedy("let whoever manages the installation make a sink in its own network"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_bucket(bucket: &Bucket, private_network: bool) -> Result<()> {
-    let url = check_url("target.bucket.endpoint", &bucket.endpoint, private_network)?;
+fn check_bucket(reach: &Reach, bucket: &Bucket, private_network: bool) -> Result<()> {
+    let url = reach.check_url("target.bucket.endpoint", &bucket.endpoint, private_network)?;
     if url.query().is_some() {
         return Err(Error::invalid("target.bucket.endpoint", "must not have a query"));
     }

@@ -5,5 +5,6 @@ pub(crate) mod checkpoints;
 pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod records;
+pub(crate) mod sealed;
 pub(crate) mod sinks;
 pub(crate) mod tiles;

@@ -1,6 +1,7 @@
 //! From a token to a context: the path of every request, served from memory.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -8,13 +9,17 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, TeamId, TenantId, Timestamp, UserId,
+    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, Subject, TeamId, TenantId, Timestamp,
+    UserId,
 };
 
 use crate::{
-    Identity, store,
+    Identity, TenantState,
+    store::{self, tenants::Standing},
+    tenant_life::require_open,
     tokens::{self, Fingerprint, SESSION_PREFIX},
 };
 
@@ -38,6 +43,20 @@ pub struct Authenticated {
     pub role: Role,
     /// The login session, if it is one.
     pub session: Option<SessionId>,
+    /// Where the caller's tenant is in its life.
+    pub tenant_state: TenantState,
+    /// How many requests its plan lets the caller's tenant make in a minute; `None` where it says nothing.
+    pub requests_per_minute: Option<u32>,
+}
+
+impl Authenticated {
+    /// Refuses callers of a tenant that is suspended or to be deleted. `owner_may`: whether its owners may do this all the same.
+    ///
+    /// # Errors
+    /// `forbidden` (`tenant_suspended`, `tenant_deleting`).
+    pub fn require_open(&self, owner_may: bool) -> Result<()> {
+        require_open(self.tenant_state, self.role, owner_may)
+    }
 }
 
 /// Which row a token stands for.
@@ -54,6 +73,12 @@ pub(crate) struct Credential {
     pub(crate) actor: Actor,
     pub(crate) role: Role,
     pub(crate) permissions: Permissions,
+    /// What access policies may ask about who acts.
+    pub(crate) subject: Arc<Subject>,
+    /// The number of the tenant's set of access policies; 0 when none is in force.
+    pub(crate) policies: u64,
+    /// From where it may be used; empty means from anywhere.
+    pub(crate) addresses: Vec<IpNet>,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
     /// The person, or who made the key: what they may see, the token may.
@@ -71,6 +96,8 @@ pub(crate) struct Credential {
 struct Entry {
     /// `None`: no such token. Also remembered, so that a wrong token costs SQL only every 5 seconds.
     credential: Option<Credential>,
+    /// Of the token's tenant. `None` without a token, and when the tenant was erased.
+    tenant: Option<Standing>,
     /// The number of the last change when loading began.
     loaded_at_change: u64,
 }
@@ -121,18 +148,54 @@ impl Identity {
     /// Who holds this token (a session's `pls_…` or an API key's `plk_…`), and what they may do. Answered from memory when
     /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
     ///
+    /// A key that may only be used from some addresses is refused here, for the caller's is not known.
+    ///
     /// # Errors
-    /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `unavailable` when the
-    /// database does not answer.
+    /// As [`Identity::authenticate_from`].
     pub async fn authenticate(&self, token: &str) -> Result<Authenticated> {
+        self.authenticate_from(token, None).await
+    }
+
+    /// The same for a caller at an address.
+    ///
+    /// # Errors
+    /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `forbidden` for a key that may not
+    /// be used from there (`api_key_address_refused`) and when its tenant is not open (`tenant_suspended`, `tenant_deleting`);
+    /// `unavailable` when the database does not answer.
+    pub async fn authenticate_from(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
+        let authenticated = self.authenticate_in_any_state(token, address).await?;
+        authenticated.require_open(false)?;
+        Ok(authenticated)
+    }
+
+    /// The same, also when the tenant is suspended or to be deleted: whoever calls asks [`Authenticated::require_open`] with what
+    /// the request is for.
+    ///
+    /// # Errors
+    /// As [`Identity::authenticate_from`], but for the tenant's state.
+    pub async fn authenticate_in_any_state(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
         if !tokens::is_plausible(token) {
             return Err(unknown_token());
         }
-        let entry = self.entry(token).await?;
+        self.authenticated(token, Fingerprint::of(token), address).await
+    }
+
+    /// The same for a token of which only the fingerprint is known; `token` then is what tokens of its kind begin with.
+    pub(crate) async fn authenticated(
+        &self,
+        token: &str,
+        fingerprint: Fingerprint,
+        address: Option<IpAddr>,
+    ) -> Result<Authenticated> {
+        let entry = self.entry(token, fingerprint).await?;
         let credential = entry.credential.as_ref().filter(|credential| credential.usable).ok_or_else(unknown_token)?;
+        // Nothing is known of a tenant that is gone, not even that it was there.
+        let tenant = entry.tenant.filter(|tenant| tenant.state != TenantState::Erasing).ok_or_else(unknown_token)?;
         let now = self.inner.clock.now();
         check_time(credential, now)?;
-        self.note_use(credential, now);
+        let address = address.map(|address| address.to_canonical());
+        check_address(&credential.addresses, address)?;
+        self.note_use(credential, now, address);
         let ctx = Ctx::new(
             credential.tenant,
             credential.actor.clone(),
@@ -141,16 +204,22 @@ impl Identity {
             self.inner.random.clone(),
         )
         .with_team(credential.team)
-        .with_access_of(credential.person, Arc::clone(&credential.teams));
+        .with_access_of(credential.person, Arc::clone(&credential.teams))
+        .with_subject(Arc::clone(&credential.subject), credential.policies);
         let session = match credential.id {
             CredentialId::Session(id) => Some(id),
             CredentialId::ApiKey(_) => None,
         };
-        Ok(Authenticated { ctx, role: credential.role, session })
+        Ok(Authenticated {
+            ctx,
+            role: credential.role,
+            session,
+            tenant_state: tenant.state,
+            requests_per_minute: tenant.requests_per_minute,
+        })
     }
 
-    async fn entry(&self, token: &str) -> Result<Arc<Entry>> {
-        let fingerprint = Fingerprint::of(token);
+    async fn entry(&self, token: &str, fingerprint: Fingerprint) -> Result<Arc<Entry>> {
         match self.inner.credentials.cache.get(&fingerprint).await {
             Some(entry) if self.inner.credentials.is_fresh(&entry) => Ok(entry),
             // Boxed: the query's large future must not weigh on the requests that need none.
@@ -181,7 +250,11 @@ impl Identity {
         } else {
             store::api_keys::credential(&mut tx, &fingerprint).await?
         };
-        Ok(Arc::new(Entry { credential, loaded_at_change }))
+        let tenant = match &credential {
+            Some(credential) => store::tenants::standing(&mut tx, credential.tenant).await?,
+            None => None,
+        };
+        Ok(Arc::new(Entry { credential, tenant, loaded_at_change }))
     }
 }
 
@@ -201,13 +274,28 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
     }
 }
 
+/// Whether one of the networks of an allow-list holds the address. Without a list every address is fine; with one, an address
+/// that is not known is not.
+pub(crate) fn is_allowed_from(addresses: &[IpNet], address: Option<IpAddr>) -> bool {
+    addresses.is_empty() || address.is_some_and(|address| addresses.iter().any(|network| network.contains(&address)))
+}
+
+fn check_address(addresses: &[IpNet], address: Option<IpAddr>) -> Result<()> {
+    if is_allowed_from(addresses, address) {
+        return Ok(());
+    }
+    let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
+    Err(Error::new(Code::Forbidden, "api_key_address_refused", format!("this API key may not be used from {from}"))
+        .remedy("use it from one of its addresses, or let an administrator add this one under Settings, API keys"))
+}
+
 fn unknown_token() -> Error {
     Error::new(Code::Unauthenticated, "invalid_token", "the session or API key is not valid (any more)")
         .remedy("log in again, or send `Authorization: Bearer plk_…` with an API key that is not revoked")
 }
 
 /// Several callers wait for one query; each gets its own copy of what went wrong.
-fn shared_error(error: &Arc<Error>) -> Error {
+pub(crate) fn shared_error(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.code(), error.reason(), error.message()).source(Arc::clone(error));
     let copy = match error.remedy_text() {
         Some(remedy) => copy.remedy(remedy),

@@ -1,15 +1,19 @@
 //! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users. Names stand
 //! only in what was before and after, which is for the audit log.
 
-use plasma_kernel::{ApiKeyId, Role, SessionId, TeamId, TenantId, UserId};
+use plasma_kernel::{
+    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
+    TenantId, Timestamp, UserId,
+};
 use plasma_store::NewEvent;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{ApiKey, Team, User, validation};
+use crate::{ApiKey, Policy, RoleDetails, Team, User, validation};
 
 /// What the audit log compares of a person.
 pub(crate) fn state_of_user(user: &User) -> Value {
-    json!({ "name": user.name, "role": user.role, "disabled": user.disabled })
+    let custom_role = user.custom_role.as_ref().map(|custom| &custom.name);
+    json!({ "name": user.name, "role": user.role, "custom_role": custom_role, "disabled": user.disabled })
 }
 
 pub(crate) fn state_of_team(team: &Team) -> Value {
@@ -18,10 +22,29 @@ pub(crate) fn state_of_team(team: &Team) -> Value {
 
 pub(crate) fn state_of_api_key(key: &ApiKey) -> Value {
     let scopes = key.scopes.map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
+    let custom_role = key.custom_role.as_ref().map(|custom| &custom.name);
+    let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
     json!({
-        "name": key.name, "role": key.role, "scopes": scopes, "installation": key.installation, "team": key.team,
-        "created_by": key.created_by, "expires_at": key.expires_at,
+        "name": key.name, "role": key.role, "custom_role": custom_role, "scopes": scopes, "addresses": addresses,
+        "installation": key.installation, "team": key.team, "created_by": key.created_by, "expires_at": key.expires_at,
     })
+}
+
+pub(crate) fn state_of_role(role: &RoleDetails) -> Value {
+    json!({ "name": role.name, "description": role.description, "permissions": names(role.permissions) })
+}
+
+pub(crate) fn state_of_policy(policy: &Policy) -> Value {
+    let Policy { name, description, text, enabled, .. } = policy;
+    json!({ "name": name, "description": description, "text": text, "enabled": enabled })
+}
+
+pub(crate) fn state_of_plan(plan: &str, limits: &[(QuotaResource, u64)]) -> Value {
+    json!({ "plan": plan, "limits": limits_by_name(limits) })
+}
+
+fn limits_by_name(limits: &[(QuotaResource, u64)]) -> Map<String, Value> {
+    limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect()
 }
 
 pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
@@ -86,12 +109,165 @@ pub(crate) fn api_key_revoked(key: ApiKeyId) -> NewEvent {
     NewEvent::new("identity.api_key.revoked", key, json!({}))
 }
 
+/// `changed` names the fields.
+pub(crate) fn api_key_updated(key: ApiKeyId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.api_key.updated", key, json!({ "changed": changed }))
+}
+
+/// `successor` has taken the key's place, which ends at `ends_at`.
+pub(crate) fn api_key_rotated(key: ApiKeyId, successor: ApiKeyId, ends_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.api_key.rotated", key, json!({ "successor": successor, "ends_at": ends_at }))
+}
+
+/// `custom` is the tenant's own role, with `role` as the nearest built-in one.
+pub(crate) fn user_role_changed(user: UserId, role: Role, custom: Option<RoleId>) -> NewEvent {
+    let data = json!({ "changed": ["role"], "role": role, "custom_role": custom });
+    NewEvent::new("identity.user.updated", user, data)
+}
+
+fn names(permissions: Permissions) -> Vec<&'static str> {
+    permissions.iter().map(|permission| permission.as_str()).collect()
+}
+
+pub(crate) fn role_created(role: RoleId, name: &str, permissions: Permissions) -> NewEvent {
+    NewEvent::new("identity.role.created", role, json!({ "name": name, "permissions": names(permissions) }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn role_updated(
+    role: RoleId,
+    changed: &[&str],
+    name: &str,
+    before: Permissions,
+    after: Permissions,
+) -> NewEvent {
+    let (added, removed) = (names(after.without(before)), names(before.without(after)));
+    let data = json!({ "changed": changed, "name": name, "added": added, "removed": removed });
+    NewEvent::new("identity.role.updated", role, data)
+}
+
+/// How many people and API keys had it; they have another role now.
+pub(crate) fn role_deleted(
+    role: RoleId,
+    name: &str,
+    permissions: Permissions,
+    users: usize,
+    api_keys: usize,
+) -> NewEvent {
+    let data = json!({ "name": name, "permissions": names(permissions), "users": users, "api_keys": api_keys });
+    NewEvent::new("identity.role.deleted", role, data)
+}
+
+/// The text is told too: the log must say what was in force.
+pub(crate) fn policy_created(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.created", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn policy_updated(policy: &Policy, changed: &[&str]) -> NewEvent {
+    let Policy { id, name, text, enabled, version, .. } = policy;
+    let data = json!({ "changed": changed, "name": name, "text": text, "enabled": enabled, "version": version });
+    NewEvent::new("identity.policy.updated", id, data)
+}
+
+pub(crate) fn policy_deleted(policy: &Policy) -> NewEvent {
+    let Policy { id, name, text, enabled, .. } = policy;
+    NewEvent::new("identity.policy.deleted", id, json!({ "name": name, "text": text, "enabled": enabled }))
+}
+
+pub(crate) fn service_identity_created(service: ServiceIdentityId, spiffe_id: &str, key: ApiKeyId) -> NewEvent {
+    let data = json!({ "spiffe_id": spiffe_id, "api_key": key });
+    NewEvent::new("identity.service_identity.created", service, data)
+}
+
+pub(crate) fn service_identity_deleted(service: ServiceIdentityId, spiffe_id: &str) -> NewEvent {
+    NewEvent::new("identity.service_identity.deleted", service, json!({ "spiffe_id": spiffe_id }))
+}
+
 pub(crate) fn tenant_created(tenant: TenantId, name: &str) -> NewEvent {
     NewEvent::new("identity.tenant.created", tenant, json!({ "name": name }))
 }
 
 pub(crate) fn tenant_updated(tenant: TenantId, name: &str) -> NewEvent {
     NewEvent::new("identity.tenant.updated", tenant, json!({ "name": name }))
+}
+
+pub(crate) fn tenant_suspended(tenant: TenantId, reason: Option<&str>) -> NewEvent {
+    NewEvent::new("identity.tenant.suspended", tenant, json!({ "reason": reason }))
+}
+
+pub(crate) fn tenant_resumed(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.resumed", tenant, json!({}))
+}
+
+pub(crate) fn tenant_deletion_requested(tenant: TenantId, delete_at: Timestamp) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_requested", tenant, json!({ "delete_at": delete_at }))
+}
+
+pub(crate) fn tenant_deletion_cancelled(tenant: TenantId) -> NewEvent {
+    NewEvent::new("identity.tenant.deletion_cancelled", tenant, json!({}))
+}
+
+/// In the installation's log, for the tenant's is erased too. It names nothing of what the tenant had.
+pub(crate) fn tenant_erased(tenant: TenantId, rows: u64, files: u64) -> NewEvent {
+    NewEvent::new("identity.tenant.erased", tenant, json!({ "rows": rows, "files": files }))
+}
+
+/// `changed` names the fields.
+pub(crate) fn branding_updated(tenant: TenantId, changed: &[&str]) -> NewEvent {
+    NewEvent::new("identity.branding.updated", tenant, json!({ "changed": changed }))
+}
+
+pub(crate) fn domain_confirmed(tenant: TenantId, domain: &str) -> NewEvent {
+    NewEvent::new("identity.domain.confirmed", tenant, json!({ "domain": domain }))
+}
+
+pub(crate) fn quotas_updated(tenant: TenantId, plan: &str, limits: &[(QuotaResource, u64)]) -> NewEvent {
+    let data = json!({ "plan": plan, "limits": limits_by_name(limits) });
+    NewEvent::new("identity.quotas.updated", tenant, data)
+}
+
+/// The person entered another of their tenants.
+pub(crate) fn tenant_entered(user: UserId, session: SessionId) -> NewEvent {
+    NewEvent::new("identity.tenant.entered", user, json!({ "session": session }))
+}
+
+pub(crate) fn invitation_created(invitation: InvitationId, email: &str, role: Role) -> NewEvent {
+    let data = json!({ "email": masked_email(email), "role": role });
+    NewEvent::new("identity.invitation.created", invitation, data)
+}
+
+pub(crate) fn invitation_sent_again(invitation: InvitationId, sent_count: u32) -> NewEvent {
+    NewEvent::new("identity.invitation.sent_again", invitation, json!({ "sent_count": sent_count }))
+}
+
+pub(crate) fn invitation_revoked(invitation: InvitationId) -> NewEvent {
+    NewEvent::new("identity.invitation.revoked", invitation, json!({}))
+}
+
+pub(crate) fn invitation_accepted(invitation: InvitationId, user: UserId, role: Role) -> NewEvent {
+    NewEvent::new("identity.invitation.accepted", invitation, json!({ "user": user, "role": role }))
+}
+
+pub(crate) fn export_requested(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.requested", export, json!({}))
+}
+
+pub(crate) fn export_ready(export: ExportId, size_bytes: u64) -> NewEvent {
+    NewEvent::new("identity.export.ready", export, json!({ "size_bytes": size_bytes }))
+}
+
+pub(crate) fn export_failed(export: ExportId, reason: &str) -> NewEvent {
+    NewEvent::new("identity.export.failed", export, json!({ "reason": reason }))
+}
+
+pub(crate) fn export_fetched(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.fetched", export, json!({}))
+}
+
+pub(crate) fn export_deleted(export: ExportId) -> NewEvent {
+    NewEvent::new("identity.export.deleted", export, json!({}))
 }
 
 /// Enough to recognize one's own address by: `a***@example.org`.

@@ -12,25 +12,22 @@ impl Identity {
     pub async fn me(&self, ctx: &Ctx) -> Result<Me> {
         let mut tx = self.inner.store.read(ctx).await?;
         let tenant = store::tenants::get(&mut tx, ctx.tenant()?).await?;
-        let (name, role, user) = match ctx.actor() {
-            Actor::User { id } => {
+        let (name, role, custom_role, user) = match ctx.actor() {
+            Actor::User { id } | Actor::Application { user: Some(id), .. } => {
                 let user = store::users::get(&mut tx, *id).await?;
-                (user.name.clone(), user.role, Some(user))
+                (user.name.clone(), user.role, user.custom_role.clone(), Some(user))
             }
             Actor::ApiKey { id } => {
                 let key = store::api_keys::get(&mut tx, *id).await?;
-                (key.name, key.role, None)
-            }
-            Actor::Application { user: Some(id), .. } => {
-                let user = store::users::get(&mut tx, *id).await?;
-                (user.name.clone(), user.role, Some(user))
+                (key.name, key.role, key.custom_role, None)
             }
             Actor::Application { user: None, .. } => {
                 return Err(Error::forbidden("an application that acts for itself has no profile"));
             }
             Actor::System { .. } => return Err(Error::internal("the system has no profile")),
         };
-        Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, permissions: *ctx.permissions() })
+        let permissions = *ctx.permissions();
+        Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, custom_role, permissions })
     }
 
     /// Changes what the caller is called.

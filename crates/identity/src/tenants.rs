@@ -38,8 +38,7 @@ impl Identity {
     /// `forbidden` without `installation:manage`, `invalid` for wrong input, `conflict` (`email_taken`).
     pub async fn create_tenant(&self, ctx: &Ctx, new: NewTenant) -> Result<Tenant> {
         ctx.require(Permission::InstallationManage)?;
-        let tenant =
-            Tenant { id: TenantId::new(ctx), name: validation::name("name", &new.name)?, created_at: ctx.now() };
+        let tenant = Tenant::new(TenantId::new(ctx), validation::name("name", &new.name)?, ctx.now());
         let email = validation::email("owner.email", &new.owner_email)?;
         let name = validation::name("owner.name", &new.owner_name)?;
         validation::password("owner.password", &new.owner_password, &email)?;
@@ -82,6 +81,7 @@ pub(crate) fn first_owner(ctx: &Ctx, email: String, name: String, operator: bool
         email,
         name,
         role: Role::Owner,
+        custom_role: None,
         disabled: false,
         operator,
         created_at: ctx.now(),
@@ -97,14 +97,14 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
 }
 
 /// The same caller, bound to the tenant that they act on: its own log tells who did it.
-fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
+pub(crate) fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
     Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
         .with_request(ctx.request())
         .with_origin_of(ctx)
 }
 
 /// Another tenant does not exist for those who may not see beyond their own.
-fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
+pub(crate) fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
     if ctx.tenant()? == id || ctx.permissions().contains(beyond_own) {
         return Ok(());
     }

@@ -12,6 +12,10 @@ pub(crate) const API_KEY_PREFIX: &str = "plk_";
 
 /// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
 const TOKEN_CHARS: usize = 52;
+/// A key ends in a checksum of 30 bits, so that scanners of leaked secrets recognize it, and a mistyped one is refused early.
+const CHECKSUM_CHARS: usize = 6;
+/// The length of a key that we make. Older ones have no checksum and are shorter; those of the configuration have any length.
+const API_KEY_BYTES: usize = API_KEY_PREFIX.len() + TOKEN_CHARS + CHECKSUM_CHARS;
 /// Longer than any token that we make or accept.
 const TOKEN_BYTES_MAX: usize = 200;
 /// A key from the configuration must be at least this long after its prefix.
@@ -33,6 +37,11 @@ impl Fingerprint {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// One that is stored.
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -50,7 +59,27 @@ pub(crate) fn new_session_token(random: &Random) -> Secret {
 }
 
 pub(crate) fn new_api_key(random: &Random) -> Secret {
-    Secret::new(format!("{API_KEY_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+    let key = format!("{API_KEY_PREFIX}{}", random_text(random, TOKEN_CHARS));
+    Secret::new(format!("{key}{}", checksum(&key)))
+}
+
+/// The low 30 bits of the CRC-32 of `text`, five bits a character.
+fn checksum(text: &str) -> String {
+    let sum = crc32fast::hash(text.as_bytes());
+    (0..CHECKSUM_CHARS)
+        .rev()
+        .filter_map(|position| ALPHABET.get(((sum >> (position * 5)) & 31) as usize))
+        .copied()
+        .map(char::from)
+        .collect()
+}
+
+/// False when it has the form of a key that we make, but another checksum: then it is none.
+fn checksum_fits(token: &str) -> bool {
+    let is_ours = token.len() == API_KEY_BYTES
+        && token.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| rest.bytes().all(|byte| ALPHABET.contains(&byte)));
+    // Only ASCII so far, so that the cut is between characters.
+    !is_ours || token.split_at_checked(API_KEY_BYTES - CHECKSUM_CHARS).is_some_and(|(key, sum)| checksum(key) == sum)
 }
 
 /// A password that a person can copy from a terminal: five groups of four characters, 100 bits.
@@ -61,7 +90,9 @@ pub(crate) fn new_password(random: &Random) -> Secret {
 
 /// Whether it can be a token at all; what cannot is refused without a look into the database.
 pub(crate) fn is_plausible(token: &str) -> bool {
-    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX)) && has_token_form(token)
+    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX))
+        && has_token_form(token)
+        && checksum_fits(token)
 }
 
 fn has_token_form(token: &str) -> bool {
@@ -78,7 +109,14 @@ pub(crate) fn shown_prefix(key: &str) -> String {
 pub(crate) fn check_own_key(key: &str) -> Result<()> {
     let long_enough = key.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| rest.len() >= OWN_KEY_CHARS_MIN);
     if long_enough && has_token_form(key) {
-        return Ok(());
+        if checksum_fits(key) {
+            return Ok(());
+        }
+        return Err(Error::invalid(
+            "bootstrap_api_key",
+            format!("a key of {API_KEY_BYTES} characters ends in a checksum, and this one's is wrong"),
+        )
+        .remedy("copy the key again, or choose one of another length"));
     }
     Err(Error::invalid(
         "bootstrap_api_key",
@@ -101,8 +139,33 @@ mod tests {
         let random = Random::system();
         let tokens: HashSet<String> = (0..100).map(|_| new_api_key(&random).expose().to_owned()).collect();
         assert_eq!(tokens.len(), 100);
-        assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 56 && check_own_key(token).is_ok()));
+        assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 62 && check_own_key(token).is_ok()));
         assert!(is_plausible(new_session_token(&random).expose()));
+    }
+
+    #[test]
+    fn a_checksum_is_the_same_for_ever() {
+        // Scanners of other people look for it: it cannot be changed.
+        let key = format!("plk_{}", "0".repeat(52));
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+        assert_eq!(checksum("123456789"), "5z8e96");
+        assert!(is_plausible(&format!("{key}{}", checksum(&key))));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_refused_early_and_older_ones_are_not() {
+        let key = new_api_key(&Random::system()).expose().to_owned();
+        for place in 4..key.len() {
+            let other = if key.as_bytes()[place] == b'0' { '1' } else { '0' };
+            let mistyped: String =
+                key.chars().enumerate().map(|(index, letter)| if index == place { other } else { letter }).collect();
+            assert!(!is_plausible(&mistyped), "{place}");
+            assert!(check_own_key(&mistyped).is_err());
+        }
+        // Without a checksum, as they were made before; and one that somebody chose.
+        assert!(is_plausible(&key[..56]));
+        assert!(is_plausible(&format!("plk_{}", "A".repeat(58))));
+        assert!(is_plausible(&format!("plk_{}", "f".repeat(64))));
     }
 
     #[test]

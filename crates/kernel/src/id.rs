@@ -136,6 +136,8 @@ define_ids! {
     SessionId = "ses";
     /// An API key.
     ApiKeyId = "key";
+    /// A service that shows a certificate of its own.
+    ServiceIdentityId = "svc";
     /// A role that a tenant made itself.
     RoleId = "role";
     /// An access policy.

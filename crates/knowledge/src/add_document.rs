@@ -211,13 +211,16 @@ async fn prepare(ctx: &Ctx, new: NewDocument) -> Result<(Brought, Bytes)> {
     Ok((brought, bytes))
 }
 
-/// What kind of document the bytes are. A kind that cannot be read is stored all the same, so that its document can say why
-/// it failed.
+/// What kind of document the bytes are; what was declared counts only where they do not tell. A kind that cannot be read is stored all
+/// the same, so that its document can say why it failed.
 async fn detect(name: String, declared: Option<String>, bytes: Bytes) -> Result<String> {
     let work = move || match parse::detect(Some(&name), declared.as_deref(), &bytes) {
         Ok(format) => format.media_type().to_owned(),
         Err(_) => {
-            declared.filter(|declared| is_media_type(declared)).unwrap_or_else(|| "application/octet-stream".to_owned())
+            let found = infer::get(&bytes).map(|kind| kind.mime_type().to_owned());
+            found
+                .or_else(|| declared.filter(|declared| is_media_type(declared)))
+                .unwrap_or_else(|| "application/octet-stream".to_owned())
         }
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::from_source("looking at a file panicked", error))

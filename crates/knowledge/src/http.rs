@@ -21,6 +21,13 @@ use crate::{Knowledge, limits};
 
 pub use ask::{AskStreamEvent, ask_event};
 
+/// Reads a form or JSON as the route that brings documents does: for fuzzing only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub async fn read_upload(request: axum::extract::Request) -> bool {
+    upload::read(request).await.is_ok()
+}
+
 /// `/api/v1/collections`, `/api/v1/search` and `/api/v1/ask`.
 pub fn routes() -> OpenApiRouter<Knowledge> {
     let upload = routes!(documents::add_document).layer(DefaultBodyLimit::max(limits::UPLOAD_BYTES_MAX));

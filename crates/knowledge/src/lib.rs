@@ -9,7 +9,11 @@ mod collection_index;
 mod collections;
 mod documents;
 mod embedding;
+mod erase;
 pub mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod index;
 mod ingest;

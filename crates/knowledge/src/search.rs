@@ -28,7 +28,7 @@ use plasma_kernel::{Code, Ctx, Error, KnowledgeDocumentId, Permission, Result};
 use crate::{
     Knowledge,
     access::Viewer,
-    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions},
+    index::{Snapshot, VectorsOf, query::TextQuery, query_resolve::TextOptions, vectors::DAMAGED},
     limits,
     store::collections::StoredCollection,
 };
@@ -247,6 +247,9 @@ impl Knowledge {
             let mut ranked = off_runtime(move || rank(&planned, &moment)).await??;
             if ranked.is_damaged {
                 self.index().distrust_vectors(tenant, plan.collection, &snapshot.view);
+                if plan.mode == SearchMode::Vector {
+                    return Err(rank::vectors_unavailable(DAMAGED));
+                }
             }
             let is_last = rechecks == RECHECKS_MAX;
             if ranked.doubts.is_empty() || is_last {

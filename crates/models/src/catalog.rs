@@ -330,7 +330,8 @@ impl Models {
                 &row.base_url,
                 api_key.as_ref().map(|key| key.as_str()),
                 row.provider_options,
-            )?,
+            )?
+            .with_unguarded(row.unguarded),
         }))
     }
 

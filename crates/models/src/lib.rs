@@ -18,6 +18,9 @@ mod definitions;
 mod embed;
 pub mod events;
 mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 pub mod http;
 mod limits;
@@ -42,6 +45,7 @@ pub mod weights;
 
 use std::{sync::Arc, time::Duration};
 
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Ctx, Result};
 use plasma_store::Store;
 
@@ -153,9 +157,25 @@ impl Models {
     /// # Errors
     /// `internal` when the HTTP client cannot be made.
     pub fn new(ctx: &Ctx, store: Store, local: LocalModels, config: ModelsConfig) -> Result<Self> {
+        Self::with_outbound(ctx, store, local, config, &Outbound::guarded(Vec::new()))
+    }
+
+    /// The same, where `outbound` says which addresses of providers may be called that somebody entered who does not manage the
+    /// installation.
+    ///
+    /// # Errors
+    /// As [`Models::new`].
+    pub fn with_outbound(
+        ctx: &Ctx,
+        store: Store,
+        local: LocalModels,
+        config: ModelsConfig,
+        outbound: &Outbound,
+    ) -> Result<Self> {
+        store.declare_sealed(&store::sealed::columns());
         let local_entries = local.models().into_iter().map(|model| model.entry).collect();
         let inner = Inner {
-            client: upstream::UpstreamClient::new(config, ctx.clock().clone())?,
+            client: upstream::UpstreamClient::new(config, outbound, ctx.clock().clone())?,
             config,
             remotes: catalog::remote_cache(),
             chat_models: catalog::chat_models_cache(),

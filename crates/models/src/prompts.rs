@@ -30,6 +30,12 @@ pub use types::{
 use self::{template::Templates, variables::Bound};
 use crate::{Models, definitions::TenantCache, events, near_names::near, store};
 
+/// For fuzzing only.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_template(source: &str) {
+    let _ = syntax::check(source);
+}
+
 /// Prompts of one tenant.
 const PROMPTS_MAX: usize = 1_000;
 /// Versions of one prompt.

@@ -1,5 +1,7 @@
 //! Providers: adding, changing, removing, trying.
 
+use std::fmt::Display;
+
 use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, ProviderId, Result};
 use plasma_store::{NewEvent, Tx};
 use serde_json::{Value, json};
@@ -19,7 +21,7 @@ const API_KEY_CHARS_MAX: usize = 4_000;
 const OPTION_CHARS_MAX: usize = 40;
 
 /// Binds a sealed key to its provider's row.
-pub(crate) fn secret_purpose(provider: ProviderId) -> String {
+pub(crate) fn secret_purpose(provider: impl Display) -> String {
     format!("provider-api-key/{provider}")
 }
 
@@ -27,8 +29,8 @@ impl Models {
     /// Adds a provider. Nothing is sent to it: [`Models::test_provider`] does.
     ///
     /// # Errors
-    /// `forbidden` without `models:write`, `invalid` naming the field, `conflict` (`provider_exists`), `too_large` beyond
-    /// 100 providers.
+    /// `forbidden` without `models:write`, `invalid` naming the field (`outbound_address_refused` for an address in a private
+    /// network, unless the caller manages the installation), `conflict` (`provider_exists`), `too_large` beyond 100 providers.
     pub async fn create_provider(&self, ctx: &Ctx, new: NewProvider) -> Result<Provider> {
         ctx.require(Permission::ModelsWrite)?;
         check_name(&new.name)?;
@@ -36,6 +38,7 @@ impl Models {
             return Err(Error::invalid("kind", "models in this process need no provider; choose another kind"));
         }
         let new = NewProvider { base_url: checked_base_url(&new.base_url)?, ..new };
+        let unguarded = self.check_reach(ctx, &new.base_url)?;
         check_endpoint(&new.name, new.kind, &new.base_url, new.api_key.as_deref(), &new.options)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         if store::providers::count(&mut tx).await? >= PROVIDERS_MAX {
@@ -44,15 +47,18 @@ impl Models {
         let (id, now) = (ProviderId::new(ctx), ctx.now());
         let sealed = self.seal_key(&mut tx, id, new.api_key.as_deref()).await?;
         let has_api_key = sealed.is_some();
-        store::providers::insert(&mut tx, id, &new, sealed, now).await.map_err(|error| match error.reason() {
-            "already_exists" => {
-                Error::conflict("provider_exists", format!("there is a provider `{}` already", new.name)).field("name")
+        store::providers::insert(&mut tx, id, &new, sealed, unguarded, now).await.map_err(|error| {
+            match error.reason() {
+                "already_exists" => {
+                    Error::conflict("provider_exists", format!("there is a provider `{}` already", new.name))
+                        .field("name")
+                }
+                _ => error,
             }
-            _ => error,
         })?;
         let data = json!({ "name": new.name, "kind": new.kind, "base_url": new.base_url });
         let NewProvider { name, kind, base_url, options, .. } = new;
-        let provider = Provider { id, name, kind, base_url, options, has_api_key, created_at: now };
+        let provider = Provider { id, name, kind, base_url, options, has_api_key, unguarded, created_at: now };
         let event = NewEvent::new(events::PROVIDER_CREATED, id, data);
         tx.emit(event.changed(Value::Null, audited(&provider))).await?;
         tx.commit().await?;
@@ -93,6 +99,10 @@ impl Models {
             let base_url = checked_base_url(base_url)?;
             if provider.has_api_key && change.api_key.is_none() && origin(&base_url) != origin(&provider.base_url) {
                 return Err(Error::invalid("api_key", "the address moves to another host: give the key again"));
+            }
+            // The same address again may stay what it was; another one is its enterer's.
+            if base_url != provider.base_url || ctx.permissions().contains(Permission::InstallationManage) {
+                provider.unguarded = self.check_reach(ctx, &base_url)?;
             }
             provider.base_url = base_url;
         }
@@ -150,6 +160,7 @@ impl Models {
             };
             let api_key = api_key.as_ref().map(|key| key.as_str());
             Endpoint::new(&provider.name, provider.kind, &provider.base_url, api_key, provider.options)?
+                .with_unguarded(provider.unguarded)
         };
         let started = tokio::time::Instant::now();
         let answer = self.inner.client.list_models(&endpoint).await;
@@ -158,6 +169,17 @@ impl Models {
             Ok(models) => ProviderTest { models, error: None, duration_ms },
             Err(error) => ProviderTest { models: Vec::new(), error: Some(error.to_string()), duration_ms },
         })
+    }
+
+    /// Whether the address may lead anywhere: only that of somebody who manages the installation, and so can reach everything from it
+    /// anyway. Others are told now what is known before a name is resolved.
+    fn check_reach(&self, ctx: &Ctx, base_url: &str) -> Result<bool> {
+        if ctx.permissions().contains(Permission::InstallationManage) {
+            return Ok(true);
+        }
+        let url = Url::parse(base_url).map_err(|_| Error::invalid("base_url", "is not a URL"))?;
+        self.inner.client.guard().check(&url).map_err(|refused| Error::from(refused).field("base_url"))?;
+        Ok(false)
     }
 
     async fn seal_key(&self, tx: &mut Tx, id: ProviderId, api_key: Option<&str>) -> Result<Option<Vec<u8>>> {
@@ -180,7 +202,7 @@ impl Models {
 fn audited(provider: &Provider) -> Value {
     json!({
         "name": provider.name, "kind": provider.kind, "base_url": provider.base_url, "options": provider.options,
-        "has_api_key": provider.has_api_key,
+        "has_api_key": provider.has_api_key, "unguarded": provider.unguarded,
     })
 }
 
@@ -223,8 +245,7 @@ fn check_name(name: &str) -> Result<()> {
     ))
 }
 
-/// The address in its normal form, without a slash at the end. Private addresses are allowed: a server on the same machine
-/// is a common provider, and only those who may write models name addresses.
+/// The address in its normal form, without a slash at the end. Where it may lead is another question: [`Models::check_reach`].
 fn checked_base_url(text: &str) -> Result<String> {
     let invalid = |message: &str| {
         Err(Error::invalid("base_url", message).remedy("use a form such as https://api.example.com/v1"))

@@ -24,7 +24,7 @@ use plasma_store::{NewEvent, Store, Tx};
 use serde_json::json;
 use tokio::time::Instant;
 
-pub(crate) use judge::{JUDGE, JudgeCall};
+pub(crate) use judge::{JUDGE, JudgeCall, seal_purpose};
 pub(crate) use observer::Answered;
 pub(crate) use posterior::{Arm, Book, Rated};
 pub use types::{
@@ -42,6 +42,12 @@ use crate::{
         quality::{Changes, Subject},
     },
 };
+
+/// For fuzzing only.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_schema(schema: &serde_json::Value, value: &serde_json::Value) {
+    let _ = schema_check::check(schema, value);
+}
 use observer::Observer;
 
 const COMMENT_CHARS_MAX: usize = 2_000;

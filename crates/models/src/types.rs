@@ -141,6 +141,9 @@ pub struct Provider {
     pub options: ProviderOptions,
     /// Whether an API key is stored (sealed; it is never given out).
     pub has_api_key: bool,
+    /// Whether the address may lead anywhere, also into the server's own network: somebody entered it who manages the
+    /// installation.
+    pub unguarded: bool,
     /// When it was added.
     pub created_at: Timestamp,
 }

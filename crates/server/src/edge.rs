@@ -8,6 +8,8 @@ mod body;
 mod caller;
 mod observe;
 mod origin;
+mod rate;
+mod target;
 
 use std::{
     convert::Infallible,
@@ -36,6 +38,7 @@ use tracing::Instrument as _;
 use crate::config::Config;
 
 use access::{Operation, Operations, Work};
+use rate::{Rates, Standing};
 
 pub use access::Access;
 pub(crate) use access::is_model_protocol;
@@ -53,6 +56,9 @@ pub struct Edge {
     trusted_proxies: Vec<IpNet>,
     operations: Operations,
     limits: Limits,
+    rates: Rates,
+    /// Requests of a workspace a minute, where its plan says nothing else.
+    requests_per_minute: u32,
     /// Requests that may be worked on at the same time.
     room: Semaphore,
     /// Makes request ids.
@@ -86,7 +92,7 @@ impl Edge {
         Ok(Self {
             identity,
             governance,
-            trusted_proxies: config.trusted_proxies(),
+            trusted_proxies: config.trusted_proxies.clone(),
             operations: Operations::from_specification(specification)?,
             limits: Limits {
                 json_body_bytes: config.json_body_bytes_max,
@@ -97,9 +103,11 @@ impl Edge {
                 // A local model on a small machine may need many minutes for a long answer that is not streamed.
                 model: Duration::from_secs(3600),
             },
+            rates: Rates::new(),
+            requests_per_minute: config.tenant_requests_per_minute,
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
-            secure: config.secure_cookies,
+            secure: config.is_secure(),
             traced: config.otlp_endpoint.is_some(),
         })
     }
@@ -187,8 +195,9 @@ impl Edge {
         let in_flight = observe::InFlight::begin();
         let span = observe::span(&arrival, &request);
         let method = request.method().clone();
-        let mut caller = None;
-        let worked = self.work(&mut caller, &arrival, &mut request, inner).instrument(span.clone()).await;
+        let (mut caller, mut standing) = (None, None);
+        let work = self.work(&mut caller, &mut standing, &arrival, &mut request, inner);
+        let worked = work.instrument(span.clone()).await;
         let mut response = match worked {
             Ok(response) => response,
             Err(error) => span.in_scope(|| answer::refusal(error, &arrival.path)),
@@ -197,6 +206,9 @@ impl Edge {
             audit::tell(&self.governance, ctx, &arrival, &method, &response);
         }
         answer::finish(&mut response, arrival.id, self.secure);
+        if let Some(standing) = standing {
+            standing.tell(&mut response);
+        }
         drop(in_flight);
         observe::answered(&span, &arrival, caller.and_then(|ctx| ctx.tenant_scope()), &response);
         response
@@ -206,6 +218,7 @@ impl Edge {
     async fn work<S>(
         &self,
         caller: &mut Option<Ctx>,
+        standing: &mut Option<Standing>,
         arrival: &Arrival,
         request: &mut Request,
         mut inner: S,
@@ -223,11 +236,15 @@ impl Edge {
         // The login has no context of its own; it takes the id and the origin from here.
         request.extensions_mut().insert(arrival.id);
         request.extensions_mut().insert(Arc::clone(&arrival.origin));
-        if let Some(ctx) = self.caller(operation.access, request).await? {
-            let ctx = ctx.with_request(arrival.id).with_origin(Arc::clone(&arrival.origin));
-            *caller = Some(ctx.clone());
-            require(operation.access, &ctx)?;
-            request.extensions_mut().insert(ctx);
+        if let Some(known) = self.caller(arrival, caller, request).await? {
+            let tenant = known.ctx.tenant_scope();
+            request.extensions_mut().insert(known.ctx);
+            if let (Some(tenant), false) = (tenant, operation.access == Access::Watch) {
+                let per_minute = known.requests_per_minute.unwrap_or(self.requests_per_minute);
+                let counted = self.rates.count(tenant, per_minute);
+                *standing = Some(counted);
+                counted.admit()?;
+            }
         }
         let (body_bytes_max, time_max) = self.limits_of(operation.work);
         // The limit is in the body itself; axum's own would be another one.
@@ -255,14 +272,6 @@ impl Edge {
     }
 }
 
-/// Refuses a caller who does not hold the permission that the operation needs.
-fn require(access: Access, ctx: &Ctx) -> Result<()> {
-    match access {
-        Access::Permission(permission) => ctx.require(permission),
-        _ => Ok(()),
-    }
-}
-
 fn overloaded() -> Error {
     Error::unavailable("overloaded", "the server is busy with as many requests as it can work on")
         .remedy("try again in a second")
@@ -284,6 +293,7 @@ fn template(request: &Request) -> Option<&str> {
 mod tests {
     use axum::{body::Body, http::StatusCode};
     use plasma_governance::GovernanceConfig;
+    use plasma_http::outbound::Outbound;
     use plasma_identity::IdentityConfig;
     use plasma_testkit::TestStore;
 
@@ -291,7 +301,8 @@ mod tests {
     use crate::config::Layers;
 
     async fn governance(store: &TestStore) -> Governance {
-        let config = GovernanceConfig { anchor_dir: store.data_dir().join("anchors") };
+        let config =
+            GovernanceConfig { anchor_dir: store.data_dir().join("anchors"), outbound: Outbound::guarded(Vec::new()) };
         Governance::open(store.store(), plasma_testkit::system(), config).await.unwrap()
     }
 

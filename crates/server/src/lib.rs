@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod cli;
 mod client;
 pub mod config;
+mod content_policy;
 mod dashboard;
 mod edge;
+mod encryption;
 mod http;
 mod listen;
 mod lock;

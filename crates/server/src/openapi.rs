@@ -25,6 +25,7 @@ const TAGS: &[(&str, &str)] = &[
         "audit",
         "Who did what, when and from where: a log that can be proven whole, its checkpoints, proofs, anchors and exports.",
     ),
+    ("encryption", "The keys that seal secrets, and their rotation."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),
@@ -42,7 +43,9 @@ session's token; the dashboard's cookie works too.
 Errors are `application/problem+json` (RFC 9457) with a stable `code` and `reason`, the `field` at fault and a `remedy`; \
 under `/v1` they have OpenAI's shape. Unknown fields in a request are errors. Lists take `limit` (1 to 200) and `cursor`, \
 and answer `data`, `has_more` and `next_cursor`. Times are microseconds since 1970 UTC. Every answer names its request in \
-`x-request-id`. A busy server answers 503 or 429 with `Retry-After`.";
+`x-request-id`. A busy server answers 503 or 429 with `Retry-After`. Answers to a workspace say in `RateLimit-Policy` and `RateLimit` \
+(draft-ietf-httpapi-ratelimit-headers) how many requests it may make, and how many are left; one too many is answered with 429 \
+(`tenant_rate_limited`).";
 
 /// The specification. `x-permission` of an operation names the permission that it needs, or `authenticated`, or `none`.
 pub fn document() -> OpenApi {

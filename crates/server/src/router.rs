@@ -46,7 +46,8 @@ pub fn build(config: &Config, system: &System) -> Result<Router> {
         .and(NotForContentType::SSE)
         .and(NotForContentType::IMAGES)
         .and(NotForContentType::const_new("font/"))
-        .and(NotForContentType::const_new("application/pdf"));
+        .and(NotForContentType::const_new("application/pdf"))
+        .and(NotForContentType::const_new("application/zip"));
     Ok(api
         .merge(pages)
         .method_not_allowed_fallback(wrong_method)

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    net::SocketAddr,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,11 +11,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use plasma_content::Content;
 use plasma_governance::{Governance, GovernanceConfig};
+use plasma_http::outbound::Outbound;
 use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
 use plasma_knowledge::Knowledge;
 use plasma_models::{LocalModels, LocalSettings, Manifest, Models, ModelsConfig};
-use plasma_store::{Dialect, Store, StoreConfig, search_node::SearchNodeConfig};
+use plasma_store::{
+    Dialect, MasterKeyKind, Store, StoreConfig, VaultConfig, VaultToken, search_node::SearchNodeConfig,
+};
 use plasma_workflows::Workflows;
 use tokio::{
     net::TcpListener,
@@ -24,11 +28,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Role, Secret},
-    listen,
+    config::{Config, MasterKey, Role, Secret},
+    encryption::Encryption,
+    listen::{self, Tls},
     lock::DataDirLock,
     metrics::Metrics,
-    people::IdentityPeople,
+    people::{IdentityPeople, KnowledgeForgets},
     router,
     system::{Parts, System},
     tail::EventTail,
@@ -71,13 +76,13 @@ async fn serve(config: Config) -> Result<()> {
     stop_on_signals(stop.clone())?;
     let lock = DataDirLock::take(&config.data_dir)?;
     // Before anything slow: a port that is taken is the commonest mistake.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}: choose another address with --listen, or stop the program that has it",
-            config.listen
-        )
-    })?;
+    let listener = bind(config.listen, "--listen").await?;
+    let redirecting = match config.http_redirect_listen {
+        Some(address) => Some(bind(address, "--http-redirect-listen").await?),
+        None => None,
+    };
     let metrics = Metrics::install()?;
+    let tls = Tls::open(&config).await?;
     let ctx = Ctx::system("background work", Clock::system(), Random::system());
     let store = Store::open(store_config(&config)).await?;
     let workflows = Workflows::new(store.clone(), ctx.clone());
@@ -92,13 +97,28 @@ async fn serve(config: Config) -> Result<()> {
         workflows.start(parts.store.dialect() == Dialect::Sqlite).await?;
     }
     let address = listener.local_addr().context("the listening address")?;
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).keep_fresh(stop.clone()));
+    }
+    if let Some(listener) = redirecting {
+        let port = config.http_redirect_port.unwrap_or(address.port());
+        let router = listen::redirect(port, tls.as_ref().and_then(|tls| tls.tokens()));
+        tokio::spawn(listen::serve(listener, None, router, config.connections_max, stop.clone()));
+    }
     tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");
-    say(&format!("plasma {} is ready at http://{address}", env!("CARGO_PKG_VERSION")))?;
-    listen::serve(listener, router, config.connections_max, stop).await;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    say(&format!("plasma {} is ready at {scheme}://{address}", env!("CARGO_PKG_VERSION")))?;
+    listen::serve(listener, tls, router, config.connections_max, stop).await;
     stop_parts(&config, parts, &workflows).await;
     drop(lock);
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: choose another address with {flag}, or stop the program that has it")
+    })
 }
 
 fn store_config(config: &Config) -> StoreConfig {
@@ -106,8 +126,28 @@ fn store_config(config: &Config) -> StoreConfig {
         data_dir: config.data_dir.clone(),
         database_url: config.database_url.as_ref().map(|url| url.expose().to_owned()),
         master_key_file: config.master_key_file.clone(),
+        master_key: config.master_key.map(|kind| match kind {
+            MasterKey::File => MasterKeyKind::File,
+            MasterKey::Vault => MasterKeyKind::Vault,
+        }),
+        vault: vault_config(config),
         connections_max: config.database_connections_max,
     }
+}
+
+fn vault_config(config: &Config) -> Option<VaultConfig> {
+    let token = match (&config.vault_token, &config.vault_token_file) {
+        (Some(token), _) => VaultToken::Text(token.clone()),
+        (None, Some(file)) => VaultToken::File(file.clone()),
+        (None, None) => return None,
+    };
+    Some(VaultConfig {
+        url: config.vault_url.clone()?,
+        token,
+        mount: config.vault_transit_mount.clone(),
+        key: config.vault_key.clone(),
+        ca_file: config.vault_ca_file.clone(),
+    })
 }
 
 fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
@@ -132,8 +172,12 @@ async fn assemble(
         store.clone(),
         ctx.clock().clone(),
         ctx.random().clone(),
-        IdentityConfig { secure_cookies: config.secure_cookies },
+        IdentityConfig {
+            secure_cookies: config.is_secure(),
+            deletion_grace_days: Some(config.tenant_deletion_grace_days),
+        },
     );
+    identity.register_tenant_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),
@@ -142,15 +186,18 @@ async fn assemble(
     };
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
-    let models = Models::new(ctx, store.clone(), local, ModelsConfig::default())?;
+    let outbound = Outbound::guarded(config.outbound_allowed_networks.clone());
+    let models = Models::with_outbound(ctx, store.clone(), local, ModelsConfig::default(), &outbound)?;
     models.register_steps(workflows);
     let nodes = search_nodes(config);
     let knowledge = Knowledge::with_nodes(store.clone(), models.clone(), workflows, ctx.clone(), &nodes)?;
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
+    identity.use_forgetters(vec![Arc::new(KnowledgeForgets(knowledge.clone()))]);
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
-    let audit = GovernanceConfig { anchor_dir: config.audit_anchor_dir() };
+    let audit = GovernanceConfig { anchor_dir: config.audit_anchor_dir(), outbound };
     let governance = Governance::open(store.clone(), ctx.clone(), audit).await?;
     governance.register_steps(workflows);
+    let encryption = Encryption::new(store.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());
     Ok(System::new(Parts {
@@ -162,6 +209,7 @@ async fn assemble(
         knowledge,
         content,
         governance,
+        encryption,
         tail,
         live_room: Arc::new(Semaphore::new(config.live_connections_max)),
         metrics,

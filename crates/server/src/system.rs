@@ -11,7 +11,7 @@ use plasma_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, tail::EventTail};
+use crate::{encryption::Encryption, metrics::Metrics, tail::EventTail};
 
 /// What the server's own routes need. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Parts {
     pub content: Content,
     /// The audit.
     pub governance: Governance,
+    /// Changes of keys.
+    pub encryption: Encryption,
     /// Events as they happen.
     pub tail: EventTail,
     /// Room for WebSockets.

@@ -1,4 +1,4 @@
-use plasma_kernel::Error;
+use plasma_kernel::{Code, Error};
 
 /// Database failures in the kernel's words. A broken uniqueness rule is a conflict, a busy or unreachable database is
 /// transient, the rest is our own fault.
@@ -20,6 +20,12 @@ pub(crate) fn database_error(error: sqlx::Error) -> Error {
             if matches!(database.code().as_deref(), Some("5" | "6" | "261" | "517" | "40001" | "40P01")) =>
         {
             Error::unavailable("database_busy", "the database is busy").remedy("try again").source(error)
+        }
+        // Postgres stores no NUL in a text, however it came there: SQLite does.
+        sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("22021" | "22P05")) => {
+            Error::new(Code::Invalid, "text_not_storable", "a text holds the character U+0000, which cannot be stored")
+                .remedy("send the text without it")
+                .source(error)
         }
         // SQLITE_IOERR and SQLITE_FULL with their extensions; Postgres's disk_full.
         sqlx::Error::Database(database) if database.code().is_some_and(|code| is_of_the_disk(&code)) => {

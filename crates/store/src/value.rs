@@ -4,8 +4,8 @@ use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
     ApiKeyId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId,
-    FileId, JobId, KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId,
-    TeamId, TenantId, UserId,
+    ExportId, FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId,
+    RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -311,15 +311,20 @@ ids!(
     CollectionId,
     DocumentId,
     EventId,
+    ExportId,
     FileId,
+    InvitationId,
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PolicyId,
     PromptId,
     ProviderId,
     PullId,
+    RoleId,
     RouteId,
     RequestId,
+    ServiceIdentityId,
     SessionId,
     TeamId,
     TenantId,

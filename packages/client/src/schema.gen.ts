@@ -4194,12 +4194,13 @@ export interface components {
             method?: components["schemas"]["FusionMethod"] | null;
             /**
              * Format: double
-             * @description How much the words count: 0 to 10, 1 when absent.
+             * @description How much the words count: 0 to 10. When it is absent, see `vector_weight`.
              */
             text_weight?: number | null;
             /**
              * Format: double
-             * @description How much the meaning counts: 0 to 10, 1 when absent.
+             * @description How much the meaning counts: 0 to 10. When both weights are absent: for `weighted` 0.8 of 1 for queries of up to 20 different
+             *     words, falling to 0.4 for those of 60 and more, and as much as the words for `rrf`. 1 when only the other is there.
              */
             vector_weight?: number | null;
         };

@@ -28,7 +28,58 @@ export type ApiKey = components["schemas"]["ApiKey"];
 export type NewApiKey = components["schemas"]["CreateApiKey"];
 export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
+/** A role with what it allows and who has it; `id` is a built-in role's word or the id of one of the workspace's own. */
+export type RoleDetails = components["schemas"]["RoleDetails"];
+/** A role of the workspace's own, as a person or a key has it. */
+export type CustomRole = components["schemas"]["CustomRole"];
+export type NewRole = components["schemas"]["CreateRole"];
+/** A text of access rules, in Cedar's language. */
+export type AccessPolicy = components["schemas"]["AccessPolicy"];
+export type AccessPolicyVersion = components["schemas"]["AccessPolicyVersion"];
+export type NewAccessPolicy = components["schemas"]["CreateAccessPolicy"];
+export type AccessPolicyChange = components["schemas"]["UpdateAccessPolicy"];
+export type AccessPolicyTest = components["schemas"]["AccessPolicyTest"];
+/** A recent request whose answer a policy would change. */
+export type TestedRequest = components["schemas"]["TestedRequest"];
+/** A statement of a policy that decided. */
+export type PolicyMatch = components["schemas"]["PolicyMatch"];
+/** What is wrong with a policy's text, or worth a second look. */
+export type PolicyProblem = components["schemas"]["PolicyProblem"];
+/** A place in a text, counted from 1; columns count code points. */
+export type TextPlace = components["schemas"]["TextPlace"];
+/** "May X do Y?" */
+export type AccessQuestion = components["schemas"]["ExplainAccess"];
+export type AccessExplanation = components["schemas"]["AccessExplanation"];
 export type LoginResult = components["schemas"]["LoginResponse"];
+/** A login that needs another proof. */
+export type PendingLogin = components["schemas"]["PendingLogin"];
+export type TenantState = components["schemas"]["TenantState"];
+/** A workspace that the signed-in person belongs to. */
+export type MyTenant = components["schemas"]["MyTenant"];
+/** How a workspace looks and what it is told by. */
+export type Branding = components["schemas"]["Branding"];
+export type NewBranding = components["schemas"]["PutBranding"];
+/** How pages look under a host name, before anybody has signed in. */
+export type PublicBranding = components["schemas"]["PublicBranding"];
+export type QuotaResource = components["schemas"]["QuotaResource"];
+export type Quota = components["schemas"]["Quota"];
+export type Quotas = components["schemas"]["Quotas"];
+export type NewQuotas = components["schemas"]["PutQuotas"];
+/** A copy of all that a workspace has. */
+export type TenantExport = components["schemas"]["TenantExport"];
+export type Invitation = components["schemas"]["Invitation"];
+export type InvitationPreview = components["schemas"]["InvitationPreview"];
+
+/* Encryption */
+/** A key that seals a workspace's secrets. */
+export type DataKey = components["schemas"]["DataKey"];
+export type KeyRotation = components["schemas"]["KeyRotation"];
+export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
+export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
+export type MasterKey = components["schemas"]["MasterKey"];
+export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
+/** A service that shows a certificate of its own instead of an API key. */
+export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];

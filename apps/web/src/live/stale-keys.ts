@@ -11,10 +11,13 @@ import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
 import { modelKeys } from "@/data/models/keys";
+import { policyKeys } from "@/data/policies/keys";
 import { promptKeys } from "@/data/prompts/keys";
 import { providerKeys } from "@/data/providers/keys";
 import { pullKeys } from "@/data/pulls/keys";
+import { roleKeys } from "@/data/roles/keys";
 import { routeKeys } from "@/data/routes/keys";
+import { sessionKeys } from "@/data/session/keys";
 import { systemKeys } from "@/data/system/keys";
 import { teamKeys } from "@/data/teams/keys";
 import { userKeys } from "@/data/users/keys";
@@ -43,7 +46,10 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
     keys.push(contentKeys.list);
     if (event.subject) keys.push(contentKeys.detail(event.subject), contentKeys.revisions(event.subject));
   }
-  if (type.startsWith("identity.user.")) keys.push(userKeys.all);
+  if (type.startsWith("identity.user.")) keys.push(userKeys.all, roleKeys.all);
+  // What whoever looks may do can be another now.
+  if (type.startsWith("identity.role.")) keys.push(roleKeys.all, userKeys.all, apiKeyKeys.all, sessionKeys.me);
+  if (type.startsWith("identity.policy.")) keys.push(type.endsWith(".deleted") ? policyKeys.list : policyKeys.all, sessionKeys.me);
   // A deleted team is named by no API key any more.
   if (type.startsWith("identity.team.")) keys.push(teamKeys.all, apiKeyKeys.all);
   if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);

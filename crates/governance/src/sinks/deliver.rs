@@ -163,7 +163,7 @@ impl Inner {
         };
         let origin = self.origin(row.log);
         let sender = Sender {
-            outbound: &self.outbound,
+            reach: &self.reach,
             anchor_dir: &self.config.anchor_dir,
             origin: &origin,
             secret: secret.as_ref().map(|secret| secret.as_str()),

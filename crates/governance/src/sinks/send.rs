@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use plasma_http::outbound;
 use plasma_kernel::{Code, Error, Result, TenantId, Timestamp};
-use reqwest::{RequestBuilder, header};
+use reqwest::{Method, RequestBuilder, header};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{
-    Outbound, otlp,
+    Reach, otlp,
     sigv4::{Credentials, encode_path, hexadecimal, hmac_sha256, sign_put},
     syslog,
 };
@@ -18,6 +19,8 @@ use crate::{AuditCheckpoint, Bucket, ObjectLock, SinkTarget, store::records::Rec
 
 /// Bytes of an answer that are looked at, to say why it was refused.
 const ANSWER_BYTES_MAX: usize = 4_096;
+/// Whose address is called, for errors.
+const OWNER: &str = "the other side";
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// What is sent.
@@ -29,7 +32,7 @@ pub(super) enum Load<'a> {
 
 /// What sending needs beside the sink itself.
 pub(super) struct Sender<'a> {
-    pub(super) outbound: &'a Outbound,
+    pub(super) reach: &'a Reach,
     pub(super) anchor_dir: &'a Path,
     /// Names the log.
     pub(super) origin: &'a str,
@@ -71,14 +74,15 @@ impl Sender<'_> {
                     port: *port,
                     transport: *transport,
                     ca_pem: ca_pem.as_deref(),
-                    private_network: row.private_network,
+                    guard: self.reach.client(row.private_network).guard(),
                 };
                 Box::pin(syslog::send(&collector, &messages)).await
             }
             (SinkTarget::Otlp { endpoint }, Load::Records(records)) => {
                 let url = format!("{}/v1/logs", endpoint.trim_end_matches('/'));
                 let body = otlp::logs(self.origin, row.log, records)?.to_string();
-                let mut request = self.client(row).post(url).header(header::CONTENT_TYPE, "application/json");
+                let mut request =
+                    self.request(row, Method::POST, &url)?.header(header::CONTENT_TYPE, "application/json");
                 if let Some(secret) = self.secret {
                     request = request.header(header::AUTHORIZATION, secret);
                 }
@@ -88,8 +92,10 @@ impl Sender<'_> {
         }
     }
 
-    fn client(&self, row: &SinkRow) -> &reqwest::Client {
-        self.outbound.client(row.private_network)
+    fn request(&self, row: &SinkRow, method: Method, url: &str) -> Result<RequestBuilder> {
+        let url = Url::parse(url).map_err(|error| Error::from_source("the address of a sink is no URL", error))?;
+        let client = self.reach.client(row.private_network);
+        client.request(method, url).map_err(|refused| refused.into_upstream_error(OWNER))
     }
 
     /// Adds a line to the sink's file and syncs it to the disk. The file is opened to be added to only.
@@ -124,7 +130,7 @@ impl Sender<'_> {
             "created_at": checkpoint.created_at,
         })
         .to_string();
-        let mut request = self.client(row).post(url).header(header::CONTENT_TYPE, "application/json");
+        let mut request = self.request(row, Method::POST, url)?.header(header::CONTENT_TYPE, "application/json");
         if let Some(secret) = self.secret {
             request = request.header("plasma-signature", signature(secret, self.now, &body));
         }
@@ -157,7 +163,7 @@ impl Sender<'_> {
         };
         let signed = sign_put(&credentials, &host, &path, &headers, body, self.now);
         let url = format!("{}://{host}{path}", endpoint.scheme());
-        let mut request = self.client(row).put(url).body(body.to_vec());
+        let mut request = self.request(row, Method::PUT, &url)?.body(body.to_vec());
         for (name, value) in signed {
             request = request.header(name, value);
         }
@@ -194,7 +200,7 @@ pub(super) fn lines(records: &[RecordRow]) -> String {
 
 /// Any answer of the kind 2xx will do.
 async fn answered(request: RequestBuilder) -> Result<()> {
-    let mut response = request.send().await.map_err(|error| refused(reason_of(&error)).source(error))?;
+    let mut response = request.send().await.map_err(|error| outbound::failure(OWNER, error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(());
@@ -209,24 +215,6 @@ async fn answered(request: RequestBuilder) -> Result<()> {
     let said: String =
         String::from_utf8_lossy(&answer).chars().filter(|letter| !letter.is_control()).take(300).collect();
     Err(refused(format!("the other side answered {status}: {said}")))
-}
-
-/// Why nothing was answered, without the address: it may hold a secret.
-fn reason_of(error: &reqwest::Error) -> String {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        if let Some(ours) = cause.downcast_ref::<Error>() {
-            return ours.to_string();
-        }
-        source = cause.source();
-    }
-    if error.is_timeout() {
-        "the other side did not answer in time".to_owned()
-    } else if error.is_connect() {
-        "no connection could be made".to_owned()
-    } else {
-        "the connection broke".to_owned()
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Code, Error, Result, TenantId};
 use rustls::{
     ClientConfig,
@@ -14,10 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{
-    guard::{CONNECT_TIMEOUT, resolve},
-    otlp::is_warning,
-};
+use super::{guard::CONNECT_TIMEOUT, otlp::is_warning};
 use crate::{
     SyslogTransport,
     record::{Record, actor_names},
@@ -44,7 +42,8 @@ pub(super) struct Collector<'a> {
     pub(super) port: u16,
     pub(super) transport: SyslogTransport,
     pub(super) ca_pem: Option<&'a str>,
-    pub(super) private_network: bool,
+    /// Which addresses of the host may be reached.
+    pub(super) guard: &'a Outbound,
 }
 
 /// A message for each record.
@@ -108,7 +107,7 @@ fn too_slow(message: &'static str) -> Error {
 /// # Errors
 /// `upstream` with what went wrong.
 pub(super) async fn send(collector: &Collector<'_>, messages: &[String]) -> Result<()> {
-    let addresses = resolve(collector.host, collector.port, collector.private_network).await?;
+    let addresses = collector.guard.resolve(collector.host, collector.port).await?;
     match collector.transport {
         SyslogTransport::Udp => by_datagrams(&addresses, messages).await,
         SyslogTransport::Tcp => {

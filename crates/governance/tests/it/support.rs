@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use plasma_governance::{Governance, GovernanceConfig, INSTALLATION, verify};
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Actor, Clock, Ctx, Origin, Permissions, Random, TenantId, UserId};
 use plasma_store::{NewEvent, Store};
 use plasma_testkit::TestStore;
@@ -119,6 +120,7 @@ impl World {
 
 async fn open(store: Store, clock: &Clock, test: &TestStore) -> Governance {
     let ctx = Ctx::system("audit", clock.clone(), Random::system());
-    let config = GovernanceConfig { anchor_dir: test.data_dir().join("anchors") };
+    let config =
+        GovernanceConfig { anchor_dir: test.data_dir().join("anchors"), outbound: Outbound::guarded(Vec::new()) };
     Governance::open(store, ctx, config).await.unwrap()
 }

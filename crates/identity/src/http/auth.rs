@@ -89,7 +89,7 @@ pub(crate) async fn login(
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("authenticated")))
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("anyone")))
 )]
 pub(crate) async fn logout(
     State(identity): State<Identity>,

@@ -6,7 +6,7 @@ use plasma_http::{Caller, Json, Problem, ProblemBody};
 use plasma_kernel::{Actor, Error, Permission, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{tenants::Tenant, users::User};
+use super::{roles::CustomRole, tenants::Tenant, users::User};
 use crate::{Identity, Secret};
 
 /// Who calls, and what they may do.
@@ -19,8 +19,11 @@ pub(crate) struct Me {
     user: Option<User>,
     /// The caller's workspace.
     tenant: Tenant,
-    /// The role that the caller acts in.
+    /// The role that the caller acts in; with one of the workspace's own, the nearest built-in role below it.
     role: Role,
+    /// The workspace's own role that takes the place of `role`; null when there is none.
+    #[schema(required)]
+    custom_role: Option<CustomRole>,
     /// What the caller may do.
     permissions: Vec<Permission>,
 }
@@ -77,7 +80,7 @@ pub(crate) struct ChangePassword {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("authenticated")))
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("owner")))
 )]
 pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller) -> Result<Json<Me>, Problem> {
     let me = identity.me(&ctx).await?;
@@ -92,6 +95,7 @@ pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller
         user: me.user.map(User::from),
         tenant: me.tenant.into(),
         role: me.role,
+        custom_role: me.custom_role.map(CustomRole::from),
         permissions: me.permissions.iter().collect(),
     }))
 }

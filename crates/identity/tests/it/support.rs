@@ -27,7 +27,14 @@ pub fn page() -> PageRequest {
 }
 
 pub fn all_of(role: Role) -> NewApiKey {
-    NewApiKey { name: "test".to_owned(), role, scopes: None, expires_at: None, team: None }
+    NewApiKey {
+        name: "test".to_owned(),
+        role: role.into(),
+        scopes: None,
+        addresses: Vec::new(),
+        expires_at: None,
+        team: None,
+    }
 }
 
 pub fn only(role: Role, scopes: &[Permission]) -> NewApiKey {

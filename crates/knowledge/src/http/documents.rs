@@ -1,9 +1,9 @@
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
-use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
+use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query, attachment};
 use plasma_kernel::{CollectionId, KnowledgeDocumentId, Page};
 use serde::Deserialize;
 
@@ -160,7 +160,7 @@ struct FileBytes(Vec<u8>);
     ),
     security(("bearer" = [])), extensions(("x-permission" = json!("collections:read"))),
     responses(
-        (status = 200, description = "The original bytes", content_type = "application/octet-stream", body = inline(FileBytes)),
+        (status = 200, description = "The original bytes", content_type = "*/*", body = inline(FileBytes)),
         (status = "default", body = ProblemBody, content_type = "application/problem+json", description = "What went wrong"),
     )
 )]
@@ -169,7 +169,8 @@ pub(super) async fn get_document_file(
     Caller(ctx): Caller,
     Path((collection, document)): Path<(CollectionId, KnowledgeDocumentId)>,
 ) -> Result<Response, Problem> {
-    Ok(attachment(knowledge.document_file(&ctx, collection, document).await?))
+    let DocumentFile { name, media_type, bytes } = knowledge.document_file(&ctx, collection, document).await?;
+    Ok(attachment(&name, &media_type, bytes))
 }
 
 /// Try a failed document again
@@ -191,84 +192,4 @@ pub(super) async fn retry_document(
     Path((collection, document)): Path<(CollectionId, KnowledgeDocumentId)>,
 ) -> Result<(StatusCode, Json<Document>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(knowledge.retry_document(&ctx, collection, document).await?)))
-}
-
-/// Media types that a browser can be trusted to save and not to run.
-const HARMLESS: &[&str] = &[
-    "text/plain",
-    "text/markdown",
-    "text/csv",
-    "text/tab-separated-values",
-    "application/pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-];
-
-/// A file from someone else, to be saved and never shown as a page of this site.
-fn attachment(file: DocumentFile) -> Response {
-    let media_type =
-        HARMLESS.iter().find(|harmless| **harmless == file.media_type).unwrap_or(&"application/octet-stream");
-    let mut response = file.bytes.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    // Only ASCII without control characters comes out of `disposition`.
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(&file.name)) {
-        headers.insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    response
-}
-
-/// `attachment` with the name twice: in ASCII for old programs, and in UTF-8 (RFC 6266, RFC 8187).
-fn disposition(name: &str) -> String {
-    use std::fmt::Write as _;
-    let plain: String = name
-        .chars()
-        .map(|character| match character {
-            '"' | '\\' | '/' | '%' => '_',
-            ' '..='~' => character,
-            _ => '_',
-        })
-        .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string never fails.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn no_name_breaks_the_header() {
-        let name = "Plan \"für\"\r\nSet-Cookie: a=b; 2026%.pdf";
-        let header = disposition(name);
-        assert!(header.is_ascii() && !header.contains(['\r', '\n']));
-        assert!(header.starts_with(
-            "attachment; filename=\"Plan _f_r___Set-Cookie: a=b; 2026_.pdf\"; filename*=UTF-8''Plan%20%22f%C3%BCr"
-        ));
-    }
-
-    #[test]
-    fn a_page_is_never_served_as_one() {
-        for (media_type, served) in [("text/html", "application/octet-stream"), ("text/markdown", "text/markdown")] {
-            let file = DocumentFile {
-                name: "a".to_owned(),
-                media_type: media_type.to_owned(),
-                bytes: Bytes::from_static(b"<script>alert(1)</script>"),
-            };
-            let response = attachment(file);
-            assert_eq!(response.headers()[header::CONTENT_TYPE], served);
-            assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-        }
-    }
 }

@@ -108,6 +108,11 @@ impl CollectionView {
         Self { vectors_of, ..self }
     }
 
+    /// Whether there are vectors in SQL, but none here.
+    pub(crate) fn lacks_vectors(&self) -> bool {
+        self.vectors.is_none() && self.vectors_of.dimensions.is_some() && self.passages > 0
+    }
+
     /// Where a document stands in `documents`.
     pub(crate) fn place(&self, id: KnowledgeDocumentId) -> Option<usize> {
         self.documents.place(id.bits())

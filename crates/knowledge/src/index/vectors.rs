@@ -42,6 +42,8 @@ use crate::store::{
     versions::LiveVersion,
 };
 
+/// Why a damaged index does not answer.
+pub(crate) const DAMAGED: &str = "it is damaged and is built anew";
 /// An index of at most this many passages is filled by whoever opens it, in some tens of milliseconds.
 const FILLED_AT_ONCE_MAX: u64 = 2_000;
 /// Vectors read at once: some megabytes.
@@ -472,10 +474,11 @@ impl Index {
         tracing::warn!(error = ?reason, %collection, "the vector index of a collection is built anew");
         let closed = self.close_vectors(slot).await?;
         let folder = self.vector_folder()?;
+        // Before the view is emptied: a search that finds nothing must know why.
+        slot.vectors.note_failure(Some("it failed and is built anew"));
         *lock(&slot.vectors.building) = None;
         slot.show_vectors(None, slot.vectors.of());
         blocking(move || folder.remove(collection)).await?.map_err(failed)?;
-        slot.vectors.note_failure(Some("it failed and is built anew"));
         drop(closed);
         self.builds.add(tenant, collection);
         Ok(())

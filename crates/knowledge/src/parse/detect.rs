@@ -1,3 +1,5 @@
+use infer::MatcherType;
+
 use super::{Format, Limits, ParseError, archive::Archive, text};
 
 /// How many bytes at the start decide what a text is.
@@ -106,10 +108,28 @@ fn from_signature(bytes: &[u8]) -> Option<&'static str> {
     if bytes.get(4..8) == Some(b"ftyp") {
         return Some("a video or image file");
     }
-    let (signature, found) = SIGNATURES.iter().find(|(signature, _)| bytes.starts_with(signature))?;
     // Two or three letters may also begin a text; programs and media hold zero bytes soon.
-    let certain = signature.len() > 3 || bytes.iter().take(HEAD_BYTES).any(|byte| *byte == 0 || *byte == 0xff);
-    certain.then_some(*found)
+    let head_holds = |wanted: u8| bytes.iter().take(HEAD_BYTES).any(|byte| *byte == wanted);
+    match SIGNATURES.iter().find(|(signature, _)| bytes.starts_with(signature)) {
+        Some((signature, found)) => (signature.len() > 3 || head_holds(0) || head_holds(0xff)).then_some(*found),
+        None if head_holds(0) && !text::is_marked_utf16(bytes) => from_rare_signature(bytes),
+        None => None,
+    }
+}
+
+/// What the tables of others know. Their shortest signatures have two bytes, so ask only about what is no text.
+fn from_rare_signature(bytes: &[u8]) -> Option<&'static str> {
+    Some(match infer::get(bytes)?.matcher_type() {
+        MatcherType::App => "a program",
+        MatcherType::Archive => "an archive",
+        MatcherType::Audio => "an audio file",
+        MatcherType::Book => "a book in a form that is not read",
+        MatcherType::Doc => "an office document in a form that is not read",
+        MatcherType::Font => "a font",
+        MatcherType::Image => "an image",
+        MatcherType::Video => "a video file",
+        MatcherType::Text | MatcherType::Custom => return None,
+    })
 }
 
 fn from_archive(bytes: &[u8], by_name: Option<Format>) -> Result<Format, ParseError> {

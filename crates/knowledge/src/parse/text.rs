@@ -82,6 +82,11 @@ fn decode_marked(bytes: &[u8]) -> Result<Cow<'_, str>, ParseError> {
     }
 }
 
+/// Whether it begins with the mark of UTF-16, in which letters hold zero bytes.
+pub(super) fn is_marked_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
 fn invalid_utf8(bytes: &[u8], offset: usize) -> ParseError {
     let byte = bytes.get(offset).copied().unwrap_or_default();
     ParseError::NotText { detail: format!("byte 0x{byte:02x} at offset {offset} is not valid UTF-8") }

@@ -4,16 +4,26 @@
 //! learning methods, SIGIR 2009): a passage at rank r of a half gets weight / (k + r) from it. Only ranks count, so that nothing
 //! need be known of the scores.
 //!
-//! **Weighted score**: the mean of both scores by their weights, after each was brought to 0 to 1. Cosines go from the lowest to
-//! the highest of the candidates (min-max normalisation, as in Lee: Analyses of multiple evidence combination, SIGIR 1997), for real
-//! embeddings never come near the -1 that a cosine could be. BM25 goes from 0, its least possible value, to the highest of the
-//! candidates, so that the last candidate is not taken for one without any word (the theoretical minimum of Bruch, Gai and Ingber: An
-//! analysis of fusion functions for hybrid retrieval, ACM TOIS 2023). Who is no candidate of a half gets 0 of it.
+//! **Weighted score**: the mean of both scores by their weights, after both were brought to one scale. Cosines count from the lowest of
+//! the first hundred candidates (min-max normalisation, as in Lee: Analyses of multiple evidence combination, SIGIR 1997), for real
+//! embeddings never come near the -1 that a cosine could be. BM25 counts from 0, its least possible value, so that the last
+//! candidate is not taken for one without any word (the theoretical minimum of Bruch, Gai and Ingber: An analysis of fusion
+//! functions for hybrid retrieval, ACM TOIS 2023). 1 is the third best candidate, not the best: a passage that stands far above
+//! all others, such as a copy of the query, would press the rest together at 0. The best two may so have more than 1. Who is no
+//! candidate of a half gets 0 of it.
 
 use super::{
     SearchMode,
     settings::{FusionMethod, FusionRule},
 };
+
+/// The candidate of this place from the top is 1 on the scale, where there are enough of them.
+const SCALE_TOP: usize = 3;
+/// The candidate of this place is 0 for cosines, or the last where there are fewer: so that a score does not depend on how many
+/// results were wanted.
+const SCALE_BOTTOM: usize = 100;
+/// With fewer candidates the best is 1.
+const SCALE_CANDIDATES_MIN: usize = 10;
 
 /// A passage in a view: the place of its document, and its ordinal.
 pub(crate) type Place = (usize, u32);
@@ -55,23 +65,31 @@ pub(crate) struct Fused {
     pub(crate) score: f64,
 }
 
-/// The lowest and highest score of a half's candidates.
+/// The scores of a half's candidates that are 0 and 1 on the common scale.
 #[derive(Clone, Copy)]
-struct Range {
-    low: f64,
-    high: f64,
+struct Scale {
+    zero: f64,
+    one: f64,
 }
 
-impl Range {
-    fn of(scores: impl Iterator<Item = f32>) -> Self {
-        let none = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
-        scores.map(f64::from).fold(none, |range, score| Self { low: range.low.min(score), high: range.high.max(score) })
+impl Scale {
+    /// From `zero`, or else from the lowest of the first hundred scores.
+    fn of(scores: impl Iterator<Item = f32>, zero: Option<f64>) -> Self {
+        let mut scores: Vec<f64> = scores.map(f64::from).collect();
+        scores.sort_unstable_by(|left, right| right.total_cmp(left));
+        let zero = zero.or(scores.get(SCALE_BOTTOM - 1).or(scores.last()).copied()).unwrap_or(0.0);
+        let best = scores.first().copied().unwrap_or(0.0);
+        let third = scores.get(SCALE_TOP - 1).copied().filter(|third| {
+            // Where all but one or two are equal, the best must stay above them.
+            scores.len() >= SCALE_CANDIDATES_MIN && *third > zero
+        });
+        Self { zero, one: third.unwrap_or(best) }
     }
 
-    /// From 0 to 1. Where all are equal, each is the best.
+    /// At least 0. Where all are equal, each is 1.
     fn normalize(self, score: f32) -> f64 {
-        let width = self.high - self.low;
-        if width > 0.0 { ((f64::from(score) - self.low) / width).clamp(0.0, 1.0) } else { 1.0 }
+        let width = self.one - self.zero;
+        if width > 0.0 { ((f64::from(score) - self.zero) / width).max(0.0) } else { 1.0 }
     }
 }
 
@@ -105,18 +123,19 @@ pub(crate) fn fuse(mode: SearchMode, rule: &FusionRule, candidates: Vec<Candidat
             candidates.iter().map(|candidate| fused(candidate, &by_vector, &by_text)).collect()
         }
         (SearchMode::Hybrid, FusionMethod::Weighted) => {
-            let cosines =
-                Range::of(candidates.iter().filter_map(|candidate| candidate.vector).map(|found| found.score));
-            let bm25 = Range::of(candidates.iter().filter_map(|candidate| candidate.text).map(|found| found.score));
+            let cosines = candidates.iter().filter_map(|candidate| candidate.vector).map(|found| found.score);
+            let cosines = Scale::of(cosines, None);
+            let bm25 = candidates.iter().filter_map(|candidate| candidate.text).map(|found| found.score);
+            let bm25 = Scale::of(bm25, Some(0.0));
             let weights = rule.vector_weight + rule.text_weight;
-            let by_score = |range: Range, weight: f64| {
+            let by_score = |scale: Scale, weight: f64| {
                 move |found: Found| {
-                    let normalized = range.normalize(found.score);
+                    let normalized = scale.normalize(found.score);
                     Part { found, normalized, weight, contribution: weight / weights * normalized }
                 }
             };
             let by_vector = by_score(cosines, rule.vector_weight);
-            let by_text = by_score(Range { low: 0.0, ..bm25 }, rule.text_weight);
+            let by_text = by_score(bm25, rule.text_weight);
             candidates.iter().map(|candidate| fused(candidate, &by_vector, &by_text)).collect()
         }
     }
@@ -212,6 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn one_far_above_all_does_not_press_the_others_together() {
+        let even = rule(FusionMethod::Weighted, 1.0, 1.0);
+        let with_best = |best: f32| {
+            let words = (0..12_u8).map(|place| if place == 0 { best } else { 13.0 - f32::from(place) });
+            let candidates =
+                (0..).zip(words).map(|(passage, score)| candidate(passage, None, Some((passage + 1, score))));
+            scores(&fuse(SearchMode::Hybrid, &even, candidates.collect()))
+        };
+        // The third has 11.
+        let (near, far) = (with_best(13.0), with_best(300.0));
+        assert_close(&near[..3], &[13.0 / 11.0 / 2.0, 12.0 / 11.0 / 2.0, 0.5]);
+        assert_close(&near[1..], &far[1..]);
+        assert!(far[0] > 10.0);
+        // All but the first are equal, and as low as a cosine of the candidates can be.
+        let equal =
+            (0..12).map(|passage| candidate(passage, Some((passage + 1, if passage == 0 { 0.9 } else { 0.1 })), None));
+        let fused = scores(&fuse(SearchMode::Hybrid, &even, equal.collect()));
+        assert_close(&fused[..2], &[0.5, 0.0]);
+    }
+
+    #[test]
     fn one_half_alone_keeps_its_score() {
         let any = rule(FusionMethod::Weighted, 5.0, 0.0);
         let fused = fuse(SearchMode::Vector, &any, vec![candidate(0, Some((1, 0.5)), None)]);
@@ -237,7 +277,7 @@ mod tests {
                 let parts = [fused.vector, fused.text];
                 let sum: f64 = parts.iter().flatten().map(|part| part.contribution).sum();
                 prop_assert!((sum - fused.score).abs() < 1e-12);
-                prop_assert!(!weighted || (0.0..=1.0 + 1e-12).contains(&fused.score));
+                prop_assert!(fused.score >= 0.0);
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::{
         memory::{CollectionView, DocumentEntry},
         query::TextQuery,
         query_resolve::{ResolvedQuery, TextOptions},
-        vectors::VectorsStatus,
+        vectors::{DAMAGED, VectorsStatus},
     },
     nodes::{ShardsReport, search::NodesAnswer},
 };
@@ -229,6 +229,10 @@ fn by_meaning(
     }
     let mut found = ByMeaning::default();
     match &snapshot.vectors {
+        // Between two states of the index, as when it was filled and nobody has shown it to the searches yet.
+        VectorsStatus::Complete if snapshot.view.lacks_vectors() => {
+            found.unavailable = Some("it is being opened".to_owned());
+        }
         VectorsStatus::Complete => {}
         VectorsStatus::Building(progress) => warnings.push(format!(
             "the vector index is being built anew ({} of {} passages): some passages are not found by their meaning yet",
@@ -256,7 +260,7 @@ fn by_meaning(
             Err(error) => {
                 tracing::warn!(%error, collection = %plan.collection, "the vectors do not answer");
                 found.is_damaged = error.needs_rebuild();
-                found.unavailable = Some("it is damaged and is built anew".to_owned());
+                found.unavailable = Some(DAMAGED.to_owned());
             }
         }
     }
@@ -303,7 +307,7 @@ fn by_nodes(
     Ok(found)
 }
 
-fn vectors_unavailable(reason: &str) -> Error {
+pub(super) fn vectors_unavailable(reason: &str) -> Error {
     Error::unavailable("vector_index_unavailable", format!("the vector index does not answer: {reason}"))
         .retry_after_ms(5_000)
         .remedy("try again in a moment; it repairs itself")

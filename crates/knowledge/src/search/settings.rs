@@ -1,7 +1,10 @@
 //! How results are ranked: what a request or a collection may set, and what then holds.
 
+use std::collections::HashSet;
+
 use plasma_kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::request::SearchRequest;
 use crate::limits;
@@ -14,6 +17,14 @@ pub(crate) const CREATED_AT: &str = "$created_at";
 /// Where the ranks of reciprocal rank fusion begin to differ little: 60, as in its first publication (Cormack, Clarke and
 /// Büttcher, 2009).
 const FUSION_K_DEFAULT: u32 = 60;
+/// How much the meaning counts where nobody says, of 1, by the number of different words in the query: embeddings of a short query
+/// say what is meant, those of a long one are a mean of many things, while each of its words still counts by itself. Measured with
+/// `make eval-search`, see docs/search-benchmarks.md.
+const VECTOR_SHARE_SHORT: f64 = 0.8;
+const VECTOR_SHARE_LONG: f64 = 0.4;
+/// Queries of up to so many different words are short, of this many and more long; in between it is in proportion.
+const SHORT_QUERY_WORDS: usize = 20;
+const LONG_QUERY_WORDS: usize = 60;
 const RERANK_TOP_DEFAULT: u32 = 30;
 const HALF_LIFE_DAYS_DEFAULT: f64 = 30.0;
 const SIGNAL_WEIGHT_DEFAULT: f64 = 0.2;
@@ -53,9 +64,9 @@ pub struct RankingSettings {
 #[serde(rename_all = "snake_case")]
 pub enum FusionMethod {
     /// Reciprocal rank fusion: only ranks count.
-    #[default]
     Rrf,
-    /// The weighted mean of both scores, each brought to 0 to 1 over the candidates of its half.
+    /// The weighted mean of both scores, each brought to one scale: 1 is the third best candidate of its half.
+    #[default]
     Weighted,
 }
 
@@ -63,14 +74,15 @@ pub enum FusionMethod {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FusionSettings {
-    /// `rrf` when absent.
+    /// When absent: `weighted`, or `rrf` where `k` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<FusionMethod>,
-    /// How much the meaning counts: 0 to 10, 1 when absent.
+    /// How much the meaning counts: 0 to 10. When both weights are absent: for `weighted` 0.8 of 1 for queries of up to 20 different
+    /// words, falling to 0.4 for those of 60 and more, and as much as the words for `rrf`. 1 when only the other is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 10)]
     pub vector_weight: Option<f64>,
-    /// How much the words count: 0 to 10, 1 when absent.
+    /// How much the words count: 0 to 10. When it is absent, see `vector_weight`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 10)]
     pub text_weight: Option<f64>,
@@ -178,7 +190,7 @@ impl RankingSettings {
     /// # Errors
     /// `invalid` naming the field below `ranking`.
     pub(crate) fn check(&self) -> Result<()> {
-        Ranking::of(&Self::default(), self).map(drop).map_err(|error| {
+        Ranking::of(&Self::default(), self, "").map(drop).map_err(|error| {
             let field = format!("ranking.{}", error.field_name().unwrap_or_default());
             error.field(field)
         })
@@ -200,10 +212,10 @@ impl Ranking {
             recency: request.recency.clone(),
             popularity: request.popularity.clone(),
         };
-        Self::of(defaults, &own)
+        Self::of(defaults, &own, &request.query)
     }
 
-    fn of(defaults: &RankingSettings, own: &RankingSettings) -> Result<Self> {
+    fn of(defaults: &RankingSettings, own: &RankingSettings, query: &str) -> Result<Self> {
         let per_document = own.per_document.or(defaults.per_document);
         if let Some(count) = per_document
             && !(1..=limits::RESULTS_MAX).contains(&count)
@@ -212,7 +224,7 @@ impl Ranking {
                 .remedy("leave it out for no limit"));
         }
         Ok(Self {
-            fusion: fusion(&both(defaults.fusion.as_ref(), own.fusion.as_ref()))?,
+            fusion: fusion(&both(defaults.fusion.as_ref(), own.fusion.as_ref()), query)?,
             rerank: rerank(&both(defaults.rerank.as_ref(), own.rerank.as_ref()))?,
             deduplicate: own.deduplicate.or(defaults.deduplicate).unwrap_or(true),
             diversity: within("diversity", own.diversity.or(defaults.diversity), 0.0, 0.0, 1.0)?,
@@ -255,21 +267,38 @@ fn within(field: &str, value: Option<f64>, default: f64, min: f64, max: f64) -> 
     if (min..=max).contains(&value) { Ok(value) } else { Err(out_of_range(field, min, max, value)) }
 }
 
-fn fusion(settings: &Both<'_, FusionSettings>) -> Result<FusionRule> {
+/// How much the meaning counts of 1, in steps of a hundredth.
+fn vector_share(query: &str) -> f64 {
+    let words: HashSet<String> = query.unicode_words().map(str::to_lowercase).collect();
+    let beyond = words.len().clamp(SHORT_QUERY_WORDS, LONG_QUERY_WORDS) - SHORT_QUERY_WORDS;
+    let long = beyond as f64 / (LONG_QUERY_WORDS - SHORT_QUERY_WORDS) as f64;
+    ((VECTOR_SHARE_SHORT + (VECTOR_SHARE_LONG - VECTOR_SHARE_SHORT) * long) * 100.0).round() / 100.0
+}
+
+fn fusion(settings: &Both<'_, FusionSettings>, query: &str) -> Result<FusionRule> {
     let weight_max = limits::RANKING_WEIGHT_MAX;
-    let vector_weight =
-        within("fusion.vector_weight", settings.field(|fusion| fusion.vector_weight), 1.0, 0.0, weight_max)?;
-    let text_weight = within("fusion.text_weight", settings.field(|fusion| fusion.text_weight), 1.0, 0.0, weight_max)?;
+    let k = settings.field(|fusion| fusion.k);
+    let by_name = settings.field(|fusion| fusion.method);
+    let method = by_name.unwrap_or(if k.is_some() { FusionMethod::Rrf } else { FusionMethod::default() });
+    let weights = (settings.field(|fusion| fusion.vector_weight), settings.field(|fusion| fusion.text_weight));
+    let (vector_default, text_default) = match (method, weights) {
+        (FusionMethod::Weighted, (None, None)) => {
+            let share = vector_share(query);
+            (share, ((1.0 - share) * 100.0).round() / 100.0)
+        }
+        _ => (1.0, 1.0),
+    };
+    let vector_weight = within("fusion.vector_weight", weights.0, vector_default, 0.0, weight_max)?;
+    let text_weight = within("fusion.text_weight", weights.1, text_default, 0.0, weight_max)?;
     if vector_weight + text_weight <= 0.0 {
         return Err(Error::invalid("fusion.vector_weight", "is 0, and so is `text_weight`: nothing would count")
             .remedy("give one of them a weight above 0"));
     }
-    let k = settings.field(|fusion| fusion.k).unwrap_or(FUSION_K_DEFAULT);
+    let k = k.unwrap_or(FUSION_K_DEFAULT);
     if !(1..=limits::FUSION_K_MAX).contains(&k) {
         return Err(out_of_range("fusion.k", 1.0, f64::from(limits::FUSION_K_MAX), f64::from(k))
             .remedy(format!("leave it out for {FUSION_K_DEFAULT}, which fits most collections")));
     }
-    let method = settings.field(|fusion| fusion.method).unwrap_or_default();
     Ok(FusionRule { method, vector_weight, text_weight, k })
 }
 
@@ -357,14 +386,27 @@ mod tests {
     }
 
     fn ranking(defaults: Value, own: Value) -> Result<Ranking> {
-        Ranking::of(&settings(defaults), &settings(own))
+        Ranking::of(&settings(defaults), &settings(own), "how long is the vacation?")
+    }
+
+    #[test]
+    fn in_a_long_query_the_words_count_more() {
+        let words = |count: usize| (0..count).map(|word| format!("Word{word} word{word} ")).collect::<String>();
+        for (count, share) in [(0, 0.8), (20, 0.8), (40, 0.6), (60, 0.4), (500, 0.4)] {
+            let rule = Ranking::of(&settings(json!({})), &settings(json!({})), &words(count)).unwrap().fusion;
+            assert_eq!((rule.vector_weight, rule.text_weight), (share, ((1.0 - share) * 100.0_f64).round() / 100.0));
+        }
+        // `k` says something only of ranks.
+        let by_ranks = json!({"fusion": {"k": 30}});
+        let rule = Ranking::of(&settings(json!({})), &settings(by_ranks), &words(60)).unwrap().fusion;
+        assert_eq!((rule.vector_weight, rule.text_weight), (1.0, 1.0));
     }
 
     #[test]
     fn nothing_said_is_the_built_in_ranking() {
         let ranking = ranking(json!({}), json!({})).unwrap();
-        assert_eq!((ranking.fusion.method, ranking.fusion.k), (FusionMethod::Rrf, 60));
-        assert_eq!((ranking.fusion.vector_weight, ranking.fusion.text_weight), (1.0, 1.0));
+        assert_eq!((ranking.fusion.method, ranking.fusion.k), (FusionMethod::Weighted, 60));
+        assert_eq!((ranking.fusion.vector_weight, ranking.fusion.text_weight), (0.8, 0.2));
         assert!(ranking.deduplicate && ranking.diversity == 0.0);
         assert_eq!(
             (ranking.rerank, ranking.recency, ranking.popularity, ranking.per_document),
@@ -390,7 +432,7 @@ mod tests {
         assert_eq!((ranking.recency, ranking.popularity), (Some(recency), None));
         assert!(!ranking.deduplicate && ranking.diversity == 0.0);
         assert_eq!(ranking.per_document, Some(2));
-        let without = super::Ranking::of(&settings(defaults), &settings(json!({"rerank": {"top": 0}}))).unwrap();
+        let without = super::Ranking::of(&settings(defaults), &settings(json!({"rerank": {"top": 0}})), "").unwrap();
         assert_eq!(without.rerank, None);
     }
 

@@ -125,7 +125,7 @@ impl Teller<'_> {
             (SearchMode::Hybrid, FusionMethod::Weighted) => {
                 let all = rule.vector_weight + rule.text_weight;
                 format!(
-                    "{} {name}: {raw} is {:.3} of 0 to 1 among the candidates, and counts {} of {all}",
+                    "{} {name}: {raw} is {:.3} where the third best candidate is 1, and counts {} of {all}",
                     ordinal(rank),
                     part.normalized,
                     part.weight
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_summary_reads_well() {
-        let ranking = ranking(json!({}));
+        let ranking = ranking(json!({"fusion": {"method": "rrf"}}));
         let teller = |mode| Teller { mode, ranking: &ranking, candidates_max: 100 };
         let hybrid = teller(SearchMode::Hybrid);
         let both = item(SearchMode::Hybrid, &ranking, Some((1, 0.834)), Some((13, 7.12)));

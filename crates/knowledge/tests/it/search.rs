@@ -1,6 +1,7 @@
 use plasma_kernel::Code;
 use plasma_knowledge::{
-    Collection, CollectionChange, FieldDeclarations, Hit, NewCollection, SearchAnswer, SearchMode, SearchRequest,
+    Collection, CollectionChange, FieldDeclarations, FusionMethod, FusionSettings, Hit, NewCollection, SearchAnswer,
+    SearchMode, SearchRequest,
 };
 use plasma_testkit::on_each_database;
 use serde_json::{Value, json};
@@ -170,7 +171,9 @@ on_each_database! {
         let setup = Setup::start(test).await;
         let collection = library(&setup).await;
         let query = "annual budget party";
-        let hybrid = setup.search(&collection, SearchMode::Hybrid, query).await;
+        let by_ranks = FusionSettings { method: Some(FusionMethod::Rrf), ..FusionSettings::default() };
+        let asked = SearchRequest { fusion: Some(by_ranks), ..request(&collection.name, SearchMode::Hybrid, query) };
+        let hybrid = setup.knowledge.search(&setup.ctx, asked).await.unwrap();
         let vector = setup.search(&collection, SearchMode::Vector, query).await;
         let text = setup.search(&collection, SearchMode::Text, query).await;
         assert_eq!((hybrid.mode, hybrid.total_passages, hybrid.results.len()), (SearchMode::Hybrid, 5, 5));

@@ -375,6 +375,9 @@ on_each_database! {
             fs::write(segment(folder), bytes).unwrap();
         })
         .await;
+        let by_meaning = request(&collection.name, SearchMode::Vector, "who draws islands?");
+        let refused = setup.knowledge.search(&setup.ctx, by_meaning).await.unwrap_err();
+        assert_eq!((refused.code(), refused.reason()), (Code::Unavailable, "vector_index_unavailable"));
         let titles = found(&setup, &collection).await;
         assert!(titles.contains(&"map".to_owned()) && titles.contains(&"second map".to_owned()), "{titles:?}");
     }

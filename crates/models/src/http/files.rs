@@ -7,10 +7,10 @@ use axum::{
         multipart::{Field, MultipartError},
     },
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use bytes::Bytes;
-use plasma_http::{Json, OpenAiProblem, PageQuery, Path, Query};
+use plasma_http::{Json, OpenAiProblem, PageQuery, Path, Query, attachment};
 use plasma_kernel::{Ctx, Error, FileId, Page, Result};
 use serde::{Deserialize, Serialize};
 
@@ -260,17 +260,9 @@ pub(super) async fn get_file_content(
     OpenAi(Path(id)): OpenAi<Path<FileId>>,
 ) -> Result<Response, OpenAiProblem> {
     let (file, bytes) = models.file_content(&ctx, id).await?;
-    let mut response = Body::from_stream(bytes).into_response();
-    let headers = response.headers_mut();
-    // Someone else's bytes: to be saved, and never shown as a page of this site.
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.size_bytes));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    // An id is ASCII always.
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.jsonl\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
+    let name = format!("{id}.jsonl");
+    let mut response = attachment(&name, "application/octet-stream", Body::from_stream(bytes));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.size_bytes));
     Ok(response)
 }
 

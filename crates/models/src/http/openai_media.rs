@@ -97,7 +97,7 @@ struct SpeechBytes(Vec<u8>);
     post, path = "/v1/audio/speech", tag = "openai", request_body = SpeechRequest, security(("bearer" = [])),
     extensions(("x-permission" = json!("models:invoke"))),
     responses(
-        (status = 200, description = "The recording", content_type = "application/octet-stream", body = inline(SpeechBytes)),
+        (status = 200, description = "The recording", content_type = "*/*", body = inline(SpeechBytes)),
         (status = "default", body = OpenAiError, description = "What went wrong"),
     )
 )]

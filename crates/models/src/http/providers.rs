@@ -27,14 +27,17 @@ pub struct ProviderBody {
     pub options: ProviderOptions,
     /// Whether an API key is stored. The key itself is never given out.
     pub has_api_key: bool,
+    /// Whether the address may lead anywhere, also into the server's own network: somebody entered it who manages the
+    /// installation. Others lead to the public internet and to the networks that the installation allows.
+    pub unguarded: bool,
     /// When it was added, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
 }
 
 impl From<Provider> for ProviderBody {
     fn from(provider: Provider) -> Self {
-        let Provider { id, name, kind, base_url, options, has_api_key, created_at } = provider;
-        Self { id, name, kind, base_url, options, has_api_key, created_at }
+        let Provider { id, name, kind, base_url, options, has_api_key, unguarded, created_at } = provider;
+        Self { id, name, kind, base_url, options, has_api_key, unguarded, created_at }
     }
 }
 
@@ -50,7 +53,8 @@ pub struct NewProviderBody {
     kind: ProviderKind,
     /// The address before the protocol's own path, without credentials, query or fragment: `https://api.openai.com/v1`,
     /// `https://api.anthropic.com/v1`, `https://generativelanguage.googleapis.com/v1beta`, `https://NAME.openai.azure.com`,
-    /// `https://bedrock-runtime.REGION.amazonaws.com`.
+    /// `https://bedrock-runtime.REGION.amazonaws.com`. Only whoever manages the installation may name one in a private network
+    /// that the installation does not allow.
     #[schema(max_length = 500, example = "https://api.example.com/v1")]
     base_url: String,
     /// The provider's API key, when it needs one. It is stored encrypted. For Bedrock a Bedrock API key, or

@@ -15,6 +15,7 @@ pub(crate) struct RemoteRow {
     pub(crate) provider_kind: ProviderKind,
     pub(crate) provider_options: ProviderOptions,
     pub(crate) base_url: String,
+    pub(crate) unguarded: bool,
     pub(crate) api_key_sealed: Option<Vec<u8>>,
     pub(crate) created_at: Timestamp,
 }
@@ -214,7 +215,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
             "SELECT m.kind, m.upstream_name, m.dimensions, m.input_price_micros, m.cached_input_price_micros,
                m.cache_write_price_micros, m.output_price_micros, m.call_price_micros, m.currency, m.free,
                m.batch_discount_percent, m.provider_id, m.created_at,
-               p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.api_key_sealed
+               p.name AS provider_name, p.kind AS provider_kind, p.options, p.base_url, p.unguarded, p.api_key_sealed
              FROM models m JOIN model_providers p ON p.tenant_id = m.tenant_id AND p.id = m.provider_id
              WHERE m.tenant_id = $1 AND m.id = $2",
             [tenant.into(), id.into()],
@@ -231,6 +232,7 @@ pub(crate) async fn to_call(tx: &mut Tx, id: &str) -> Result<Option<RemoteRow>> 
             provider_kind: provider_kind(&row)?,
             provider_options: options(&row)?,
             base_url: row.get("base_url")?,
+            unguarded: row.get("unguarded")?,
             api_key_sealed: row.get("api_key_sealed")?,
             created_at: row.get("created_at")?,
         })

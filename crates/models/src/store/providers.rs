@@ -17,6 +17,7 @@ fn provider(row: &Row) -> Result<Provider> {
         base_url: row.get("base_url")?,
         options: options(row)?,
         has_api_key: row.get("has_api_key")?,
+        unguarded: row.get("unguarded")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -36,12 +37,14 @@ pub(crate) async fn insert(
     id: ProviderId,
     new: &NewProvider,
     api_key_sealed: Option<Vec<u8>>,
+    unguarded: bool,
     now: Timestamp,
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "INSERT INTO model_providers (tenant_id, id, name, kind, base_url, api_key_sealed, created_at, updated_at, options)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        "INSERT INTO model_providers (tenant_id, id, name, kind, base_url, api_key_sealed, created_at, updated_at, options,
+           unguarded)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)",
         [
             tenant.into(),
             id.into(),
@@ -51,6 +54,7 @@ pub(crate) async fn insert(
             api_key_sealed.into(),
             now.into(),
             Value::json(&new.options)?,
+            unguarded.into(),
         ],
     )
     .await
@@ -65,7 +69,7 @@ pub(crate) async fn update(
 ) -> Result<()> {
     let tenant = tx.tenant()?;
     tx.execute(
-        "UPDATE model_providers SET base_url = $3, api_key_sealed = $4, updated_at = $5, options = $6
+        "UPDATE model_providers SET base_url = $3, api_key_sealed = $4, updated_at = $5, options = $6, unguarded = $7
          WHERE tenant_id = $1 AND id = $2",
         [
             tenant.into(),
@@ -74,6 +78,7 @@ pub(crate) async fn update(
             api_key_sealed.into(),
             now.into(),
             Value::json(&provider.options)?,
+            provider.unguarded.into(),
         ],
     )
     .await
@@ -92,7 +97,7 @@ pub(crate) async fn get(tx: &mut Tx, id: ProviderId) -> Result<SealedProvider> {
     let tenant = tx.tenant()?;
     let row = tx
         .fetch_optional(
-            "SELECT id, name, kind, base_url, options, api_key_sealed, created_at,
+            "SELECT id, name, kind, base_url, options, api_key_sealed, unguarded, created_at,
                CASE WHEN api_key_sealed IS NULL THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END AS has_api_key
              FROM model_providers WHERE tenant_id = $1 AND id = $2",
             [tenant.into(), id.into()],
@@ -106,7 +111,7 @@ pub(crate) async fn list(tx: &mut Tx, page: &PageRequest) -> Result<Page<Provide
     let tenant = tx.tenant()?;
     let rows = tx
         .fetch_all(
-            "SELECT id, name, kind, base_url, options, created_at,
+            "SELECT id, name, kind, base_url, options, unguarded, created_at,
                CASE WHEN api_key_sealed IS NULL THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END AS has_api_key
              FROM model_providers WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             [tenant.into(), page_key(page.cursor.as_deref()).into(), page.fetch_limit().into()],

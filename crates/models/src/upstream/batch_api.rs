@@ -60,9 +60,9 @@ impl ProviderBatch {
 }
 
 impl UpstreamClient {
-    fn batch_request(&self, endpoint: &Endpoint, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", endpoint.base_url));
-        self.authorized(endpoint, request, Operation::OpenAi("/batches"))
+    fn batch_request(&self, endpoint: &Endpoint, method: Method, path: &str) -> Result<RequestBuilder> {
+        let request = self.request(endpoint, method, &format!("{}{path}", endpoint.base_url))?;
+        Ok(self.authorized(endpoint, request, Operation::OpenAi("/batches")))
     }
 
     async fn batch_answer(&self, endpoint: &Endpoint, request: RequestBuilder) -> Result<RawObject> {
@@ -89,7 +89,7 @@ impl UpstreamClient {
         let bytes = bytes.map(|piece| piece.map_err(|error| std::io::Error::other(error.to_string())));
         let part = Part::stream_with_length(Body::wrap_stream(bytes), size_bytes).file_name("batch.jsonl");
         let form = Form::new().text("purpose", "batch").part("file", part);
-        let request = self.batch_request(endpoint, Method::POST, "/files").multipart(form);
+        let request = self.batch_request(endpoint, Method::POST, "/files")?.multipart(form);
         let file = self.batch_answer(endpoint, request).await?;
         file.get::<String>("id")
             .map_err(|error| endpoint.malformed(error))?
@@ -101,7 +101,7 @@ impl UpstreamClient {
     /// # Errors
     /// As the provider's answer says.
     pub(crate) async fn find_batch(&self, endpoint: &Endpoint, note: &str) -> Result<Option<ProviderBatch>> {
-        let request = self.batch_request(endpoint, Method::GET, "/batches?limit=100");
+        let request = self.batch_request(endpoint, Method::GET, "/batches?limit=100")?;
         let list = self.batch_answer(endpoint, request).await?;
         let batches: Vec<ProviderBatch> =
             list.get("data").map_err(|error| endpoint.malformed(error))?.unwrap_or_default();
@@ -125,7 +125,7 @@ impl UpstreamClient {
         let body = json!({
             "input_file_id": file, "endpoint": path, "completion_window": "24h", "metadata": { NOTE: note },
         });
-        let request = self.batch_request(endpoint, Method::POST, "/batches").json(&body);
+        let request = self.batch_request(endpoint, Method::POST, "/batches")?.json(&body);
         self.provider_batch(endpoint, request).await
     }
 
@@ -135,7 +135,7 @@ impl UpstreamClient {
     /// As the provider's answer says.
     pub(crate) async fn get_batch(&self, endpoint: &Endpoint, id: &str) -> Result<ProviderBatch> {
         let path = format!("/batches/{}", path_segment(id));
-        self.provider_batch(endpoint, self.batch_request(endpoint, Method::GET, &path)).await
+        self.provider_batch(endpoint, self.batch_request(endpoint, Method::GET, &path)?).await
     }
 
     /// Cancels a batch. One that has ended is an error there.
@@ -144,7 +144,7 @@ impl UpstreamClient {
     /// As the provider's answer says.
     pub(crate) async fn cancel_batch(&self, endpoint: &Endpoint, id: &str) -> Result<ProviderBatch> {
         let path = format!("/batches/{}/cancel", path_segment(id));
-        self.provider_batch(endpoint, self.batch_request(endpoint, Method::POST, &path)).await
+        self.provider_batch(endpoint, self.batch_request(endpoint, Method::POST, &path)?).await
     }
 
     async fn provider_batch(&self, endpoint: &Endpoint, request: RequestBuilder) -> Result<ProviderBatch> {
@@ -158,7 +158,7 @@ impl UpstreamClient {
     /// As the provider's answer says; each piece too.
     pub(crate) async fn batch_file(&self, endpoint: &Endpoint, id: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
         let path = format!("/files/{}/content", path_segment(id));
-        let request = self.batch_request(endpoint, Method::GET, &path).timeout(self.config.total_timeout);
+        let request = self.batch_request(endpoint, Method::GET, &path)?.timeout(self.config.total_timeout);
         let response = accepted(endpoint, Protocol::OpenAiChat, request).await?;
         let endpoint = endpoint.clone();
         Ok(response.bytes_stream().map(move |piece| piece.map_err(|error| endpoint.broken(error))).boxed())

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use plasma_http::outbound::{Outbound, OutboundClient};
 use plasma_kernel::{Clock, Error, Result};
 use plasma_protocols::{Protocol, bedrock::sigv4};
 use reqwest::{
-    RequestBuilder, Response, Url,
+    Method, RequestBuilder, Response, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use serde::Deserialize;
@@ -41,29 +42,45 @@ pub(crate) struct Outgoing<'a> {
 /// Calls providers over pooled connections.
 #[derive(Clone)]
 pub(crate) struct UpstreamClient {
-    pub(super) http: reqwest::Client,
+    /// For addresses that somebody entered who does not manage the installation.
+    guarded: OutboundClient,
+    /// For the others. It has connections of its own: a guarded call must not find one to a private address.
+    unguarded: OutboundClient,
     pub(super) config: ModelsConfig,
     clock: Clock,
 }
 
 impl UpstreamClient {
-    pub(crate) fn new(config: ModelsConfig, clock: Clock) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .tcp_nodelay(true)
+    pub(crate) fn new(config: ModelsConfig, outbound: &Outbound, clock: Clock) -> Result<Self> {
+        let client = |outbound: &Outbound| {
+            let builder = reqwest::Client::builder()
+                .connect_timeout(config.connect_timeout)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+                .tcp_nodelay(true)
+                .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")));
             // A redirect would carry the prompt, and on the same host the key, to an address that nobody configured.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::from_source("the HTTP client could not be made", error))?;
-        Ok(Self { http, config, clock })
+            outbound.client(builder, 0)
+        };
+        Ok(Self { guarded: client(outbound)?, unguarded: client(&Outbound::unguarded())?, config, clock })
+    }
+
+    /// Which addresses may be entered by somebody who does not manage the installation.
+    pub(crate) fn guard(&self) -> &Outbound {
+        self.guarded.guard()
+    }
+
+    pub(super) fn request(&self, endpoint: &Endpoint, method: Method, url: &str) -> Result<RequestBuilder> {
+        let url = Url::parse(url).map_err(|error| Error::from_source("a provider's address is not a URL", error))?;
+        let client = if endpoint.unguarded { &self.unguarded } else { &self.guarded };
+        client.request(method, url).map_err(|refused| endpoint.not_allowed(refused))
     }
 
     pub(super) fn post(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder> {
         let endpoint = outgoing.endpoint;
         let url = endpoint.url(outgoing.operation, outgoing.model)?;
-        let mut request = self.http.post(&url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut request = self
+            .request(endpoint, Method::POST, &url)?
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Credential::Aws { credentials, region } = &endpoint.credential {
             for (name, value) in self.aws_headers(credentials, region, &url, outgoing.body.as_bytes())? {
                 request = request.header(name, value);
@@ -177,7 +194,8 @@ impl UpstreamClient {
             id: String,
         }
         let operation = Operation::Chat(endpoint.protocol_for(Protocol::OpenAiChat), false);
-        let request = self.authorized(endpoint, self.http.get(endpoint.models_url()?), operation);
+        let request = self.request(endpoint, Method::GET, &endpoint.models_url()?)?;
+        let request = self.authorized(endpoint, request, operation);
         let work = async {
             let response = accepted(endpoint, protocol_of(operation), request).await?;
             let answer = read_limited(endpoint, response, ANSWER_BYTES_MAX).await?;

@@ -39,6 +39,8 @@ pub(crate) struct Endpoint {
     pub(super) base_url: String,
     pub(super) credential: Credential,
     options: ProviderOptions,
+    /// Whether the address may lead anywhere.
+    pub(super) unguarded: bool,
 }
 
 /// How a request proves who sends it. Header values are marked sensitive, so that no debug output shows them.
@@ -96,7 +98,13 @@ impl Endpoint {
                 secret_header(AUTHORIZATION, &format!("Bearer {key}"))?
             }
         };
-        Ok(Self { provider: provider.to_owned(), kind, base_url, credential, options })
+        Ok(Self { provider: provider.to_owned(), kind, base_url, credential, options, unguarded: false })
+    }
+
+    /// The same, where somebody entered the address (or not) who manages the installation.
+    pub(crate) fn with_unguarded(mut self, unguarded: bool) -> Self {
+        self.unguarded = unguarded;
+        self
     }
 
     /// Texts of the credential that must stand in no message.

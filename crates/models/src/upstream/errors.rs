@@ -1,6 +1,7 @@
 //! What a provider's refusals and failures mean, in the kernel's words. A provider's own text is quoted in part, and never
 //! with the key in it.
 
+use plasma_http::outbound::{self, RefusedAddress};
 use plasma_kernel::{Code, Error};
 use plasma_protocols::{Protocol, Told, Wrong, anthropic, bedrock, gemini, openai_chat, openai_responses};
 use reqwest::{
@@ -156,6 +157,9 @@ impl Endpoint {
 
     /// No answer came, or its bytes stopped coming.
     pub(super) fn broken(&self, error: reqwest::Error) -> Error {
+        if let Some(refused) = outbound::refusal(&error) {
+            return self.not_allowed(refused.clone());
+        }
         if error.is_timeout() {
             return self.timeout("took too long").source(error.without_url());
         }
@@ -168,6 +172,11 @@ impl Endpoint {
         Error::new(Code::Upstream, reason, message)
             .remedy("check that the provider runs and that this server reaches it")
             .source(error.without_url())
+    }
+
+    /// The address leads to where this provider may not be called.
+    pub(super) fn not_allowed(&self, refused: RefusedAddress) -> Error {
+        refused.into_upstream_error(&format!("the provider `{}`", self.provider))
     }
 
     /// A stream that ended before the answer did.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use plasma_kernel::Result;
 use plasma_protocols::Protocol;
-use reqwest::{RequestBuilder, header::CONTENT_TYPE, multipart::Form};
+use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE, multipart::Form};
 
 use super::{
     client::{Outgoing, UpstreamClient, accepted, within},
@@ -44,7 +44,7 @@ impl UpstreamClient {
         model: &str,
         form: Form,
     ) -> Result<MediaAnswer> {
-        let request = self.http.post(endpoint.url(operation, model)?).multipart(form);
+        let request = self.request(endpoint, Method::POST, &endpoint.url(operation, model)?)?.multipart(form);
         let request = self.authorized(endpoint, request, operation);
         self.media_answer(endpoint, request).await
     }

@@ -18,6 +18,7 @@ mod limits;
 mod local;
 mod media;
 mod openai_local;
+mod outbound;
 mod passthrough;
 mod prices;
 mod prompt_calls;

@@ -29,13 +29,18 @@ impl Api {
         if !matches!(server.url.scheme(), "http" | "https") {
             bail!("--url must start with http:// or https://");
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             // A key never follows a redirect to another host.
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot prepare HTTP")?;
+            .user_agent(concat!("plasma/", env!("CARGO_PKG_VERSION")));
+        if let Some(file) = &server.ca_file {
+            let pem = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+            let certificates = certificates.with_context(|| format!("{} holds no certificates", file.display()))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder.build().context("cannot prepare HTTP")?;
         Ok(Self { http, base: server.url.clone(), api_key })
     }
 

@@ -41,10 +41,10 @@ pub(super) fn from_file(kind: Kind, value: &DeValue<'_>) -> Result<Value, String
         Kind::Networks => match value {
             DeValue::Array(items) => {
                 let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
-                match texts {
-                    Some(texts) => networks(texts.into_iter()),
-                    None => Err("must be a list of texts in quotes".to_owned()),
-                }
+                texts.map_or_else(
+                    || Err("must be a list of texts in quotes".to_owned()),
+                    |texts| networks(texts.into_iter()),
+                )
             }
             _ => mismatch("a list such as [\"10.0.0.0/8\"]"),
         },
@@ -123,17 +123,16 @@ fn words<'a>(known: &[&str], given: impl Iterator<Item = &'a str>) -> Result<Val
     Ok(Value::Array(words))
 }
 
+/// Networks in their normal form. A single address is the network of itself.
 fn networks<'a>(given: impl Iterator<Item = &'a str>) -> Result<Value, String> {
-    let networks = given.map(|text| match network(text) {
-        Some(_) => Ok(Value::String(text.to_owned())),
-        None => Err(format!("`{text}` is neither a network such as 10.0.0.0/8 nor an address")),
-    });
-    networks.collect::<Result<Vec<_>, _>>().map(Value::Array)
-}
-
-/// A network, or an address as the network that has only this one.
-pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = |text: &'a str| match text.parse::<IpNet>() {
+        Ok(network) => Ok(Value::String(network.trunc().to_string())),
+        Err(_) => match text.parse::<IpAddr>() {
+            Ok(address) => Ok(Value::String(IpNet::from(address).to_string())),
+            Err(_) => Err(format!("`{text}` is not a network such as 10.0.0.0/8 or fd00::/8")),
+        },
+    };
+    given.map(network).collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 /// The text is never quoted back: a database's URL holds a password.

@@ -24,10 +24,10 @@ pub enum Kind {
     },
     /// True or false.
     Flag,
+    /// Networks such as `10.0.0.0/8`, or single addresses: a list in the file, separated by commas elsewhere.
+    Networks,
     /// `info`, or directives such as `warn,plasma_models=debug`.
     LogFilter,
-    /// Networks or addresses: a list in the file, separated by commas elsewhere.
-    Networks,
     /// Databases by name: tables `[search.nodes.NAME]` in the file, `name=url,replica name=url` elsewhere.
     SearchNodes,
 }
@@ -92,7 +92,63 @@ pub const SETTINGS: &[Setting] = &[
         "secure_cookies",
         Kind::Flag,
         Some("false"),
-        "Send the session cookie over HTTPS only; set it when a proxy in front offers HTTPS",
+        "Send the session cookie over HTTPS only; set it when a proxy in front offers HTTPS. With a certificate of its own it is on",
+    ),
+    Setting::new(
+        "tls_certificate_file",
+        Kind::Path,
+        None,
+        "Certificate chain (PEM) with which this process offers HTTPS itself; read again when it changes",
+    ),
+    Setting::new("tls_key_file", Kind::Path, None, "Private key (PEM) of tls_certificate_file"),
+    Setting::new(
+        "tls_min_version",
+        Kind::Choice(&["1.3", "1.2"]),
+        Some("1.3"),
+        "Oldest version of TLS that clients may use; 1.2 only for those that cannot do better",
+    ),
+    Setting::new(
+        "tls_client_ca_file",
+        Kind::Path,
+        None,
+        "Certificates (PEM) of those who sign services' own certificates: such a service needs no API key (mTLS)",
+    ),
+    Setting::new(
+        "tls_client_certificates",
+        Kind::Choice(&["optional", "required"]),
+        Some("optional"),
+        "Whether clients without such a certificate may connect",
+    ),
+    Setting::new(
+        "http_redirect_listen",
+        Kind::Address,
+        None,
+        "Second address, usually 0.0.0.0:80, that sends browsers from http:// to https:// and answers the authority of acme_domains",
+    ),
+    Setting::new(
+        "http_redirect_port",
+        whole(1, 65_535, "as a port"),
+        None,
+        "Port of the https:// address to which it sends them; the default is that of listen",
+    ),
+    Setting::new(
+        "acme_domains",
+        Kind::Text,
+        None,
+        "Names, separated by commas, for which a certificate is fetched and renewed by ACME. Setting it accepts the authority's terms",
+    ),
+    Setting::new("acme_contact", Kind::Text, None, "E-mail address that the certificate authority may write to"),
+    Setting::new(
+        "acme_directory_url",
+        Kind::Url(&["https"]),
+        Some("https://acme-v02.api.letsencrypt.org/directory"),
+        "Certificate authority that issues the certificate",
+    ),
+    Setting::new(
+        "acme_ca_file",
+        Kind::Path,
+        None,
+        "Certificate (PEM) of a private authority's own HTTPS; without it, what the system trusts",
     ),
     Setting::new(
         "trusted_proxies",
@@ -162,8 +218,36 @@ pub const SETTINGS: &[Setting] = &[
         "master_key_file",
         Kind::Path,
         None,
-        "File of the key that wraps all stored secrets; the default is master.key in the data directory. Processes that \
-         share a Postgres must share it",
+        "File of the keys that wrap the data keys of all stored secrets, the newest first; the default is master.key in the data \
+         directory. Processes that share a Postgres must share it",
+    ),
+    Setting::new(
+        "master_key",
+        Kind::Choice(&["file", "vault"]),
+        None,
+        "What wraps data keys from now on; the default is vault when vault_url is set, else file. `plasma keys rewrap` moves the \
+         others there",
+    ),
+    Setting::new(
+        "vault_url",
+        Kind::Url(&["https", "http"]),
+        None,
+        "Vault or OpenBao whose transit engine wraps data keys, as in https://vault.example.org:8200",
+    ),
+    Setting::new("vault_token", Kind::Text, None, "Token for Vault").secret().environment_only(),
+    Setting::new(
+        "vault_token_file",
+        Kind::Path,
+        None,
+        "File that holds the token for Vault; read for every call, so that an agent may renew it",
+    ),
+    Setting::new("vault_transit_mount", Kind::Text, Some("transit"), "Where Vault's transit engine is mounted"),
+    Setting::new("vault_key", Kind::Text, Some("plasma"), "Name of the key there; it must exist"),
+    Setting::new(
+        "vault_ca_file",
+        Kind::Path,
+        None,
+        "Certificates (PEM) of whoever signed Vault's; without it, what the system trusts",
     ),
     Setting::new(
         "audit_anchor_dir",
@@ -213,6 +297,25 @@ pub const SETTINGS: &[Setting] = &[
         whole(0, 100_000, "connections"),
         Some("1000"),
         "Open WebSockets of /api/v1/live",
+    ),
+    Setting::new(
+        "tenant_requests_per_minute",
+        whole(60, 1_000_000_000, "requests"),
+        Some("6000000"),
+        "Requests of one workspace a minute in this process, where its plan says nothing else; a minute's worth may come at once",
+    ),
+    Setting::new(
+        "outbound_allowed_networks",
+        Kind::Networks,
+        None,
+        "Networks beside the public internet that addresses of users may lead to, such as those of model providers that a \
+         workspace's administrators add",
+    ),
+    Setting::new(
+        "tenant_deletion_grace_days",
+        whole(0, 365, "days"),
+        Some("30"),
+        "How long the deletion of a workspace can be taken back before everything in it is erased",
     ),
     Setting::new(
         "log_level",

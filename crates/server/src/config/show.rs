@@ -34,7 +34,9 @@ pub(crate) fn limits(kind: Kind) -> Option<String> {
         Kind::Words(words) => Some(format!("one or more of {}", words.join(", "))),
         Kind::Url(schemes) => Some(format!("a URL with {}://", schemes.join(":// or "))),
         Kind::Flag => Some("true or false".to_owned()),
-        Kind::Networks => Some("networks such as 10.0.0.0/8, or addresses".to_owned()),
+        Kind::Networks => {
+            Some("networks such as 10.0.0.0/8, separated by commas elsewhere than in the file".to_owned())
+        }
         Kind::SearchNodes => Some("name=url[,url of a replica…], with spaces between nodes".to_owned()),
         Kind::Text | Kind::Path | Kind::Address | Kind::LogFilter => None,
     }

@@ -1,7 +1,7 @@
 //! Pages that explain every error's reason: where a problem's `type` leads. The catalogue is made from the sources by
 //! `cargo xtask gen`.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use axum::{
     http::{StatusCode, header},
@@ -9,6 +9,8 @@ use axum::{
 };
 use plasma_http::Path;
 use serde::Deserialize;
+
+use crate::content_policy;
 
 const CATALOGUE: &str = include_str!("../../../../openapi/errors.json");
 
@@ -151,12 +153,18 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// The pages' only style. The policy names its hash, so it is one text.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:3rem auto;\
+                     padding:0 1rem}.code{opacity:.7}h1,h2{line-height:1.2}h2{font-size:1.1rem;margin-top:2rem}";
+
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let style = content_policy::hash_of(STYLE);
+        format!("default-src 'none'; style-src {style}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+    });
     let html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>{title} - Plasma Engine</title><style>:root{{color-scheme:light dark}}\
-         body{{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}}\
-         .code{{opacity:.7}}h1,h2{{line-height:1.2}}h2{{font-size:1.1rem;margin-top:2rem}}</style>\
+         <title>{title} - Plasma Engine</title><style>{STYLE}</style>\
          <nav><a href=\"/\">Dashboard</a> · <a href=\"/docs/\">API reference</a> · <a href=\"/docs/errors\">All errors</a></nav>\
          <main><h1>{title}</h1>{body}</main></html>",
         title = escape(title)
@@ -166,10 +174,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
         [
             (header::CONTENT_TYPE, "text/html; charset=utf-8"),
             (header::CACHE_CONTROL, "no-cache"),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-            ),
+            (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
         ],
         html,
     )
@@ -188,6 +193,14 @@ mod tests {
         for reason in &reasons {
             assert!(CODES.iter().any(|(code, ..)| *code == reason.code), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn the_pages_policy_allows_their_style_and_nothing_else() {
+        let response = page(StatusCode::OK, "Title", "<p>Body</p>");
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains(&format!("style-src {};", content_policy::hash_of(STYLE))), "{policy}");
+        assert!(!policy.contains("unsafe-") && !policy.contains("script-src"), "{policy}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -136,7 +136,7 @@ pub(crate) async fn get_metrics(
         extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback());
     // Behind a proxy on this machine everybody seems to be here.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    if !from_here || forwarded {
+    if !from_here || forwarded || !names_this_machine(&headers) {
         let ctx = extensions.get::<Ctx>().ok_or_else(|| {
             Error::unauthenticated("metrics are open only to this machine itself")
                 .remedy("send an API key of an operator with the permission installation:read")
@@ -145,6 +145,19 @@ pub(crate) async fn get_metrics(
     }
     let text = metrics::render(&system).await;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// Whether a request is for an address, for `localhost`, or for a machine of the own network. A public name is refused: somebody may point
+/// it to this machine and read, by a page of that name, what the browser of somebody here gets.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return true };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost") || !name.contains('.')
 }
 
 /// This specification

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Output};
 
 use plasma_governance::{Governance, GovernanceConfig};
+use plasma_http::outbound::Outbound;
 use plasma_kernel::{Clock, Ctx, Random};
 use plasma_store::{Store, StoreConfig, Tx};
 use reqwest::Method;
@@ -144,7 +145,7 @@ async fn tamper(folder: &Path, change: impl AsyncFnOnce(&mut Tx)) {
 async fn newest_note(folder: &Path, tenant: &str) -> String {
     let store = Store::open(StoreConfig::sqlite(folder)).await.unwrap();
     let ctx = Ctx::system("sign", Clock::system(), Random::system());
-    let config = GovernanceConfig { anchor_dir: folder.join("anchors") };
+    let config = GovernanceConfig { anchor_dir: folder.join("anchors"), outbound: Outbound::guarded(Vec::new()) };
     let governance = Governance::open(store.clone(), ctx.clone(), config).await.unwrap();
     governance.catch_up().await.unwrap();
     governance.checkpoint_all().await.unwrap();

@@ -24,6 +24,10 @@ async fn the_dashboard_is_served_with_its_policy() {
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("'unsafe-eval'"), "{policy}");
     let script_policy = policy.split("; ").find(|part| part.starts_with("script-src")).unwrap();
     assert!(!script_policy.contains("unsafe-inline"), "{policy}");
+    assert!(!policy.contains("unsafe-") && policy.contains("default-src 'none'"), "{policy}");
+    assert!(policy.split("; ").any(|part| part == "style-src 'self'"), "{policy}");
+    let host = server.url.strip_prefix("http://").unwrap();
+    assert!(policy.ends_with(&format!("connect-src 'self' ws://{host} wss://{host}")), "{policy}");
     let etag = page.headers()[header::ETAG].clone();
     let html = page.text().await.unwrap();
     let known = server.request(Method::GET, "/").header(header::IF_NONE_MATCH, etag).send().await.unwrap();

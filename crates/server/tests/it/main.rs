@@ -2,15 +2,22 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod audit;
+mod backups;
 mod budget_crash;
+mod certificates;
 mod command_line;
 mod crash;
 mod dashboard;
+mod defences;
 mod edge;
+mod encryption;
 mod harness;
 mod hostile;
 mod isolation;
 mod live;
+mod policies;
+mod secrets;
 mod stop;
 mod telemetry;
+mod tls;
 mod values;

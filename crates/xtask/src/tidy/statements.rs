@@ -7,14 +7,15 @@ use crate::scan::{Source, line_of, literals};
 
 /// Statements that work across tenants on purpose: a part of the file's path and how the statement begins.
 const ACROSS_TENANTS: &[(&str, &str)] = &[
-    // A worker takes the longest waiting job, whosever it is.
-    ("crates/workflows/src/store.rs", "SELECT 1 AS due FROM jobs"),
+    // A worker takes up what the last one left, whosever it is.
     ("crates/workflows/src/store.rs", "UPDATE jobs SET lease_until = $1 WHERE state = 'running'"),
     ("crates/workflows/src/store.rs", "DELETE FROM jobs WHERE state IN"),
     // A key's tenant is not known before the key is found, and a person belongs to no tenant.
     ("crates/identity/src/store/bootstrap.rs", "SELECT revoked_at FROM api_keys WHERE token_hash = $1"),
     ("crates/identity/src/store/users.rs", "DELETE FROM users WHERE email = $1 AND NOT EXISTS"),
-    // What was deleted long ago is removed, whosever it was.
+    // What was deleted or has ended long ago is removed, whosever it was.
+    ("crates/identity/src/store/invitations.rs", "DELETE FROM invitations WHERE expires_at < $1"),
+    ("crates/identity/src/store/exports.rs", "DELETE FROM tenant_exports WHERE state IN"),
     ("crates/content/src/store/documents.rs", "DELETE FROM content_documents WHERE deleted_at < $1"),
     // What an operator sees.
     ("crates/server/src/store.rs", "SELECT state, COUNT(*) AS jobs FROM jobs"),

@@ -4,7 +4,6 @@ import { useState } from "react";
 
 import type { AuditLogName } from "@/data/audit/keys";
 import { useCan } from "@/features/identity/session";
-import { SettingsTabs } from "@/features/identity/settings-tabs";
 import { useParam, useSetParams } from "@/lib/use-param";
 import { PageHeader } from "@/ui/page-header";
 import { Segmented } from "@/ui/segmented";
@@ -28,11 +27,10 @@ export function AuditPage() {
   return (
     <>
       <PageHeader
-        title="Audit"
+        title="Audit log"
         lead="Who did what, when and from where. Nothing in this log can be changed, moved or removed without leaving a trace that anybody can prove."
         actions={seesInstallation ? <Segmented label="Which log" value={name} options={LOGS} onChange={setName} small /> : undefined}
       />
-      <SettingsTabs current="/settings/audit/" />
       <Tabs
         label="Audit"
         value={tab}

@@ -22,8 +22,34 @@ const TEXTS: Record<string, string> = {
   "identity.team.default_changed": "Somebody's default team changed",
   "identity.api_key.created": "API key created",
   "identity.api_key.revoked": "API key revoked",
+  "identity.api_key.updated": "API key changed",
+  "identity.api_key.rotated": "API key got a successor",
+  "identity.role.created": "Role created",
+  "identity.role.updated": "Role changed",
+  "identity.role.deleted": "Role deleted",
+  "identity.policy.created": "Access policy created",
+  "identity.policy.updated": "Access policy changed",
+  "identity.policy.deleted": "Access policy deleted",
   "identity.session.revoked": "Session ended",
   "identity.tenant.updated": "Workspace changed",
+  "identity.tenant.suspended": "Workspace suspended",
+  "identity.tenant.resumed": "Workspace open again",
+  "identity.tenant.deletion_requested": "Deletion of the workspace asked for",
+  "identity.tenant.deletion_cancelled": "Deletion of the workspace taken back",
+  "identity.tenant.entered": "Came from another workspace",
+  "identity.branding.updated": "Look of the workspace changed",
+  "identity.domain.confirmed": "Domain confirmed",
+  "identity.quotas.updated": "Plan of the workspace changed",
+  "identity.quota.near": "A limit of the plan is nearly reached",
+  "identity.invitation.created": "Somebody invited",
+  "identity.invitation.sent_again": "Invitation sent again",
+  "identity.invitation.revoked": "Invitation taken back",
+  "identity.invitation.accepted": "Invitation accepted",
+  "identity.export.requested": "Export asked for",
+  "identity.export.ready": "Export ready",
+  "identity.export.failed": "Export failed",
+  "identity.export.fetched": "Export fetched",
+  "identity.export.deleted": "Export removed",
   "audit.access.denied": "Request refused",
   "audit.personal_data.read": "Personal data read",
   "audit.log.exported": "Audit log exported",
@@ -109,8 +135,11 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("models.route.")) return "/models/routes/";
   if (type.startsWith("models.budget.")) return "/models/budgets/";
   if (type.startsWith("models.pull.")) return "/models/";
-  if (type.startsWith("identity.user.")) return "/settings/users/";
+  if (type.startsWith("identity.user.") || type.startsWith("identity.invitation.")) return "/settings/users/";
+  if (/^identity\.(?:tenant|branding|domain|quotas?|export)\./.test(type)) return "/settings/workspace/";
   if (type.startsWith("identity.team.")) return "/settings/teams/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
+  if (type.startsWith("identity.role.")) return "/settings/roles/";
+  if (type.startsWith("identity.policy.")) return `/settings/policies/?id=${id}`;
   return null;
 }

@@ -14,7 +14,6 @@ import { useToast } from "@/ui/toast";
 
 import { roleLabel } from "./role-labels";
 import { useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 
 export function ProfilePage() {
   const me = useMe();
@@ -22,7 +21,6 @@ export function ProfilePage() {
   return (
     <>
       <PageHeader title="Settings" lead={<>Signed in as {me.user?.email ?? me.actor.name}, {roleLabel(me.role).toLowerCase()} of {me.tenant.name}.</>} />
-      <SettingsTabs current="/settings/" />
       {me.user && (
         <>
           <Section title="Name"><NameForm name={me.user.name} /></Section>

@@ -2,7 +2,7 @@
 
 import type { User } from "@plasma/client/types";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Ellipsis, Plus } from "lucide-react";
+import { Ellipsis, Mail, Plus } from "lucide-react";
 import { useState } from "react";
 
 import { useDeleteUser, useUpdateUser } from "@/data/users/mutations";
@@ -17,9 +17,10 @@ import { ProblemNote } from "@/ui/problem-note";
 import { EmptyState, QueryView } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
+import { InvitationsSection } from "./invitations-section";
+import { InviteDialog } from "./invite-dialog";
 import { roleLabel } from "./role-labels";
 import { useDenied, useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 import { UserDialog } from "./user-dialog";
 
 type Pending = { kind: "disable" | "enable" | "delete"; user: User };
@@ -27,6 +28,7 @@ type Pending = { kind: "disable" | "enable" | "delete"; user: User };
 export function UsersPage() {
   const users = useInfiniteQuery(usersQuery);
   const denied = useDenied("users:write");
+  const [inviting, setInviting] = useState(false);
   const [editing, setEditing] = useState<User | "new" | null>(null);
   const [pending, setPending] = useState<Pending | null>(null);
   return (
@@ -34,9 +36,13 @@ export function UsersPage() {
       <PageHeader
         title="Users"
         lead="Who may sign in to this workspace, and what they may do."
-        actions={<Button variant="primary" icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Add a user</Button>}
+        actions={
+          <>
+            <Button variant="primary" icon={<Mail aria-hidden className="size-4" />} reason={denied} onClick={() => setInviting(true)}>Invite somebody</Button>
+            <Button icon={<Plus aria-hidden className="size-4" />} reason={denied} onClick={() => setEditing("new")}>Add a user</Button>
+          </>
+        }
       />
-      <SettingsTabs current="/settings/users/" />
       <QueryView query={users} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No users" />}>
         {(data) => (
           <>
@@ -52,6 +58,8 @@ export function UsersPage() {
           </>
         )}
       </QueryView>
+      <InvitationsSection />
+      <InviteDialog open={inviting} onClose={() => setInviting(false)} />
       <UserDialog user={editing} onClose={() => setEditing(null)} />
       <PendingDialog pending={pending} onClose={() => setPending(null)} />
     </>
@@ -67,7 +75,7 @@ function UserRow({ user, denied, onEdit, onPending }: { user: User; denied: stri
         <span className="font-medium">{user.name}</span>{self && <span className="text-faint"> (you)</span>} {user.disabled && <Badge tone="warn">Disabled</Badge>}
         <span className="block text-[0.875rem] break-all text-soft">{user.email}</span>
       </td>
-      <td data-label="Role"><span>{roleLabel(user.role)}{user.operator && <span className="text-faint">, operator</span>}</span></td>
+      <td data-label="Role"><span>{user.custom_role?.name ?? roleLabel(user.role)}{user.operator && <span className="text-faint">, operator</span>}</span></td>
       <td data-label="Last sign-in" className="text-soft">{user.last_login_at === null ? "never" : <Time at={user.last_login_at} />}</td>
       <td data-label="Added" className="text-soft"><Time at={user.created_at} /></td>
       <td className="num">

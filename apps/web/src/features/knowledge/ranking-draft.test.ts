@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { BUILT_IN, differs, draftOf, requestOf, settingsOf } from "./ranking-draft";
 
 const OWN = {
-  fusion: { method: "weighted" as const, vector_weight: 2 },
+  fusion: { method: "rrf" as const, vector_weight: 2 },
   recency: { half_life_days: 7 },
   popularity: { field: "views", weight: 1 },
   rerank: { model: "acme/rerank", top: 20 },
@@ -20,8 +20,8 @@ describe("ranking", () => {
   it("reads a collection's settings with what is built in", () => {
     expect(draftOf(OWN)).toEqual({
       ...BUILT_IN,
-      method: "weighted",
-      vectorWeight: 2,
+      method: "rrf",
+      weights: { vector: 2, text: 1 },
       recencyField: "$updated_at",
       halfLifeDays: 7,
       popularityField: "views",
@@ -35,7 +35,7 @@ describe("ranking", () => {
 
   it("switches off what the collection has on", () => {
     expect(requestOf(BUILT_IN, OWN)).toEqual({
-      fusion: { method: "rrf", vector_weight: 1, text_weight: 1 },
+      fusion: { method: "weighted", vector_weight: 0.8, text_weight: 0.2 },
       deduplicate: true,
       diversity: 0,
       per_document: 100,
@@ -43,6 +43,11 @@ describe("ranking", () => {
       popularity: { weight: 0 },
       rerank: { top: 0 },
     });
+  });
+
+  it("leaves the weights to the query where nobody has set any", () => {
+    expect(requestOf({ ...BUILT_IN, method: "rrf" }, {}).fusion).toEqual({ method: "rrf" });
+    expect(requestOf({ ...BUILT_IN, weights: { vector: 2, text: 1 } }, {}).fusion).toEqual({ method: "weighted", vector_weight: 2, text_weight: 1 });
   });
 
   it("keeps only what is not built in", () => {

@@ -3,8 +3,8 @@ import type { FusionMethod, RankingSettings, SearchRequest } from "@plasma/clien
 /** How results are ranked, as the panel shows it: every setting has a value. */
 export interface RankingDraft {
   method: FusionMethod;
-  vectorWeight: number;
-  textWeight: number;
+  /** How much the meaning and the words count; null: by the length of the query. */
+  weights: { vector: number; text: number } | null;
   /** Near-identical passages are folded. */
   fold: boolean;
   diversity: number;
@@ -24,9 +24,8 @@ export interface RankingDraft {
 
 /** What holds where nobody says otherwise. */
 export const BUILT_IN: RankingDraft = {
-  method: "rrf",
-  vectorWeight: 1,
-  textWeight: 1,
+  method: "weighted",
+  weights: null,
   fold: true,
   diversity: 0,
   perDocument: 0,
@@ -38,6 +37,9 @@ export const BUILT_IN: RankingDraft = {
   reranker: "",
   rerankTop: 30,
 };
+
+/** What holds for a short query where nobody sets weights. */
+export const SHORT_QUERY_WEIGHTS = { vector: 0.8, text: 0.2 };
 
 /** No answer has more results. */
 const RESULTS_MAX = 100;
@@ -52,8 +54,7 @@ export function draftOf(settings: RankingSettings): RankingDraft {
   const top = rerank?.top ?? BUILT_IN.rerankTop;
   return {
     method: fusion?.method ?? BUILT_IN.method,
-    vectorWeight: fusion?.vector_weight ?? BUILT_IN.vectorWeight,
-    textWeight: fusion?.text_weight ?? BUILT_IN.textWeight,
+    weights: weightsOf(fusion),
     fold: settings.deduplicate ?? BUILT_IN.fold,
     diversity: settings.diversity ?? BUILT_IN.diversity,
     perDocument: settings.per_document ?? BUILT_IN.perDocument,
@@ -67,8 +68,15 @@ export function draftOf(settings: RankingSettings): RankingDraft {
   };
 }
 
+function weightsOf(fusion: RankingSettings["fusion"]): RankingDraft["weights"] {
+  const { vector_weight: vector, text_weight: text } = fusion ?? {};
+  if (vector == null && text == null) return null;
+  return { vector: vector ?? 1, text: text ?? 1 };
+}
+
 function sameDraft(left: RankingDraft, right: RankingDraft): boolean {
-  return (Object.keys(BUILT_IN) as (keyof RankingDraft)[]).every((key) => left[key] === right[key]);
+  const sameWeights = left.weights?.vector === right.weights?.vector && left.weights?.text === right.weights?.text;
+  return sameWeights && (Object.keys(BUILT_IN) as (keyof RankingDraft)[]).every((key) => key === "weights" || left[key] === right[key]);
 }
 
 /** Whether the draft says anything else than the collection does. */
@@ -78,11 +86,10 @@ export function differs(draft: RankingDraft, settings: RankingSettings): boolean
 
 /** What a collection is told to keep: only what is not built in. */
 export function settingsOf(draft: RankingDraft): RankingSettings {
-  const { method, vectorWeight, textWeight } = draft;
+  const { method, weights } = draft;
   const fusion = {
     ...(method !== BUILT_IN.method && { method }),
-    ...(vectorWeight !== BUILT_IN.vectorWeight && { vector_weight: vectorWeight }),
-    ...(textWeight !== BUILT_IN.textWeight && { text_weight: textWeight }),
+    ...(weights && { vector_weight: weights.vector, text_weight: weights.text }),
   };
   return {
     ...(Object.keys(fusion).length > 0 && { fusion }),
@@ -98,8 +105,10 @@ export function settingsOf(draft: RankingDraft): RankingSettings {
 /** What a request says: nothing where the draft is the collection's own, else everything, so that it overrides all defaults. */
 export function requestOf(draft: RankingDraft, settings: RankingSettings): Ranking {
   if (!differs(draft, settings)) return {};
+  // A request cannot take the collection's weights away, only set others.
+  const weights = draft.weights ?? (weightsOf(settings.fusion) && (draft.method === "weighted" ? SHORT_QUERY_WEIGHTS : { vector: 1, text: 1 }));
   return {
-    fusion: { method: draft.method, vector_weight: draft.vectorWeight, text_weight: draft.textWeight },
+    fusion: { method: draft.method, ...(weights && { vector_weight: weights.vector, text_weight: weights.text }) },
     deduplicate: draft.fold,
     diversity: draft.diversity,
     per_document: draft.perDocument || RESULTS_MAX,

@@ -16,8 +16,8 @@ import { useToast } from "@/ui/toast";
 import { BUILT_IN, differs, draftOf, settingsOf, type RankingDraft } from "./ranking-draft";
 
 const METHODS: { value: FusionMethod; label: string }[] = [
-  { value: "rrf", label: "By ranks" },
   { value: "weighted", label: "By scores" },
+  { value: "rrf", label: "By ranks" },
 ];
 
 interface Props {
@@ -32,6 +32,7 @@ interface Props {
 export function SearchRanking({ collection, settings, draft, onChange }: Props) {
   const change = (part: Partial<RankingDraft>) => onChange({ ...draft, ...part });
   const changed = differs(draft, settings);
+  const { weights } = draft;
   return (
     <details className="group w-full">
       <summary className="inline-flex w-fit list-none items-center gap-1.5 text-[0.8125rem] font-medium text-accent [&::-webkit-details-marker]:hidden">
@@ -41,8 +42,17 @@ export function SearchRanking({ collection, settings, draft, onChange }: Props) 
       <div className="mt-3 grid gap-x-8 gap-y-5 border-y border-rule py-5 sm:grid-cols-2 lg:grid-cols-3">
         <Group title="Joining both halves">
           <Segmented small label="Join" value={draft.method} options={METHODS} onChange={(method) => change({ method })} />
-          <Slider label="Meaning" value={draft.vectorWeight} max={3} step={0.1} onChange={(vectorWeight) => change({ vectorWeight })} />
-          <Slider label="Words" value={draft.textWeight} max={3} step={0.1} onChange={(textWeight) => change({ textWeight })} />
+          <CheckField
+            label={draft.method === "weighted" ? "Weights by the length of the query" : "Both count alike"}
+            checked={weights === null}
+            onChange={(event) => change({ weights: event.target.checked ? null : { vector: 1, text: 1 } })}
+          />
+          {weights && (
+            <>
+              <Slider label="Meaning" value={weights.vector} max={3} step={0.1} onChange={(vector) => change({ weights: { ...weights, vector } })} />
+              <Slider label="Words" value={weights.text} max={3} step={0.1} onChange={(text) => change({ weights: { ...weights, text } })} />
+            </>
+          )}
         </Group>
         <Group title="Variety">
           <Slider label="Unlike each other" value={draft.diversity} max={1} step={0.05} onChange={(diversity) => change({ diversity })} />

@@ -79,7 +79,7 @@ function chartOptions({ days, series, measure, currency }: UsageChartProps, elem
       backgroundColor: color("--ink"),
       borderWidth: 0,
       textStyle: { color: color("--paper"), fontSize: 13 },
-      valueFormatter: (value: unknown) => (typeof value === "number" ? exact(value) : String(value)),
+      formatter: (points: TooltipPoint[]) => tooltipContent(points, exact),
     },
     xAxis: {
       type: "category",
@@ -107,6 +107,34 @@ function chartOptions({ days, series, measure, currency }: UsageChartProps, elem
       };
     }),
   };
+}
+
+/** What the chart tells of a bar's piece; more than is used here. */
+interface TooltipPoint {
+  axisValueLabel?: string;
+  seriesName?: string;
+  value?: unknown;
+  color?: unknown;
+}
+
+/** As elements and not as markup: the styles in the chart's own markup are what the page's policy forbids. */
+function tooltipContent(points: TooltipPoint[], exact: (value: number) => string): HTMLElement {
+  const content = document.createElement("div");
+  content.className = "grid gap-1";
+  content.append(points[0]?.axisValueLabel ?? "");
+  for (const point of points) {
+    const row = document.createElement("div");
+    row.className = "flex items-center gap-2";
+    const mark = document.createElement("span");
+    mark.className = "size-2.5 shrink-0 rounded-full";
+    if (typeof point.color === "string") mark.style.backgroundColor = point.color;
+    const value = document.createElement("strong");
+    value.className = "ml-auto pl-4 font-semibold";
+    value.textContent = typeof point.value === "number" ? exact(point.value) : String(point.value);
+    row.append(mark, point.seriesName ?? "", value);
+    content.append(row);
+  }
+  return content;
 }
 
 const dayFormat = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric", timeZone: "UTC" });

@@ -11,7 +11,7 @@ use plasma_vectors::VectorIndex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{DocumentVectors, VECTORS_PAGE, blocking, failed, is_searchable};
+use super::{DAMAGED, DocumentVectors, VECTORS_PAGE, blocking, failed, is_searchable};
 use crate::{
     index::{
         Index, PassageKey,
@@ -113,10 +113,13 @@ impl Index {
 
     /// A search has found a file of these vectors damaged: they are thrown away and built anew in the background.
     pub(crate) fn distrust_vectors(&self, tenant: TenantId, collection: CollectionId, view: &CollectionView) {
-        let shown = self.memory.slot(collection).loaded();
+        let slot = self.memory.slot(collection);
+        let shown = slot.loaded();
         let vectors = shown.as_ref().and_then(|shown| shown.vectors.as_ref()).zip(view.vectors.as_ref());
         // Somebody may have said so already.
         if vectors.is_some_and(|(shown, damaged)| Arc::ptr_eq(shown, damaged)) {
+            // The next search shall know before the files are thrown away.
+            slot.vectors.note_failure(Some(DAMAGED));
             self.builds.add_damaged(tenant, collection);
         }
     }
@@ -248,9 +251,10 @@ impl Index {
         let target = Arc::clone(index);
         blocking(move || changed.iter().try_for_each(|document| document.write(&target))).await?.map_err(failed)?;
         self.mark_complete(index).await?;
-        *lock(&slot.vectors.building) = None;
         slot.vectors.measure(&index.view());
         slot.show_vectors(Some(index.view()), slot.vectors.of());
+        // Last: who sees that it is complete sees all of it.
+        *lock(&slot.vectors.building) = None;
         self.remove_other_generations(collection, slot.vectors.of().generation).await;
         Ok(())
     }

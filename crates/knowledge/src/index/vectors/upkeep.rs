@@ -10,7 +10,7 @@ use plasma_vectors::{Calibration, CalibrationOptions, Compaction, Stats, VectorI
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Measured, MeasuredWith, build::on_thread, failed};
+use super::{DAMAGED, Measured, MeasuredWith, build::on_thread, failed};
 use crate::{
     index::{
         Index,
@@ -175,7 +175,10 @@ impl Index {
         done: &plasma_vectors::Result<T>,
     ) {
         match (done, slot.vectors.tenant()) {
-            (Err(error), Some(tenant)) if error.needs_rebuild() => self.builds.add_damaged(tenant, collection),
+            (Err(error), Some(tenant)) if error.needs_rebuild() => {
+                slot.vectors.note_failure(Some(DAMAGED));
+                self.builds.add_damaged(tenant, collection);
+            }
             _ => {
                 let _applying = self.applying.lock().await;
                 let view = index.view();

@@ -55,6 +55,27 @@ fn wrong_types_are_named_with_what_is_supported() {
 }
 
 #[test]
+fn no_name_and_no_declared_type_turns_binary_data_into_text() {
+    for (bytes, what) in [
+        (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0".as_slice(), "an image"),
+        (b"\0\0\x01\0\x01\0\x10\x10", "an image"),
+        (b"wOF2\0\x01\0\0\0\0", "a font"),
+        (b"\0\x01\0\0\0\x0c\0\x80", "a font"),
+        (b"\xff\xfb\x90\0\0\0\0\0", "an audio file"),
+        (b"!<arch>\ndebian-binary\0\0\0", "an archive"),
+    ] {
+        for (name, declared) in [("notes.txt", "text/plain"), ("page.html", "text/html"), ("table.csv", "text/csv")] {
+            let error = found(detect(Some(name), Some(declared), bytes).unwrap_err());
+            assert!(error.contains(what), "{name}: {error}");
+        }
+    }
+    // Two letters of a signature begin many a text, and UTF-16 holds zero bytes.
+    assert_eq!(detect(Some("notes.txt"), None, b"BM is short for bench mark"), Ok(Format::Text));
+    let utf16: Vec<u8> = "\u{feff}BM".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(detect(Some("notes.txt"), None, &utf16), Ok(Format::Text));
+}
+
+#[test]
 fn archives_are_told_apart_by_their_entries() {
     for (entry, name) in [
         ("xl/workbook.xml", "Excel"),

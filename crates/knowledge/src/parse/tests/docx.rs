@@ -163,6 +163,22 @@ fn limits_of_the_archive_hold() {
 }
 
 #[test]
+fn archives_in_archives_are_never_opened() {
+    let mut inner = archive(&[("zeros", &vec![0; 50_000_000])]);
+    for _ in 0..3 {
+        inner = archive(&[("again.zip", &inner), ("word/document.xml", b"never read")]);
+    }
+    let main = main_part(&paragraph("outside"));
+    let entries: [(&str, &[u8]); 4] = [
+        ("word/document.xml", main.as_bytes()),
+        ("word/embeddings/inner.zip", &inner),
+        ("word/embeddings/inner.docx", &inner),
+        ("../../outside.xml", b"<x/>"),
+    ];
+    assert_eq!(read(Format::Docx, archive(&entries)).text, "outside");
+}
+
+#[test]
 fn dangerous_xml_is_refused() {
     let deep = document(&format!("{}{}", "<w:p>".repeat(10_000), "</w:p>".repeat(10_000)));
     assert_eq!(error(Format::Docx, deep), ParseError::TooLarge { what: "nested elements", limit: 256 });

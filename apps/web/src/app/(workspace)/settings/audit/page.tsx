@@ -5,7 +5,7 @@ import { AuditPage } from "@/features/governance/audit-page";
 import { RequirePermission } from "@/features/identity/require-permission";
 import { SkeletonRows } from "@/ui/query-view";
 
-export const metadata: Metadata = { title: "Audit" };
+export const metadata: Metadata = { title: "Audit log" };
 
 export default function Audit() {
   return (

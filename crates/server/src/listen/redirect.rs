@@ -1,0 +1,75 @@
+//! The second listener: it sends browsers from http:// to https:// and shows an authority the proofs that it asks for.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{Method, StatusCode, header, uri::Authority},
+    response::{IntoResponse as _, Response},
+};
+
+use super::acme::Tokens;
+
+const CHALLENGE: &str = "/.well-known/acme-challenge/";
+/// Tokens have some 40 characters.
+const TOKEN_CHARS_MAX: usize = 200;
+
+#[derive(Clone)]
+struct Redirect {
+    port: u16,
+    tokens: Option<Tokens>,
+}
+
+/// Its only route. `port` is that of the https:// address.
+pub fn redirect(port: u16, tokens: Option<Tokens>) -> Router {
+    Router::new().fallback(answer).with_state(Redirect { port, tokens })
+}
+
+async fn answer(State(redirect): State<Redirect>, request: Request) -> Response {
+    if let Some(token) = request.uri().path().strip_prefix(CHALLENGE) {
+        let known = redirect.tokens.filter(|_| token.len() <= TOKEN_CHARS_MAX).and_then(|tokens| tokens.get(token));
+        return match known {
+            Some(proof) => ([(header::CONTENT_TYPE, "application/octet-stream")], proof).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+    }
+    // What was meant to be secret has been sent in the clear already; answering would teach the client to go on so.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return (StatusCode::FORBIDDEN, "this address speaks only https").into_response();
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let place = request.uri().path_and_query().map_or("/", |all| all.as_str());
+    match host.and_then(|host| target(host, redirect.port, place)) {
+        Some(target) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response(),
+        None => (StatusCode::BAD_REQUEST, "the request does not name a host").into_response(),
+    }
+}
+
+/// The same place by HTTPS; `None` when the host is none.
+fn target(host: &str, port: u16, path_and_query: &str) -> Option<String> {
+    let authority: Authority = host.parse().ok()?;
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    let host = authority.host();
+    let path_and_query = if path_and_query.starts_with('/') { path_and_query } else { "/" };
+    Some(if port == 443 {
+        format!("https://{host}{path_and_query}")
+    } else {
+        format!("https://{host}:{port}{path_and_query}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_place_by_https() {
+        assert_eq!(target("a.example", 443, "/x?y=1").as_deref(), Some("https://a.example/x?y=1"));
+        assert_eq!(target("a.example:8080", 8443, "/").as_deref(), Some("https://a.example:8443/"));
+        assert_eq!(target("[::1]:80", 443, "*").as_deref(), Some("https://[::1]/"));
+        for wrong in ["", "someone@a.example", "a.example/x", "a b", ":80"] {
+            assert_eq!(target(wrong, 443, "/"), None, "{wrong}");
+        }
+    }
+}

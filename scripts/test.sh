@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
-# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh matrix` writes
-# docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests are sent (300).
+# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh sso` only single sign-on with a
+# real OpenID provider, `test.sh matrix` writes docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests
+# are sent (300).
 set -uo pipefail
 
 only="${1:-all}"
@@ -101,6 +102,11 @@ sdk_suites() {
     count '[0-9]+ passed' '[0-9]+ failed'
 }
 
+sso_suite() {
+    suite "Single sign-on with a real provider" npm run --silent sso
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
+}
+
 api_suite() {
     suite "Generated requests to every operation" tests/schemathesis/run.sh "${PLASMA_TEST_API_SECONDS:-300}"
     count '[0-9]+ passed' '[0-9]+ failed'
@@ -110,8 +116,10 @@ api_suite() {
 
 # A real server with real models for the browser and the SDKs.
 export PLASMA_URL="http://127.0.0.1:$port" PLASMA_EMAIL=owner@example.com PLASMA_PASSWORD=a-password-for-tests
-export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd
+export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd PLASMA_OUTBOX="$work/data/outbox"
+# The simulated providers of models and of identities run on this machine.
 PLASMA_OWNER_EMAIL="$PLASMA_EMAIL" PLASMA_OWNER_PASSWORD="$PLASMA_PASSWORD" PLASMA_BOOTSTRAP_API_KEY="$PLASMA_API_KEY" \
+    PLASMA_OUTBOUND_ALLOWED_NETWORKS=127.0.0.0/8 \
     "${CARGO_TARGET_DIR:-target}/release/plasma" serve --data-dir "$work/data" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
@@ -121,12 +129,15 @@ for _ in $(seq 100); do
 done
 
 [ "$only" = all ] && browser_suite
-packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
-export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+if [ "$only" = all ] || [ "$only" = sso ]; then sso_suite; fi
+if [ "$only" != sso ]; then
+    packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
+    export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+fi
 if [ "$only" = matrix ]; then
     suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py --matrix docs/gateway-matrix.md
     count '[0-9]+ passed' '[0-9]+ failed'
-else
+elif [ "$only" != sso ]; then
     sdk_suites
 fi
 [ "$only" = all ] && api_suite

@@ -83,6 +83,9 @@ async function pages(page) {
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],
+    ["settings-security", go("/settings/security/")],
+    ["settings-sign-in", go("/settings/sign-in/")],
+    ["settings-sessions", go("/settings/sessions/")],
     ["settings-users", go("/settings/users/")],
     ["settings-teams", go("/settings/teams/")],
     ["new-team", async () => {

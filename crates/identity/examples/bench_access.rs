@@ -106,8 +106,9 @@ async fn main() -> Outcome<()> {
     let bootstrap =
         Bootstrap { owner_email: Some(EMAIL.to_owned()), owner_password: Some(Secret::new(PASSWORD)), api_key: None };
     identity.bootstrap(bootstrap).await?;
-    let login = Login { email: EMAIL.to_owned(), password: Secret::new(PASSWORD), address: None };
-    let session = identity.login(&Ctx::system("bench", clock, random), login).await?.token;
+    let login = Login { email: EMAIL.to_owned(), password: Secret::new(PASSWORD), origin: Origin::default() };
+    let step = identity.login(&Ctx::system("bench", clock, random), login).await?;
+    let session = step.into_logged_in().ok_or("the owner must be able to log in by password alone")?.token;
     let owner = identity.authenticate(session.expose()).await?.ctx;
     let new = NewApiKey {
         name: "bench".to_owned(),

@@ -10,8 +10,8 @@ use plasma_store::Tx;
 use serde_json::Value;
 
 use crate::{
-    ApiKey, ApiKeyChange, ApiKeyRotation, CreatedApiKey, CustomRole, Identity, NewApiKey, RoleName, events, quotas,
-    store,
+    ApiKey, ApiKeyChange, ApiKeyRotation, CreatedApiKey, CustomRole, Identity, NewApiKey, RoleName, events, networks,
+    quotas, store,
     tokens::{self, Fingerprint},
     types::{INSTALLATION, held},
     users::require_all,
@@ -40,11 +40,12 @@ impl Identity {
     /// caller holds them.
     ///
     /// # Errors
-    /// `forbidden` without `api_keys:write` or when the key would allow more than the caller may do; `invalid` for wrong
-    /// input or a scope that its role does not have; `not_found` for its team or its role; `conflict` (`too_many_api_keys`,
-    /// `quota_exceeded`).
+    /// `forbidden` without `api_keys:write` or a recent proof, or when the key would allow more than the caller may do;
+    /// `invalid` for wrong input or a scope that its role does not have; `not_found` for its team or its role; `conflict`
+    /// (`too_many_api_keys`, `quota_exceeded`).
     pub async fn create_api_key(&self, ctx: &Ctx, new: NewApiKey) -> Result<CreatedApiKey> {
         ctx.require(Permission::ApiKeysWrite)?;
+        ctx.require_recent_authentication()?;
         let name = validation::name("name", &new.name)?;
         check_expiry(ctx, new.expires_at)?;
         let addresses = checked_addresses(&new.addresses)?;
@@ -125,10 +126,11 @@ impl Identity {
     /// belongs to whoever asks for it: a key acts with the access of its person, and nobody may borrow that of another.
     ///
     /// # Errors
-    /// `forbidden` without `api_keys:write` or for a key that allows more than the caller may do, `invalid` for wrong input,
-    /// `not_found`, `conflict` (`api_key_revoked`, `api_key_rotated`, `too_many_api_keys`).
+    /// `forbidden` without `api_keys:write` or a recent proof, or for a key that allows more than the caller may do; `invalid` for wrong
+    /// input, `not_found`, `conflict` (`api_key_revoked`, `api_key_rotated`, `too_many_api_keys`).
     pub async fn rotate_api_key(&self, ctx: &Ctx, id: ApiKeyId, rotation: ApiKeyRotation) -> Result<CreatedApiKey> {
         ctx.require(Permission::ApiKeysWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let old = usable_key(&mut tx, id).await?;
@@ -226,25 +228,13 @@ fn checked_addresses(addresses: &[String]) -> Result<Vec<IpNet>> {
     }
     let mut networks = BTreeSet::new();
     for (index, text) in addresses.iter().enumerate() {
-        let network = read_network(text.trim()).ok_or_else(|| {
+        let network = networks::read(text).ok_or_else(|| {
             Error::invalid(format!("addresses[{index}]"), "is neither an address nor a network")
                 .remedy("write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
         })?;
         networks.insert(network);
     }
     Ok(networks.into_iter().collect())
-}
-
-fn read_network(text: &str) -> Option<IpNet> {
-    // Longer than any address with its length.
-    if text.len() > 50 {
-        return None;
-    }
-    let network: IpNet = match text.parse() {
-        Ok(network) => network,
-        Err(_) => IpNet::from(text.parse::<std::net::IpAddr>().ok()?.to_canonical()),
-    };
-    Some(network.trunc())
 }
 
 /// Writes the hash and the shown part of `key`; `bootstrap` marks the one that the configuration names.

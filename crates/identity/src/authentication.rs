@@ -12,12 +12,14 @@ use std::{
 use ipnet::IpNet;
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Code, Ctx, Error, Permissions, Result, Role, SessionId, Subject, TeamId, TenantId, Timestamp,
-    UserId,
+    Actor, ApiKeyId, Authentication, Code, Ctx, Error, Methods, Permissions, Result, Role, SessionId, Subject, TeamId,
+    TenantId, Timestamp, UserId,
 };
 
 use crate::{
     Identity, TenantState,
+    login_policy::require_network,
+    networks,
     store::{self, tenants::Standing},
     tenant_life::require_open,
     tokens::{self, Fingerprint, SESSION_PREFIX},
@@ -27,8 +29,6 @@ use crate::{
 const CACHED_MAX: u64 = 100_000;
 /// How long a change by another process may stay unseen.
 const CACHED_FOR: Duration = Duration::from_secs(5);
-/// A session that nobody uses ends after this time.
-pub(crate) const SESSION_IDLE_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// Tenants share this many marks of their last change; two that share one only reload a little more often.
 const CHANGE_MARKS: usize = 256;
 /// Changes that happen while a token is loaded make it load again; after so many it is answered without the cache.
@@ -77,8 +77,6 @@ pub(crate) struct Credential {
     pub(crate) subject: Arc<Subject>,
     /// The number of the tenant's set of access policies; 0 when none is in force.
     pub(crate) policies: u64,
-    /// From where it may be used; empty means from anywhere.
-    pub(crate) addresses: Vec<IpNet>,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
     /// The person, or who made the key: what they may see, the token may.
@@ -89,8 +87,16 @@ pub(crate) struct Credential {
     /// at once too.
     pub(crate) usable: bool,
     pub(crate) expires_at: Option<Timestamp>,
+    /// A session ends after this time without use.
+    pub(crate) idle_micros: i64,
     /// When it was last used as far as this process knows; 0 means never.
     pub(crate) last_used_at: AtomicI64,
+    /// When a session's person last proved who they are.
+    pub(crate) authenticated_at: Timestamp,
+    /// With what.
+    pub(crate) methods: Methods,
+    /// From where it may be used; empty means from everywhere.
+    pub(crate) networks: Arc<[IpNet]>,
 }
 
 struct Entry {
@@ -160,8 +166,9 @@ impl Identity {
     ///
     /// # Errors
     /// `unauthenticated` when the token is unknown, expired or revoked or its person is disabled; `forbidden` for a key that may not
-    /// be used from there (`api_key_address_refused`) and when its tenant is not open (`tenant_suspended`, `tenant_deleting`);
-    /// `unavailable` when the database does not answer.
+    /// be used from there (`api_key_address_refused`), for a session when its tenant lets nobody in from there
+    /// (`address_not_allowed`), and when its tenant is not open (`tenant_suspended`, `tenant_deleting`); `unavailable` when the database
+    /// does not answer.
     pub async fn authenticate_from(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
         let authenticated = self.authenticate_in_any_state(token, address).await?;
         authenticated.require_open(false)?;
@@ -194,7 +201,7 @@ impl Identity {
         let now = self.inner.clock.now();
         check_time(credential, now)?;
         let address = address.map(|address| address.to_canonical());
-        check_address(&credential.addresses, address)?;
+        check_address(credential, address)?;
         self.note_use(credential, now, address);
         let ctx = Ctx::new(
             credential.tenant,
@@ -206,9 +213,12 @@ impl Identity {
         .with_team(credential.team)
         .with_access_of(credential.person, Arc::clone(&credential.teams))
         .with_subject(Arc::clone(&credential.subject), credential.policies);
-        let session = match credential.id {
-            CredentialId::Session(id) => Some(id),
-            CredentialId::ApiKey(_) => None,
+        let (ctx, session) = match credential.id {
+            CredentialId::Session(session) => {
+                let (at, methods) = (credential.authenticated_at, credential.methods);
+                (ctx.with_authentication(Authentication { session, at, methods }), Some(session))
+            }
+            CredentialId::ApiKey(_) => (ctx, None),
         };
         Ok(Authenticated {
             ctx,
@@ -266,7 +276,7 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
         }
         CredentialId::Session(_)
             if credential.expires_at.is_some_and(|expires_at| now >= expires_at)
-                || now - credential.last_used_at.load(Ordering::Relaxed) >= SESSION_IDLE_MICROS =>
+                || now - credential.last_used_at.load(Ordering::Relaxed) >= credential.idle_micros =>
         {
             Err(Error::new(Code::Unauthenticated, "session_expired", "the session has ended").remedy("log in again"))
         }
@@ -274,15 +284,13 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
     }
 }
 
-/// Whether one of the networks of an allow-list holds the address. Without a list every address is fine; with one, an address
-/// that is not known is not.
-pub(crate) fn is_allowed_from(addresses: &[IpNet], address: Option<IpAddr>) -> bool {
-    addresses.is_empty() || address.is_some_and(|address| addresses.iter().any(|network| network.contains(&address)))
-}
-
-fn check_address(addresses: &[IpNet], address: Option<IpAddr>) -> Result<()> {
-    if is_allowed_from(addresses, address) {
-        return Ok(());
+/// A session is bound to where the tenant lets people in, a key to its own addresses. What does not come over the network has none:
+/// a session passes, a key that is bound does not.
+fn check_address(credential: &Credential, address: Option<IpAddr>) -> Result<()> {
+    match credential.id {
+        CredentialId::Session(_) => return require_network(&credential.networks, address),
+        CredentialId::ApiKey(_) if networks::allow(&credential.networks, address) => return Ok(()),
+        CredentialId::ApiKey(_) => {}
     }
     let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
     Err(Error::new(Code::Forbidden, "api_key_address_refused", format!("this API key may not be used from {from}"))

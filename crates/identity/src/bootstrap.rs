@@ -5,7 +5,7 @@ use plasma_kernel::{ApiKeyId, Ctx, Result, Role, TenantId, UserId};
 use crate::{
     ApiKey, Identity, Secret, Tenant,
     api_keys::insert_key,
-    events, store,
+    common_passwords, events, store,
     store::bootstrap::Owner,
     tenants::{first_owner, insert_tenant},
     tokens::{self, Fingerprint},
@@ -95,7 +95,7 @@ impl Identity {
                 (password.clone(), Some(password))
             }
         };
-        validation::password("owner_password", &password, &email)?;
+        common_passwords::check_new("owner_password", &password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &password).await?;
         let tenant = Tenant::new(TenantId::new(ctx), TENANT_NAME.to_owned(), ctx.now());
         let owner = first_owner(ctx, email, OWNER_NAME.to_owned(), true);

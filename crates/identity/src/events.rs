@@ -2,13 +2,13 @@
 //! only in what was before and after, which is for the audit log.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, Permissions, QuotaResource, Role, RoleId, ServiceIdentityId, SessionId, TeamId,
-    TenantId, Timestamp, UserId,
+    ApiKeyId, ExportId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource, Role, RoleId,
+    ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::{Map, Value, json};
 
-use crate::{ApiKey, Policy, RoleDetails, Team, User, validation};
+use crate::{ApiKey, Factor, LoginPolicy, Policy, RoleDetails, Team, User, validation};
 
 /// What the audit log compares of a person.
 pub(crate) fn state_of_user(user: &User) -> Value {
@@ -31,12 +31,22 @@ pub(crate) fn state_of_api_key(key: &ApiKey) -> Value {
 }
 
 pub(crate) fn state_of_role(role: &RoleDetails) -> Value {
-    json!({ "name": role.name, "description": role.description, "permissions": names(role.permissions) })
+    let permissions: Vec<_> = role.permissions.iter().map(|permission| permission.as_str()).collect();
+    json!({ "name": role.name, "description": role.description, "permissions": permissions })
 }
 
 pub(crate) fn state_of_policy(policy: &Policy) -> Value {
     let Policy { name, description, text, enabled, .. } = policy;
     json!({ "name": name, "description": description, "text": text, "enabled": enabled })
+}
+
+pub(crate) fn state_of_login_policy(policy: &LoginPolicy) -> Value {
+    let methods: Vec<_> = policy.methods.iter().map(|method| method.as_str()).collect();
+    let ip_ranges: Vec<String> = policy.ip_ranges.iter().map(ToString::to_string).collect();
+    json!({
+        "methods": methods, "mfa_required": policy.mfa_required, "mfa_grace_micros": policy.mfa_grace_micros,
+        "session_micros": policy.session_micros, "idle_micros": policy.idle_micros, "ip_ranges": ip_ranges,
+    })
 }
 
 pub(crate) fn state_of_plan(plan: &str, limits: &[(QuotaResource, u64)]) -> Value {
@@ -47,8 +57,89 @@ fn limits_by_name(limits: &[(QuotaResource, u64)]) -> Map<String, Value> {
     limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect()
 }
 
-pub(crate) fn login_succeeded(user: UserId, session: SessionId) -> NewEvent {
-    NewEvent::new("identity.login.succeeded", user, json!({ "session": session }))
+fn names(methods: Methods) -> Vec<&'static str> {
+    methods.iter().map(Method::as_str).collect()
+}
+
+pub(crate) fn login_succeeded(user: UserId, session: SessionId, methods: Methods) -> NewEvent {
+    NewEvent::new("identity.login.succeeded", user, json!({ "session": session, "methods": names(methods) }))
+}
+
+/// The person proved who they are, and may not come in all the same.
+pub(crate) fn login_refused(user: UserId, methods: Methods, reason: &str) -> NewEvent {
+    NewEvent::new("identity.login.refused", user, json!({ "reason": reason, "methods": names(methods) }))
+}
+
+/// A second proof was wrong: in a login, or for a dangerous action.
+pub(crate) fn proof_failed(user: UserId, method: Method) -> NewEvent {
+    NewEvent::new("identity.proof.failed", user, json!({ "method": method.as_str() }))
+}
+
+pub(crate) fn stepped_up(session: SessionId, method: Method) -> NewEvent {
+    NewEvent::new("identity.session.stepped_up", session, json!({ "method": method.as_str() }))
+}
+
+/// Somebody asked for a link by mail. Whether the e-mail is somebody's is not known here.
+pub(crate) fn link_requested(link: &str, purpose: &str, email: &str) -> NewEvent {
+    NewEvent::new("identity.link.requested", link, json!({ "purpose": purpose, "email": masked_email(email) }))
+}
+
+pub(crate) fn password_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.user.password_reset", user, json!({}))
+}
+
+pub(crate) fn factor_added(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.added", user, json!({ "factor": factor }))
+}
+
+pub(crate) fn factor_removed(user: UserId, factor: Factor) -> NewEvent {
+    NewEvent::new("identity.factor.removed", user, json!({ "factor": factor }))
+}
+
+/// An administrator took all factors from somebody who lost them.
+pub(crate) fn factors_reset(user: UserId) -> NewEvent {
+    NewEvent::new("identity.factor.reset", user, json!({}))
+}
+
+pub(crate) fn passkey_renamed(passkey: PasskeyId) -> NewEvent {
+    NewEvent::new("identity.passkey.renamed", passkey, json!({}))
+}
+
+/// The passkey's counter went back: there may be a copy of it.
+pub(crate) fn passkey_cloned(passkey: PasskeyId, user: UserId) -> NewEvent {
+    NewEvent::new("identity.passkey.cloned", passkey, json!({ "user": user }))
+}
+
+pub(crate) fn recovery_codes_made(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.created", user, json!({}))
+}
+
+pub(crate) fn recovery_code_used(user: UserId) -> NewEvent {
+    NewEvent::new("identity.recovery_codes.used", user, json!({}))
+}
+
+pub(crate) fn login_policy_updated(tenant: TenantId, policy: &LoginPolicy) -> NewEvent {
+    let data = json!({
+        "methods": names(policy.methods),
+        "mfa_required": policy.mfa_required,
+        "session_seconds": policy.session_micros / 1_000_000,
+        "idle_seconds": policy.idle_micros / 1_000_000,
+        "ip_ranges": policy.ip_ranges.len(),
+    });
+    NewEvent::new("identity.login_policy.updated", tenant, data)
+}
+
+pub(crate) fn mail_sent(mail: &str, to: &str) -> NewEvent {
+    NewEvent::new("identity.mail.sent", mail, json!({ "to": masked_email(to) }))
+}
+
+pub(crate) fn mail_failed(mail: &str, reason: &str) -> NewEvent {
+    NewEvent::new("identity.mail.failed", mail, json!({ "reason": reason }))
+}
+
+/// Wakes whoever sends it.
+pub(crate) fn mail_queued(mail: &str) -> NewEvent {
+    NewEvent::new("identity.mail.queued", mail, json!({}))
 }
 
 /// `user` is `None` when the e-mail is unknown.

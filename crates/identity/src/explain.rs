@@ -9,8 +9,7 @@ use plasma_kernel::{
 use plasma_store::Tx;
 
 use crate::{
-    AccessExplanation, AccessQuestion, ApiKey, DecidedBy, Identity, PolicyMatch, RoleName, User,
-    authentication::is_allowed_from,
+    AccessExplanation, AccessQuestion, ApiKey, DecidedBy, Identity, PolicyMatch, RoleName, User, networks,
     policy::{ActorKey, Compiled, Decision, Moment, Question, Who},
     store,
     types::held,
@@ -176,7 +175,7 @@ fn why_unusable(key: &ApiKey, creator: &User, at: Timestamp, address: Option<IpA
         Some("the key has expired")
     } else if creator.disabled {
         Some("the person who made the key is disabled")
-    } else if !is_allowed_from(&key.addresses, address) {
+    } else if !networks::allow(&key.addresses, address) {
         Some("the key may not be used from this address")
     } else {
         None

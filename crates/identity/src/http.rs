@@ -8,28 +8,43 @@ mod access;
 mod api_keys;
 mod auth;
 mod branding;
+mod connections;
+mod enroll;
 mod exports;
 mod headers;
 mod invitations;
+mod linked_accounts;
+mod login;
+mod login_policy;
 mod me;
 mod my_tenants;
+mod passkeys;
 mod policies;
 mod quotas;
 mod roles;
+mod security;
 mod service_identities;
+mod sessions;
+mod single_sign_on;
+mod sso;
+mod step_up;
 mod team_members;
 mod teams;
 mod tenant_life;
 mod tenants;
 mod users;
+mod visitor;
 
 pub use headers::{SESSION_COOKIE, csrf_ok, same_origin};
 
 /// Every route of this crate.
 pub fn routes() -> OpenApiRouter<Identity> {
     OpenApiRouter::new()
+        .routes(routes!(auth::login_methods))
         .routes(routes!(auth::login))
         .routes(routes!(auth::logout))
+        .merge(login_routes())
+        .merge(security_routes())
         .routes(routes!(me::get_me, me::update_me))
         .routes(routes!(me::change_my_password))
         .routes(routes!(my_tenants::list_my_tenants))
@@ -59,6 +74,7 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .routes(routes!(tenants::get_tenant, tenants::update_tenant))
         .merge(tenant_routes())
         .merge(invitation_routes())
+        .merge(single_sign_on_routes())
 }
 
 /// Of whole workspaces.
@@ -89,4 +105,61 @@ fn invitation_routes() -> OpenApiRouter<Identity> {
         .routes(routes!(invitations::accept_invitation))
         .routes(routes!(invitations::revoke_invitation))
         .routes(routes!(invitations::resend_invitation))
+}
+
+/// The steps of a login after the first one, and the ways to begin one without a password.
+fn login_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(login::login_with_totp))
+        .routes(routes!(login::login_with_recovery_code))
+        .routes(routes!(login::begin_passkey_login))
+        .routes(routes!(login::login_with_passkey))
+        .routes(routes!(login::request_login_link))
+        .routes(routes!(login::login_with_link))
+        .routes(routes!(login::request_password_reset))
+        .routes(routes!(login::reset_password))
+        .routes(routes!(enroll::enroll_totp))
+        .routes(routes!(enroll::finish_enrolling_totp))
+        .routes(routes!(enroll::enroll_passkey))
+        .routes(routes!(enroll::finish_enrolling_passkey))
+        .routes(routes!(step_up::get_step_up, step_up::step_up))
+        .routes(routes!(step_up::begin_step_up))
+}
+
+/// What people have to log in with, their sessions, and how they must log in.
+fn security_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(security::get_my_security))
+        .routes(routes!(security::begin_totp, security::remove_totp))
+        .routes(routes!(security::confirm_totp))
+        .routes(routes!(security::renew_recovery_codes))
+        .routes(routes!(security::reset_factors))
+        .routes(routes!(passkeys::list_my_passkeys, passkeys::add_my_passkey))
+        .routes(routes!(passkeys::begin_my_passkey))
+        .routes(routes!(passkeys::rename_my_passkey, passkeys::remove_my_passkey))
+        .routes(routes!(sessions::list_my_sessions, sessions::end_my_other_sessions))
+        .routes(routes!(sessions::end_my_session))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::end_session))
+        .routes(routes!(sessions::end_sessions_of_user))
+        .routes(routes!(login_policy::get_login_policy, login_policy::put_login_policy))
+}
+
+/// Connections to identity providers, and logins by them.
+fn single_sign_on_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(connections::list_connections, connections::create_connection))
+        .routes(routes!(connections::get_connection, connections::update_connection, connections::delete_connection))
+        .routes(routes!(connections::test_connection))
+        .routes(routes!(connections::list_connection_accounts))
+        .routes(routes!(connections::unlink_connection_account))
+        .routes(routes!(single_sign_on::get_single_sign_on, single_sign_on::put_single_sign_on))
+        .routes(routes!(single_sign_on::list_domains))
+        .routes(routes!(single_sign_on::assign_domain, single_sign_on::release_domain))
+        .routes(routes!(linked_accounts::list_linked_accounts, linked_accounts::link_account))
+        .routes(routes!(linked_accounts::unlink_account))
+        .routes(routes!(sso::start_single_sign_on))
+        .routes(routes!(sso::finish_single_sign_on))
+        .routes(routes!(sso::single_logout))
+        .routes(routes!(sso::backchannel_logout))
 }

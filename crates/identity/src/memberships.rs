@@ -1,6 +1,6 @@
 //! The tenants of one person, and the way from one into another.
 
-use plasma_kernel::{Code, Ctx, Error, Method, Result, TenantId, UserId};
+use plasma_kernel::{Ctx, Error, Result, TenantId, UserId};
 
 use crate::{Identity, LoginStep, Membership, events, store};
 
@@ -22,17 +22,16 @@ impl Identity {
     /// decides whether they are enough. With the new session the old one ends. Nobody has proved anything anew by it.
     ///
     /// # Errors
-    /// `forbidden` for API keys and applications, for sessions that an identity provider has vouched for (`log_in_there`), and as
-    /// the other tenant's login policy and state say; `not_found` for a tenant that the caller is not in; `unauthenticated` (`user_disabled`) for one that they are locked out of.
+    /// `forbidden` for API keys and applications, for sessions for which only an identity provider has vouched (`sso_session_bound`), and
+    /// as the other tenant's login policy and state say; `not_found` for a tenant that the caller is not in; `unauthenticated`
+    /// (`user_disabled`) for one that they are locked out of.
     pub async fn enter_tenant(&self, ctx: &Ctx, id: TenantId) -> Result<LoginStep> {
         let person = person(ctx)?;
         let authentication = *ctx.authentication().ok_or_else(no_person)?;
-        if authentication.methods.contains(Method::SingleSignOn) {
-            return Err(log_in_there());
-        }
+        let methods = Self::proofs_for_another_tenant(authentication.methods)?;
         let origin = ctx.origin().cloned().unwrap_or_default();
         let mut tx = self.inner.store.begin(&Self::login_ctx(ctx, id, person, &origin)).await?;
-        let begun = Box::pin(self.begin_session(&mut tx, person, id, authentication.methods, &origin)).await;
+        let begun = Box::pin(self.begin_session(&mut tx, person, id, methods, &origin)).await;
         let step = begun.map_err(|error| match error.reason() {
             "user_not_found" => store::tenants::not_found(id),
             _ => error,
@@ -57,16 +56,6 @@ impl Identity {
 /// The person who acts themselves.
 pub(crate) fn person(ctx: &Ctx) -> Result<UserId> {
     ctx.user().ok_or_else(no_person)
-}
-
-/// An identity provider is one tenant's: what it says of a person must open no other, or whoever runs it could enter everywhere.
-fn log_in_there() -> Error {
-    Error::new(
-        Code::Forbidden,
-        "log_in_there",
-        "you logged in by this workspace's identity provider, whose word counts in no other workspace",
-    )
-    .remedy("log out, and log in to the other workspace in its own way")
 }
 
 fn no_person() -> Error {

@@ -6,7 +6,9 @@
 use plasma_kernel::{Ctx, Error, Permission, Permissions, Result, Role, RoleId, UserId};
 
 use crate::{
-    Identity, NewRole, RoleChange, RoleDetails, RoleName, User, events, store,
+    Identity, NewRole, RoleChange, RoleDetails, RoleName, User, events,
+    sso::enforcement::keep_break_glass,
+    store,
     types::INSTALLATION,
     users::{is_enabled_owner, keep_an_owner, require_all},
     validation,
@@ -169,10 +171,11 @@ impl Identity {
     /// Gives a person a role, a built-in one or one of the tenant's own. It holds from their next request on.
     ///
     /// # Errors
-    /// `forbidden` without `users:write`, or for a user or a role above the caller's; `not_found` for the user or the role;
-    /// `conflict` (`last_owner`) when no enabled owner would be left.
+    /// `forbidden` without `users:write` or a recent proof, or for a user or a role above the caller's; `not_found` for the user or the
+    /// role; `conflict` (`last_owner`) when no enabled owner would be left.
     pub async fn assign_role(&self, ctx: &Ctx, id: UserId, name: RoleName) -> Result<User> {
         ctx.require(Permission::UsersWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let before = store::users::get(&mut tx, id).await?;
@@ -185,6 +188,7 @@ impl Identity {
         require_all(ctx, user.permissions(), "give a role")?;
         if is_enabled_owner(&before) && !is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         let custom = user.custom_role.as_ref().map(|custom| custom.id);
         store::roles::assign(&mut tx, id, role, custom).await?;

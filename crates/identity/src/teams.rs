@@ -216,7 +216,8 @@ pub(crate) async fn leave_all(tx: &mut Tx, user: UserId) -> Result<()> {
     Ok(())
 }
 
-async fn give_defaults(tx: &mut Tx) -> Result<()> {
+/// Whoever is in teams of which none is their default gets one.
+pub(crate) async fn give_defaults(tx: &mut Tx) -> Result<()> {
     for (user, team) in store::teams::give_defaults(tx).await? {
         tx.emit(events::team_default_changed(team, user)).await?;
     }

@@ -4,7 +4,7 @@ use plasma_kernel::{Ctx, Page, PageRequest, Permission, Result, Role, TenantId, 
 use plasma_store::Tx;
 use serde_json::json;
 
-use crate::{Identity, NewTenant, Tenant, User, events, store, users::insert_user, validation};
+use crate::{Identity, NewTenant, Tenant, User, common_passwords, events, store, users::insert_user, validation};
 
 impl Identity {
     /// The caller's tenant; an operator of the installation sees all, newest first.
@@ -41,7 +41,7 @@ impl Identity {
         let tenant = Tenant::new(TenantId::new(ctx), validation::name("name", &new.name)?, ctx.now());
         let email = validation::email("owner.email", &new.owner_email)?;
         let name = validation::name("owner.name", &new.owner_name)?;
-        validation::password("owner.password", &new.owner_password, &email)?;
+        common_passwords::check_new("owner.password", &new.owner_password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.owner_password).await?;
         self.forget_deleted(ctx, &email).await?;
         let tenant_ctx = acting_in(ctx, tenant.id);

@@ -9,6 +9,14 @@ use crate::Secret;
 pub(crate) const SESSION_PREFIX: &str = "pls_";
 /// What every API key begins with.
 pub(crate) const API_KEY_PREFIX: &str = "plk_";
+/// What the token of a login that needs another proof begins with.
+pub(crate) const PENDING_PREFIX: &str = "plp_";
+/// What the token in a mailed link begins with.
+pub(crate) const LINK_PREFIX: &str = "pll_";
+/// What the token of a passkey's ceremony begins with.
+pub(crate) const CEREMONY_PREFIX: &str = "plc_";
+/// What the value of the cookie begins with that binds a mailed link to the browser that asked for it.
+pub(crate) const BROWSER_PREFIX: &str = "plb_";
 
 /// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
 const TOKEN_CHARS: usize = 52;
@@ -45,6 +53,11 @@ impl Fingerprint {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// What a table holds; `None` when it has another length.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
 }
 
 /// `chars` random characters of 5 bits each.
@@ -56,6 +69,29 @@ pub(crate) fn random_text(random: &Random, chars: usize) -> String {
 
 pub(crate) fn new_session_token(random: &Random) -> Secret {
     Secret::new(format!("{SESSION_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+/// A token of 260 random bits for some moment of a login.
+pub(crate) fn new_token(random: &Random, prefix: &str) -> Secret {
+    Secret::new(format!("{prefix}{}", random_text(random, TOKEN_CHARS)))
+}
+
+/// Whether `token` can be one that [`new_token`] made; what cannot is refused without a look into the database.
+pub(crate) fn has_form(token: &str, prefix: &str) -> bool {
+    token.starts_with(prefix) && has_token_form(token)
+}
+
+/// A recovery code: four groups of four characters, 80 bits.
+pub(crate) fn new_recovery_code(random: &Random) -> Secret {
+    let groups: Vec<String> = (0..4).map(|_| random_text(random, 4)).collect();
+    Secret::new(groups.join("-"))
+}
+
+/// Compares without telling by the time it takes where the first difference is.
+pub(crate) fn same_text(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let differences = one.iter().zip(other).fold(0_u8, |found, (a, b)| found | (a ^ b));
+    one.len() == other.len() && std::hint::black_box(differences) == 0
 }
 
 pub(crate) fn new_api_key(random: &Random) -> Secret {
@@ -191,6 +227,24 @@ mod tests {
         let password = new_password(&Random::system());
         assert_eq!(password.expose().len(), 24);
         assert_eq!(password.expose().matches('-').count(), 4);
+    }
+
+    #[test]
+    fn tokens_of_one_kind_do_not_pass_as_another() {
+        let token = new_token(&Random::system(), PENDING_PREFIX);
+        assert!(has_form(token.expose(), PENDING_PREFIX));
+        assert!(!has_form(token.expose(), LINK_PREFIX));
+        assert!(!is_plausible(token.expose()), "it opens nothing by itself");
+        assert!(!has_form("plp_ä", PENDING_PREFIX));
+        assert_eq!(new_recovery_code(&Random::system()).expose().len(), 19);
+    }
+
+    #[test]
+    fn texts_are_the_same_only_as_a_whole() {
+        assert!(same_text("123456", "123456"));
+        assert!(!same_text("123456", "123457"));
+        assert!(!same_text("123456", "12345"));
+        assert!(!same_text("", "1"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 pub use plasma_kernel::Secret;
-use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TeamId, TenantId, Timestamp, UserId};
+use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, TeamId, TenantId, Timestamp, UserId};
 
 use crate::TenantState;
 
@@ -268,32 +268,6 @@ pub struct CreatedApiKey {
     pub api_key: ApiKey,
     /// The key itself; it cannot be shown again.
     pub key: Secret,
-}
-
-/// Somebody tries to log in.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// Who they say they are.
-    pub email: String,
-    /// How they prove it.
-    pub password: Secret,
-    /// Where they come from, to throttle by; `None` for calls that do not come over the network.
-    pub address: Option<IpAddr>,
-}
-
-/// A login that succeeded.
-#[derive(Clone, Debug)]
-pub struct LoggedIn {
-    /// The session's token; only its hash is kept.
-    pub token: Secret,
-    /// The session.
-    pub session: SessionId,
-    /// When the session ends at the latest.
-    pub expires_at: Timestamp,
-    /// Who logged in.
-    pub user: User,
-    /// Into which tenant.
-    pub tenant: Tenant,
 }
 
 /// Who the caller is.

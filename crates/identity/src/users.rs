@@ -4,7 +4,10 @@ use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions
 use plasma_store::Tx;
 use serde_json::Value;
 
-use crate::{Identity, NewUser, User, UserChange, events, quotas, store, teams, types::permissions_of, validation};
+use crate::{
+    Identity, NewUser, User, UserChange, common_passwords, events, quotas, sso::enforcement::keep_break_glass, store,
+    teams, types::permissions_of, validation,
+};
 
 /// Users of one tenant at most.
 const USERS_MAX: i64 = 10_000;
@@ -49,7 +52,7 @@ impl Identity {
             created_at: ctx.now(),
             last_login_at: None,
         };
-        validation::password("password", &new.password, &user.email)?;
+        common_passwords::check_new("password", &new.password, &user.email)?;
         self.forget_deleted(ctx, &user.email).await?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.password).await?;
         let mut tx = self.inner.store.begin(ctx).await?;
@@ -63,9 +66,9 @@ impl Identity {
     /// Changes a user. What is not in `change` stays.
     ///
     /// # Errors
-    /// `forbidden` without `users:write` or for a user or a role above the caller's, `invalid` for a wrong name,
-    /// `not_found`, `conflict` (`last_owner`) when no enabled owner would be left, or (`name_is_shared`) when the person is in
-    /// other tenants too and would be called otherwise there.
+    /// `forbidden` without `users:write`, for a user or a role above the caller's, or for another role without a recent proof;
+    /// `invalid` for a wrong name, `not_found`, `conflict` (`last_owner`) when no enabled owner would be left, or (`name_is_shared`)
+    /// when the person is in other tenants too and would be called otherwise there.
     pub async fn update_user(&self, ctx: &Ctx, id: UserId, change: UserChange) -> Result<User> {
         ctx.require(Permission::UsersWrite)?;
         let name = change.name.map(|name| validation::name("name", &name)).transpose()?;
@@ -78,6 +81,7 @@ impl Identity {
         // A built-in role takes the place of one of the tenant's own too.
         let custom_role = if change.role.is_some() { None } else { before.custom_role.clone() };
         if role != before.role || custom_role != before.custom_role {
+            ctx.require_recent_authentication()?;
             require_all(ctx, permissions_of(role, before.operator), "give a role")?;
         }
         let user = User {
@@ -96,6 +100,7 @@ impl Identity {
         }
         if is_enabled_owner(&before) && !is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         store::users::update(&mut tx, &user).await?;
         if user.disabled {
@@ -111,15 +116,18 @@ impl Identity {
     /// Removes a person from the tenant; their sessions end and their API keys are revoked.
     ///
     /// # Errors
-    /// `forbidden` without `users:write` or for a user above the caller, `not_found`, `conflict` (`last_owner`).
+    /// `forbidden` without `users:write` or a recent proof or for a user above the caller, `not_found`, `conflict`
+    /// (`last_owner`).
     pub async fn delete_user(&self, ctx: &Ctx, id: UserId) -> Result<()> {
         ctx.require(Permission::UsersWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let user = store::users::get(&mut tx, id).await?;
         require_all(ctx, user.permissions(), "delete a user")?;
         if is_enabled_owner(&user) {
             keep_an_owner(&mut tx, id).await?;
+            keep_break_glass(&mut tx, id).await?;
         }
         teams::leave_all(&mut tx, id).await?;
         store::users::delete_membership(&mut tx, id).await?;

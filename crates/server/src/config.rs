@@ -36,6 +36,9 @@ pub struct Config {
     pub acme_contact: Option<String>,
     pub acme_directory_url: String,
     pub acme_ca_file: Option<PathBuf>,
+    pub public_url: Option<String>,
+    pub smtp_url: Option<Secret>,
+    pub mail_from: Option<String>,
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
     pub roles: Vec<Role>,
@@ -184,6 +187,11 @@ fn conflicts(config: &Config, layers: &Layers) -> Vec<Mistake> {
         && file.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
     {
         conflict("master_key_file", format!("the folder of {} does not exist; make it first", file.display()));
+    }
+    if let Some(url) = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok())
+        && (url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty())
+    {
+        conflict("public_url", "must be an address without a path, as in https://plasma.example.com".to_owned());
     }
     if config.data_dir.exists() && !config.data_dir.is_dir() {
         conflict("data_dir", format!("{} is a file; name a folder", config.data_dir.display()));

@@ -26,6 +26,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     config::{Config, MasterKey, Role, Secret},
@@ -150,6 +151,18 @@ fn vault_config(config: &Config) -> Option<VaultConfig> {
     })
 }
 
+fn identity_config(config: &Config) -> Result<IdentityConfig> {
+    let identity = IdentityConfig {
+        secure_cookies: config.is_secure(),
+        deletion_grace_days: Some(config.tenant_deletion_grace_days),
+        public_url: config.public_url.as_deref().map(Url::parse).transpose().context("public_url")?,
+        smtp_url: config.smtp_url.clone(),
+        mail_from: config.mail_from.clone(),
+    };
+    identity.check()?;
+    Ok(identity)
+}
+
 fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
     let nodes = config.search_nodes.iter().map(|(name, urls)| SearchNodeConfig {
         name: name.clone(),
@@ -168,15 +181,8 @@ async fn assemble(
     started: Instant,
     stop: CancellationToken,
 ) -> Result<System> {
-    let identity = Identity::new(
-        store.clone(),
-        ctx.clock().clone(),
-        ctx.random().clone(),
-        IdentityConfig {
-            secure_cookies: config.is_secure(),
-            deletion_grace_days: Some(config.tenant_deletion_grace_days),
-        },
-    );
+    let identity = Identity::new(store.clone(), ctx.clock().clone(), ctx.random().clone(), identity_config(config)?);
+    identity.register_steps(workflows);
     identity.register_tenant_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
@@ -187,6 +193,7 @@ async fn assemble(
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let outbound = Outbound::guarded(config.outbound_allowed_networks.clone());
+    identity.use_outbound(outbound.clone());
     let models = Models::with_outbound(ctx, store.clone(), local, ModelsConfig::default(), &outbound)?;
     models.register_steps(workflows);
     let nodes = search_nodes(config);

@@ -3,9 +3,9 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId,
-    ExportId, FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PolicyId, PromptId, ProviderId, PullId,
-    RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
+    ApiKeyId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId, DocumentId,
+    Error, EventId, ExportId, FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PasskeyId, PolicyId, PromptId,
+    ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -309,6 +309,7 @@ ids!(
     CallId,
     ChunkId,
     CollectionId,
+    ConnectionId,
     DocumentId,
     EventId,
     ExportId,
@@ -317,6 +318,7 @@ ids!(
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PasskeyId,
     PolicyId,
     PromptId,
     ProviderId,

@@ -23,6 +23,11 @@ const DELETED_PART: usize = 5;
 /// Smaller segments than this count as this large.
 const SMALL_ROWS: usize = 4_096;
 
+/// Up to so many rows an index at rest is made one segment, which takes half a minute on one core.
+const SETTLED_ROWS_MAX: usize = 2_000_000;
+/// An index is at rest as one segment when at most one of so many rows lies outside of its largest one.
+const SETTLED_OUTSIDE_PART: usize = 4;
+
 /// Which segments to write anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compaction {
@@ -121,6 +126,17 @@ impl VectorIndex {
     /// Whether [`Compaction::Due`] would do anything.
     pub fn is_compaction_due(&self) -> bool {
         !due(&self.view().placed).is_empty()
+    }
+
+    /// Whether [`Compaction::Full`] would make searches clearly faster: the index is large enough for partitions, small enough to be
+    /// written anew soon, and much of it lies outside of its largest segment, so that searches go through several that are scanned
+    /// whole. Worth it only while nothing changes: several segments are what makes changes cheap.
+    pub fn is_full_compaction_worthwhile(&self) -> bool {
+        let view = self.view();
+        let largest = view.placed.iter().map(Placed::live).max().unwrap_or(0);
+        let rows = view.len();
+        (self.shared.options.partition_from_rows..=SETTLED_ROWS_MAX).contains(&rows)
+            && rows.saturating_sub(largest) * SETTLED_OUTSIDE_PART > rows
     }
 
     /// Writes a copy into `folder`, which must not have an index: segments are linked where the file system can, for they never

@@ -114,6 +114,7 @@ impl View {
             search.limit.saturating_mul(effort.rescored.min(RESCORED_MAX)).div_ceil(EFFORT_LIMIT).max(search.limit);
         let mut candidates = Candidates::new(keep);
         let mut targets = self.targets(&coded, effort.reach);
+        let aimed = search.aim.map_or(search.limit, |aim| aim.clamp(1, search.limit));
         let mut count = FIRST_PARTITIONS;
         while !targets.is_empty() {
             let next = split_best(&mut targets, count);
@@ -121,7 +122,7 @@ impl View {
             work.partitions += next.len();
             work.scanned += scan_all(self, &coded, &pieces, search, &mut candidates);
             candidates.shrink();
-            let floor = floor(&candidates, nearest, search.limit);
+            let floor = floor(&candidates, nearest, aimed);
             targets.retain(|target| target.bound >= floor);
             count = work.partitions;
         }

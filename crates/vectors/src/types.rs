@@ -142,6 +142,9 @@ pub struct Search<'a> {
     pub allow: Option<&'a AllowSet>,
     /// Instead of the calibrated effort.
     pub effort: Option<Effort>,
+    /// The recall holds for so many hits from the top, or for all without. Those after them are the best of what was scanned for these:
+    /// candidates for whoever goes on with more than is shown.
+    pub aim: Option<usize>,
     /// Threads for large scans, 1 to [`THREADS_MAX`]. The hits do not depend on it.
     pub threads: usize,
 }
@@ -149,7 +152,7 @@ pub struct Search<'a> {
 impl<'a> Search<'a> {
     /// Among all vectors, on the calling thread, with the calibrated effort.
     pub fn new(limit: usize) -> Self {
-        Self { limit, allow: None, effort: None, threads: 1 }
+        Self { limit, allow: None, effort: None, aim: None, threads: 1 }
     }
 
     /// Only among these.
@@ -161,6 +164,12 @@ impl<'a> Search<'a> {
     /// With this effort.
     pub fn effort(mut self, effort: Effort) -> Self {
         self.effort = Some(effort);
+        self
+    }
+
+    /// With the recall for so many hits from the top.
+    pub fn aim(mut self, hits: usize) -> Self {
+        self.aim = Some(hits);
         self
     }
 

@@ -69,6 +69,40 @@ export type NewQuotas = components["schemas"]["PutQuotas"];
 export type TenantExport = components["schemas"]["TenantExport"];
 export type Invitation = components["schemas"]["Invitation"];
 export type InvitationPreview = components["schemas"]["InvitationPreview"];
+export type LoginNeed = components["schemas"]["LoginNeed"];
+export type SecondFactor = components["schemas"]["SecondFactor"];
+/** A way to prove who one is. */
+export type LoginMethod = components["schemas"]["Method"];
+/** What the login page offers. */
+export type LoginMethods = components["schemas"]["LoginMethods"];
+export type LoginConnection = components["schemas"]["LoginConnection"];
+/** The end of a login in which a second factor was set up. */
+export type EnrolledLogin = components["schemas"]["EnrolledLogin"];
+/** A challenge for a passkey. */
+export type PasskeyCeremony = components["schemas"]["PasskeyCeremony"];
+export type Passkey = components["schemas"]["Passkey"];
+export type TotpSetup = components["schemas"]["TotpSetup"];
+export type SecurityOverview = components["schemas"]["SecurityOverview"];
+export type LoginSession = components["schemas"]["LoginSession"];
+export type LoginPolicy = components["schemas"]["LoginPolicy"];
+export type NewLoginPolicy = components["schemas"]["PutLoginPolicy"];
+/** With what a person can prove that it is still them. */
+export type StepUpOptions = components["schemas"]["StepUpOptions"];
+export type StepUpProof = components["schemas"]["StepUp"];
+/** A connection to an identity provider. */
+export type Connection = components["schemas"]["Connection"];
+export type NewConnection = components["schemas"]["CreateConnection"];
+export type ConnectionUpdate = components["schemas"]["UpdateConnection"];
+export type ConnectionPreset = components["schemas"]["ConnectionPreset"];
+export type ConnectionDomain = components["schemas"]["ConnectionDomain"];
+export type ConnectionTest = components["schemas"]["ConnectionTest"];
+export type ConnectionCheck = components["schemas"]["ConnectionCheck"];
+/** A person with an account at a connection's provider. */
+export type ConnectionAccount = components["schemas"]["ConnectionAccount"];
+export type MappingRule = components["schemas"]["MappingRule"];
+export type SingleSignOn = components["schemas"]["SingleSignOn"];
+export type LinkedAccount = components["schemas"]["LinkedAccount"];
+export type ClaimedDomain = components["schemas"]["ClaimedDomain"];
 
 /* Encryption */
 /** A key that seals a workspace's secrets. */

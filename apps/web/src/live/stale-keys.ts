@@ -10,6 +10,7 @@ import { captureKeys } from "@/data/capture/keys";
 import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
+import { loginPolicyKeys } from "@/data/login-policy/keys";
 import { modelKeys } from "@/data/models/keys";
 import { policyKeys } from "@/data/policies/keys";
 import { promptKeys } from "@/data/prompts/keys";
@@ -17,7 +18,9 @@ import { providerKeys } from "@/data/providers/keys";
 import { pullKeys } from "@/data/pulls/keys";
 import { roleKeys } from "@/data/roles/keys";
 import { routeKeys } from "@/data/routes/keys";
+import { securityKeys } from "@/data/security/keys";
 import { sessionKeys } from "@/data/session/keys";
+import { loginSessionKeys } from "@/data/sessions/keys";
 import { systemKeys } from "@/data/system/keys";
 import { teamKeys } from "@/data/teams/keys";
 import { userKeys } from "@/data/users/keys";
@@ -53,5 +56,8 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   // A deleted team is named by no API key any more.
   if (type.startsWith("identity.team.")) keys.push(teamKeys.all, apiKeyKeys.all);
   if (type.startsWith("identity.api_key.")) keys.push(apiKeyKeys.all);
+  if (type.startsWith("identity.login.") || type.startsWith("identity.session.")) keys.push(loginSessionKeys.all);
+  if (/^identity\.(factor|passkey|recovery_codes)\./.test(type)) keys.push(securityKeys.mine);
+  if (type.startsWith("identity.login_policy.")) keys.push(loginPolicyKeys.policy);
   return keys;
 }

@@ -9,6 +9,7 @@ import type { ReactNode } from "react";
 import { meQuery } from "@/data/session/queries";
 import { ClosedNotice, ClosedWorkspace, isClosed } from "@/features/identity/closed-workspace";
 import { SessionProvider, useMe } from "@/features/identity/session";
+import { StepUpDialog } from "@/features/identity/step-up-dialog";
 import { QuickSearch } from "@/features/knowledge/quick-search";
 import { LiveProvider } from "@/live/live-provider";
 import { Button } from "@/ui/button";
@@ -30,6 +31,7 @@ export function AppShell({ children }: { children: ReactNode }) {
       <SessionProvider me={me.data}>
         <BrandColors />
         <ClosedWorkspace />
+        <StepUpDialog />
       </SessionProvider>
     );
   }
@@ -40,6 +42,7 @@ export function AppShell({ children }: { children: ReactNode }) {
         <LiveProvider enabled={me.data.permissions.includes("events:read")}>
           <Frame>{children}</Frame>
           <QuickSearch />
+          <StepUpDialog />
         </LiveProvider>
       </SessionProvider>
     );

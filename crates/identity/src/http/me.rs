@@ -1,7 +1,4 @@
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 use plasma_http::{Caller, Json, Problem, ProblemBody};
 use plasma_kernel::{Actor, Error, Permission, Role};
 use serde::{Deserialize, Serialize};
@@ -67,7 +64,7 @@ pub(crate) struct ChangePassword {
     /// The password until now.
     #[schema(max_length = 200, format = "password")]
     current_password: String,
-    /// The password from now on; not your e-mail.
+    /// The password from now on; not your e-mail, and none that is tried first.
     #[schema(min_length = 10, max_length = 200, format = "password")]
     new_password: String,
 }
@@ -133,11 +130,9 @@ pub(crate) async fn update_me(
 pub(crate) async fn change_my_password(
     State(identity): State<Identity>,
     Caller(ctx): Caller,
-    headers: HeaderMap,
     Json(request): Json<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
-    let token = Identity::token_from_headers(&headers).map(|(token, _)| token);
     let (current, new) = (Secret::new(request.current_password), Secret::new(request.new_password));
-    identity.change_password(&ctx, &current, &new, token).await?;
+    identity.change_password(&ctx, &current, &new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -87,7 +87,7 @@ pub(crate) async fn list_my_tenants(
 ///
 /// A new session begins there as after a login, and the one that sends this request ends. That workspace's login policy decides
 /// whether the way in which you logged in is enough; if it is not, the answer says what else to prove, and this session goes on. A
-/// session that began at an identity provider counts in its own workspace only (403, `log_in_there`).
+/// session that began at an identity provider counts in its own workspace only (403, `sso_session_bound`).
 #[utoipa::path(
     post, path = "/api/v1/me/tenant", tag = "Identity",
     request_body = EnterTenant,

@@ -1,7 +1,9 @@
 use std::{collections::HashMap, net::IpAddr, sync::atomic::AtomicI64};
 
 use ipnet::IpNet;
-use plasma_kernel::{Actor, ApiKeyId, Error, Page, PageRequest, Result, Role, RoleId, TenantId, Timestamp, UserId};
+use plasma_kernel::{
+    Actor, ApiKeyId, Error, Methods, Page, PageRequest, Result, Role, RoleId, TenantId, Timestamp, UserId,
+};
 use plasma_store::{Row, Sql, Tx, id_array, page_key};
 
 use super::roles::{custom_of, permissions_from_text, permissions_to_text};
@@ -9,6 +11,7 @@ use crate::{
     ApiKey, CustomRole,
     authentication::{Credential, CredentialId},
     last_used::{Use, WRITTEN_EVERY_MICROS},
+    networks,
     tokens::Fingerprint,
     types::held,
 };
@@ -43,10 +46,8 @@ fn addresses_to_text(addresses: &[IpNet]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(" "))
 }
 
-/// A network that cannot be read stands for an address that nobody has: an allow-list must not become an open door.
 fn addresses_from_text(text: &str) -> Vec<IpNet> {
-    let nobody = || IpNet::from(IpAddr::from([0, 0, 0, 0]));
-    text.split(' ').map(|network| network.parse().unwrap_or_else(|_| nobody())).collect()
+    networks::stored(text.split(' ')).to_vec()
 }
 
 /// Across tenants: what this key is good for. `None` when there is none or its creator left.
@@ -83,13 +84,16 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         permissions,
         subject: super::sessions::subject(&row, key.role, key.custom_role.as_ref(), permissions)?,
         policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
-        addresses: key.addresses,
         team: row.get("billing_team_id")?,
         person: key.created_by,
         teams: super::teams::of_person(tx, tenant, key.created_by).await?,
         usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,
+        idle_micros: 0,
         last_used_at: AtomicI64::new(key.last_used_at.unwrap_or(0)),
+        authenticated_at: 0,
+        methods: Methods::default(),
+        networks: key.addresses.into(),
     }))
 }
 

@@ -111,6 +111,15 @@ pub(crate) async fn any(tx: &mut Tx) -> Result<bool> {
     Ok(tx.fetch_optional("SELECT id FROM tenants LIMIT 1", []).await?.is_some())
 }
 
+/// The only tenant of the installation; `None` when there are several.
+pub(crate) async fn only(tx: &mut Tx) -> Result<Option<TenantId>> {
+    let rows = tx.fetch_all("SELECT id FROM tenants WHERE state <> 'erasing' LIMIT 2", []).await?;
+    match rows.as_slice() {
+        [row] => row.get("id").map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Lets one transaction at a time change the tenant's people and keys. SQLite has one writer anyway.
 pub(crate) async fn lock(tx: &mut Tx) -> Result<()> {
     const LOCK: Sql =

@@ -11,7 +11,50 @@ use crate::{Tenant, User};
 pub(crate) struct Account {
     pub(crate) user: User,
     pub(crate) tenant: Tenant,
+    /// When the person joined the tenant.
+    pub(crate) member_since: Timestamp,
     pub(crate) password_hash: String,
+}
+
+impl Account {
+    /// The hash of the password; `None` for a person who has none.
+    pub(crate) fn password(&self) -> Option<&str> {
+        Some(self.password_hash.as_str()).filter(|hash| *hash != NO_PASSWORD)
+    }
+}
+
+/// Stands in the place of the hash for a person who logs in without a password; no password has it.
+pub(crate) const NO_PASSWORD: &str = "!";
+
+/// The query for an account with a condition.
+macro_rules! account_where {
+    ($($condition:literal),+) => {
+        concat!(
+            "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at, m.last_used_at AS last_login_at,
+                    u.password_hash, m.created_at AS member_since,
+                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
+                    t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
+                    t.state_reason AS tenant_state_reason, t.plan AS tenant_plan, t.delete_at AS tenant_delete_at,
+                    t.created_at AS tenant_created_at
+             FROM users u JOIN memberships m ON m.user_id = u.id JOIN tenants t ON t.id = m.tenant_id
+             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
+             WHERE ",
+            $($condition),+
+        )
+    };
+}
+
+/// The same, of the tenant that the person entered last.
+macro_rules! account_entered_last {
+    ($condition:literal) => {
+        account_where!(
+            $condition,
+            " AND t.state <> 'erasing'
+             ORDER BY CASE WHEN m.disabled_at IS NULL THEN 0 ELSE 1 END, CASE WHEN t.state = 'active' THEN 0 ELSE 1 END,
+                      COALESCE(m.last_used_at, 0) DESC, m.created_at, m.tenant_id
+             LIMIT 1"
+        )
+    };
 }
 
 fn from_row(row: &Row) -> Result<User> {
@@ -32,6 +75,7 @@ fn account_from_row(row: &Row) -> Result<Account> {
     Ok(Account {
         user: from_row(row)?,
         tenant: super::tenants::from_joined_row(row)?,
+        member_since: row.get("member_since")?,
         password_hash: row.get("password_hash")?,
     })
 }
@@ -43,42 +87,22 @@ fn not_found(id: UserId) -> Error {
 /// Across tenants: the account of the login form, in the tenant that the person entered last. One that is closed, or that they are
 /// locked out of, only when there is no other.
 pub(crate) async fn account_by_email(tx: &mut Tx, email: &str) -> Result<Option<Account>> {
-    let row = tx
-        .fetch_optional(
-            "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at,
-                    m.last_used_at AS last_login_at, u.password_hash,
-                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
-                    t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
-                    t.state_reason AS tenant_state_reason, t.plan AS tenant_plan, t.delete_at AS tenant_delete_at,
-                    t.created_at AS tenant_created_at
-             FROM users u JOIN memberships m ON m.user_id = u.id JOIN tenants t ON t.id = m.tenant_id
-             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
-             WHERE u.email = $1 AND t.state <> 'erasing'
-             ORDER BY CASE WHEN m.disabled_at IS NULL THEN 0 ELSE 1 END, CASE WHEN t.state = 'active' THEN 0 ELSE 1 END,
-                      COALESCE(m.last_used_at, 0) DESC, m.created_at, m.tenant_id
-             LIMIT 1",
-            [email.into()],
-        )
-        .await?;
+    const BY_EMAIL: &str = account_entered_last!("u.email = $1");
+    let row = tx.fetch_optional(BY_EMAIL, [email.into()]).await?;
+    row.as_ref().map(account_from_row).transpose()
+}
+
+/// Across tenants: the same for a person who is known by a passkey or a link.
+pub(crate) async fn account_by_id(tx: &mut Tx, id: UserId) -> Result<Option<Account>> {
+    const BY_ID: &str = account_entered_last!("u.id = $1");
+    let row = tx.fetch_optional(BY_ID, [id.into()]).await?;
     row.as_ref().map(account_from_row).transpose()
 }
 
 pub(crate) async fn account(tx: &mut Tx, id: UserId) -> Result<Account> {
+    const IN_TENANT: &str = account_where!("m.tenant_id = $1 AND m.user_id = $2");
     let tenant = tx.tenant()?;
-    let row = tx
-        .fetch_optional(
-            "SELECT u.id, u.email, u.name, u.operator, m.disabled_at, m.created_at,
-                    m.last_used_at AS last_login_at, u.password_hash,
-                    m.role, m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
-                    t.id AS tenant_id, t.name AS tenant_name, t.state AS tenant_state,
-                    t.state_reason AS tenant_state_reason, t.plan AS tenant_plan, t.delete_at AS tenant_delete_at,
-                    t.created_at AS tenant_created_at
-             FROM memberships m JOIN users u ON u.id = m.user_id JOIN tenants t ON t.id = m.tenant_id
-             LEFT JOIN custom_roles r ON r.tenant_id = m.tenant_id AND r.id = m.custom_role_id
-             WHERE m.tenant_id = $1 AND m.user_id = $2",
-            [tenant.into(), id.into()],
-        )
-        .await?;
+    let row = tx.fetch_optional(IN_TENANT, [tenant.into(), id.into()]).await?;
     account_from_row(&row.ok_or_else(|| not_found(id))?)
 }
 
@@ -182,22 +206,51 @@ pub(crate) async fn set_password(tx: &mut Tx, id: UserId, old_hash: &str, new_ha
     Ok(changed > 0)
 }
 
-/// Notes a login into the transaction's tenant. False when the password is no longer `password_hash`, or the user was disabled or
-/// removed from the tenant.
-pub(crate) async fn note_login(tx: &mut Tx, id: UserId, password_hash: &str, now: Timestamp) -> Result<bool> {
+/// Replaces the password whatever it was: its owner has proved who they are by mail.
+pub(crate) async fn reset_password(tx: &mut Tx, id: UserId, new_hash: &str) -> Result<()> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "UPDATE users SET password_hash = $3
+         WHERE id = $2 AND EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = $1 AND m.user_id = $2)",
+        [tenant.into(), id.into(), new_hash.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// False when the password is no longer `hash`. Until the transaction ends it cannot change.
+pub(crate) async fn hold_password(tx: &mut Tx, id: UserId, hash: &str) -> Result<bool> {
+    let held = tx
+        .execute(
+            "UPDATE users SET password_hash = password_hash WHERE id = $1 AND password_hash = $2",
+            [id.into(), hash.into()],
+        )
+        .await?;
+    Ok(held > 0)
+}
+
+/// Notes a login into the transaction's tenant. False when the user was disabled or removed from it.
+pub(crate) async fn note_login(tx: &mut Tx, id: UserId, now: Timestamp) -> Result<bool> {
     let tenant = tx.tenant()?;
     let changed = tx
         .execute(
-            "UPDATE users SET last_login_at = $4 WHERE id = $2 AND password_hash = $3
-               AND EXISTS (SELECT 1 FROM memberships m
-                           WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.disabled_at IS NULL)",
-            [tenant.into(), id.into(), password_hash.into(), now.into()],
+            "UPDATE users SET last_login_at = $3
+             WHERE id = $2 AND EXISTS (SELECT 1 FROM memberships m
+                                       WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.disabled_at IS NULL)",
+            [tenant.into(), id.into(), now.into()],
         )
         .await?;
     if changed > 0 {
         super::memberships::note_use(tx, id).await?;
     }
     Ok(changed > 0)
+}
+
+/// Across tenants: in how many the person is.
+pub(crate) async fn count_tenants(tx: &mut Tx, id: UserId) -> Result<i64> {
+    tx.fetch_one("SELECT COUNT(DISTINCT tenant_id) AS tenants FROM memberships WHERE user_id = $1", [id.into()])
+        .await?
+        .get("tenants")
 }
 
 pub(crate) async fn count_other_enabled_owners(tx: &mut Tx, without: UserId) -> Result<i64> {

@@ -1,7 +1,7 @@
 //! Asking people by mail, and several tenants for one person.
 
 use plasma_identity::{AcceptInvitation, InvitationState, NewInvitation, Secret, UserChange};
-use plasma_kernel::{Authentication, Ctx, Method, Origin, Result, Role};
+use plasma_kernel::{Authentication, Ctx, Method, Methods, Origin, Result, Role};
 use plasma_testkit::on_each_database;
 
 use crate::{
@@ -101,9 +101,9 @@ on_each_database! {
 
         // What an identity provider says of somebody counts in its own tenant.
         let own = *ada.authentication().unwrap();
-        let methods = own.methods.with(Method::SingleSignOn);
+        let methods = Methods::default().with(Method::SingleSignOn);
         let vouched_for = ada.clone().with_authentication(Authentication { methods, ..own });
-        assert_eq!(reason(world.identity.enter_tenant(&vouched_for, there).await), "log_in_there");
+        assert_eq!(reason(world.identity.enter_tenant(&vouched_for, there).await), "sso_session_bound");
 
         world.clock.advance(std::time::Duration::from_secs(3_600));
         let entered = world.identity.enter_tenant(&ada, there).await.unwrap().into_logged_in().unwrap();

@@ -8,7 +8,7 @@ use plasma_testkit::on_each_database;
 
 use crate::{
     isolation::second_tenant,
-    support::{World, all_of, only, page, reason, refused},
+    support::{OWNER, PASSWORD, World, all_of, only, page, reason, refused},
 };
 
 fn from(addresses: &[&str]) -> NewApiKey {
@@ -72,7 +72,11 @@ on_each_database! {
         };
         let old = world.identity.create_api_key(&world.owner, new).await.unwrap();
         world.clock.advance(Duration::from_secs(3_600));
-        let rotated = world.identity.rotate_api_key(&world.owner, old.api_key.id, overlap(60)).await.unwrap();
+        // Whoever logged in an hour ago proves again who they are.
+        assert_eq!(reason(world.identity.rotate_api_key(&world.owner, old.api_key.id, overlap(60)).await), "step_up_required");
+        let token = world.login(OWNER, PASSWORD).await.unwrap().token;
+        let owner = world.identity.authenticate(token.expose()).await.unwrap().ctx;
+        let rotated = world.identity.rotate_api_key(&owner, old.api_key.id, overlap(60)).await.unwrap();
         assert_ne!(rotated.key, old.key);
         let (successor, before) = (&rotated.api_key, &old.api_key);
         assert_eq!((&successor.name, successor.scopes, &successor.addresses), (&before.name, before.scopes, &before.addresses));
@@ -95,7 +99,7 @@ on_each_database! {
         assert_eq!(both().await, (false, true));
         assert_eq!(world.count_events(&world.owner, "identity.api_key.rotated", before.id).await, 1);
         // It has ended, so there is nothing to rotate or change.
-        assert_eq!(reason(world.identity.rotate_api_key(&world.owner, before.id, overlap(0)).await), "api_key_revoked");
+        assert_eq!(reason(world.identity.rotate_api_key(&owner, before.id, overlap(0)).await), "api_key_revoked");
         assert_eq!(reason(world.identity.update_api_key(&world.owner, before.id, ApiKeyChange::default()).await), "api_key_revoked");
     }
 

@@ -82,6 +82,7 @@ pub(crate) struct CollectionVectors {
     memory_bytes: AtomicUsize,
     /// Something was written that the disk may not have yet.
     is_unsynced: AtomicBool,
+    written_at: Mutex<Option<Instant>>,
     recent: Mutex<RecentSearches>,
     measured: Mutex<Option<Measured>>,
     /// The recall target may be another one.
@@ -415,6 +416,7 @@ impl Index {
                 Ok(()) => {
                     slot.vectors.note_change(document.document_low, document.version);
                     slot.vectors.is_unsynced.store(true, Ordering::Relaxed);
+                    *lock(&slot.vectors.written_at) = Some(Instant::now());
                     slot.vectors.measure(&index.view());
                     return Ok(true);
                 }

@@ -26,7 +26,7 @@ pub(super) struct Nearest {
 }
 
 /// The `limit` passages nearest to `query`, among the documents that are `allowed` if that is given: a set of the same
-/// view. On the calling thread.
+/// view. The collection's recall holds for `aim` of them. On the calling thread.
 ///
 /// # Errors
 /// A damaged file.
@@ -34,6 +34,7 @@ pub(super) fn nearest(
     view: &CollectionView,
     query: &[f32],
     limit: usize,
+    aim: usize,
     allowed: Option<&Allowed>,
 ) -> Result<Nearest> {
     let Some(vectors) = &view.vectors else { return Ok(Nearest::default()) };
@@ -41,7 +42,7 @@ pub(super) fn nearest(
         return Ok(Nearest::default());
     }
     let set = allowed.map(|allowed| allowed.vectors(|| AllowSet::from_keys(vectors, keys(view, allowed))));
-    let search = Search { allow: set, ..Search::new(limit) };
+    let search = Search { allow: set, ..Search::new(limit).aim(aim) };
     let found = match vectors.search(query, &search) {
         Ok(found) => found,
         // A query without a direction is near to nothing.
@@ -143,7 +144,7 @@ mod tests {
         let places = |found: &Nearest| -> Vec<(usize, u32)> {
             found.hits.iter().map(|hit| (hit.document, hit.ordinal)).collect()
         };
-        let found = nearest(&view, &[1.0, 0.1], 10, None).unwrap();
+        let found = nearest(&view, &[1.0, 0.1], 10, 10, None).unwrap();
         assert_eq!(places(&found), [(0, 0), (1, 1), (1, 0)]);
         assert!((found.hits[0].similarity - 1.0).abs() < 1e-6);
         let mut doubtful = found.doubts.documents.clone();
@@ -156,13 +157,13 @@ mod tests {
             places.iter().for_each(|place| set.insert(*place));
             Allowed::new(set, |_| 1)
         };
-        let found = nearest(&view, &[1.0, 0.1], 10, Some(&allowed(&[1]))).unwrap();
+        let found = nearest(&view, &[1.0, 0.1], 10, 10, Some(&allowed(&[1]))).unwrap();
         assert_eq!((places(&found), found.doubts.is_empty()), (vec![(1, 1), (1, 0)], true));
-        assert!(nearest(&view, &[1.0, 0.1], 10, Some(&allowed(&[]))).unwrap().hits.is_empty());
+        assert!(nearest(&view, &[1.0, 0.1], 10, 10, Some(&allowed(&[]))).unwrap().hits.is_empty());
         // Other dimensions and no direction are near to nothing.
-        assert!(nearest(&view, &[1.0, 0.0, 0.0], 10, None).unwrap().hits.is_empty());
-        assert!(nearest(&view, &[0.0, 0.0], 10, None).unwrap().hits.is_empty());
+        assert!(nearest(&view, &[1.0, 0.0, 0.0], 10, 10, None).unwrap().hits.is_empty());
+        assert!(nearest(&view, &[0.0, 0.0], 10, 10, None).unwrap().hits.is_empty());
         let without = CollectionView::new(vec![entry(1, 1, 1)], None);
-        assert!(nearest(&without, &[1.0, 0.0], 10, None).unwrap().hits.is_empty());
+        assert!(nearest(&without, &[1.0, 0.0], 10, 10, None).unwrap().hits.is_empty());
     }
 }

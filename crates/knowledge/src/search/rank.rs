@@ -33,6 +33,8 @@ use crate::{
 
 /// Passages that each half proposes at least: fusion looks beyond the results that are shown.
 const CANDIDATES_MIN: usize = 100;
+/// The recall of the half by meaning holds for so many at least, and for as many as are shown.
+const AIM_MIN: usize = 20;
 /// How many times more passages the half by meaning proposes when signs in the query may leave some of them out.
 const CANDIDATES_WITH_SIGNS: usize = 5;
 
@@ -243,7 +245,9 @@ fn by_meaning(
     if found.unavailable.is_none() {
         let limit = plan.candidates_max();
         let looked_at = if allowance.is_any() { limit } else { CANDIDATES_WITH_SIGNS * limit };
-        match nearest(&snapshot.view, query, looked_at, allowed) {
+        // The best candidates are certain; the others help the words to find what both halves know.
+        let aim = if allowance.is_any() { order::wanted(plan).count.max(AIM_MIN) } else { looked_at };
+        match nearest(&snapshot.view, query, looked_at, aim, allowed) {
             Ok(nearest) => {
                 // What a filter or signs leave is no fair sample of what searches scan, and an index that is being built for another
                 // embedding model has other queries.

@@ -151,6 +151,27 @@ pub const SETTINGS: &[Setting] = &[
         "Certificate (PEM) of a private authority's own HTTPS; without it, what the system trusts",
     ),
     Setting::new(
+        "public_url",
+        Kind::Url(&["http", "https"]),
+        None,
+        "Address under which people reach the dashboard, as in https://plasma.example.com; links in mails, passkeys and sign-in \
+         at identity providers are bound to it. Without it they work on this machine only",
+    ),
+    Setting::new(
+        "smtp_url",
+        Kind::Url(&["smtp", "smtps"]),
+        None,
+        "Server for mail, as in smtps://user:password@host or smtp://user:password@host:587?tls=required; without it mails are \
+         put into the folder outbox of the data directory",
+    )
+    .secret(),
+    Setting::new(
+        "mail_from",
+        Kind::Text,
+        None,
+        "From whom mail comes, as in `Plasma <plasma@example.com>`; needed with smtp_url",
+    ),
+    Setting::new(
         "trusted_proxies",
         Kind::Networks,
         None,

@@ -73,7 +73,7 @@ impl Edge {
         };
         let caller = match (token.authenticate(&self.identity, arrival.origin.address).await, access) {
             (Ok(caller), _) => caller,
-            // A session that has ended must not keep anybody from the login.
+            // A session that has ended or belongs to another network must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };

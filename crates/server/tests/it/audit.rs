@@ -12,6 +12,21 @@ use serde_json::{Value, json};
 
 use crate::harness::{EMAIL, KEY, PASSWORD, PATIENCE, Place, Plasma, on_each_database, problem, program, success};
 
+/// A record of the audit log, which is there a moment after what it tells of, and a sink.
+pub(crate) async fn audited(server: &Plasma) -> (String, String) {
+    let sink = json!({"name": "anchor", "target": {"kind": "anchor_file"}});
+    let sink = server.post("/api/v1/audit/sinks", sink).await["id"].as_str().unwrap().to_owned();
+    let begun = std::time::Instant::now();
+    loop {
+        let page = server.get("/api/v1/audit?limit=1").await;
+        if let Some(record) = page["data"][0]["id"].as_str() {
+            return (record.to_owned(), sink);
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing was audited\n{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 /// Waits until the log has a record of this type, and returns the newest.
 async fn record(server: &Plasma, kind: &str) -> Value {
     let begun = std::time::Instant::now();

@@ -38,6 +38,27 @@ fn the_default_effort_finds_nearly_all_and_more_effort_finds_all() {
 }
 
 #[test]
+fn what_is_not_aimed_at_costs_no_partitions() {
+    let vectors = clustered(12_000, 40, 1);
+    let queries = clustered(60, 40, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { partition_from_rows: 1_000, partition_rows: 50, ..Options::new(40, Metric::Cosine) };
+    let index = loaded(folder.path(), options, &vectors);
+    let (mut found, mut aimed_scanned, mut all_scanned) = (0.0, 0, 0);
+    for query in &queries {
+        let expected = brute(Metric::Cosine, (0..).zip(&vectors), query, 10);
+        let aimed = index.search(query, &Search::new(200).aim(10)).unwrap();
+        assert_eq!(aimed.hits.len(), 200);
+        found += recall(&aimed.hits[..10], &expected);
+        aimed_scanned += aimed.work.scanned;
+        all_scanned += index.search(query, &Search::new(200)).unwrap().work.scanned;
+    }
+    let mean = found / queries.len() as f64;
+    assert!(mean >= 0.96, "{mean}");
+    assert!(aimed_scanned < all_scanned, "{aimed_scanned} codes instead of {all_scanned}");
+}
+
+#[test]
 fn every_number_of_dimensions_and_every_storage_works() {
     for dimensions in [1, 2, 7, 8, 9, 100, 1_000, 4_096] {
         let count = if dimensions > 500 { 150 } else { 600 };

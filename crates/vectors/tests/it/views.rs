@@ -44,6 +44,26 @@ fn keys_of_a_range_are_those_that_are_not_deleted() {
 }
 
 #[test]
+fn many_segments_are_worth_one_when_there_is_enough_for_partitions() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = clustered(600, 8, 3);
+    let options = Options { partition_from_rows: 500, ..small(8, Metric::Cosine) };
+    let index = VectorIndex::open(folder.path(), options).unwrap();
+    for (key, vector) in (1..).zip(&vectors) {
+        assert!(key > 500 || !index.is_full_compaction_worthwhile());
+        index.insert(key, vector).unwrap();
+    }
+    assert!(index.is_full_compaction_worthwhile());
+    index.compact(Compaction::Full, 1).unwrap();
+    assert!(!index.is_full_compaction_worthwhile() && index.view().stats().segments == 1);
+    // A few more lie outside, and then too many.
+    for (key, vector) in (1_000..1_300).zip(&vectors) {
+        index.insert(key, vector).unwrap();
+    }
+    assert!(index.is_full_compaction_worthwhile());
+}
+
+#[test]
 fn searches_and_changes_go_on_during_compaction() {
     let folder = tempfile::tempdir().unwrap();
     let vectors = clustered(4_000, 8, 2);

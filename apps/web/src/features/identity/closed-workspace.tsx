@@ -76,7 +76,7 @@ function WaysOn() {
       {others.map((one) => (
         <Button key={one.tenant.id} busy={entering} onClick={() => enter(one.tenant.id)}>Go to {one.tenant.name}</Button>
       ))}
-      <Button variant="quiet" busy={logout.isPending} onClick={() => logout.mutate(undefined, { onSettled: () => location.replace("/login/") })}>Sign out</Button>
+      <Button variant="quiet" busy={logout.isPending} onClick={() => logout.mutate(undefined, { onSettled: (answer) => location.replace(answer?.url ?? "/login/") })}>Sign out</Button>
     </div>
   );
 }

@@ -20,7 +20,8 @@ import { Time } from "@/ui/time";
 import { InvitationsSection } from "./invitations-section";
 import { InviteDialog } from "./invite-dialog";
 import { roleLabel } from "./role-labels";
-import { useDenied, useMe } from "./session";
+import { useCan, useDenied, useMe } from "./session";
+import { UserAccessDialog, type PendingAccess } from "./user-access-dialog";
 import { UserDialog } from "./user-dialog";
 
 type Pending = { kind: "disable" | "enable" | "delete"; user: User };
@@ -31,6 +32,7 @@ export function UsersPage() {
   const [inviting, setInviting] = useState(false);
   const [editing, setEditing] = useState<User | "new" | null>(null);
   const [pending, setPending] = useState<Pending | null>(null);
+  const [access, setAccess] = useState<PendingAccess | null>(null);
   return (
     <>
       <PageHeader
@@ -50,7 +52,7 @@ export function UsersPage() {
               <thead><tr><th>Name</th><th>Role</th><th>Last sign-in</th><th>Added</th><th><span className="sr-only">Actions</span></th></tr></thead>
               <tbody>
                 {data.map((user) => (
-                  <UserRow key={user.id} user={user} denied={denied} onEdit={() => setEditing(user)} onPending={(kind) => setPending({ kind, user })} />
+                  <UserRow key={user.id} user={user} denied={denied} onEdit={() => setEditing(user)} onPending={(kind) => setPending({ kind, user })} onAccess={(kind) => setAccess({ kind, user })} />
                 ))}
               </tbody>
             </table>
@@ -62,12 +64,14 @@ export function UsersPage() {
       <InviteDialog open={inviting} onClose={() => setInviting(false)} />
       <UserDialog user={editing} onClose={() => setEditing(null)} />
       <PendingDialog pending={pending} onClose={() => setPending(null)} />
+      <UserAccessDialog pending={access} onClose={() => setAccess(null)} />
     </>
   );
 }
 
-function UserRow({ user, denied, onEdit, onPending }: { user: User; denied: string | null; onEdit: () => void; onPending: (kind: Pending["kind"]) => void }) {
+function UserRow({ user, denied, onEdit, onPending, onAccess }: { user: User; denied: string | null; onEdit: () => void; onPending: (kind: Pending["kind"]) => void; onAccess: (kind: PendingAccess["kind"]) => void }) {
   const me = useMe();
+  const mayEnd = useCan("sessions:write");
   const self = me.user?.id === user.id;
   return (
     <tr data-user={user.id}>
@@ -82,6 +86,8 @@ function UserRow({ user, denied, onEdit, onPending }: { user: User; denied: stri
         <Menu trigger={<IconButton label={`Actions for ${user.name}`}><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
           <MenuItem disabled={denied !== null} onSelect={onEdit}>Change name or role</MenuItem>
           <MenuItem disabled={denied !== null || self} onSelect={() => onPending(user.disabled ? "enable" : "disable")}>{user.disabled ? "Enable" : "Disable"}</MenuItem>
+          <MenuItem disabled={!mayEnd || self} onSelect={() => onAccess("sign_out")}>Sign out everywhere</MenuItem>
+          <MenuItem disabled={denied !== null || self} onSelect={() => onAccess("reset_factors")}>Take away second factors</MenuItem>
           <MenuSeparator />
           <MenuItem danger disabled={denied !== null || self} onSelect={() => onPending("delete")}>Delete</MenuItem>
         </Menu>

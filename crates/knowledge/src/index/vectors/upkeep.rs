@@ -24,6 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an index in trouble is left alone.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(60);
+/// After so long without a change an index of several segments is made one.
+const SETTLES_AFTER: Duration = Duration::from_secs(30);
 /// How long the end waits for a thread that computes.
 const THREADS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// With fewer real queries than this, recall is measured with passages' vectors.
@@ -101,10 +103,14 @@ impl Index {
             return Ok(());
         }
         let Some(index) = slot.vectors.opened().await else { return Ok(()) };
-        if index.is_compaction_due() {
-            self.compact(collection, slot, &index).await?;
+        let is_at_rest = lock(&slot.vectors.written_at).is_none_or(|at| at.elapsed() >= SETTLES_AFTER);
+        let settles = is_at_rest && index.is_full_compaction_worthwhile();
+        if settles {
+            self.compact(collection, slot, &index, Compaction::Full).await?;
+        } else if index.is_compaction_due() {
+            self.compact(collection, slot, &index, Compaction::Due).await?;
         }
-        let is_changed = slot.vectors.is_changed.swap(false, Ordering::Relaxed);
+        let is_changed = slot.vectors.is_changed.swap(false, Ordering::Relaxed) || settles;
         let stats = index.stats();
         if stats.segments == 0 || !(is_changed || stats.is_calibration_due()) {
             return Ok(());
@@ -116,16 +122,26 @@ impl Index {
         drop(tx);
         let Some(stored) = stored else { return Ok(()) };
         let target = stored.collection.recall_target;
-        if stats.is_calibration_due() || aimed_at(&stats).is_none_or(|before| before.total_cmp(&target).is_ne()) {
+        // One segment with partitions is searched in another way than several without.
+        if settles
+            || stats.is_calibration_due()
+            || aimed_at(&stats).is_none_or(|before| before.total_cmp(&target).is_ne())
+        {
             self.calibrate(collection, slot, &index, target).await?;
         }
         Ok(())
     }
 
-    async fn compact(&self, collection: CollectionId, slot: &Slot, index: &Arc<VectorIndex>) -> Result<()> {
+    async fn compact(
+        &self,
+        collection: CollectionId,
+        slot: &Slot,
+        index: &Arc<VectorIndex>,
+        compaction: Compaction,
+    ) -> Result<()> {
         let (folder, target) = (self.vector_folder()?, Arc::clone(index));
         let started = Instant::now();
-        let done = on_thread(self, folder.lock, move || target.compact(Compaction::Due, 1)).await?;
+        let done = on_thread(self, folder.lock, move || target.compact(compaction, 1)).await?;
         self.show(collection, slot, index, &done).await;
         let compacted = done.map_err(failed)?;
         let elapsed_ms = started.elapsed().as_millis();

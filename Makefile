@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-audit-s3 test-sdks test-sso test-api fuzz bench-security gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
+.PHONY: help run build web models prices test test-audit-s3 test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -51,6 +51,9 @@ test-audit-s3: ## Run the tests of anchors and exports against a real S3 store (
 
 test-sso: ## Run only single sign-on with a real OpenID provider and one that lies
 	@$(env) && scripts/test.sh sso
+
+test-oauth: ## Run only a certified client of OpenID Connect against Plasma's authorization server
+	@$(env) && scripts/test.sh oauth
 
 test-api: build models ## Send generated requests to every operation of the API (schemathesis; five minutes, or SECONDS=…)
 	@tests/schemathesis/run.sh $(or $(SECONDS),300)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
 # prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh sso` only single sign-on with a
-# real OpenID provider, `test.sh matrix` writes docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests
-# are sent (300).
+# real OpenID provider, `test.sh oauth` only the client of the authorization server, `test.sh matrix` writes
+# docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests are sent (300).
 set -uo pipefail
 
 only="${1:-all}"
@@ -95,6 +95,11 @@ python_packages() {
     echo "$folder"
 }
 
+oauth_suite() {
+    suite "Client of the authorization server" npm run --silent oauth --workspace @plasma/oauth-tests
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
+}
+
 sdk_suites() {
     suite "OpenAI's Python client" python3 tests/sdk/openai_client.py
     count '[0-9]+ passed' '[0-9]+ failed'
@@ -130,14 +135,15 @@ done
 
 [ "$only" = all ] && browser_suite
 if [ "$only" = all ] || [ "$only" = sso ]; then sso_suite; fi
-if [ "$only" != sso ]; then
+if [ "$only" = all ] || [ "$only" = oauth ]; then oauth_suite; fi
+if [ "$only" != sso ] && [ "$only" != oauth ]; then
     packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
     export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
 fi
 if [ "$only" = matrix ]; then
     suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py --matrix docs/gateway-matrix.md
     count '[0-9]+ passed' '[0-9]+ failed'
-elif [ "$only" != sso ]; then
+elif [ "$only" != sso ] && [ "$only" != oauth ]; then
     sdk_suites
 fi
 [ "$only" = all ] && api_suite

@@ -99,6 +99,8 @@ async function pages(page) {
     ["settings-policies", go("/settings/policies/")],
     ["settings-policy-new", go("/settings/policies/?new=1")],
     ["settings-api-keys", go("/settings/api-keys/")],
+    ["settings-applications", go("/settings/applications/")],
+    ["device", go("/device/?code=BCDF-GHJK")],
     ["settings-workspace", go("/settings/workspace/")],
     ["settings-tenants", go("/settings/tenants/")],
     ["invite", async () => {

@@ -12,8 +12,8 @@ use std::{
 use ipnet::IpNet;
 use moka::future::Cache;
 use plasma_kernel::{
-    Actor, ApiKeyId, Authentication, Code, Ctx, Error, Methods, Permissions, Result, Role, SessionId, Subject, TeamId,
-    TenantId, Timestamp, UserId,
+    Actor, ApiKeyId, ApplicationId, Authentication, Code, Ctx, Error, Methods, Permissions, Result, Role, SessionId,
+    Subject, TeamId, TenantId, Timestamp, TokenFamilyId, UserId,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     networks,
     store::{self, tenants::Standing},
     tenant_life::require_open,
-    tokens::{self, Fingerprint, SESSION_PREFIX},
+    tokens::{self, ACCESS_TOKEN_PREFIX, Fingerprint, SESSION_PREFIX},
 };
 
 /// Tokens kept in memory, valid and unknown ones; about 300 bytes each.
@@ -64,6 +64,10 @@ impl Authenticated {
 pub(crate) enum CredentialId {
     Session(SessionId),
     ApiKey(ApiKeyId),
+    /// An application's access token for a person.
+    TokenFamily(TokenFamilyId),
+    /// An application's access token for itself.
+    Application(ApplicationId),
 }
 
 /// What a token is good for, as read from the database.
@@ -79,8 +83,8 @@ pub(crate) struct Credential {
     pub(crate) policies: u64,
     /// The team to which calls are counted: the one that the key names, else the default team of its person.
     pub(crate) team: Option<TeamId>,
-    /// The person, or who made the key: what they may see, the token may.
-    pub(crate) person: UserId,
+    /// The person, or who made the key: what they may see, the token may. `None`: an application that acts for itself.
+    pub(crate) person: Option<UserId>,
     /// All teams of the person.
     pub(crate) teams: Arc<[TeamId]>,
     /// False: the key is revoked or its person disabled. Cached like the others, so that letting a person in again is seen
@@ -151,8 +155,8 @@ fn mark_of(tenant: TenantId) -> usize {
 }
 
 impl Identity {
-    /// Who holds this token (a session's `pls_…` or an API key's `plk_…`), and what they may do. Answered from memory when
-    /// the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
+    /// Who holds this token (a session's `pls_…`, an API key's `plk_…`, an application's `pla_…`), and what they may do. Answered
+    /// from memory when the token was seen in the last 5 seconds; many requests with a new token at once cause one query.
     ///
     /// A key that may only be used from some addresses is refused here, for the caller's is not known.
     ///
@@ -211,14 +215,17 @@ impl Identity {
             self.inner.random.clone(),
         )
         .with_team(credential.team)
-        .with_access_of(credential.person, Arc::clone(&credential.teams))
         .with_subject(Arc::clone(&credential.subject), credential.policies);
+        let ctx = match credential.person {
+            Some(person) => ctx.with_access_of(person, Arc::clone(&credential.teams)),
+            None => ctx,
+        };
         let (ctx, session) = match credential.id {
             CredentialId::Session(session) => {
                 let (at, methods) = (credential.authenticated_at, credential.methods);
                 (ctx.with_authentication(Authentication { session, at, methods }), Some(session))
             }
-            CredentialId::ApiKey(_) => (ctx, None),
+            CredentialId::ApiKey(_) | CredentialId::TokenFamily(_) | CredentialId::Application(_) => (ctx, None),
         };
         Ok(Authenticated {
             ctx,
@@ -257,6 +264,8 @@ impl Identity {
         let mut tx = self.inner.store.read(&self.system("authenticate")).await?;
         let credential = if token.starts_with(SESSION_PREFIX) {
             store::sessions::credential(&mut tx, &fingerprint).await?
+        } else if token.starts_with(ACCESS_TOKEN_PREFIX) {
+            store::oauth_tokens::credential(&mut tx, &fingerprint).await?
         } else {
             store::api_keys::credential(&mut tx, &fingerprint).await?
         };
@@ -273,6 +282,12 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
         CredentialId::ApiKey(_) if credential.expires_at.is_some_and(|expires_at| now >= expires_at) => {
             Err(Error::new(Code::Unauthenticated, "api_key_expired", "the API key has expired")
                 .remedy("make a new one under Settings, API keys"))
+        }
+        CredentialId::TokenFamily(_) | CredentialId::Application(_)
+            if credential.expires_at.is_some_and(|expires_at| now >= expires_at) =>
+        {
+            Err(Error::new(Code::Unauthenticated, "access_token_expired", "the access token has expired")
+                .remedy("get the next one with the refresh token, at /oauth/token"))
         }
         CredentialId::Session(_)
             if credential.expires_at.is_some_and(|expires_at| now >= expires_at)

@@ -2,13 +2,18 @@
 //! only in what was before and after, which is for the audit log.
 
 use plasma_kernel::{
-    ApiKeyId, ExportId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource, Role, RoleId,
-    ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, UserId,
+    ApiKeyId, ApplicationId, ExportId, GrantId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource,
+    Role, RoleId, ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, TokenFamilyId, UserId,
 };
 use plasma_store::NewEvent;
 use serde_json::{Map, Value, json};
 
-use crate::{ApiKey, Factor, LoginPolicy, Policy, RoleDetails, Team, User, validation};
+use crate::{
+    ApiKey, Factor, LoginPolicy, Policy, RoleDetails, Team, User,
+    oauth::{Application, Scopes},
+    store::roles::permissions_to_text,
+    validation,
+};
 
 /// What the audit log compares of a person.
 pub(crate) fn state_of_user(user: &User) -> Value {
@@ -47,6 +52,15 @@ pub(crate) fn state_of_login_policy(policy: &LoginPolicy) -> Value {
         "methods": methods, "mfa_required": policy.mfa_required, "mfa_grace_micros": policy.mfa_grace_micros,
         "session_micros": policy.session_micros, "idle_micros": policy.idle_micros, "ip_ranges": ip_ranges,
     })
+}
+
+pub(crate) fn state_of_application(application: &Application) -> Value {
+    let mut state = application_data(application);
+    if let Some(members) = state.as_object_mut() {
+        members.insert("description".to_owned(), json!(application.description));
+        members.insert("homepage".to_owned(), json!(application.homepage));
+    }
+    state
 }
 
 pub(crate) fn state_of_plan(plan: &str, limits: &[(QuotaResource, u64)]) -> Value {
@@ -359,6 +373,80 @@ pub(crate) fn export_fetched(export: ExportId) -> NewEvent {
 
 pub(crate) fn export_deleted(export: ExportId) -> NewEvent {
     NewEvent::new("identity.export.deleted", export, json!({}))
+}
+
+pub(crate) fn application_created(application: &Application) -> NewEvent {
+    NewEvent::new("identity.application.created", application.id, application_data(application))
+}
+
+/// `changed` names the fields.
+pub(crate) fn application_updated(application: &Application, changed: &[&str]) -> NewEvent {
+    let mut data = application_data(application);
+    if let Some(members) = data.as_object_mut() {
+        members.insert("changed".to_owned(), json!(changed));
+    }
+    NewEvent::new("identity.application.updated", application.id, data)
+}
+
+/// How many people had allowed it something.
+pub(crate) fn application_deleted(application: &Application, people: u64) -> NewEvent {
+    let data = json!({ "name": application.name, "people": people });
+    NewEvent::new("identity.application.deleted", application.id, data)
+}
+
+pub(crate) fn application_secret_rotated(application: ApplicationId, overlap_seconds: u32) -> NewEvent {
+    let data = json!({ "overlap_seconds": overlap_seconds });
+    NewEvent::new("identity.application.secret_rotated", application, data)
+}
+
+fn application_data(application: &Application) -> serde_json::Value {
+    json!({
+        "name": application.name,
+        "kind": application.kind,
+        "redirect_uris": application.redirect_uris,
+        "scopes": permissions_to_text(application.scopes),
+        "own_permissions": permissions_to_text(application.own_permissions),
+        "device": application.device,
+        "disabled": application.disabled_at.is_some(),
+    })
+}
+
+/// A person allowed an application something; `how` is `code` or `device`.
+pub(crate) fn application_allowed(application: &Application, grant: GrantId, scopes: Scopes, how: &str) -> NewEvent {
+    let data = json!({ "name": application.name, "grant": grant, "scopes": scopes.to_text(), "how": how });
+    NewEvent::new("identity.application.allowed", application.id, data)
+}
+
+/// A person refused an application.
+pub(crate) fn application_denied(application: &Application, how: &str) -> NewEvent {
+    let data = json!({ "name": application.name, "how": how });
+    NewEvent::new("identity.application.denied", application.id, data)
+}
+
+/// An application got the first tokens of an authorization.
+pub(crate) fn tokens_issued(application: ApplicationId, family: TokenFamilyId, scopes: Scopes) -> NewEvent {
+    let data = json!({ "family": family, "scopes": scopes.to_text() });
+    NewEvent::new("identity.application.tokens_issued", application, data)
+}
+
+/// A code or refresh token came a second time, as a stolen one does: the authorization was ended.
+pub(crate) fn token_reused(application: ApplicationId, family: TokenFamilyId, user: UserId, what: &str) -> NewEvent {
+    let data = json!({ "family": family, "user": user, "what": what });
+    NewEvent::new("identity.application.token_reused", application, data)
+}
+
+/// An application gave an authorization back.
+pub(crate) fn tokens_revoked(application: ApplicationId, family: TokenFamilyId) -> NewEvent {
+    NewEvent::new("identity.application.tokens_revoked", application, json!({ "family": family }))
+}
+
+/// A person took back what they had allowed.
+pub(crate) fn grant_revoked(grant: GrantId, application: ApplicationId) -> NewEvent {
+    NewEvent::new("identity.grant.revoked", grant, json!({ "application": application }))
+}
+
+pub(crate) fn signing_key_created(id: &str, signs_from: Timestamp) -> NewEvent {
+    NewEvent::new("identity.signing_key.created", id, json!({ "signs_from": signs_from }))
 }
 
 /// Enough to recognize one's own address by: `a***@example.org`.

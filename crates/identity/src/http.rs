@@ -6,11 +6,13 @@ use crate::Identity;
 
 mod access;
 mod api_keys;
+mod applications;
 mod auth;
 mod branding;
 mod connections;
 mod enroll;
 mod exports;
+mod grants;
 mod headers;
 mod invitations;
 mod linked_accounts;
@@ -18,6 +20,7 @@ mod login;
 mod login_policy;
 mod me;
 mod my_tenants;
+mod oauth;
 mod passkeys;
 mod policies;
 mod quotas;
@@ -75,6 +78,7 @@ pub fn routes() -> OpenApiRouter<Identity> {
         .merge(tenant_routes())
         .merge(invitation_routes())
         .merge(single_sign_on_routes())
+        .merge(oauth_routes())
 }
 
 /// Of whole workspaces.
@@ -162,4 +166,30 @@ fn single_sign_on_routes() -> OpenApiRouter<Identity> {
         .routes(routes!(sso::finish_single_sign_on))
         .routes(routes!(sso::single_logout))
         .routes(routes!(sso::backchannel_logout))
+}
+
+/// The authorization server, and the applications that use it.
+fn oauth_routes() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new()
+        .routes(routes!(oauth::discovery::get_openid_configuration))
+        .routes(routes!(oauth::discovery::get_authorization_server))
+        .routes(routes!(oauth::discovery::get_jwks))
+        .routes(routes!(oauth::discovery::rotate_signing_keys))
+        .routes(routes!(oauth::authorize::get_authorization_request, oauth::authorize::decide_authorization_request))
+        .routes(routes!(oauth::token::issue_token))
+        .routes(routes!(oauth::token_state::introspect_token))
+        .routes(routes!(oauth::token_state::revoke_token))
+        .routes(routes!(oauth::device::authorize_device))
+        .routes(routes!(oauth::device::find_device_request))
+        .routes(routes!(oauth::device::decide_device_request))
+        .routes(routes!(oauth::userinfo::get_userinfo, oauth::userinfo::post_userinfo))
+        .routes(routes!(applications::list_applications, applications::create_application))
+        .routes(routes!(
+            applications::get_application,
+            applications::update_application,
+            applications::delete_application
+        ))
+        .routes(routes!(applications::rotate_application_secret))
+        .routes(routes!(grants::list_my_grants))
+        .routes(routes!(grants::revoke_my_grant))
 }

@@ -89,6 +89,12 @@ impl Identity {
                 match id {
                     CredentialId::Session(id) => store::sessions::note_use(&mut tx, *tenant, *id, used.at).await?,
                     CredentialId::ApiKey(id) => store::api_keys::note_use(&mut tx, *tenant, *id, *used).await?,
+                    CredentialId::TokenFamily(id) => {
+                        store::oauth_tokens::note_use(&mut tx, *tenant, *id, used.at).await?;
+                    }
+                    CredentialId::Application(id) => {
+                        store::applications::note_use(&mut tx, *tenant, *id, used.at).await?;
+                    }
                 }
             }
             tx.commit().await?;

@@ -29,6 +29,7 @@ pub mod mail;
 mod memberships;
 mod methods;
 mod networks;
+pub mod oauth;
 mod open_sessions;
 mod pace;
 mod passkeys;
@@ -67,8 +68,8 @@ use plasma_store::Store;
 use url::Url;
 
 use crate::{
-    access::Access, authentication::Credentials, last_used::LastUsed, mail::Mailer, pace::Pace, passwords::Passwords,
-    service_identities::Services, throttle::Throttle,
+    access::Access, authentication::Credentials, last_used::LastUsed, mail::Mailer, oauth::OAuth, pace::Pace,
+    passwords::Passwords, service_identities::Services, throttle::Throttle,
 };
 
 pub use authentication::Authenticated;
@@ -146,6 +147,7 @@ struct Inner {
     last_used: LastUsed,
     forgetters: OnceLock<Vec<Arc<dyn ForgetTenant>>>,
     sso: sso::Sso,
+    oauth: OAuth,
 }
 
 impl Identity {
@@ -167,6 +169,7 @@ impl Identity {
             last_used: LastUsed::default(),
             forgetters: OnceLock::new(),
             sso: sso::Sso::new(),
+            oauth: OAuth::new(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -1,8 +1,8 @@
 //! What callers may see and change of themselves.
 
-use plasma_kernel::{Actor, Ctx, Error, Result};
+use plasma_kernel::{Actor, Ctx, Error, Result, Role};
 
-use crate::{Identity, Me, User, events, store, validation};
+use crate::{Identity, Me, User, events, oauth, store, validation};
 
 impl Identity {
     /// Who the caller is and what they may do.
@@ -13,7 +13,7 @@ impl Identity {
         let mut tx = self.inner.store.read(ctx).await?;
         let tenant = store::tenants::get(&mut tx, ctx.tenant()?).await?;
         let (name, role, custom_role, user) = match ctx.actor() {
-            Actor::User { id } | Actor::Application { user: Some(id), .. } => {
+            Actor::User { id } => {
                 let user = store::users::get(&mut tx, *id).await?;
                 (user.name.clone(), user.role, user.custom_role.clone(), Some(user))
             }
@@ -21,9 +21,11 @@ impl Identity {
                 let key = store::api_keys::get(&mut tx, *id).await?;
                 (key.name, key.role, key.custom_role, None)
             }
-            Actor::Application { user: None, .. } => {
-                return Err(Error::forbidden("an application that acts for itself has no profile"));
+            Actor::Application { id, user: Some(user) } => {
+                let user = store::users::get(&mut tx, *user).await?;
+                (oauth::name_of(&mut tx, *id).await?, user.role, user.custom_role.clone(), Some(user))
             }
+            Actor::Application { id, user: None } => (oauth::name_of(&mut tx, *id).await?, Role::Service, None, None),
             Actor::System { .. } => return Err(Error::internal("the system has no profile")),
         };
         let permissions = *ctx.permissions();

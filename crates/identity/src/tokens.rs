@@ -17,6 +17,10 @@ pub(crate) const LINK_PREFIX: &str = "pll_";
 pub(crate) const CEREMONY_PREFIX: &str = "plc_";
 /// What the value of the cookie begins with that binds a mailed link to the browser that asked for it.
 pub(crate) const BROWSER_PREFIX: &str = "plb_";
+/// What every access token of an application begins with.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "pla_";
+/// What every refresh token begins with.
+pub(crate) const REFRESH_TOKEN_PREFIX: &str = "plr_";
 
 /// 5 bits a character: 260 bits, of which the shown prefix of a key gives away 40.
 const TOKEN_CHARS: usize = 52;
@@ -43,11 +47,6 @@ pub(crate) struct Fingerprint([u8; 32]);
 impl Fingerprint {
     pub(crate) fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
-    }
-
-    /// One that is stored.
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -87,13 +86,6 @@ pub(crate) fn new_recovery_code(random: &Random) -> Secret {
     Secret::new(groups.join("-"))
 }
 
-/// Compares without telling by the time it takes where the first difference is.
-pub(crate) fn same_text(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let differences = one.iter().zip(other).fold(0_u8, |found, (a, b)| found | (a ^ b));
-    one.len() == other.len() && std::hint::black_box(differences) == 0
-}
-
 pub(crate) fn new_api_key(random: &Random) -> Secret {
     let key = format!("{API_KEY_PREFIX}{}", random_text(random, TOKEN_CHARS));
     Secret::new(format!("{key}{}", checksum(&key)))
@@ -118,6 +110,26 @@ fn checksum_fits(token: &str) -> bool {
     !is_ours || token.split_at_checked(API_KEY_BYTES - CHECKSUM_CHARS).is_some_and(|(key, sum)| checksum(key) == sum)
 }
 
+pub(crate) fn new_access_token(random: &Random) -> Secret {
+    Secret::new(format!("{ACCESS_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_refresh_token(random: &Random) -> Secret {
+    Secret::new(format!("{REFRESH_TOKEN_PREFIX}{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_authorization_code(random: &Random) -> Secret {
+    Secret::new(format!("plo_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_device_code(random: &Random) -> Secret {
+    Secret::new(format!("pld_{}", random_text(random, TOKEN_CHARS)))
+}
+
+pub(crate) fn new_client_secret(random: &Random) -> Secret {
+    Secret::new(format!("plc_{}", random_text(random, TOKEN_CHARS)))
+}
+
 /// A password that a person can copy from a terminal: five groups of four characters, 100 bits.
 pub(crate) fn new_password(random: &Random) -> Secret {
     let groups: Vec<String> = (0..5).map(|_| random_text(random, 4)).collect();
@@ -126,7 +138,7 @@ pub(crate) fn new_password(random: &Random) -> Secret {
 
 /// Whether it can be a token at all; what cannot is refused without a look into the database.
 pub(crate) fn is_plausible(token: &str) -> bool {
-    (token.starts_with(SESSION_PREFIX) || token.starts_with(API_KEY_PREFIX))
+    [SESSION_PREFIX, API_KEY_PREFIX, ACCESS_TOKEN_PREFIX].iter().any(|prefix| token.starts_with(prefix))
         && has_token_form(token)
         && checksum_fits(token)
 }
@@ -177,6 +189,11 @@ mod tests {
         assert_eq!(tokens.len(), 100);
         assert!(tokens.iter().all(|token| is_plausible(token) && token.len() == 62 && check_own_key(token).is_ok()));
         assert!(is_plausible(new_session_token(&random).expose()));
+        assert!(is_plausible(new_access_token(&random).expose()));
+        // What belongs to the token endpoint opens nothing else.
+        for token in [new_refresh_token, new_authorization_code, new_device_code, new_client_secret] {
+            assert!(!is_plausible(token(&random).expose()));
+        }
     }
 
     #[test]
@@ -237,14 +254,6 @@ mod tests {
         assert!(!is_plausible(token.expose()), "it opens nothing by itself");
         assert!(!has_form("plp_ä", PENDING_PREFIX));
         assert_eq!(new_recovery_code(&Random::system()).expose().len(), 19);
-    }
-
-    #[test]
-    fn texts_are_the_same_only_as_a_whole() {
-        assert!(same_text("123456", "123456"));
-        assert!(!same_text("123456", "123457"));
-        assert!(!same_text("123456", "12345"));
-        assert!(!same_text("", "1"));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! application knows. Only computation; the secrets are kept in `factors.rs`.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use plasma_kernel::{Error, Random, Result, Timestamp};
+use plasma_kernel::{Error, Random, Result, Timestamp, equal_in_constant_time};
 use qrcode::{QrCode, render::svg};
 use sha1::Sha1;
 
-use crate::{Secret, tokens};
+use crate::Secret;
 
 const STEP_MICROS: i64 = 30 * 1_000_000;
 /// A clock that is off by less than a step is forgiven.
@@ -42,7 +42,7 @@ pub(crate) fn matching_step(secret: &Secret, code: &str, now: Timestamp) -> Resu
     let current = now.div_euclid(STEP_MICROS);
     let mut found = None;
     for step in current - DRIFT_STEPS..=current + DRIFT_STEPS {
-        if tokens::same_text(&code_at(&key, step)?, code) {
+        if equal_in_constant_time(code_at(&key, step)?.as_bytes(), code.as_bytes()) {
             found = Some(step);
         }
     }

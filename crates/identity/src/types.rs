@@ -273,11 +273,11 @@ pub struct CreatedApiKey {
 /// Who the caller is.
 #[derive(Clone, Debug)]
 pub struct Me {
-    /// A person or a key.
+    /// A person, a key or an application.
     pub actor: Actor,
-    /// The person's or the key's name.
+    /// The person's, the key's or the application's name.
     pub name: String,
-    /// The person, if it is one.
+    /// The person, if it is one, or the one for whom the application acts.
     pub user: Option<User>,
     /// The caller's tenant.
     pub tenant: Tenant,

@@ -105,6 +105,7 @@ impl Identity {
         store::users::update(&mut tx, &user).await?;
         if user.disabled {
             store::sessions::delete_others(&mut tx, id, None).await?;
+            store::oauth_grants::end_authorizations_of(&mut tx, id).await?;
         }
         let event = events::user_updated(id, &changed, user.role, user.disabled);
         tx.emit(event.changed(events::state_of_user(&before), events::state_of_user(&user))).await?;

@@ -148,8 +148,10 @@ define_ids! {
     PasskeyId = "pk";
     /// An application that acts for people or for itself (OAuth).
     ApplicationId = "app";
-    /// What a person allowed an application: the family of its tokens.
+    /// What a person allowed an application.
     GrantId = "grant";
+    /// The tokens that came from one authorization: they live and end together.
+    TokenFamilyId = "fam";
     /// A connection to an identity provider.
     ConnectionId = "conn";
     /// A place to which the audit log is anchored or exported.

@@ -19,7 +19,7 @@ pub use id::{
     ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
     DocumentId, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId, ParseIdError,
     PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, RoleId, RouteId, ServiceIdentityId, SessionId,
-    TeamId, TenantId, UserId,
+    TeamId, TenantId, TokenFamilyId, UserId,
 };
 pub use money::Money;
 pub use page::{Page, PageRequest};

@@ -37,6 +37,15 @@ enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// Log in to a running server with your browser, here or on another device
+    Login(client::LoginArgs),
+    /// End the login that `plasma login` kept
+    Logout(client::LogoutArgs),
+    /// Look after the keys that sign ID tokens for applications
+    SigningKeys {
+        #[command(subcommand)]
+        verb: SigningKeysVerb,
+    },
     /// Search a collection on a running server
     Search(client::SearchArgs),
     /// Ask a question about a collection, and read the answer with its sources
@@ -96,6 +105,12 @@ enum AuditVerb {
     Export(client::AuditExportArgs),
     /// Prove, without a server, that nothing in a log was edited, reordered, removed or cut off
     Verify(client::AuditVerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum SigningKeysVerb {
+    /// Make a new key; needs to manage the installation
+    Rotate(client::RotateSigningKeysArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,6 +286,11 @@ pub fn run() -> ExitCode {
             }
             Err(mistakes) => refuse(&mistakes),
         },
+        Verb::Login(arguments) => client::run(client::login(arguments)),
+        Verb::Logout(arguments) => client::run(client::logout(arguments)),
+        Verb::SigningKeys { verb: SigningKeysVerb::Rotate(arguments) } => {
+            client::run(client::rotate_signing_keys(arguments))
+        }
         Verb::Search(arguments) => client::run(client::search(arguments)),
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),

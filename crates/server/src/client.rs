@@ -1,5 +1,6 @@
-//! The commands that talk to a running server, or look after its models, keys and backups: `plasma search`, `ask`, `ingest`, `usage`,
-//! `prompts`, `tenants …`, `access explain`, `audit …`, `batches run`, `models …`, `keys …`, `backup …` and `bench …`.
+//! The commands that talk to a running server, or look after its models, keys and backups: `plasma login`, `search`, `ask`, `ingest`,
+//! `usage`, `prompts`, `tenants …`, `access explain`, `audit …`, `batches run`, `models …`, `keys …`, `signing-keys …`, `backup …`
+//! and `bench …`.
 
 mod access;
 mod api;
@@ -10,12 +11,17 @@ mod backups;
 mod batches;
 mod bench;
 mod bench_embed;
+mod browser;
 mod calibrate;
+mod credentials;
 mod ingest;
 mod keys;
+mod login;
 mod models;
+mod oauth;
 mod prompts;
 mod search;
+mod signing_keys;
 mod tenants;
 mod try_model;
 mod usage;
@@ -40,9 +46,11 @@ pub use bench_embed::{BenchEmbedArgs, bench_embed};
 pub use calibrate::{CalibrateArgs, calibrate};
 pub use ingest::{IngestArgs, ingest};
 pub use keys::{KeysArgs, forget_old_keys, keys_status, rewrap_keys, rotate_data_key, rotate_master_key};
+pub use login::{LoginArgs, LogoutArgs, login, logout};
 pub use models::{ModelsArgs, models};
 pub use prompts::{PromptsArgs, prompts};
 pub use search::{SearchArgs, search};
+pub use signing_keys::{RotateSigningKeysArgs, rotate_signing_keys};
 pub use tenants::{TenantsArgs, tenants};
 pub use try_model::{TryArgs, try_model};
 pub use usage::{UsageArgs, usage};
@@ -58,7 +66,8 @@ pub struct ServerArgs {
     /// Certificates (PEM) that the server's is checked with, when a private authority signed it
     #[arg(long, env = "PLASMA_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users
+    /// An API key (plk_…), made in the dashboard under Settings; prefer the variable, a flag is seen by other users. Without one, the
+    /// login of `plasma login` is used
     #[arg(long, env = "PLASMA_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Print JSON instead of text

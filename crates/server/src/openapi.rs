@@ -26,6 +26,11 @@ const TAGS: &[(&str, &str)] = &[
         "Who did what, when and from where: a log that can be proven whole, its checkpoints, proofs, anchors and exports.",
     ),
     ("encryption", "The keys that seal secrets, and their rotation."),
+    (
+        "oauth",
+        "Applications that act for people who allowed it, or for themselves: OAuth 2.1 and OpenID Connect. The endpoints under /oauth \
+         take forms.",
+    ),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),
@@ -79,7 +84,7 @@ pub fn document() -> OpenApi {
         }
     }
     let components = document.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_… or pls_…").build();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_…, pls_… or pla_…").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::new(plasma_identity::http::SESSION_COOKIE));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));

@@ -184,6 +184,7 @@ async fn assemble(
     let identity = Identity::new(store.clone(), ctx.clock().clone(), ctx.random().clone(), identity_config(config)?);
     identity.register_steps(workflows);
     identity.register_tenant_steps(workflows);
+    identity.register_oauth_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),

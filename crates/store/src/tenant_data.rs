@@ -21,7 +21,32 @@ pub struct TenantTable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct KeyColumn {
     name: String,
-    is_number: bool,
+    kind: KeyKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    Text,
+    Number,
+    Bytes,
+}
+
+impl KeyKind {
+    fn of(declared: &str) -> Self {
+        match declared {
+            "blob" | "bytea" => Self::Bytes,
+            _ if declared.contains("int") => Self::Number,
+            _ => Self::Text,
+        }
+    }
+
+    fn read(self, value: &Json) -> Option<Value> {
+        match self {
+            Self::Text => value.as_str().map(Value::from),
+            Self::Number => value.as_i64().map(Value::from),
+            Self::Bytes => from_hexadecimal(value.as_str()?).map(Value::from),
+        }
+    }
 }
 
 /// Where a row stands among its tenant's rows of a table.
@@ -67,12 +92,7 @@ impl TenantTable {
 
     fn key_of(&self, row: &Map<String, Json>) -> Result<RowKey> {
         let value = |column: &KeyColumn| {
-            let value = row.get(&column.name);
-            let value = if column.is_number {
-                value.and_then(Json::as_i64).map(Value::from)
-            } else {
-                value.and_then(Json::as_str).map(Value::from)
-            };
+            let value = row.get(&column.name).and_then(|value| column.kind.read(value));
             value.ok_or_else(|| Error::internal(format!("a row of {} has no key {}", self.name, column.name)))
         };
         self.key.iter().map(value).collect::<Result<_>>().map(RowKey)
@@ -98,8 +118,8 @@ impl Tx {
                 let column_name: String = column.get("name")?;
                 check_name(&column_name)?;
                 if column_name != "tenant_id" {
-                    let is_number = column.get::<String>("type")?.contains("int");
-                    key.push(KeyColumn { name: column_name, is_number });
+                    let kind = KeyKind::of(&column.get::<String>("type")?);
+                    key.push(KeyColumn { name: column_name, kind });
                 }
             }
             tables.push(TenantTable { name, key });
@@ -221,6 +241,15 @@ fn hexadecimal(bytes: &[u8]) -> String {
     text
 }
 
+/// What [`hexadecimal`] wrote.
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("\\x")?.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some((digit(*high)? << 4) | digit(*low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +265,10 @@ mod tests {
     #[test]
     fn bytes_are_written_as_postgres_does() {
         assert_eq!(hexadecimal(&[0, 15, 255]), "\\x000fff");
+        assert_eq!(from_hexadecimal("\\x000fff"), Some(vec![0, 15, 255]));
+        assert_eq!(from_hexadecimal("\\x"), Some(Vec::new()));
+        for text in ["", "000f", "\\x0", "\\x0g", "\\xé"] {
+            assert_eq!(from_hexadecimal(text), None, "{text}");
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId, DocumentId,
-    Error, EventId, ExportId, FileId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PasskeyId, PolicyId, PromptId,
-    ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId, UserId,
+    ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
+    DocumentId, Error, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId,
+    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId,
+    SessionId, TeamId, TenantId, TokenFamilyId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -302,6 +303,7 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    ApplicationId,
     AuditSinkId,
     BatchId,
     BenchmarkId,
@@ -314,6 +316,7 @@ ids!(
     EventId,
     ExportId,
     FileId,
+    GrantId,
     InvitationId,
     JobId,
     KnowledgeDocumentId,
@@ -330,6 +333,7 @@ ids!(
     SessionId,
     TeamId,
     TenantId,
+    TokenFamilyId,
     UserId
 );
 

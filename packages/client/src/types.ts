@@ -115,6 +115,22 @@ export type InstallationEncryption = components["schemas"]["InstallationEncrypti
 /** A service that shows a certificate of its own instead of an API key. */
 export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
 
+/* Applications (OAuth) */
+export type Application = components["schemas"]["Application"];
+export type ApplicationKind = components["schemas"]["ApplicationKind"];
+export type ApplicationSecret = components["schemas"]["ApplicationSecret"];
+export type NewApplication = components["schemas"]["CreateApplication"];
+export type ApplicationChange = components["schemas"]["UpdateApplication"];
+/** An application with a secret that was just made; it is shown once. */
+export type ApplicationWithSecret = components["schemas"]["ApplicationWithSecret"];
+/** What a person allowed an application. */
+export type ApplicationGrant = components["schemas"]["ApplicationGrant"];
+export type AskingApplication = components["schemas"]["AskingApplication"];
+export type AuthorizationParameters = components["schemas"]["AuthorizationParameters"];
+export type AuthorizationRequest = components["schemas"]["AuthorizationRequest"];
+export type DeviceQuestion = components["schemas"]["DeviceQuestion"];
+export type ScopeInWords = components["schemas"]["ScopeInWords"];
+
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
 /** What a chat model can do beyond text. */

@@ -2,6 +2,7 @@ import type { PlasmaEvent } from "@plasma/client/types";
 import type { QueryKey } from "@tanstack/react-query";
 
 import { apiKeyKeys } from "@/data/api-keys/keys";
+import { applicationKeys } from "@/data/applications/keys";
 import { batchKeys } from "@/data/batches/keys";
 import { benchmarkKeys } from "@/data/benchmarks/keys";
 import { budgetKeys } from "@/data/budgets/keys";
@@ -10,6 +11,7 @@ import { captureKeys } from "@/data/capture/keys";
 import { collectionKeys } from "@/data/collections/keys";
 import { contentKeys } from "@/data/content/keys";
 import { documentKeys } from "@/data/documents/keys";
+import { grantKeys } from "@/data/grants/keys";
 import { loginPolicyKeys } from "@/data/login-policy/keys";
 import { modelKeys } from "@/data/models/keys";
 import { policyKeys } from "@/data/policies/keys";
@@ -59,5 +61,8 @@ export function staleKeys(event: PlasmaEvent): QueryKey[] {
   if (type.startsWith("identity.login.") || type.startsWith("identity.session.")) keys.push(loginSessionKeys.all);
   if (/^identity\.(factor|passkey|recovery_codes)\./.test(type)) keys.push(securityKeys.mine);
   if (type.startsWith("identity.login_policy.")) keys.push(loginPolicyKeys.policy);
+  // An application may have signed in or out for whoever looks.
+  if (type.startsWith("identity.application.")) keys.push(applicationKeys.all, grantKeys.all);
+  if (type.startsWith("identity.grant.")) keys.push(grantKeys.all);
   return keys;
 }

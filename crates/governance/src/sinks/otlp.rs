@@ -14,7 +14,7 @@ const SEVERITY_WARNING: (u32, &str) = (13, "WARN");
 
 /// Whether somebody should look at it.
 pub(super) fn is_warning(kind: &str) -> bool {
-    kind.ends_with(".denied") || kind.ends_with(".failed")
+    [".denied", ".failed", ".refused", ".cloned", ".token_reused"].iter().any(|end| kind.ends_with(end))
 }
 
 fn text(key: &str, value: &str) -> Value {

@@ -9,9 +9,9 @@ use crate::{Identity, Secret};
 /// Who calls, and what they may do.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Me {
-    /// The person or the key.
+    /// The person, the key or the application.
     actor: MeActor,
-    /// The person; null for an API key.
+    /// The person, also the one for whom an application acts; null for an API key and an application that acts for itself.
     #[schema(required)]
     user: Option<User>,
     /// The caller's workspace.
@@ -25,14 +25,14 @@ pub(crate) struct Me {
     permissions: Vec<Permission>,
 }
 
-/// The person or the key that calls.
+/// The person, the key or the application that calls.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct MeActor {
-    /// A person or an API key.
+    /// A person, an API key or an application.
     kind: ActorKind,
-    /// The id of the user or the key.
+    /// The id of the user, the key or the application.
     id: String,
-    /// The name of the user or the key.
+    /// The name of the user, the key or the application.
     name: String,
 }
 

@@ -45,9 +45,17 @@ pub(crate) fn origin_of(extensions: &Extensions, headers: &HeaderMap) -> Origin 
     if let Some(origin) = extensions.get::<Arc<Origin>>() {
         return Origin::clone(origin);
     }
-    let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let address = address_of(extensions);
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| kept_user_agent(value.to_str().ok()?));
     Origin { address, user_agent }
+}
+
+/// The address that a request comes from: what the edge found out, or the connection's own.
+pub(crate) fn address_of(extensions: &Extensions) -> Option<IpAddr> {
+    match extensions.get::<Arc<Origin>>() {
+        Some(origin) => origin.address,
+        None => extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()),
+    }
 }
 
 impl Identity {

@@ -85,7 +85,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         subject: super::sessions::subject(&row, key.role, key.custom_role.as_ref(), permissions)?,
         policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
         team: row.get("billing_team_id")?,
-        person: key.created_by,
+        person: Some(key.created_by),
         teams: super::teams::of_person(tx, tenant, key.created_by).await?,
         usable: key.revoked_at.is_none() && row.get::<Option<i64>>("creator_disabled_at")?.is_none(),
         expires_at: key.expires_at,

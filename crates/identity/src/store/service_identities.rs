@@ -22,9 +22,8 @@ pub(crate) async fn key_of(tx: &mut Tx, spiffe_id: &str) -> Result<Option<Finger
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let hash: Vec<u8> = row.get("token_hash")?;
-    let hash = hash.try_into().map_err(|_| Error::internal("a key's hash has the wrong length"))?;
-    Ok(Some(Fingerprint::from_bytes(hash)))
+    let hash = Fingerprint::from_bytes(&row.get::<Vec<u8>>("token_hash")?);
+    hash.map(Some).ok_or_else(|| Error::internal("a key's hash has the wrong length"))
 }
 
 pub(crate) async fn page(tx: &mut Tx, page: &PageRequest) -> Result<Page<ServiceIdentity>> {

@@ -99,7 +99,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
         subject,
         policies: row.get::<Option<u64>>("policies")?.unwrap_or(0),
         team: row.get("team_id")?,
-        person,
+        person: Some(person),
         teams: super::teams::of_person(tx, tenant, person).await?,
         usable: row.get::<Option<i64>>("disabled_at")?.is_none(),
         expires_at: Some(expires_at),

@@ -283,5 +283,5 @@ fn every_operation_says_which_permission_it_needs() {
             assert!(operation["responses"]["default"].is_object(), "{method} {path}");
         }
     }
-    assert_eq!(operations, 132);
+    assert_eq!(operations, 154);
 }

@@ -14,6 +14,8 @@ mod links;
 mod login_http;
 mod login_policy;
 mod mail;
+mod oauth;
+mod oauth_http;
 mod oidc;
 mod open_sessions;
 mod passkeys;

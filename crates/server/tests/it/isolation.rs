@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{KEY, PATIENCE, Place, Plasma, check_problem, on_each_database, success},
-    values,
+    oauth, values,
 };
 
 struct Operation {
@@ -46,7 +46,10 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 18] = [
+const NAMING: [&str; 21] = [
+    "decide_authorization_request",
+    "find_device_request",
+    "decide_device_request",
     "create_api_key",
     "create_connection",
     "create_model",
@@ -88,6 +91,8 @@ struct Things {
     tenant: String,
     user: String,
     connection: String,
+    application: String,
+    user_code: String,
 }
 
 /// Someone of the tenant, who is logged in and in a team.
@@ -161,6 +166,7 @@ impl Things {
         embed_anew(server, &collection).await;
         let call = captured_call(server, &model).await;
         let export = an_export(server).await;
+        let (application, grant, user_code) = an_application(server).await;
         let mut ids = BTreeMap::new();
         for (prefix, parameter, value) in [
             ("/api/v1/collections/", "id", &collection),
@@ -178,6 +184,8 @@ impl Things {
             ("/api/v1/roles/", "id", &role),
             ("/api/v1/policies/", "id", &policy),
             ("/api/v1/service-identities/", "id", &service),
+            ("/api/v1/applications/", "id", &application),
+            ("/api/v1/me/grants/", "id", &grant),
             ("/api/v1/providers/", "id", &provider),
             ("/api/v1/models/calls/", "id", &call),
             ("/api/v1/models/benchmarks/", "id", &benchmark),
@@ -205,7 +213,7 @@ impl Things {
         ] {
             ids.insert((prefix, parameter), value.clone());
         }
-        Self { ids, collection, model, provider, file, team, tenant, user, connection }
+        Self { ids, collection, model, provider, file, team, tenant, user, connection, application, user_code }
     }
 
     /// The path with this tenant's ids in it.
@@ -256,6 +264,11 @@ impl Things {
                 "rules": [{"claim": "groups", "value": "keepers", "team": self.team}],
             }),
             "put_single_sign_on" => json!({"enforced": false, "break_glass": [self.user]}),
+            "decide_authorization_request" => {
+                json!({"request": oauth::asked(&self.application, "content:read"), "allow": true})
+            }
+            "find_device_request" => json!({"user_code": self.user_code}),
+            "decide_device_request" => json!({"user_code": self.user_code, "allow": true}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
             "change_document_access" => json!({"access": null}),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
@@ -361,6 +374,19 @@ async fn a_batch(server: &Plasma) -> (String, String) {
     let batch = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
     let batch = server.post("/v1/batches", batch).await;
     (file, batch["id"].as_str().unwrap().to_owned())
+}
+
+/// An application, what the owner allowed it, and the code of a device on which it asks.
+async fn an_application(server: &Plasma) -> (String, String, String) {
+    let application = oauth::application(server).await;
+    let session = oauth::session(server).await;
+    oauth::allow(server, &session, oauth::asked(&application, "content:read")).await;
+    let grants = server.request(Method::GET, "/api/v1/me/grants").bearer_auth(&session).send().await.unwrap();
+    let grant = success(grants).await["data"][0]["id"].as_str().unwrap().to_owned();
+    let request = server.request(Method::POST, "/oauth/device");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let device = success(request.body(format!("client_id={application}")).send().await.unwrap()).await;
+    (application, grant, device["user_code"].as_str().unwrap().to_owned())
 }
 
 struct Answer {

@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod isolation;
 mod live;
+mod oauth;
 mod policies;
 mod secrets;
 mod stop;

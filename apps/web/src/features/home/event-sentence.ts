@@ -47,6 +47,17 @@ const TEXTS: Record<string, string> = {
   "identity.policy.updated": "Access policy changed",
   "identity.policy.deleted": "Access policy deleted",
   "identity.session.revoked": "Session ended",
+  "identity.application.created": "Application registered",
+  "identity.application.updated": "Application changed",
+  "identity.application.deleted": "Application deleted",
+  "identity.application.secret_rotated": "Application got a new secret",
+  "identity.application.allowed": "Application was let in",
+  "identity.application.denied": "Application was refused",
+  "identity.application.tokens_issued": "Application signed in",
+  "identity.application.tokens_revoked": "Application signed out",
+  "identity.application.token_reused": "Application's token came a second time: signed out",
+  "identity.grant.revoked": "Access of an application taken back",
+  "identity.signing_key.created": "New key for ID tokens",
   "identity.tenant.updated": "Workspace changed",
   "identity.tenant.suspended": "Workspace suspended",
   "identity.tenant.resumed": "Workspace open again",
@@ -157,5 +168,6 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   if (type.startsWith("identity.role.")) return "/settings/roles/";
   if (type.startsWith("identity.policy.")) return `/settings/policies/?id=${id}`;
+  if (type.startsWith("identity.application.")) return "/settings/applications/";
   return null;
 }

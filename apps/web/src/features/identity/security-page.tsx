@@ -8,6 +8,7 @@ import { formatDateTime } from "@/lib/format";
 import { PageHeader } from "@/ui/page-header";
 import { EmptyState, QueryView, SkeletonRows } from "@/ui/query-view";
 
+import { GrantsSection } from "./grants-section";
 import { LinkedAccountsSection } from "./linked-accounts-section";
 import { MySessionsSection } from "./my-sessions-section";
 import { PasskeysSection } from "./passkeys-section";
@@ -47,6 +48,7 @@ function Sections({ email }: { email: string }) {
         )}
       </QueryView>
       <LinkedAccountsSection />
+      <GrantsSection />
       <MySessionsSection />
       <RecoveryCodesDialog codes={codes} onClose={() => setCodes(null)} />
     </>

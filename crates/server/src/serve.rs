@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use plasma_content::Content;
+use plasma_governance::{Governance, GovernanceConfig};
 use plasma_http::outbound::Outbound;
 use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
@@ -91,6 +92,7 @@ async fn serve(config: Config) -> Result<()> {
     welcome(&parts.identity.bootstrap(bootstrap(&config)).await?)?;
     let router = router::build(&config, &system)?;
     parts.knowledge.start();
+    parts.governance.start(config.has_role(Role::Worker));
     if config.has_role(Role::Worker) {
         // SQLite belongs to this process alone, so whatever seems to run was left behind.
         workflows.start(parts.store.dialect() == Dialect::Sqlite).await?;
@@ -200,6 +202,9 @@ async fn assemble(
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
     identity.use_forgetters(vec![Arc::new(KnowledgeForgets(knowledge.clone()))]);
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
+    let audit = GovernanceConfig { anchor_dir: config.audit_anchor_dir(), outbound };
+    let governance = Governance::open(store.clone(), ctx.clone(), audit).await?;
+    governance.register_steps(workflows);
     let encryption = Encryption::new(store.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());
@@ -211,6 +216,7 @@ async fn assemble(
         models_dir: config.models_dir.clone(),
         knowledge,
         content,
+        governance,
         encryption,
         tail,
         live_room: Arc::new(Semaphore::new(config.live_connections_max)),
@@ -226,6 +232,7 @@ async fn stop_parts(config: &Config, parts: &Parts, workflows: &Workflows) {
     // When every place is free again, every WebSocket has said goodbye.
     let _ = tokio::time::timeout(LIVE_CLOSE, parts.live_room.acquire_many(all)).await;
     workflows.stop().await;
+    parts.governance.stop().await;
     parts.knowledge.stop().await;
     parts.models.shutdown().await;
     if let Err(error) = parts.identity.flush().await {

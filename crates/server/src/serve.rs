@@ -103,7 +103,8 @@ async fn serve(config: Config) -> Result<()> {
     }
     if let Some(listener) = redirecting {
         let port = config.http_redirect_port.unwrap_or(address.port());
-        let router = listen::redirect(port, tls.as_ref().and_then(|tls| tls.tokens()));
+        let public_url = public_url(&config)?;
+        let router = listen::redirect(port, public_url.as_ref(), tls.as_ref().and_then(|tls| tls.tokens()));
         tokio::spawn(listen::serve(listener, None, router, config.connections_max, stop.clone()));
     }
     tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");
@@ -151,11 +152,15 @@ fn vault_config(config: &Config) -> Option<VaultConfig> {
     })
 }
 
+fn public_url(config: &Config) -> Result<Option<Url>> {
+    config.public_url.as_deref().map(Url::parse).transpose().context("public_url")
+}
+
 fn identity_config(config: &Config) -> Result<IdentityConfig> {
     let identity = IdentityConfig {
         secure_cookies: config.is_secure(),
         deletion_grace_days: Some(config.tenant_deletion_grace_days),
-        public_url: config.public_url.as_deref().map(Url::parse).transpose().context("public_url")?,
+        public_url: public_url(config)?,
         smtp_url: config.smtp_url.clone(),
         mail_from: config.mail_from.clone(),
     };

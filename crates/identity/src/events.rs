@@ -9,7 +9,7 @@ use plasma_store::NewEvent;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ApiKey, Factor, LoginPolicy, Policy, RoleDetails, Team, User,
+    ApiKey, Factor, LoginPolicy, NewBranding, Policy, RoleDetails, Team, User,
     oauth::{Application, Scopes},
     store::roles::permissions_to_text,
     validation,
@@ -61,6 +61,14 @@ pub(crate) fn state_of_application(application: &Application) -> Value {
         members.insert("homepage".to_owned(), json!(application.homepage));
     }
     state
+}
+
+pub(crate) fn state_of_branding(branding: &NewBranding) -> Value {
+    let NewBranding { accent_color, accent_color_dark, support_contact, mail_footer } = branding;
+    json!({
+        "accent_color": accent_color, "accent_color_dark": accent_color_dark, "support_contact": support_contact,
+        "mail_footer": mail_footer,
+    })
 }
 
 pub(crate) fn state_of_plan(plan: &str, limits: &[(QuotaResource, u64)]) -> Value {

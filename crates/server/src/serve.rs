@@ -102,9 +102,9 @@ async fn serve(config: Config) -> Result<()> {
         tokio::spawn(Arc::clone(tls).keep_fresh(stop.clone()));
     }
     if let Some(listener) = redirecting {
-        let port = config.http_redirect_port.unwrap_or(address.port());
         let public_url = public_url(&config)?;
-        let router = listen::redirect(port, public_url.as_ref(), tls.as_ref().and_then(|tls| tls.tokens()));
+        let tokens = tls.as_ref().and_then(|tls| tls.tokens());
+        let router = listen::redirect(address.port(), config.http_redirect_port, public_url.as_ref(), tokens);
         tokio::spawn(listen::serve(listener, None, router, config.connections_max, stop.clone()));
     }
     tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");

@@ -129,7 +129,7 @@ pub const SETTINGS: &[Setting] = &[
         "http_redirect_port",
         whole(1, 65_535, "as a port"),
         None,
-        "Port of the https:// address to which it sends them; the default is that of listen",
+        "Port of the https:// address to which it sends them; the default is that of public_url, or of listen",
     ),
     Setting::new(
         "acme_domains",

@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen sbom clean bench-search bench-search-http eval-search bench-http \
+.PHONY: help run build web models prices test test-audit-s3 test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen sbom clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -44,6 +44,10 @@ test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
 
 test-sdks: ## Run only the official clients of models against Plasma, with simulated providers
 	@$(env) && scripts/test.sh sdks
+
+test-audit-s3: ## Run the tests of anchors and exports against a real S3 store (SeaweedFS, fetched once: 48 MB)
+	@$(env) && eval "$$(scripts/seaweedfs.sh start)" && trap 'scripts/seaweedfs.sh stop' EXIT && \
+		cargo test --release --locked -p plasma-governance --test it -- --ignored a_real_store
 
 test-sso: ## Run only single sign-on with a real OpenID provider and one that lies
 	@$(env) && scripts/test.sh sso

@@ -95,6 +95,8 @@ async function pages(page) {
     }],
     ["settings-search-nodes", go("/settings/search-nodes/")],
     ["settings-roles", go("/settings/roles/")],
+    ["settings-audit", go("/settings/audit/")],
+    ["settings-audit-sinks", go("/settings/audit/?tab=sinks")],
     ["settings-policies", go("/settings/policies/")],
     ["settings-policy-new", go("/settings/policies/?new=1")],
     ["settings-api-keys", go("/settings/api-keys/")],

@@ -340,7 +340,7 @@ test("no page scrolls sideways at the width of a phone", async () => {
   const addresses = [
     "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, `${collectionUrl}&tab=placement`, "/ask/", "/content/", "/content/draft/", contentUrl,
     `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
-    "/settings/security/", "/settings/sign-in/", "/settings/sessions/", "/settings/users/", "/settings/teams/", "/settings/roles/", "/settings/policies/", "/settings/api-keys/", "/settings/applications/", "/settings/encryption/", "/settings/compliance/",
+    "/settings/security/", "/settings/sign-in/", "/settings/sessions/", "/settings/users/", "/settings/teams/", "/settings/roles/", "/settings/policies/", "/settings/api-keys/", "/settings/applications/", "/settings/audit/", "/settings/encryption/", "/settings/compliance/",
     "/settings/search-nodes/", "/settings/workspace/", "/settings/tenants/", "/invitation/", "/docs/",
   ];
   for (const address of addresses) {

@@ -7,6 +7,7 @@ use plasma_kernel::{
     Actor, ApiKeyId, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, Timestamp, UserId,
 };
 use plasma_store::Tx;
+use serde_json::Value;
 
 use crate::{
     ApiKey, ApiKeyChange, ApiKeyRotation, CreatedApiKey, CustomRole, Identity, NewApiKey, RoleName, events, networks,
@@ -114,7 +115,8 @@ impl Identity {
             return Ok(before);
         }
         store::api_keys::update(&mut tx, &key).await?;
-        tx.emit(events::api_key_updated(id, &changed)).await?;
+        let event = events::api_key_updated(id, &changed);
+        tx.emit(event.changed(events::state_of_api_key(&before), events::state_of_api_key(&key))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(key)
@@ -239,7 +241,8 @@ fn checked_addresses(addresses: &[String]) -> Result<Vec<IpNet>> {
 pub(crate) async fn insert_key(tx: &mut Tx, mut api_key: ApiKey, key: &str, bootstrap: bool) -> Result<ApiKey> {
     api_key.prefix = tokens::shown_prefix(key);
     store::api_keys::insert(tx, &api_key, &Fingerprint::of(key), bootstrap).await?;
-    tx.emit(events::api_key_created(api_key.id, &api_key.prefix, api_key.role)).await?;
+    let event = events::api_key_created(api_key.id, &api_key.prefix, api_key.role);
+    tx.emit(event.changed(Value::Null, events::state_of_api_key(&api_key))).await?;
     Ok(api_key)
 }
 

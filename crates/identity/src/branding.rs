@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use plasma_kernel::{Ctx, Error, Permission, Result, TenantId};
 use plasma_store::Tx;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -72,7 +73,12 @@ impl Identity {
         .collect();
         if !changed.is_empty() {
             store::branding::put(&mut tx, &new).await?;
-            tx.emit(events::branding_updated(ctx.tenant()?, &changed)).await?;
+            let old = json!({
+                "accent_color": before.accent_color, "accent_color_dark": before.accent_color_dark,
+                "support_contact": before.support_contact, "mail_footer": before.mail_footer,
+            });
+            let event = events::branding_updated(ctx.tenant()?, &changed);
+            tx.emit(event.changed(old, events::state_of_branding(&new))).await?;
         }
         let branding = self.branding(&mut tx).await?;
         tx.commit().await?;
@@ -108,7 +114,9 @@ impl Identity {
         let before = store::branding::get(&mut tx).await?.logo;
         if before.as_ref() != logo {
             store::branding::put_logo(&mut tx, logo).await?;
-            tx.emit(events::branding_updated(ctx.tenant()?, &["logo"])).await?;
+            let event = events::branding_updated(ctx.tenant()?, &["logo"]);
+            let state = |logo: Option<&Logo>| json!({ "logo": logo.map(|logo| &logo.hash) });
+            tx.emit(event.changed(state(before.as_ref()), state(logo))).await?;
         }
         let branding = self.branding(&mut tx).await?;
         tx.commit().await?;
@@ -139,10 +147,11 @@ impl Identity {
         let domain = checked_domain("domain", domain)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
-        let before = store::branding::get(&mut tx).await?.domain;
-        if before.is_none_or(|before| before.name != domain) {
+        let before = store::branding::get(&mut tx).await?.domain.map(|before| before.name);
+        if before.as_deref() != Some(domain.as_str()) {
             store::branding::put_domain(&mut tx, Some(&domain)).await?;
-            tx.emit(events::branding_updated(ctx.tenant()?, &["domain"])).await?;
+            let event = events::branding_updated(ctx.tenant()?, &["domain"]);
+            tx.emit(event.changed(json!({ "domain": before }), json!({ "domain": domain }))).await?;
         }
         let branding = self.branding(&mut tx).await?;
         tx.commit().await?;
@@ -157,9 +166,10 @@ impl Identity {
         ctx.require(Permission::TenantsWrite)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
-        if store::branding::get(&mut tx).await?.domain.is_some() {
+        if let Some(before) = store::branding::get(&mut tx).await?.domain {
             store::branding::put_domain(&mut tx, None).await?;
-            tx.emit(events::branding_updated(ctx.tenant()?, &["domain"])).await?;
+            let event = events::branding_updated(ctx.tenant()?, &["domain"]);
+            tx.emit(event.changed(json!({ "domain": before.name }), json!({ "domain": null }))).await?;
             tx.commit().await?;
         }
         Ok(())

@@ -1,30 +1,95 @@
-//! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users.
+//! What identity tells the event log. Events hold no secrets and no e-mails: those who may read events need not see users. Names stand
+//! only in what was before and after, which is for the audit log.
 
 use plasma_kernel::{
     ApiKeyId, ApplicationId, ExportId, GrantId, InvitationId, Method, Methods, PasskeyId, Permissions, QuotaResource,
     Role, RoleId, ServiceIdentityId, SessionId, TeamId, TenantId, Timestamp, TokenFamilyId, UserId,
 };
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{
-    Factor, LoginPolicy, Policy,
+    ApiKey, Factor, LoginPolicy, NewBranding, Policy, RoleDetails, Team, User,
     oauth::{Application, Scopes},
     store::roles::permissions_to_text,
     validation,
 };
 
-fn names(methods: Methods) -> Vec<&'static str> {
+/// What the audit log compares of a person.
+pub(crate) fn state_of_user(user: &User) -> Value {
+    let custom_role = user.custom_role.as_ref().map(|custom| &custom.name);
+    json!({ "name": user.name, "role": user.role, "custom_role": custom_role, "disabled": user.disabled })
+}
+
+pub(crate) fn state_of_team(team: &Team) -> Value {
+    json!({ "name": team.name, "description": team.description })
+}
+
+pub(crate) fn state_of_api_key(key: &ApiKey) -> Value {
+    let scopes = key.scopes.map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
+    let custom_role = key.custom_role.as_ref().map(|custom| &custom.name);
+    let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
+    json!({
+        "name": key.name, "role": key.role, "custom_role": custom_role, "scopes": scopes, "addresses": addresses,
+        "installation": key.installation, "team": key.team, "created_by": key.created_by, "expires_at": key.expires_at,
+    })
+}
+
+pub(crate) fn state_of_role(role: &RoleDetails) -> Value {
+    let permissions: Vec<_> = role.permissions.iter().map(|permission| permission.as_str()).collect();
+    json!({ "name": role.name, "description": role.description, "permissions": permissions })
+}
+
+pub(crate) fn state_of_policy(policy: &Policy) -> Value {
+    let Policy { name, description, text, enabled, .. } = policy;
+    json!({ "name": name, "description": description, "text": text, "enabled": enabled })
+}
+
+pub(crate) fn state_of_login_policy(policy: &LoginPolicy) -> Value {
+    let methods: Vec<_> = policy.methods.iter().map(|method| method.as_str()).collect();
+    let ip_ranges: Vec<String> = policy.ip_ranges.iter().map(ToString::to_string).collect();
+    json!({
+        "methods": methods, "mfa_required": policy.mfa_required, "mfa_grace_micros": policy.mfa_grace_micros,
+        "session_micros": policy.session_micros, "idle_micros": policy.idle_micros, "ip_ranges": ip_ranges,
+    })
+}
+
+pub(crate) fn state_of_application(application: &Application) -> Value {
+    let mut state = application_data(application);
+    if let Some(members) = state.as_object_mut() {
+        members.insert("description".to_owned(), json!(application.description));
+        members.insert("homepage".to_owned(), json!(application.homepage));
+    }
+    state
+}
+
+pub(crate) fn state_of_branding(branding: &NewBranding) -> Value {
+    let NewBranding { accent_color, accent_color_dark, support_contact, mail_footer } = branding;
+    json!({
+        "accent_color": accent_color, "accent_color_dark": accent_color_dark, "support_contact": support_contact,
+        "mail_footer": mail_footer,
+    })
+}
+
+pub(crate) fn state_of_plan(plan: &str, limits: &[(QuotaResource, u64)]) -> Value {
+    json!({ "plan": plan, "limits": limits_by_name(limits) })
+}
+
+fn limits_by_name(limits: &[(QuotaResource, u64)]) -> Map<String, Value> {
+    limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect()
+}
+
+fn method_names(methods: Methods) -> Vec<&'static str> {
     methods.iter().map(Method::as_str).collect()
 }
 
 pub(crate) fn login_succeeded(user: UserId, session: SessionId, methods: Methods) -> NewEvent {
-    NewEvent::new("identity.login.succeeded", user, json!({ "session": session, "methods": names(methods) }))
+    NewEvent::new("identity.login.succeeded", user, json!({ "session": session, "methods": method_names(methods) }))
 }
 
 /// The person proved who they are, and may not come in all the same.
 pub(crate) fn login_refused(user: UserId, methods: Methods, reason: &str) -> NewEvent {
-    NewEvent::new("identity.login.refused", user, json!({ "reason": reason, "methods": names(methods) }))
+    NewEvent::new("identity.login.refused", user, json!({ "reason": reason, "methods": method_names(methods) }))
 }
 
 /// A second proof was wrong: in a login, or for a dangerous action.
@@ -77,7 +142,7 @@ pub(crate) fn recovery_code_used(user: UserId) -> NewEvent {
 
 pub(crate) fn login_policy_updated(tenant: TenantId, policy: &LoginPolicy) -> NewEvent {
     let data = json!({
-        "methods": names(policy.methods),
+        "methods": method_names(policy.methods),
         "mfa_required": policy.mfa_required,
         "session_seconds": policy.session_micros / 1_000_000,
         "idle_seconds": policy.idle_micros / 1_000_000,
@@ -173,12 +238,12 @@ pub(crate) fn user_role_changed(user: UserId, role: Role, custom: Option<RoleId>
     NewEvent::new("identity.user.updated", user, data)
 }
 
-fn names(permissions: Permissions) -> Vec<&'static str> {
+fn permission_names(permissions: Permissions) -> Vec<&'static str> {
     permissions.iter().map(|permission| permission.as_str()).collect()
 }
 
 pub(crate) fn role_created(role: RoleId, name: &str, permissions: Permissions) -> NewEvent {
-    NewEvent::new("identity.role.created", role, json!({ "name": name, "permissions": names(permissions) }))
+    NewEvent::new("identity.role.created", role, json!({ "name": name, "permissions": permission_names(permissions) }))
 }
 
 /// `changed` names the fields.
@@ -189,7 +254,7 @@ pub(crate) fn role_updated(
     before: Permissions,
     after: Permissions,
 ) -> NewEvent {
-    let (added, removed) = (names(after.without(before)), names(before.without(after)));
+    let (added, removed) = (permission_names(after.without(before)), permission_names(before.without(after)));
     let data = json!({ "changed": changed, "name": name, "added": added, "removed": removed });
     NewEvent::new("identity.role.updated", role, data)
 }
@@ -202,7 +267,8 @@ pub(crate) fn role_deleted(
     users: usize,
     api_keys: usize,
 ) -> NewEvent {
-    let data = json!({ "name": name, "permissions": names(permissions), "users": users, "api_keys": api_keys });
+    let data =
+        json!({ "name": name, "permissions": permission_names(permissions), "users": users, "api_keys": api_keys });
     NewEvent::new("identity.role.deleted", role, data)
 }
 
@@ -272,9 +338,8 @@ pub(crate) fn domain_confirmed(tenant: TenantId, domain: &str) -> NewEvent {
 }
 
 pub(crate) fn quotas_updated(tenant: TenantId, plan: &str, limits: &[(QuotaResource, u64)]) -> NewEvent {
-    let limits: serde_json::Map<String, serde_json::Value> =
-        limits.iter().map(|(resource, limit)| (resource.as_str().to_owned(), json!(limit))).collect();
-    NewEvent::new("identity.quotas.updated", tenant, json!({ "plan": plan, "limits": limits }))
+    let data = json!({ "plan": plan, "limits": limits_by_name(limits) });
+    NewEvent::new("identity.quotas.updated", tenant, data)
 }
 
 /// The person entered another of their tenants.

@@ -211,7 +211,8 @@ impl Identity {
         for session in fit_sessions(&mut tx, &policy, keep).await? {
             tx.emit(events::session_revoked(session)).await?;
         }
-        tx.emit(events::login_policy_updated(ctx.tenant()?, &policy)).await?;
+        let event = events::login_policy_updated(ctx.tenant()?, &policy);
+        tx.emit(event.changed(events::state_of_login_policy(&before), events::state_of_login_policy(&policy))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(policy)

@@ -161,7 +161,8 @@ impl Identity {
             let now = store::policies::get(&mut tx, id).await?;
             return Err(policy_changed(now.version));
         }
-        tx.emit(events::policy_updated(&policy, &changed)).await?;
+        let event = events::policy_updated(&policy, &changed);
+        tx.emit(event.changed(events::state_of_policy(&before), events::state_of_policy(&policy))).await?;
         self.put_in_force(ctx, tx).await?;
         Ok(policy)
     }

@@ -43,9 +43,11 @@ impl Identity {
         store::tenants::lock(&mut tx).await?;
         let mut user = store::users::get(&mut tx, id).await?;
         let Some(name) = name.filter(|name| *name != user.name) else { return Ok(user) };
+        let before = events::state_of_user(&user);
         user.name = name;
         store::users::update(&mut tx, &user).await?;
-        tx.emit(events::user_updated(id, &["name"], user.role, user.disabled)).await?;
+        let event = events::user_updated(id, &["name"], user.role, user.disabled);
+        tx.emit(event.changed(before, events::state_of_user(&user))).await?;
         tx.commit().await?;
         Ok(user)
     }

@@ -57,7 +57,9 @@ impl Identity {
         if tenant.plan != plan || before != limits {
             store::tenants::set_plan(&mut tx, id, &plan).await?;
             store::quotas::replace(&mut tx, &limits).await?;
-            tx.emit(events::quotas_updated(id, &plan, &limits)).await?;
+            let event = events::quotas_updated(id, &plan, &limits);
+            let state_before = events::state_of_plan(&tenant.plan, &before);
+            tx.emit(event.changed(state_before, events::state_of_plan(&plan, &limits))).await?;
         }
         let quotas = quotas_of(&mut tx).await?;
         tx.commit().await?;

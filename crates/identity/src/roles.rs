@@ -116,7 +116,8 @@ impl Identity {
             return Ok(before);
         }
         store::roles::update(&mut tx, id, &role).await?;
-        tx.emit(events::role_updated(id, &changed, &role.name, before.permissions, role.permissions)).await?;
+        let event = events::role_updated(id, &changed, &role.name, before.permissions, role.permissions);
+        tx.emit(event.changed(events::state_of_role(&before), events::state_of_role(&role))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(role)
@@ -191,7 +192,8 @@ impl Identity {
         }
         let custom = user.custom_role.as_ref().map(|custom| custom.id);
         store::roles::assign(&mut tx, id, role, custom).await?;
-        tx.emit(events::user_role_changed(id, role, custom)).await?;
+        let event = events::user_role_changed(id, role, custom);
+        tx.emit(event.changed(events::state_of_user(&before), events::state_of_user(&user))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(user)

@@ -1,6 +1,7 @@
 //! Logging in with a password, logging out, and changing or replacing the password.
 
 use plasma_kernel::{Code, Ctx, Error, Method, Methods, Result, TenantId, UserId};
+use serde_json::json;
 
 use crate::{
     Identity, Login, LoginStep, Secret,
@@ -102,7 +103,8 @@ impl Identity {
         store::sessions::delete_others(&mut tx, user, keep).await?;
         store::pending::delete_of(&mut tx, user).await?;
         store::links::delete_of(&mut tx, user).await?;
-        tx.emit(events::user_updated(user, &["password"], account.user.role, account.user.disabled)).await?;
+        let event = events::user_updated(user, &["password"], account.user.role, account.user.disabled);
+        tx.emit(event.changed(json!({ "password": "old" }), json!({ "password": "new" }))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         self.end_elsewhere(ctx, user, ctx.tenant()?).await
@@ -146,7 +148,7 @@ impl Identity {
     async fn tell_failure(&self, ctx: &Ctx, account: Option<&Account>, email: &str) -> Result<()> {
         // In the tenant's log when the account is known, for its administrators to see; else in the installation's.
         let ctx = match account {
-            Some(account) => &ctx.for_tenant(account.tenant.id, "login"),
+            Some(account) => &ctx.for_tenant(account.tenant.id, "login").with_origin_of(ctx),
             None => ctx,
         };
         let mut tx = self.inner.store.begin(ctx).await?;

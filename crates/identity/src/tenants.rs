@@ -1,9 +1,8 @@
 //! Workspaces of the installation.
 
-use std::sync::Arc;
-
 use plasma_kernel::{Ctx, Page, PageRequest, Permission, Result, Role, TenantId, UserId};
 use plasma_store::Tx;
+use serde_json::json;
 
 use crate::{Identity, NewTenant, Tenant, User, common_passwords, events, store, users::insert_user, validation};
 
@@ -67,9 +66,10 @@ impl Identity {
         let mut tx = self.inner.store.begin(&acting_in(ctx, id)).await?;
         let mut tenant = store::tenants::get(&mut tx, id).await?;
         let Some(name) = name.filter(|name| *name != tenant.name) else { return Ok(tenant) };
-        tenant.name = name;
+        let before = std::mem::replace(&mut tenant.name, name);
         store::tenants::rename(&mut tx, &tenant).await?;
-        tx.emit(events::tenant_updated(id, &tenant.name)).await?;
+        let event = events::tenant_updated(id, &tenant.name);
+        tx.emit(event.changed(json!({ "name": before }), json!({ "name": tenant.name }))).await?;
         tx.commit().await?;
         Ok(tenant)
     }
@@ -98,12 +98,9 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
 
 /// The same caller, bound to the tenant that they act on: its own log tells who did it.
 pub(crate) fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
-    let acting = Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
-        .with_request(ctx.request());
-    match ctx.origin() {
-        Some(origin) => acting.with_origin(Arc::new(origin.clone())),
-        None => acting,
-    }
+    Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
+        .with_request(ctx.request())
+        .with_origin_of(ctx)
 }
 
 /// Another tenant does not exist for those who may not see beyond their own.

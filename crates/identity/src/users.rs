@@ -2,6 +2,7 @@
 
 use plasma_kernel::{Code, Ctx, Error, Page, PageRequest, Permission, Permissions, Result, Role, UserId};
 use plasma_store::Tx;
+use serde_json::Value;
 
 use crate::{
     Identity, NewUser, User, UserChange, common_passwords, events, quotas, sso::enforcement::keep_break_glass, store,
@@ -106,7 +107,8 @@ impl Identity {
             store::sessions::delete_others(&mut tx, id, None).await?;
             store::oauth_grants::end_authorizations_of(&mut tx, id).await?;
         }
-        tx.emit(events::user_updated(id, &changed, user.role, user.disabled)).await?;
+        let event = events::user_updated(id, &changed, user.role, user.disabled);
+        tx.emit(event.changed(events::state_of_user(&before), events::state_of_user(&user))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(user)
@@ -134,7 +136,7 @@ impl Identity {
         for key in store::api_keys::revoke_created_by(&mut tx, id).await? {
             tx.emit(events::api_key_revoked(key)).await?;
         }
-        tx.emit(events::user_deleted(id)).await?;
+        tx.emit(events::user_deleted(id).changed(events::state_of_user(&user), Value::Null)).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         self.forget_deleted(ctx, &user.email).await
@@ -176,7 +178,8 @@ pub(crate) async fn insert_user(tx: &mut Tx, user: &User, password_hash: &str) -
             error
         }
     })?;
-    tx.emit(events::user_created(user.id, user.role)).await?;
+    let event = events::user_created(user.id, user.role);
+    tx.emit(event.changed(Value::Null, events::state_of_user(user))).await?;
     Ok(())
 }
 

@@ -271,6 +271,12 @@ impl Ctx {
         self
     }
 
+    /// The same context, coming from where `other` comes from.
+    pub fn with_origin_of(mut self, other: &Self) -> Self {
+        self.origin.clone_from(&other.origin);
+        self
+    }
+
     /// The same context of a person in a session.
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
         self.authentication = Some(authentication);

@@ -5,7 +5,7 @@ use plasma_kernel::{CollectionId, TenantId};
 use plasma_store::NewEvent;
 use serde_json::{Value, json};
 
-use crate::{Document, Reembedding, ReembeddingState};
+use crate::{Collection, Document, Reembedding, ReembeddingState};
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
@@ -43,6 +43,14 @@ pub const DOCUMENT_ACCESS_CHANGED: &str = "knowledge.document.access_changed";
 
 pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> NewEvent {
     NewEvent::new(kind, id, json!({ "collection_id": id, "name": name }))
+}
+
+/// What the audit log compares of a collection.
+pub(crate) fn state_of_collection(collection: &Collection) -> Value {
+    json!({
+        "name": collection.name, "description": collection.description, "language": collection.language,
+        "fields": collection.fields, "recall_target": collection.recall_target, "ranking": collection.ranking,
+    })
 }
 
 pub(crate) fn reembedding(kind: &'static str, name: &str, reembedding: &Reembedding) -> NewEvent {

@@ -73,6 +73,11 @@ enum Verb {
         #[command(subcommand)]
         verb: BatchesVerb,
     },
+    /// Read, export and verify the audit log
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     /// Look at the keys that seal secrets, and change them
     Keys {
         #[command(subcommand)]
@@ -95,6 +100,16 @@ enum Verb {
     },
     /// Print the API's OpenAPI specification as JSON
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditVerb {
+    /// List records of a running server, the newest first
+    Ls(client::AuditListArgs),
+    /// Write records of a running server into a file, or the whole log to be verified
+    Export(client::AuditExportArgs),
+    /// Prove, without a server, that nothing in a log was edited, reordered, removed or cut off
+    Verify(client::AuditVerifyArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -301,6 +316,9 @@ pub fn run() -> ExitCode {
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
         Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
         Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
+        Verb::Audit { verb: AuditVerb::Ls(arguments) } => client::run(client::audit_list(arguments)),
+        Verb::Audit { verb: AuditVerb::Export(arguments) } => client::run(client::audit_export(arguments)),
+        Verb::Audit { verb: AuditVerb::Verify(arguments) } => client::audit_verify(arguments),
         Verb::Compliance { verb: ComplianceVerb::Report(arguments) } => {
             client::run(client::compliance_report(arguments))
         }

@@ -1,10 +1,12 @@
 //! The commands that talk to a running server, or look after its models, keys and backups: `plasma login`, `search`, `ask`, `ingest`,
-//! `usage`, `prompts`, `tenants …`, `access explain`, `batches run`, `models …`, `keys …`, `signing-keys …`, `backup …`,
+//! `usage`, `prompts`, `tenants …`, `access explain`, `audit …`, `batches run`, `models …`, `keys …`, `signing-keys …`, `backup …`,
 //! `compliance report` and `bench …`.
 
 mod access;
 mod api;
 mod ask;
+mod audit;
+mod audit_verify;
 mod backups;
 mod batches;
 mod bench;
@@ -33,6 +35,8 @@ use clap::Args;
 
 pub use access::{ExplainArgs, explain};
 pub use ask::{AskArgs, ask};
+pub use audit::{AuditExportArgs, AuditListArgs, audit_export, audit_list};
+pub use audit_verify::{AuditVerifyArgs, audit_verify};
 pub(crate) use backups::{
     CreateBackupArgs, KeygenArgs, OpenArgs, RestoreBackupArgs, SealArgs, VerifyBackupArgs, create_backup, keygen, open,
     restore_backup, seal, verify_backup,

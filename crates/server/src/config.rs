@@ -39,6 +39,8 @@ pub struct Config {
     pub public_url: Option<String>,
     pub smtp_url: Option<Secret>,
     pub mail_from: Option<String>,
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
     pub roles: Vec<Role>,
     pub data_dir: PathBuf,
     pub database_url: Option<Secret>,
@@ -50,6 +52,7 @@ pub struct Config {
     #[serde(default)]
     pub search_nodes: BTreeMap<String, SearchNodeUrls>,
     pub master_key_file: Option<PathBuf>,
+    pub audit_anchor_dir: Option<PathBuf>,
     pub master_key: Option<MasterKey>,
     pub vault_url: Option<String>,
     pub vault_token: Option<Secret>,
@@ -153,6 +156,11 @@ impl Config {
     /// Whether browsers see HTTPS: by this process itself or by a proxy in front of it.
     pub fn is_secure(&self) -> bool {
         self.secure_cookies || self.offers_tls()
+    }
+
+    /// The folder of file anchors of audit logs.
+    pub fn audit_anchor_dir(&self) -> PathBuf {
+        self.audit_anchor_dir.clone().unwrap_or_else(|| self.data_dir.join("audit-anchors"))
     }
 
     /// Whether this process does `role`.

@@ -55,7 +55,7 @@ pub struct Encryption {
 fn for_installation(ctx: &Ctx, what: &str) -> Ctx {
     let actor = serde_json::to_string(ctx.actor()).unwrap_or_default();
     let reason = format!("{what}, asked for by {actor}");
-    Ctx::system(reason, ctx.clock().clone(), ctx.random().clone()).with_request(ctx.request())
+    Ctx::system(reason, ctx.clock().clone(), ctx.random().clone()).with_request(ctx.request()).with_origin_of(ctx)
 }
 
 /// What events and jobs of an owner's keys are about.
@@ -90,22 +90,23 @@ impl Encryption {
     pub(crate) async fn rotate(&self, ctx: &Ctx) -> Result<KeyRotation> {
         ctx.require(Permission::EncryptionWrite)?;
         ctx.require_recent_authentication()?;
-        self.begin_rotation(ctx).await
+        self.begin_rotation(ctx, ctx).await
     }
 
     /// The same for what belongs to no tenant.
     pub(crate) async fn rotate_installation(&self, ctx: &Ctx) -> Result<KeyRotation> {
         ctx.require(Permission::InstallationManage)?;
         ctx.require_recent_authentication()?;
-        self.begin_rotation(&for_installation(ctx, "rotate the installation's data key")).await
+        let system = for_installation(ctx, "rotate the installation's data key");
+        self.begin_rotation(&system, ctx).await
     }
 
-    async fn begin_rotation(&self, ctx: &Ctx) -> Result<KeyRotation> {
+    async fn begin_rotation(&self, ctx: &Ctx, caller: &Ctx) -> Result<KeyRotation> {
         let mut tx = self.store.begin(ctx).await?;
         let rotation = Box::pin(self.store.rotate_data_key(&mut tx)).await?;
         let (subject, version) = (subject_of(ctx), rotation.version);
         enqueue(&mut tx, &Reseal { version }, &subject, None).await?;
-        tx.emit(NewEvent::new(ROTATION_STARTED, subject, json!({ "version": version }))).await?;
+        tx.emit(NewEvent::new(ROTATION_STARTED, subject, json!({ "version": version })).by(caller)).await?;
         tx.commit().await?;
         Ok(rotation)
     }
@@ -131,7 +132,7 @@ impl Encryption {
         let mut tx = self.store.begin(&system).await?;
         self.store.rotate_master_key(&mut tx).await?;
         let kind = self.store.master_key_kind().as_str();
-        tx.emit(NewEvent::new(MASTER_KEY_ROTATED, "installation", json!({ "kind": kind }))).await?;
+        tx.emit(NewEvent::new(MASTER_KEY_ROTATED, "installation", json!({ "kind": kind })).by(ctx)).await?;
         enqueue(&mut tx, &Rewrap {}, "installation", None).await?;
         tx.commit().await?;
         self.master_keys(ctx).await
@@ -144,7 +145,7 @@ impl Encryption {
         let system = for_installation(ctx, "wrap all data keys anew");
         let mut tx = self.store.begin(&system).await?;
         let kind = self.store.master_key_kind().as_str();
-        tx.emit(NewEvent::new(REWRAP_STARTED, "installation", json!({ "kind": kind }))).await?;
+        tx.emit(NewEvent::new(REWRAP_STARTED, "installation", json!({ "kind": kind })).by(ctx)).await?;
         enqueue(&mut tx, &Rewrap {}, "installation", None).await?;
         tx.commit().await?;
         self.master_keys(ctx).await
@@ -154,12 +155,12 @@ impl Encryption {
     pub(crate) async fn forget_old(&self, ctx: &Ctx) -> Result<Vec<String>> {
         ctx.require(Permission::InstallationManage)?;
         ctx.require_recent_authentication()?;
-        let ctx = for_installation(ctx, "forget old master keys");
-        let mut tx = self.store.begin(&ctx).await?;
+        let system = for_installation(ctx, "forget old master keys");
+        let mut tx = self.store.begin(&system).await?;
         let forgotten = self.store.forget_master_keys(&mut tx).await?;
         if !forgotten.is_empty() {
             let data = json!({ "keys": forgotten });
-            tx.emit(NewEvent::new(MASTER_KEYS_FORGOTTEN, "installation", data)).await?;
+            tx.emit(NewEvent::new(MASTER_KEYS_FORGOTTEN, "installation", data).by(ctx)).await?;
         }
         tx.commit().await?;
         Ok(forgotten)

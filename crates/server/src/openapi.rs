@@ -21,6 +21,10 @@ const TAGS: &[(&str, &str)] = &[
     ("anthropic", "The same models by Anthropic's Messages protocol."),
     ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, teams, sessions and API keys."),
+    (
+        "audit",
+        "Who did what, when and from where: a log that can be proven whole, its checkpoints, proofs, anchors and exports.",
+    ),
     ("encryption", "The keys that seal secrets, and their rotation."),
     (
         "oauth",
@@ -62,6 +66,7 @@ pub fn document() -> OpenApi {
         plasma_models::http::routes().into_openapi(),
         plasma_knowledge::http::routes().into_openapi(),
         plasma_content::http::routes().into_openapi(),
+        plasma_governance::http::routes().into_openapi(),
         plasma_workflows::routes().into_openapi(),
         crate::http::routes().into_openapi(),
     ] {

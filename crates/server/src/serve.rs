@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use plasma_content::Content;
+use plasma_governance::{Governance, GovernanceConfig};
 use plasma_http::outbound::Outbound;
 use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
@@ -92,6 +93,7 @@ async fn serve(config: Config) -> Result<()> {
     welcome(&parts.identity.bootstrap(bootstrap(&config)).await?)?;
     let router = router::build(&config, &system)?;
     parts.knowledge.start();
+    parts.governance.start(config.has_role(Role::Worker));
     if config.has_role(Role::Worker) {
         // SQLite belongs to this process alone, so whatever seems to run was left behind.
         workflows.start(parts.store.dialect() == Dialect::Sqlite).await?;
@@ -101,8 +103,9 @@ async fn serve(config: Config) -> Result<()> {
         tokio::spawn(Arc::clone(tls).keep_fresh(stop.clone()));
     }
     if let Some(listener) = redirecting {
-        let port = config.http_redirect_port.unwrap_or(address.port());
-        let router = listen::redirect(port, tls.as_ref().and_then(|tls| tls.tokens()));
+        let public_url = public_url(&config)?;
+        let tokens = tls.as_ref().and_then(|tls| tls.tokens());
+        let router = listen::redirect(address.port(), config.http_redirect_port, public_url.as_ref(), tokens);
         tokio::spawn(listen::serve(listener, None, router, config.connections_max, stop.clone()));
     }
     tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");
@@ -150,11 +153,15 @@ fn vault_config(config: &Config) -> Option<VaultConfig> {
     })
 }
 
+fn public_url(config: &Config) -> Result<Option<Url>> {
+    config.public_url.as_deref().map(Url::parse).transpose().context("public_url")
+}
+
 fn identity_config(config: &Config) -> Result<IdentityConfig> {
     let identity = IdentityConfig {
         secure_cookies: config.is_secure(),
         deletion_grace_days: Some(config.tenant_deletion_grace_days),
-        public_url: config.public_url.as_deref().map(Url::parse).transpose().context("public_url")?,
+        public_url: public_url(config)?,
         smtp_url: config.smtp_url.clone(),
         mail_from: config.mail_from.clone(),
     };
@@ -201,6 +208,9 @@ async fn assemble(
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
     identity.use_forgetters(vec![Arc::new(KnowledgeForgets(knowledge.clone()))]);
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
+    let audit = GovernanceConfig { anchor_dir: config.audit_anchor_dir(), outbound };
+    let governance = Governance::open(store.clone(), ctx.clone(), audit).await?;
+    governance.register_steps(workflows);
     let encryption = Encryption::new(store.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());
@@ -212,6 +222,7 @@ async fn assemble(
         models_dir: config.models_dir.clone(),
         knowledge,
         content,
+        governance,
         encryption,
         compliance: Arc::new(Compliance::new(config.compliance_results_file.clone())),
         tail,
@@ -228,6 +239,7 @@ async fn stop_parts(config: &Config, parts: &Parts, workflows: &Workflows) {
     // When every place is free again, every WebSocket has said goodbye.
     let _ = tokio::time::timeout(LIVE_CLOSE, parts.live_room.acquire_many(all)).await;
     workflows.stop().await;
+    parts.governance.stop().await;
     parts.knowledge.stop().await;
     parts.models.shutdown().await;
     if let Err(error) = parts.identity.flush().await {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use plasma_content::Content;
+use plasma_governance::Governance;
 use plasma_identity::Identity;
 use plasma_knowledge::Knowledge;
 use plasma_models::{Manifest, Models};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub knowledge: Knowledge,
     /// Content documents.
     pub content: Content,
+    /// The audit.
+    pub governance: Governance,
     /// Changes of keys.
     pub encryption: Encryption,
     /// Which security controls are met.

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod blobs;
+mod changes;
 mod consumer;
 mod error;
 mod events;
 mod migrate;
 mod quotas;
+mod read_only;
 pub mod search_node;
 mod secrets;
 mod snapshot;
@@ -15,9 +17,11 @@ mod tx;
 mod value;
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs};
+pub use changes::mask_secrets;
 pub use consumer::Consumer;
 pub use events::{Event, EventFilter, EventPosition, NewEvent};
 pub use quotas::QUOTA_NEAR;
+pub use read_only::Snapshot;
 pub use secrets::{
     DataKeyVersion, Destruction, KeyRotation, MasterKeyKind, MasterKeyUse, ResealBatch, ResealPlace, RewrapBatch,
     RotationState, SHREDDED_WITHIN, SealedColumn, SealedStatements, VaultConfig, VaultToken,

@@ -3,10 +3,10 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, ApplicationId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId, DocumentId,
-    Error, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId, PasskeyId, PolicyId,
-    PromptId, ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId, SessionId, TeamId, TenantId,
-    TokenFamilyId, UserId,
+    ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
+    DocumentId, Error, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId,
+    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId,
+    SessionId, TeamId, TenantId, TokenFamilyId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -304,6 +304,7 @@ macro_rules! ids {
 ids!(
     ApiKeyId,
     ApplicationId,
+    AuditSinkId,
     BatchId,
     BenchmarkId,
     BudgetId,

@@ -2297,6 +2297,12 @@ export interface components {
             /** @enum {string} */
             kind: "api_key";
         } | {
+            /** @description The application. */
+            id: components["schemas"]["ApplicationId"];
+            /** @enum {string} */
+            kind: "application";
+            user?: components["schemas"]["UserId"] | null;
+        } | {
             /** @enum {string} */
             kind: "system";
             /** @description Why the system acts, for the audit. */
@@ -2306,7 +2312,7 @@ export interface components {
          * @description Kinds of callers.
          * @enum {string}
          */
-        ActorKind: "user" | "api_key";
+        ActorKind: "user" | "api_key" | "application";
         /** @description A document as JSON: exactly one of `text`, `markdown` and `html`. */
         AddDocument: {
             access?: components["schemas"]["Access"] | null;
@@ -2377,6 +2383,7 @@ export interface components {
             team: components["schemas"]["TeamId"] | null;
         };
         ApiKeyId: string;
+        ApplicationId: string;
         /** @description The whole result. */
         AskDone: {
             /** @description The whole text. */
@@ -5400,7 +5407,8 @@ export interface components {
             /**
              * @description The address before the protocol's own path, without credentials, query or fragment: `https://api.openai.com/v1`,
              *     `https://api.anthropic.com/v1`, `https://generativelanguage.googleapis.com/v1beta`, `https://NAME.openai.azure.com`,
-             *     `https://bedrock-runtime.REGION.amazonaws.com`.
+             *     `https://bedrock-runtime.REGION.amazonaws.com`. Only whoever manages the installation may name one in a private network
+             *     that the installation does not allow.
              * @example https://api.example.com/v1
              */
             base_url: string;
@@ -6375,6 +6383,11 @@ export interface components {
                 name: string;
                 /** @description What the kind may need beyond. */
                 options: components["schemas"]["ProviderOptions"];
+                /**
+                 * @description Whether the address may lead anywhere, also into the server's own network: somebody entered it who manages the
+                 *     installation. Others lead to the public internet and to the networks that the installation allows.
+                 */
+                unguarded: boolean;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -6521,7 +6534,7 @@ export interface components {
          * @description An action on a kind of resource, such as `content:write`.
          * @enum {string}
          */
-        Permission: "collections:read" | "collections:write" | "documents:write" | "documents:read_all" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "teams:read" | "teams:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
+        Permission: "collections:read" | "collections:write" | "documents:write" | "documents:read_all" | "search:query" | "models:read" | "models:write" | "models:invoke" | "content:read" | "content:write" | "users:read" | "users:write" | "teams:read" | "teams:write" | "api_keys:read" | "api_keys:write" | "tenants:read" | "tenants:write" | "tenants:export" | "tenants:delete" | "roles:read" | "roles:write" | "policies:read" | "policies:write" | "sessions:read" | "sessions:write" | "security:read" | "security:write" | "applications:read" | "applications:write" | "audit:read" | "audit:write" | "encryption:write" | "compliance:read" | "events:read" | "jobs:read" | "installation:read" | "installation:manage";
         /** @description A place of vectors. */
         PlaceStatus: {
             /** @description Names of search nodes; none stands for the processes' own indexes. */
@@ -6869,6 +6882,11 @@ export interface components {
             name: string;
             /** @description What the kind may need beyond. */
             options: components["schemas"]["ProviderOptions"];
+            /**
+             * @description Whether the address may lead anywhere, also into the server's own network: somebody entered it who manages the
+             *     installation. Others lead to the public internet and to the networks that the installation allows.
+             */
+            unguarded: boolean;
         };
         /** @description What to change of a provider. */
         ProviderChange: {
@@ -8635,7 +8653,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
             /** @description What went wrong */
@@ -12625,7 +12643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
             /** @description What went wrong */

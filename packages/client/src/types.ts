@@ -309,6 +309,18 @@ export type DiffHunk = components["schemas"]["DiffHunk"];
 export type DiffLine = components["schemas"]["DiffLine"];
 export type DraftRequest = components["schemas"]["NewDraft"];
 
+/* Audit */
+export type AuditRecord = components["schemas"]["AuditRecord"];
+export type AuditDetail = components["schemas"]["AuditDetail"];
+export type AuditCheckpoint = components["schemas"]["AuditCheckpoint"];
+export type AuditLogState = components["schemas"]["AuditLogState"];
+export type AuditKey = components["schemas"]["AuditKey"];
+export type AuditSink = components["schemas"]["AuditSink"];
+export type AuditSinkTarget = components["schemas"]["AuditSinkTarget"];
+export type AuditSinkTest = components["schemas"]["AuditSinkTest"];
+export type NewAuditSink = components["schemas"]["CreateAuditSink"];
+export type AuditSinkChange = components["schemas"]["ChangeAuditSink"];
+
 /* Whole system */
 export type PlasmaEvent = components["schemas"]["Event"];
 export type Job = components["schemas"]["Job"];

@@ -123,7 +123,7 @@ pub(crate) struct AcceptInvitation {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("users:read")))
+    extensions(("x-permission" = json!("users:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_invitations(
     State(identity): State<Identity>,

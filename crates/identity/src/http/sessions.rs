@@ -141,7 +141,7 @@ pub(crate) async fn end_my_session(
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("sessions:read")))
+    extensions(("x-permission" = json!("sessions:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_sessions(
     State(identity): State<Identity>,

@@ -78,7 +78,7 @@ pub(crate) struct UpdateUser {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("users:read")))
+    extensions(("x-permission" = json!("users:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_users(
     State(identity): State<Identity>,
@@ -118,7 +118,7 @@ pub(crate) async fn create_user(
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("users:read")))
+    extensions(("x-permission" = json!("users:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn get_user(
     State(identity): State<Identity>,

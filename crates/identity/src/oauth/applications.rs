@@ -125,7 +125,8 @@ impl Identity {
             return Ok(before);
         }
         store::applications::update(&mut tx, &after).await?;
-        tx.emit(events::application_updated(&after, &fields)).await?;
+        let event = events::application_updated(&after, &fields);
+        tx.emit(event.changed(events::state_of_application(&before), events::state_of_application(&after))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
         Ok(after)

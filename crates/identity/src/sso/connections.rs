@@ -163,7 +163,9 @@ impl Identity {
         if !changed.is_empty() {
             stored.connection.updated_at = ctx.now();
             store::connections::update(&mut tx, &stored).await?;
-            tx.emit(events::connection_updated(&stored.connection, &changed)).await?;
+            let event = events::connection_updated(&stored.connection, &changed);
+            let (old, new) = (events::state_of_connection(&before), events::state_of_connection(&stored.connection));
+            tx.emit(event.changed(old, new)).await?;
         }
         if let Some(domains) = claimed {
             self.claim_domains(&mut tx, id, &domains).await?;

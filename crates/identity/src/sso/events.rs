@@ -2,7 +2,7 @@
 
 use plasma_kernel::{ConnectionId, UserId};
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Connection, DomainVerifier, SingleSignOn};
 
@@ -18,6 +18,22 @@ pub(super) fn connection_created(connection: &Connection) -> NewEvent {
             "rules": connection.rules,
         }),
     )
+}
+
+/// What the audit log compares of a connection.
+pub(super) fn state_of_connection(connection: &Connection) -> Value {
+    json!({
+        "name": connection.name,
+        "account": connection.account,
+        "issuer": connection.issuer,
+        "client_id": connection.client_id,
+        "has_client_secret": connection.has_client_secret,
+        "scopes": connection.scopes,
+        "rules": connection.rules,
+        "default_role": connection.default_role,
+        "creates_users": connection.creates_users,
+        "enabled": connection.enabled,
+    })
 }
 
 /// `changed` names the fields.

@@ -2,6 +2,7 @@
 
 use plasma_kernel::{Code, ConnectionId, Ctx, Error, Result, Role, RoleId, TeamId, UserId};
 use plasma_store::Tx;
+use serde_json::json;
 
 use super::claims::Given;
 use crate::{
@@ -83,7 +84,9 @@ pub(super) async fn give(tx: &mut Tx, connection: &Connection, user: &User, enti
         return Ok(());
     }
     store::sso::give_role(tx, user.id, entitled.role, entitled.custom_role).await?;
-    tx.emit(identity_events::user_updated(user.id, &["role"], entitled.role, user.disabled)).await?;
+    let event = identity_events::user_updated(user.id, &["role"], entitled.role, user.disabled);
+    let state = |role: Role, custom_role: Option<RoleId>| json!({ "role": role, "custom_role": custom_role });
+    tx.emit(event.changed(state(user.role, custom_role), state(entitled.role, entitled.custom_role))).await?;
     Ok(())
 }
 

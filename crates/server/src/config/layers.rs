@@ -265,7 +265,8 @@ mod tests {
                     otlp_endpoint = \"http://c:4318\"\nmaster_key = \"vault\"\nvault_url = \"https://v:8200\"\n\
                     vault_ca_file = \"c\"\ntls_certificate_file = \"c\"\ntls_key_file = \"k\"\ntls_client_ca_file = \"c\"\n\
                     http_redirect_listen = \"0.0.0.0:80\"\nhttp_redirect_port = 443\nacme_contact = \"a@b\"\n\
-                    acme_ca_file = \"c\"";
+                    acme_ca_file = \"c\"\naudit_anchor_dir = \"/a\"\npublic_url = \"https://p.test\"\n\
+                    smtp_url = \"smtp://m:25\"\nmail_from = \"a@b.test\"";
         let environment = [
             ("PLASMA_OWNER_EMAIL", "a@b"),
             ("PLASMA_OWNER_PASSWORD", "p"),
@@ -273,6 +274,7 @@ mod tests {
             ("PLASMA_SEARCH_NODES", "a=postgres://h/v"),
             ("PLASMA_VAULT_TOKEN", "t"),
             ("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/8"),
+            ("PLASMA_TRUSTED_PROXIES", "10.0.0.0/8"),
         ];
         let (_, layers) = layers(file, &environment, &[]).finish().unwrap();
         // The other ways to a certificate and to a token.

@@ -129,7 +129,7 @@ pub const SETTINGS: &[Setting] = &[
         "http_redirect_port",
         whole(1, 65_535, "as a port"),
         None,
-        "Port of the https:// address to which it sends them; the default is that of listen",
+        "Port of the https:// address to which it sends them; the default is that of public_url, or of listen",
     ),
     Setting::new(
         "acme_domains",
@@ -170,6 +170,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         None,
         "From whom mail comes, as in `Plasma <plasma@example.com>`; needed with smtp_url",
+    ),
+    Setting::new(
+        "trusted_proxies",
+        Kind::Networks,
+        None,
+        "Networks of proxies in front whose X-Forwarded-For or Forwarded header says where a request comes from; trust only proxies \
+         that write one of the two themselves",
     ),
     Setting::new(
         "roles",
@@ -262,6 +269,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Path,
         None,
         "Certificates (PEM) of whoever signed Vault's; without it, what the system trusts",
+    ),
+    Setting::new(
+        "audit_anchor_dir",
+        Kind::Path,
+        None,
+        "Folder in which checkpoints of audit logs are anchored in files, best on storage that only lets files grow; the default is \
+         audit-anchors in the data directory",
     ),
     Setting::new(
         "json_body_bytes_max",

@@ -55,6 +55,8 @@ pub(crate) struct Operation {
     pub(super) access: Access,
     pub(super) while_suspended: WhileSuspended,
     pub(super) work: Work,
+    /// Whether its answers hold personal data, so that reading them is recorded (`x-audit`).
+    pub(super) shows_personal_data: bool,
     pub(super) meters: Meters,
 }
 
@@ -92,6 +94,7 @@ impl Operations {
                     access,
                     while_suspended: while_suspended(path, operation)?,
                     work: work_of(path, &method),
+                    shows_personal_data: said(operation, "x-audit") == Some("personal_data"),
                     meters: Meters::new(Arc::clone(&template), method.clone()),
                 };
                 known.entry(Arc::clone(&template)).or_default().push((method, Arc::new(operation)));
@@ -101,8 +104,14 @@ impl Operations {
             let template: Arc<str> = Arc::from(name);
             let meters = Meters::new(Arc::clone(&template), Method::GET);
             // Another spelling of a model's route, with a model's limits; of the others none takes a body.
-            let while_suspended = WhileSuspended::Closed;
-            Arc::new(Operation { template, access, while_suspended, work: Work::Model, meters })
+            Arc::new(Operation {
+                template,
+                access,
+                while_suspended: WhileSuspended::Closed,
+                work: Work::Model,
+                shows_personal_data: false,
+                meters,
+            })
         };
         Ok(Self {
             known,

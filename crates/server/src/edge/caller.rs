@@ -10,13 +10,9 @@ use plasma_identity::{
     Authenticated, Identity,
     http::{csrf_ok, same_origin},
 };
-use plasma_kernel::{Code, Ctx, Error, Origin, Result};
+use plasma_kernel::{Code, Ctx, Error, Result};
 
-use super::{
-    Access, Edge,
-    access::{Operation, WhileSuspended},
-    target::Target,
-};
+use super::{Access, Arrival, Edge, access::WhileSuspended, target::Target};
 use crate::listen::ServiceCertificate;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -48,14 +44,15 @@ pub(super) struct Known {
 }
 
 impl Edge {
-    /// The caller with what they may do in this request, or `None` where none is needed and none valid was given.
+    /// The caller with what they may do in this request, or `None` where none is needed and none valid was given. `who` is set as
+    /// soon as it is known, also for somebody who is refused: the audit names them.
     pub(super) async fn caller(
         &self,
-        operation: &Operation,
-        origin: &Arc<Origin>,
+        arrival: &Arrival,
+        who: &mut Option<Ctx>,
         request: &mut Request,
     ) -> Result<Option<Known>> {
-        let access = operation.access;
+        let access = arrival.operation.access;
         let presented = Identity::token_from_headers(request.headers());
         let by_itself = presented.is_none_or(|(_, from_cookie)| from_cookie);
         // Without a session too: nobody is to be logged in by another site. Programs send neither header.
@@ -74,28 +71,33 @@ impl Edge {
                 };
             }
         };
-        let authenticated = token.authenticate(&self.identity, origin.address).await;
-        let open = authenticated.and_then(|caller| {
-            match operation.while_suspended {
-                WhileSuspended::Closed => caller.require_open(false),
-                WhileSuspended::Owner => caller.require_open(true),
-                WhileSuspended::Anyone => Ok(()),
-            }
-            .map(|()| caller)
-        });
-        let caller = match (open, access) {
+        let caller = match (token.authenticate(&self.identity, arrival.origin.address).await, access) {
             (Ok(caller), _) => caller,
-            // A session that has ended or belongs to another network, or a workspace that is closed, must not keep anybody from the login.
+            // A session that has ended or belongs to another network must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
-        let ctx = caller.ctx.with_origin(Arc::clone(origin));
+        let open = match arrival.operation.while_suspended {
+            WhileSuspended::Closed => caller.require_open(false),
+            WhileSuspended::Owner => caller.require_open(true),
+            WhileSuspended::Anyone => Ok(()),
+        };
+        let ctx = caller.ctx.with_request(arrival.id).with_origin(Arc::clone(&arrival.origin));
         let target = Target::of(request).await;
-        let ctx = match (self.identity.authorize(ctx, &target.request(access, request.method())).await, access) {
-            (Ok(ctx), _) => ctx,
-            (Err(_), Access::Public | Access::Watch) => return Ok(None),
-            (Err(error), _) => return Err(error),
+        let authorized = match open {
+            Ok(()) => self.identity.authorize(ctx.clone(), &target.request(access, request.method())).await,
+            Err(error) => Err(error),
         };
+        let ctx = match (authorized, access) {
+            (Ok(ctx), _) => ctx,
+            // Nor must a workspace that is closed.
+            (Err(_), Access::Public | Access::Watch) => return Ok(None),
+            (Err(error), _) => {
+                *who = Some(ctx);
+                return Err(error);
+            }
+        };
+        *who = Some(ctx.clone());
         request.extensions_mut().insert(token);
         Ok(Some(Known { ctx, requests_per_minute: caller.requests_per_minute }))
     }

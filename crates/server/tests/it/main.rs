@@ -1,6 +1,7 @@
 //! The whole system: the real program on a fresh folder, on SQLite and on Postgres.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod audit;
 mod backups;
 mod budget_crash;
 mod certificates;

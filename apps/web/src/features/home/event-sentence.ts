@@ -58,11 +58,27 @@ const TEXTS: Record<string, string> = {
   "identity.application.token_reused": "Application's token came a second time: signed out",
   "identity.grant.revoked": "Access of an application taken back",
   "identity.signing_key.created": "New key for ID tokens",
+  "identity.service_identity.created": "Service certificate allowed",
+  "identity.service_identity.deleted": "Service certificate no longer allowed",
+  "identity.connection.created": "Connection to an identity provider added",
+  "identity.connection.updated": "Connection to an identity provider changed",
+  "identity.connection.deleted": "Connection to an identity provider removed",
+  "identity.connection.tested": "Connection to an identity provider tested",
+  "identity.connection.logged_out": "Signed out by the identity provider",
+  "identity.single_sign_on.changed": "Rules for single sign-on changed",
+  "identity.single_sign_on.refused": "Single sign-on refused",
+  "identity.account.linked": "Account at an identity provider linked",
+  "identity.account.unlinked": "Account at an identity provider unlinked",
+  "identity.domain.claimed": "E-mail domain claimed",
+  "identity.domain.given_up": "E-mail domain given up",
+  "identity.domain.verified": "E-mail domain verified",
+  "identity.domain.released": "E-mail domain released",
   "identity.tenant.updated": "Workspace changed",
   "identity.tenant.suspended": "Workspace suspended",
   "identity.tenant.resumed": "Workspace open again",
   "identity.tenant.deletion_requested": "Deletion of the workspace asked for",
   "identity.tenant.deletion_cancelled": "Deletion of the workspace taken back",
+  "identity.tenant.erased": "Workspace erased",
   "identity.tenant.entered": "Came from another workspace",
   "identity.branding.updated": "Look of the workspace changed",
   "identity.domain.confirmed": "Domain confirmed",
@@ -77,6 +93,23 @@ const TEXTS: Record<string, string> = {
   "identity.export.failed": "Export failed",
   "identity.export.fetched": "Export fetched",
   "identity.export.deleted": "Export removed",
+  "encryption.rotation.started": "Rotation of data keys begun",
+  "encryption.rotation.stuck": "Rotation of data keys is stuck",
+  "encryption.rotation.finished": "Data keys rotated",
+  "encryption.master_key.rotated": "Master key rotated",
+  "encryption.master_key.forgotten": "Old master key forgotten",
+  "encryption.rewrap.started": "Data keys are put under another master key",
+  "encryption.rewrap.finished": "Data keys are under another master key",
+  "audit.noted.lost": "Refusals and readings could not be recorded",
+  "audit.access.denied": "Request refused",
+  "audit.personal_data.read": "Personal data read",
+  "audit.log.exported": "Audit log exported",
+  "audit.retention.changed": "Retention of the audit log changed",
+  "audit.records.expired": "Old audit records removed",
+  "audit.records.erased": "Person erased from the audit log",
+  "audit.sink.created": "Audit anchor or export added",
+  "audit.sink.changed": "Audit anchor or export changed",
+  "audit.sink.deleted": "Audit anchor or export removed",
   "models.model.created": "Model added",
   "models.model.changed": "Model changed",
   "models.model.priced": "Model price set",
@@ -107,6 +140,7 @@ const TEXTS: Record<string, string> = {
   "knowledge.collection.reembedded": "Embedding model changed",
   "knowledge.collection.reembedding_ended": "Change of the embedding model given up",
   "knowledge.collection.placed": "Collection's vectors are placed",
+  "knowledge.collections.erased": "Collections of a workspace erased",
   "knowledge.document.queued": "Document received",
   "knowledge.document.parsing": "Reading document",
   "knowledge.document.embedding": "Embedding document",
@@ -154,7 +188,11 @@ function address(event: PlasmaEvent): string | null {
   if (type.startsWith("models.budget.")) return "/models/budgets/";
   if (type.startsWith("models.pull.")) return "/models/";
   if (type.startsWith("identity.user.") || type.startsWith("identity.invitation.")) return "/settings/users/";
-  if (/^identity\.(?:tenant|branding|domain|quotas?|export)\./.test(type)) return "/settings/workspace/";
+  if (type === "identity.domain.confirmed") return "/settings/workspace/";
+  if (/^identity\.(?:tenant|branding|quotas?|export)\./.test(type)) return "/settings/workspace/";
+  if (/^identity\.(?:connection|domain|single_sign_on|login_policy)\./.test(type)) return "/settings/sign-in/";
+  if (type.startsWith("audit.")) return "/settings/audit/";
+  if (type.startsWith("encryption.")) return "/settings/encryption/";
   if (type.startsWith("identity.team.")) return "/settings/teams/";
   if (type.startsWith("identity.api_key.")) return "/settings/api-keys/";
   if (type.startsWith("identity.role.")) return "/settings/roles/";

@@ -11,7 +11,7 @@ cargo := $(env) && cargo
 web_sources := $(shell find apps/web packages package.json package-lock.json \
 	-type d \( -name node_modules -o -name .next -o -name out -o -name docs-assets \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build web models prices test test-sdks test-api fuzz gateway-matrix lint fmt gen clean bench-search bench-search-http eval-search bench-http \
+.PHONY: help run build web models prices test test-audit-s3 test-sdks test-sso test-oauth test-api fuzz bench-security gateway-matrix lint fmt gen sbom clean bench-search bench-search-http eval-search bench-http \
 	bench-models bench-embed bench-gateway bench-vector bench-vector-10m
 
 help: ## Show this list
@@ -45,6 +45,16 @@ test: ## Run every test: Rust on SQLite and Postgres, dashboard, browser, SDKs
 test-sdks: ## Run only the official clients of models against Plasma, with simulated providers
 	@$(env) && scripts/test.sh sdks
 
+test-audit-s3: ## Run the tests of anchors and exports against a real S3 store (SeaweedFS, fetched once: 48 MB)
+	@$(env) && eval "$$(scripts/seaweedfs.sh start)" && trap 'scripts/seaweedfs.sh stop' EXIT && \
+		cargo test --release --locked -p plasma-governance --test it -- --ignored a_real_store
+
+test-sso: ## Run only single sign-on with a real OpenID provider and one that lies
+	@$(env) && scripts/test.sh sso
+
+test-oauth: ## Run only a certified client of OpenID Connect against Plasma's authorization server
+	@$(env) && scripts/test.sh oauth
+
 test-api: build models ## Send generated requests to every operation of the API (schemathesis; five minutes, or SECONDS=…)
 	@tests/schemathesis/run.sh $(or $(SECONDS),300)
 
@@ -63,6 +73,12 @@ fmt: ## Format the Rust sources
 gen: node_modules/.package-lock.json ## Regenerate openapi/ and the dashboard's API types
 	@$(cargo) xtask gen
 	@npm run --silent generate
+
+sbom: ## Write the bill of materials of the program (CycloneDX) for a release
+	@python3 scripts/sbom.py --output "$(CARGO_TARGET_DIR)/sbom/plasma.cdx.json"
+
+bench-security: ## Measure password logins, checks of API keys, authorization decisions and the audit log
+	@$(env) && scripts/bench_security.sh $(OPTIONS)
 
 bench-search: ## Measure search over 10,000 passages
 	@$(cargo) xtask bench search

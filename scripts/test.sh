@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test: sets up what it needs on private ports, runs all suites even when one fails, stops what it started, and
-# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh matrix` writes
+# prints the counts last. `test.sh sdks` runs only the suites of the models' clients, `test.sh sso` only single sign-on with a
+# real OpenID provider, `test.sh oauth` only the client of the authorization server, `test.sh matrix` writes
 # docs/gateway-matrix.md. PLASMA_TEST_API_SECONDS says how long generated requests are sent (300).
 set -uo pipefail
 
@@ -17,6 +18,7 @@ cleanup() {
     [ -n "$server" ] && kill -TERM "$server" 2>/dev/null && wait "$server" 2>/dev/null
     if [ "$only" = all ]; then
         scripts/postgres.sh stop
+        scripts/openbao.sh stop
         for node in "${search_node_ports[@]}"; do PLASMA_TEST_POSTGRES_PORT="$node" scripts/postgres.sh stop; done
     fi
     rm -rf "$work"
@@ -54,15 +56,22 @@ program_suites() {
         PLASMA_TEST_SEARCH_NODES+=" ${variables#*=}"
     done
     export PLASMA_TEST_SEARCH_NODES
+    variables="$(scripts/openbao.sh start)" || need "the test OpenBao did not start"
+    eval "$variables"
     if cargo nextest --version >/dev/null 2>&1; then
-        suite "Rust tests" cargo nextest run --release --locked --workspace --no-fail-fast \
+        # What an earlier run left must not show anything of this one.
+        rm -f target/nextest/full/junit.xml
+        suite "Rust tests" cargo nextest run --profile full --release --locked --workspace --no-fail-fast \
             --status-level fail --final-status-level fail
         count '[0-9]+ passed' '[0-9]+ (failed|timed out)'
+        suite "Security controls that this run shows" "${CARGO_TARGET_DIR:-target}/release/plasma" compliance report
     else
         suite "Rust tests" cargo test --release --locked --workspace --no-fail-fast --quiet
         count '[0-9]+ passed' '[0-9]+ failed'
     fi
     suite "Measures of ranking" python3 benches/search/test_search.py
+    count '[0-9]+ passed' '[0-9]+ failed'
+    suite "Bill of materials" python3 scripts/test_sbom.py
     count '[0-9]+ passed' '[0-9]+ failed'
     suite "Dashboard unit tests" npm run --silent test
     count 'Tests +[0-9]+ passed' 'Tests +[0-9]+ failed'
@@ -91,11 +100,21 @@ python_packages() {
     echo "$folder"
 }
 
+oauth_suite() {
+    suite "Client of the authorization server" npm run --silent oauth --workspace @plasma/oauth-tests
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
+}
+
 sdk_suites() {
     suite "OpenAI's Python client" python3 tests/sdk/openai_client.py
     count '[0-9]+ passed' '[0-9]+ failed'
     suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py
     count '[0-9]+ passed' '[0-9]+ failed'
+}
+
+sso_suite() {
+    suite "Single sign-on with a real provider" npm run --silent sso
+    count '(ℹ|#) pass [0-9]+' '(ℹ|#) fail [0-9]+'
 }
 
 api_suite() {
@@ -107,8 +126,10 @@ api_suite() {
 
 # A real server with real models for the browser and the SDKs.
 export PLASMA_URL="http://127.0.0.1:$port" PLASMA_EMAIL=owner@example.com PLASMA_PASSWORD=a-password-for-tests
-export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd
+export PLASMA_API_KEY=plk_0123456789abcdefghijklmnopqrstuvwxyzabcd PLASMA_OUTBOX="$work/data/outbox"
+# The simulated providers of models and of identities run on this machine.
 PLASMA_OWNER_EMAIL="$PLASMA_EMAIL" PLASMA_OWNER_PASSWORD="$PLASMA_PASSWORD" PLASMA_BOOTSTRAP_API_KEY="$PLASMA_API_KEY" \
+    PLASMA_OUTBOUND_ALLOWED_NETWORKS=127.0.0.0/8 \
     "${CARGO_TARGET_DIR:-target}/release/plasma" serve --data-dir "$work/data" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
@@ -118,12 +139,16 @@ for _ in $(seq 100); do
 done
 
 [ "$only" = all ] && browser_suite
-packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
-export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+if [ "$only" = all ] || [ "$only" = sso ]; then sso_suite; fi
+if [ "$only" = all ] || [ "$only" = oauth ]; then oauth_suite; fi
+if [ "$only" != sso ] && [ "$only" != oauth ]; then
+    packages="$(python_packages)" || need "the Python packages for the SDK tests could not be had"
+    export PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1
+fi
 if [ "$only" = matrix ]; then
     suite "Model clients of all protocols" python3 tests/sdk/gateway_clients.py --matrix docs/gateway-matrix.md
     count '[0-9]+ passed' '[0-9]+ failed'
-else
+elif [ "$only" != sso ] && [ "$only" != oauth ]; then
     sdk_suites
 fi
 [ "$only" = all ] && api_suite

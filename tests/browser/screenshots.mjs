@@ -83,6 +83,10 @@ async function pages(page) {
     ["usage", go("/models/usage/")],
     ["calls", go("/models/calls/")],
     ["settings-profile", go("/settings/")],
+    ["settings-security", go("/settings/security/")],
+    ["settings-sign-in", go("/settings/sign-in/")],
+    ["settings-compliance", go("/settings/compliance/?chapter=V8")],
+    ["settings-sessions", go("/settings/sessions/")],
     ["settings-users", go("/settings/users/")],
     ["settings-teams", go("/settings/teams/")],
     ["new-team", async () => {
@@ -90,8 +94,26 @@ async function pages(page) {
       await page.getByRole("button", { name: "Create a team" }).first().click();
     }],
     ["settings-search-nodes", go("/settings/search-nodes/")],
+    ["settings-roles", go("/settings/roles/")],
+    ["settings-audit", go("/settings/audit/")],
+    ["settings-audit-sinks", go("/settings/audit/?tab=sinks")],
+    ["settings-policies", go("/settings/policies/")],
+    ["settings-policy-new", go("/settings/policies/?new=1")],
     ["settings-api-keys", go("/settings/api-keys/")],
+    ["settings-applications", go("/settings/applications/")],
+    ["device", go("/device/?code=BCDF-GHJK")],
     ["settings-workspace", go("/settings/workspace/")],
+    ["settings-tenants", go("/settings/tenants/")],
+    ["invite", async () => {
+      await page.goto("/settings/users/");
+      await page.getByRole("button", { name: "Invite somebody" }).click();
+    }],
+    ["plan", async () => {
+      await page.goto("/settings/tenants/");
+      await page.getByRole("button", { name: "Actions for" }).first().click();
+      await page.getByRole("menuitem", { name: "Plan and limits" }).click();
+    }],
+    ["invitation-none", go("/invitation/")],
     ["new-api-key", async () => {
       await page.goto("/settings/api-keys/");
       await page.getByRole("button", { name: "Create an API key" }).first().click();

@@ -48,8 +48,9 @@ export async function openBrowser(options = {}) {
 export async function signIn(page, { email = settings.email, password = settings.password } = {}) {
   await page.goto("/login/");
   await page.getByLabel("E-mail").fill(email);
+  await page.getByRole("button", { name: "Continue" }).click();
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("navigation", { name: "Main" }).first().waitFor();
 }
 

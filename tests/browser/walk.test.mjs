@@ -45,8 +45,9 @@ const documentRow = (title) => page.locator("li[data-document]", { hasText: titl
 test("a wrong password is refused with a reason, and the page stays", async () => {
   await page.goto("/login/");
   await page.getByLabel("E-mail").fill(settings.email);
+  await page.getByRole("button", { name: "Continue" }).click();
   await page.getByLabel("Password").fill("certainly not this one");
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("alert").filter({ hasText: /password/i }).waitFor();
   assert.match(page.url(), /\/login\//);
   assert.equal(await page.getByLabel("Password").inputValue(), "");
@@ -59,7 +60,8 @@ test("a page asked for without a session leads to the login and back, with the k
   await email.waitFor();
   await page.waitForFunction(() => document.activeElement?.getAttribute("name") === "email");
   await page.keyboard.type(settings.email);
-  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("name") === "password");
   await page.keyboard.type(settings.password);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "Knowledge" }).waitFor();
@@ -338,7 +340,8 @@ test("no page scrolls sideways at the width of a phone", async () => {
   const addresses = [
     "/", "/knowledge/", collectionUrl, `${collectionUrl}&tab=search&q=budget`, `${collectionUrl}&tab=placement`, "/ask/", "/content/", "/content/draft/", contentUrl,
     `${contentUrl}&tab=citations`, `${contentUrl}&tab=revisions`, "/models/", "/models/providers/", "/models/routes/", "/models/budgets/", "/models/quality/", "/models/usage/", "/models/calls/", "/settings/",
-    "/settings/users/", "/settings/teams/", "/settings/api-keys/", "/settings/search-nodes/", "/settings/workspace/", "/docs/",
+    "/settings/security/", "/settings/sign-in/", "/settings/sessions/", "/settings/users/", "/settings/teams/", "/settings/roles/", "/settings/policies/", "/settings/api-keys/", "/settings/applications/", "/settings/audit/", "/settings/encryption/", "/settings/compliance/",
+    "/settings/search-nodes/", "/settings/workspace/", "/settings/tenants/", "/invitation/", "/docs/",
   ];
   for (const address of addresses) {
     await page.goto(address);

@@ -118,6 +118,7 @@ struct Change {
 /// Writes the next revision. Only one of several transactions that expect the same revision gets past the first statement.
 async fn change(tx: &mut Tx, id: DocumentId, expected_revision: Option<u32>, change: Change) -> Result<Document> {
     let Change { kind, text, note, citations } = change;
+    let before = store::documents::get(tx, id).await?.map(|document| json!({ "title": document.title }));
     let number = store::documents::advance(tx, id, expected_revision, &text.title, &excerpt(&text.body))
         .await?
         .ok_or_else(|| stale("somebody else has just saved this document"))?;
@@ -134,7 +135,8 @@ async fn change(tx: &mut Tx, id: DocumentId, expected_revision: Option<u32>, cha
         "revision": number,
         "citations": citations.len(),
     });
-    tx.emit(NewEvent::new(events::DOCUMENT_REVISED, id, data)).await?;
+    let event = NewEvent::new(events::DOCUMENT_REVISED, id, data);
+    tx.emit(event.changed(json!(before), json!({ "title": text.title }))).await?;
     require(tx, id).await
 }
 

@@ -5,7 +5,7 @@ use plasma_kernel::{ApiKeyId, Ctx, Result, Role, TenantId, UserId};
 use crate::{
     ApiKey, Identity, Secret, Tenant,
     api_keys::insert_key,
-    events, store,
+    common_passwords, events, store,
     store::bootstrap::Owner,
     tenants::{first_owner, insert_tenant},
     tokens::{self, Fingerprint},
@@ -95,9 +95,9 @@ impl Identity {
                 (password.clone(), Some(password))
             }
         };
-        validation::password("owner_password", &password, &email)?;
+        common_passwords::check_new("owner_password", &password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &password).await?;
-        let tenant = Tenant { id: TenantId::new(ctx), name: TENANT_NAME.to_owned(), created_at: ctx.now() };
+        let tenant = Tenant::new(TenantId::new(ctx), TENANT_NAME.to_owned(), ctx.now());
         let owner = first_owner(ctx, email, OWNER_NAME.to_owned(), true);
         let mut tx = self.inner.store.begin(&ctx.for_tenant(tenant.id, "first start")).await?;
         store::bootstrap::lock(&mut tx).await?;
@@ -134,14 +134,19 @@ impl Identity {
             name: KEY_NAME.to_owned(),
             prefix: String::new(),
             role: Role::Owner,
+            custom_role: None,
             scopes: None,
+            addresses: Vec::new(),
             installation: true,
             created_by: user,
             team: None,
             created_at: ctx.now(),
             expires_at: None,
             last_used_at: None,
+            last_used_address: None,
             revoked_at: None,
+            replaces: None,
+            replaced_by: None,
         };
         insert_key(&mut tx, api_key, key.expose(), true).await?;
         tx.commit().await?;

@@ -1,9 +1,9 @@
 //! Parsers of data from outside, for the program in `fuzz/`. It exists only when the crate is built for fuzzing.
 
-use crate::{Secret, tokens, validation};
+use crate::{Secret, oauth, tokens, validation};
 
 /// Each under its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("token", token), ("login", login)];
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[("token", token), ("login", login), ("oauth", oauth::fuzz)];
 
 fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     mem,
+    net::IpAddr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -27,27 +28,34 @@ const PENDING_MAX: usize = 10_000;
 /// Rows of one transaction, so that other writers get their turn.
 const BATCH_ROWS: usize = 500;
 
+/// When a token was used, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub(crate) at: Timestamp,
+    pub(crate) address: Option<IpAddr>,
+}
+
 #[derive(Default)]
 pub(crate) struct LastUsed {
-    pending: Mutex<HashMap<(TenantId, CredentialId), Timestamp>>,
+    pending: Mutex<HashMap<(TenantId, CredentialId), Use>>,
     scheduled: AtomicBool,
 }
 
 impl LastUsed {
-    fn note(&self, credential: &Credential, now: Timestamp) {
+    fn note(&self, credential: &Credential, used: Use) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if pending.len() < PENDING_MAX {
-            pending.insert((credential.tenant, credential.id), now);
+            pending.insert((credential.tenant, credential.id), used);
         }
     }
 
-    fn take(&self) -> Vec<((TenantId, CredentialId), Timestamp)> {
+    fn take(&self) -> Vec<((TenantId, CredentialId), Use)> {
         mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }
 
 impl Identity {
-    pub(crate) fn note_use(&self, credential: &Credential, now: Timestamp) {
+    pub(crate) fn note_use(&self, credential: &Credential, now: Timestamp, address: Option<IpAddr>) {
         let last_used_at = credential.last_used_at.load(Ordering::Relaxed);
         if now - last_used_at < WRITTEN_EVERY_MICROS {
             return;
@@ -56,7 +64,7 @@ impl Identity {
         if credential.last_used_at.compare_exchange(last_used_at, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        self.inner.last_used.note(credential, now);
+        self.inner.last_used.note(credential, Use { at: now, address });
         if !self.inner.last_used.scheduled.swap(true, Ordering::SeqCst) {
             let identity = self.clone();
             tokio::spawn(async move {
@@ -77,10 +85,16 @@ impl Identity {
         let uses = self.inner.last_used.take();
         for batch in uses.chunks(BATCH_ROWS) {
             let mut tx = self.inner.store.begin(&self.system("note the last use of sessions and API keys")).await?;
-            for ((tenant, id), used_at) in batch {
+            for ((tenant, id), used) in batch {
                 match id {
-                    CredentialId::Session(id) => store::sessions::note_use(&mut tx, *tenant, *id, *used_at).await?,
-                    CredentialId::ApiKey(id) => store::api_keys::note_use(&mut tx, *tenant, *id, *used_at).await?,
+                    CredentialId::Session(id) => store::sessions::note_use(&mut tx, *tenant, *id, used.at).await?,
+                    CredentialId::ApiKey(id) => store::api_keys::note_use(&mut tx, *tenant, *id, *used).await?,
+                    CredentialId::TokenFamily(id) => {
+                        store::oauth_tokens::note_use(&mut tx, *tenant, *id, used.at).await?;
+                    }
+                    CredentialId::Application(id) => {
+                        store::applications::note_use(&mut tx, *tenant, *id, used.at).await?;
+                    }
                 }
             }
             tx.commit().await?;

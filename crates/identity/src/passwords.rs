@@ -122,7 +122,16 @@ mod tests {
         let hash = passwords.hash(&Random::system(), &right).await.unwrap();
         assert!(!hash.contains("horse"));
         assert!(passwords.verify(&right, Some(&hash)).await.unwrap());
-        assert!(!passwords.verify(&Secret::new("correct horse batterz"), Some(&hash)).await.unwrap());
+        // Exactly: no other case, no spaces that were cut off or added.
+        for other in
+            ["correct horse batterz", "Correct horse battery", "correct horse battery ", " correct horse battery"]
+        {
+            assert!(!passwords.verify(&Secret::new(other), Some(&hash)).await.unwrap(), "{other:?}");
+        }
+        // And to the end, however long it is.
+        let long = passwords.hash(&Random::system(), &Secret::new("a".repeat(200))).await.unwrap();
+        let shorter = Secret::new(format!("{}b", "a".repeat(199)));
+        assert!(!passwords.verify(&shorter, Some(&long)).await.unwrap());
         assert!(!passwords.verify(&right, None).await.unwrap());
         assert_ne!(hash, passwords.hash(&Random::system(), &right).await.unwrap(), "salts differ");
     }

@@ -1,8 +1,8 @@
 //! What callers may see and change of themselves.
 
-use plasma_kernel::{Actor, Ctx, Error, Result};
+use plasma_kernel::{Actor, Ctx, Error, Result, Role};
 
-use crate::{Identity, Me, User, events, store, validation};
+use crate::{Identity, Me, User, events, oauth, store, validation};
 
 impl Identity {
     /// Who the caller is and what they may do.
@@ -12,25 +12,24 @@ impl Identity {
     pub async fn me(&self, ctx: &Ctx) -> Result<Me> {
         let mut tx = self.inner.store.read(ctx).await?;
         let tenant = store::tenants::get(&mut tx, ctx.tenant()?).await?;
-        let (name, role, user) = match ctx.actor() {
+        let (name, role, custom_role, user) = match ctx.actor() {
             Actor::User { id } => {
                 let user = store::users::get(&mut tx, *id).await?;
-                (user.name.clone(), user.role, Some(user))
+                (user.name.clone(), user.role, user.custom_role.clone(), Some(user))
             }
             Actor::ApiKey { id } => {
                 let key = store::api_keys::get(&mut tx, *id).await?;
-                (key.name, key.role, None)
+                (key.name, key.role, key.custom_role, None)
             }
-            Actor::Application { user: Some(id), .. } => {
-                let user = store::users::get(&mut tx, *id).await?;
-                (user.name.clone(), user.role, Some(user))
+            Actor::Application { id, user: Some(user) } => {
+                let user = store::users::get(&mut tx, *user).await?;
+                (oauth::name_of(&mut tx, *id).await?, user.role, user.custom_role.clone(), Some(user))
             }
-            Actor::Application { user: None, .. } => {
-                return Err(Error::forbidden("an application that acts for itself has no profile"));
-            }
+            Actor::Application { id, user: None } => (oauth::name_of(&mut tx, *id).await?, Role::Service, None, None),
             Actor::System { .. } => return Err(Error::internal("the system has no profile")),
         };
-        Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, permissions: *ctx.permissions() })
+        let permissions = *ctx.permissions();
+        Ok(Me { actor: ctx.actor().clone(), name, user, tenant, role, custom_role, permissions })
     }
 
     /// Changes what the caller is called.
@@ -44,9 +43,11 @@ impl Identity {
         store::tenants::lock(&mut tx).await?;
         let mut user = store::users::get(&mut tx, id).await?;
         let Some(name) = name.filter(|name| *name != user.name) else { return Ok(user) };
+        let before = events::state_of_user(&user);
         user.name = name;
         store::users::update(&mut tx, &user).await?;
-        tx.emit(events::user_updated(id, &["name"], user.role, user.disabled)).await?;
+        let event = events::user_updated(id, &["name"], user.role, user.disabled);
+        tx.emit(event.changed(before, events::state_of_user(&user))).await?;
         tx.commit().await?;
         Ok(user)
     }

@@ -1,29 +1,30 @@
-//! Logging in and out, and changing one's password.
+//! Logging in with a password, logging out, and changing or replacing the password.
 
-use plasma_kernel::{Actor, Code, Ctx, Error, Result, SessionId};
+use plasma_kernel::{Code, Ctx, Error, Method, Methods, Result, TenantId, UserId};
+use serde_json::json;
 
 use crate::{
-    Identity, LoggedIn, Login, Secret, events,
+    Identity, Login, LoginStep, Secret,
+    begin::{Guard, Proven, login_failed, user_disabled},
+    common_passwords, events,
     store::{self, users::Account},
     throttle::Attempt,
-    tokens::{self, Fingerprint, SESSION_PREFIX},
+    tokens::{Fingerprint, SESSION_PREFIX},
     validation,
 };
 
-/// A session ends after this time however much it is used.
-pub(crate) const SESSION_LIFETIME_MICROS: i64 = 30 * 24 * 3_600 * 1_000_000;
-
 impl Identity {
-    /// Opens a session for whoever knows the account's password. `ctx` is a system context: nobody is known yet.
+    /// Opens a session for whoever knows the account's password, or says what else is needed. `ctx` is a system context:
+    /// nobody is known yet.
     ///
     /// # Errors
     /// `unauthenticated` (`login_failed`) for a wrong password and an unknown e-mail alike, `unauthenticated`
     /// (`user_disabled`) for the right password of a disabled user, `rate_limited` after too many failures, `invalid` for
-    /// input that no account can match, `unavailable` when too many log in at once.
-    pub async fn login(&self, ctx: &Ctx, login: Login) -> Result<LoggedIn> {
+    /// input that no account can match, `unavailable` when too many log in at once; and as [`Identity::begin_session`].
+    pub async fn login(&self, ctx: &Ctx, login: Login) -> Result<LoginStep> {
         validation::login(&login.email, &login.password)?;
         let email = validation::normalized_email(&login.email);
-        let attempt = self.inner.throttle.take(ctx.clock(), &email, login.address)?;
+        let attempt = self.inner.throttle.take(ctx.clock(), &email, login.origin.address)?;
         let account = match self.account(ctx, &email).await {
             Ok(account) => account,
             Err(error) => {
@@ -31,7 +32,7 @@ impl Identity {
                 return Err(error);
             }
         };
-        let stored = account.as_ref().map(|account| account.password_hash.as_str());
+        let stored = account.as_ref().and_then(Account::password);
         let Some(attempt) = self.verified(&login.password, stored, attempt).await? else {
             self.tell_failure(ctx, account.as_ref(), &email).await?;
             return Err(login_failed());
@@ -41,11 +42,13 @@ impl Identity {
         if account.user.disabled {
             // The attempt counts as a failure: each one is written to the log.
             self.tell_failure(ctx, Some(&account), &email).await?;
-            return Err(Error::new(Code::Unauthenticated, "user_disabled", "this user is disabled")
-                .remedy("ask an administrator of your workspace to let you in again"));
+            return Err(user_disabled());
         }
         attempt.succeeded();
-        self.open_session(ctx, account).await
+        let methods = Methods::default().with(Method::Password);
+        let proven = Proven { user: account.user.id, tenant: account.tenant.id, methods, origin: login.origin };
+        // Refuses when the password was changed since it was read.
+        Box::pin(self.enter(ctx, &proven, &[Guard::Password(&account.password_hash)])).await
     }
 
     /// Ends the session of `token`. Its token is refused from now on.
@@ -66,18 +69,12 @@ impl Identity {
         Ok(())
     }
 
-    /// Changes the password of the person who acts. Every session of theirs but the one of `current_token` ends.
+    /// Changes the password of the person who acts. Every session of theirs but the one that asks ends.
     ///
     /// # Errors
-    /// `forbidden` for API keys; `invalid` (`wrong_password`) when `current` is wrong, or when `new` breaks the rules;
-    /// `rate_limited` after too many wrong ones.
-    pub async fn change_password(
-        &self,
-        ctx: &Ctx,
-        current: &Secret,
-        new: &Secret,
-        current_token: Option<&str>,
-    ) -> Result<()> {
+    /// `forbidden` for API keys; `invalid` (`wrong_password`) when `current` is wrong, or when `new` breaks the rules
+    /// (`common_password`); `conflict` (`no_password`) for a person who has none; `rate_limited` after too many wrong ones.
+    pub async fn change_password(&self, ctx: &Ctx, current: &Secret, new: &Secret) -> Result<()> {
         let user = ctx.user().ok_or_else(|| {
             Error::forbidden("only a person who logged in can change a password")
                 .remedy("log in with your password first")
@@ -86,10 +83,11 @@ impl Identity {
         let mut tx = self.inner.store.read(ctx).await?;
         let account = store::users::account(&mut tx, user).await?;
         drop(tx);
-        validation::password("new_password", new, &account.user.email)?;
+        common_passwords::check_new("new_password", new, &account.user.email)?;
+        let Some(stored) = account.password() else { return Err(no_password()) };
         // Guessing through a stolen session is throttled together with guessing at the login.
         let attempt = self.inner.throttle.take(ctx.clock(), &account.user.email, None)?;
-        let Some(attempt) = self.verified(current, Some(&account.password_hash), attempt).await? else {
+        let Some(attempt) = self.verified(current, Some(stored), attempt).await? else {
             return Err(
                 Error::new(Code::Invalid, "wrong_password", "the current password is wrong").field("current_password")
             );
@@ -101,20 +99,42 @@ impl Identity {
             return Err(Error::conflict("password_changed", "the password was changed at the same moment")
                 .remedy("log in with the new password"));
         }
-        store::sessions::delete_others(&mut tx, user, current_token.map(Fingerprint::of)).await?;
-        tx.emit(events::user_updated(user, &["password"], account.user.role, account.user.disabled)).await?;
+        let keep = ctx.authentication().map(|authentication| authentication.session);
+        store::sessions::delete_others(&mut tx, user, keep).await?;
+        store::pending::delete_of(&mut tx, user).await?;
+        store::links::delete_of(&mut tx, user).await?;
+        let event = events::user_updated(user, &["password"], account.user.role, account.user.disabled);
+        tx.emit(event.changed(json!({ "password": "old" }), json!({ "password": "new" }))).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
+        self.end_elsewhere(ctx, user, ctx.tenant()?).await
+    }
+
+    /// Ends the person's sessions in all tenants but this one.
+    pub(crate) async fn end_elsewhere(&self, ctx: &Ctx, user: UserId, tenant: TenantId) -> Result<()> {
+        let system = Ctx::system("end a person's sessions", ctx.clock().clone(), ctx.random().clone())
+            .with_request(ctx.request());
+        let mut tx = self.inner.store.begin(&system).await?;
+        let others = store::sessions::delete_elsewhere(&mut tx, user, tenant).await?;
+        tx.commit().await?;
+        for other in others {
+            self.inner.credentials.forget_tenant(other);
+        }
         Ok(())
     }
 
-    async fn account(&self, ctx: &Ctx, email: &str) -> Result<Option<Account>> {
+    pub(crate) async fn account(&self, ctx: &Ctx, email: &str) -> Result<Option<Account>> {
         let mut tx = self.inner.store.read(ctx).await?;
         store::users::account_by_email(&mut tx, email).await
     }
 
     /// The attempt back if the password is right, to settle; `None` if it is wrong, which uses the attempt up.
-    async fn verified(&self, password: &Secret, stored: Option<&str>, attempt: Attempt) -> Result<Option<Attempt>> {
+    pub(crate) async fn verified(
+        &self,
+        password: &Secret,
+        stored: Option<&str>,
+        attempt: Attempt,
+    ) -> Result<Option<Attempt>> {
         match self.inner.passwords.verify(password, stored).await {
             Ok(true) => Ok(Some(attempt)),
             Ok(false) => Ok(None),
@@ -128,7 +148,7 @@ impl Identity {
     async fn tell_failure(&self, ctx: &Ctx, account: Option<&Account>, email: &str) -> Result<()> {
         // In the tenant's log when the account is known, for its administrators to see; else in the installation's.
         let ctx = match account {
-            Some(account) => &ctx.for_tenant(account.tenant.id, "login"),
+            Some(account) => &ctx.for_tenant(account.tenant.id, "login").with_origin_of(ctx),
             None => ctx,
         };
         let mut tx = self.inner.store.begin(ctx).await?;
@@ -136,30 +156,9 @@ impl Identity {
         tx.commit().await?;
         Ok(())
     }
-
-    async fn open_session(&self, ctx: &Ctx, account: Account) -> Result<LoggedIn> {
-        let Account { mut user, tenant, password_hash } = account;
-        let actor = Actor::User { id: user.id };
-        let ctx = Ctx::new(tenant.id, actor, user.permissions(), ctx.clock().clone(), ctx.random().clone())
-            .with_request(ctx.request());
-        let now = ctx.now();
-        let session = SessionId::new(&ctx);
-        let token = tokens::new_session_token(ctx.random());
-        let expires_at = now + SESSION_LIFETIME_MICROS;
-        let mut tx = self.inner.store.begin(&ctx).await?;
-        // Refuses when the password was changed or the user disabled since it was read.
-        if !store::users::note_login(&mut tx, user.id, &password_hash, now).await? {
-            return Err(login_failed());
-        }
-        store::sessions::delete_ended(&mut tx, user.id, now).await?;
-        store::sessions::insert(&mut tx, session, user.id, &Fingerprint::of(token.expose()), expires_at).await?;
-        tx.emit(events::login_succeeded(user.id, session)).await?;
-        tx.commit().await?;
-        user.last_login_at = Some(now);
-        Ok(LoggedIn { token, session, expires_at, user, tenant })
-    }
 }
 
-fn login_failed() -> Error {
-    Error::new(Code::Unauthenticated, "login_failed", "the e-mail or the password is wrong")
+pub(crate) fn no_password() -> Error {
+    Error::conflict("no_password", "you have no password")
+        .remedy("ask for a link to set one: POST /api/v1/auth/password-reset")
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, Permissions, Result, TeamId, UserId};
 use plasma_store::Tx;
+use serde_json::Value;
 
 use crate::{Identity, NewTeam, Team, TeamChange, TeamMember, events, store, validation};
 
@@ -67,7 +68,8 @@ impl Identity {
                 .remedy("delete teams that are no longer used"));
         }
         store::teams::insert(&mut tx, &team).await?;
-        tx.emit(events::team_created(team.id, &team.name)).await?;
+        let event = events::team_created(team.id, &team.name);
+        tx.emit(event.changed(Value::Null, events::state_of_team(&team))).await?;
         tx.commit().await?;
         Ok(team)
     }
@@ -98,7 +100,8 @@ impl Identity {
             return Ok(before);
         }
         store::teams::update(&mut tx, &team).await?;
-        tx.emit(events::team_updated(id, &changed, &team.name)).await?;
+        let event = events::team_updated(id, &changed, &team.name);
+        tx.emit(event.changed(events::state_of_team(&before), events::state_of_team(&team))).await?;
         tx.commit().await?;
         Ok(team)
     }
@@ -114,7 +117,8 @@ impl Identity {
         store::tenants::lock(&mut tx).await?;
         let team = store::teams::get(&mut tx, id).await?;
         let keys = store::teams::delete(&mut tx, id).await?;
-        tx.emit(events::team_deleted(id, team.member_count, keys)).await?;
+        let event = events::team_deleted(id, team.member_count, keys);
+        tx.emit(event.changed(events::state_of_team(&team), Value::Null)).await?;
         give_defaults(&mut tx).await?;
         tx.commit().await?;
         self.inner.credentials.forget_tenant(ctx.tenant()?);
@@ -212,7 +216,8 @@ pub(crate) async fn leave_all(tx: &mut Tx, user: UserId) -> Result<()> {
     Ok(())
 }
 
-async fn give_defaults(tx: &mut Tx) -> Result<()> {
+/// Whoever is in teams of which none is their default gets one.
+pub(crate) async fn give_defaults(tx: &mut Tx) -> Result<()> {
     for (user, team) in store::teams::give_defaults(tx).await? {
         tx.emit(events::team_default_changed(team, user)).await?;
     }

@@ -2,8 +2,9 @@
 
 use plasma_kernel::{Ctx, Page, PageRequest, Permission, Result, Role, TenantId, UserId};
 use plasma_store::Tx;
+use serde_json::json;
 
-use crate::{Identity, NewTenant, Tenant, User, events, store, users::insert_user, validation};
+use crate::{Identity, NewTenant, Tenant, User, common_passwords, events, store, users::insert_user, validation};
 
 impl Identity {
     /// The caller's tenant; an operator of the installation sees all, newest first.
@@ -37,11 +38,10 @@ impl Identity {
     /// `forbidden` without `installation:manage`, `invalid` for wrong input, `conflict` (`email_taken`).
     pub async fn create_tenant(&self, ctx: &Ctx, new: NewTenant) -> Result<Tenant> {
         ctx.require(Permission::InstallationManage)?;
-        let tenant =
-            Tenant { id: TenantId::new(ctx), name: validation::name("name", &new.name)?, created_at: ctx.now() };
+        let tenant = Tenant::new(TenantId::new(ctx), validation::name("name", &new.name)?, ctx.now());
         let email = validation::email("owner.email", &new.owner_email)?;
         let name = validation::name("owner.name", &new.owner_name)?;
-        validation::password("owner.password", &new.owner_password, &email)?;
+        common_passwords::check_new("owner.password", &new.owner_password, &email)?;
         let password_hash = self.inner.passwords.hash(ctx.random(), &new.owner_password).await?;
         self.forget_deleted(ctx, &email).await?;
         let tenant_ctx = acting_in(ctx, tenant.id);
@@ -66,9 +66,10 @@ impl Identity {
         let mut tx = self.inner.store.begin(&acting_in(ctx, id)).await?;
         let mut tenant = store::tenants::get(&mut tx, id).await?;
         let Some(name) = name.filter(|name| *name != tenant.name) else { return Ok(tenant) };
-        tenant.name = name;
+        let before = std::mem::replace(&mut tenant.name, name);
         store::tenants::rename(&mut tx, &tenant).await?;
-        tx.emit(events::tenant_updated(id, &tenant.name)).await?;
+        let event = events::tenant_updated(id, &tenant.name);
+        tx.emit(event.changed(json!({ "name": before }), json!({ "name": tenant.name }))).await?;
         tx.commit().await?;
         Ok(tenant)
     }
@@ -80,6 +81,7 @@ pub(crate) fn first_owner(ctx: &Ctx, email: String, name: String, operator: bool
         email,
         name,
         role: Role::Owner,
+        custom_role: None,
         disabled: false,
         operator,
         created_at: ctx.now(),
@@ -95,13 +97,14 @@ pub(crate) async fn insert_tenant(tx: &mut Tx, tenant: &Tenant, owner: &User, pa
 }
 
 /// The same caller, bound to the tenant that they act on: its own log tells who did it.
-fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
+pub(crate) fn acting_in(ctx: &Ctx, tenant: TenantId) -> Ctx {
     Ctx::new(tenant, ctx.actor().clone(), *ctx.permissions(), ctx.clock().clone(), ctx.random().clone())
         .with_request(ctx.request())
+        .with_origin_of(ctx)
 }
 
 /// Another tenant does not exist for those who may not see beyond their own.
-fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
+pub(crate) fn require_visible(ctx: &Ctx, id: TenantId, beyond_own: Permission) -> Result<()> {
     if ctx.tenant()? == id || ctx.permissions().contains(beyond_own) {
         return Ok(());
     }

@@ -181,7 +181,7 @@ fn refused(retry_after_ms: u64) -> Error {
 }
 
 /// One subscriber holds a whole IPv6 /64, so all of it counts as one address.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

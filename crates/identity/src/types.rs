@@ -1,7 +1,21 @@
+mod policies;
+mod roles;
+
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 pub use plasma_kernel::Secret;
-use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, SessionId, TeamId, TenantId, Timestamp, UserId};
+use plasma_kernel::{Actor, ApiKeyId, Permission, Permissions, Role, TeamId, TenantId, Timestamp, UserId};
+
+use crate::TenantState;
+
+pub use policies::{
+    AccessExplanation, AccessQuestion, AccessRequest, AccessResource, Circumstances, DecidedBy, NewPolicy, Policy,
+    PolicyChange, PolicyDraft, PolicyEffect, PolicyMatch, PolicyProblem, PolicyTest, PolicyVersion, TestedRequest,
+    TextPlace,
+};
+pub use roles::{CustomRole, NewRole, RoleChange, RoleDetails, RoleName};
+pub(crate) use roles::{held, nearest_built_in};
 
 /// An organization's walled-off workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +24,34 @@ pub struct Tenant {
     pub id: TenantId,
     /// What people call it.
     pub name: String,
+    /// Where it is in its life.
+    pub state: TenantState,
+    /// Why it is suspended, in words for its people.
+    pub state_reason: Option<String>,
+    /// What its plan is called.
+    pub plan: String,
+    /// From when on it is erased, if that was asked for.
+    pub delete_at: Option<Timestamp>,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
+}
+
+/// The plan of a tenant to which no operator gave another.
+const PLAN_DEFAULT: &str = "standard";
+
+impl Tenant {
+    /// A new one that works.
+    pub(crate) fn new(id: TenantId, name: String, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            state: TenantState::Active,
+            state_reason: None,
+            plan: PLAN_DEFAULT.to_owned(),
+            delete_at: None,
+            created_at,
+        }
+    }
 }
 
 /// What a new tenant needs: a name and its first owner.
@@ -36,22 +76,24 @@ pub struct User {
     pub email: String,
     /// What to call them.
     pub name: String,
-    /// Their role in this tenant.
+    /// Their role in this tenant; with a custom one, the nearest built-in role below it.
     pub role: Role,
-    /// Whether they are locked out.
+    /// The tenant's own role that takes the place of `role`.
+    pub custom_role: Option<CustomRole>,
+    /// Whether they are locked out of this tenant.
     pub disabled: bool,
     /// Whether they manage the whole installation.
     pub operator: bool,
     /// When they were added, in microseconds since 1970 UTC.
     pub created_at: Timestamp,
-    /// Their last successful login.
+    /// When they entered this tenant last.
     pub last_login_at: Option<Timestamp>,
 }
 
 impl User {
     /// All that this person may do.
     pub fn permissions(&self) -> Permissions {
-        permissions_of(self.role, self.operator)
+        held(self.role, self.custom_role.as_ref(), self.operator)
     }
 }
 
@@ -60,8 +102,7 @@ pub(crate) const INSTALLATION: [Permission; 2] = [Permission::InstallationRead, 
 
 /// A role's permissions, with the installation's for operators.
 pub(crate) fn permissions_of(role: Role, installation: bool) -> Permissions {
-    let permissions = role.permissions();
-    if installation { INSTALLATION.into_iter().fold(permissions, Permissions::with) } else { permissions }
+    held(role, None, installation)
 }
 
 /// What a new user needs.
@@ -147,10 +188,14 @@ pub struct ApiKey {
     pub name: String,
     /// The key's first 12 characters, to recognize it by.
     pub prefix: String,
-    /// What it may do at most.
+    /// What it may do at most; with a custom role, the nearest built-in one below it.
     pub role: Role,
+    /// The tenant's own role that takes the place of `role`.
+    pub custom_role: Option<CustomRole>,
     /// Narrows the role; `None` means all of it.
     pub scopes: Option<Permissions>,
+    /// From where it may be used; empty means from anywhere.
+    pub addresses: Vec<IpNet>,
     /// Whether it may use installation permissions while its creator is an operator.
     pub installation: bool,
     /// The person whose permissions bound it.
@@ -163,14 +208,20 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// About when it was last used: written at most once a minute.
     pub last_used_at: Option<Timestamp>,
+    /// From where that was.
+    pub last_used_address: Option<IpAddr>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The key whose place it took.
+    pub replaces: Option<ApiKeyId>,
+    /// The key that took its place; it ends at `expires_at`.
+    pub replaced_by: Option<ApiKeyId>,
 }
 
 impl ApiKey {
     /// What the key itself allows: its role narrowed by its scopes. Its creator's permissions bound it further.
     pub fn permissions(&self) -> Permissions {
-        let permissions = permissions_of(self.role, self.installation);
+        let permissions = held(self.role, self.custom_role.as_ref(), self.installation);
         self.scopes.map_or(permissions, |scopes| permissions.intersection(scopes))
     }
 }
@@ -181,13 +232,33 @@ pub struct NewApiKey {
     /// What it is for: 1 to 200 characters.
     pub name: String,
     /// What it may do at most.
-    pub role: Role,
+    pub role: RoleName,
     /// Narrows the role; `None` means all of it.
     pub scopes: Option<Vec<Permission>>,
+    /// From where it may be used: addresses and networks such as `192.0.2.0/24`. Empty means from anywhere.
+    pub addresses: Vec<String>,
     /// From when on it is refused; `None` means never.
     pub expires_at: Option<Timestamp>,
     /// The team to which its calls are counted; `None`: the default team of its person.
     pub team: Option<TeamId>,
+}
+
+/// What to change of an API key; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeyChange {
+    /// What it is for.
+    pub name: Option<String>,
+    /// From where it may be used; empty means from anywhere.
+    pub addresses: Option<Vec<String>>,
+}
+
+/// How a key gets a successor.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiKeyRotation {
+    /// For how long the old key works beside the new one.
+    pub overlap_seconds: u32,
+    /// From when on the successor is refused; `None`: it lives as long as the old key was to live.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A key that was just made.
@@ -199,45 +270,21 @@ pub struct CreatedApiKey {
     pub key: Secret,
 }
 
-/// Somebody tries to log in.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// Who they say they are.
-    pub email: String,
-    /// How they prove it.
-    pub password: Secret,
-    /// Where they come from, to throttle by; `None` for calls that do not come over the network.
-    pub address: Option<IpAddr>,
-}
-
-/// A login that succeeded.
-#[derive(Clone, Debug)]
-pub struct LoggedIn {
-    /// The session's token; only its hash is kept.
-    pub token: Secret,
-    /// The session.
-    pub session: SessionId,
-    /// When the session ends at the latest.
-    pub expires_at: Timestamp,
-    /// Who logged in.
-    pub user: User,
-    /// Into which tenant.
-    pub tenant: Tenant,
-}
-
 /// Who the caller is.
 #[derive(Clone, Debug)]
 pub struct Me {
-    /// A person or a key.
+    /// A person, a key or an application.
     pub actor: Actor,
-    /// The person's or the key's name.
+    /// The person's, the key's or the application's name.
     pub name: String,
-    /// The person, if it is one.
+    /// The person, if it is one, or the one for whom the application acts.
     pub user: Option<User>,
     /// The caller's tenant.
     pub tenant: Tenant,
-    /// The role that the caller acts in.
+    /// The role that the caller acts in; with a custom one, the nearest built-in role below it.
     pub role: Role,
+    /// The tenant's own role that takes the place of `role`.
+    pub custom_role: Option<CustomRole>,
     /// What the caller may do.
     pub permissions: Permissions,
 }

@@ -143,6 +143,17 @@ pub struct Authentication {
     pub methods: Methods,
 }
 
+/// What is known of who acts, beyond their id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// The role as access policies name it: the word of a built-in one, or the id of one that the tenant made.
+    pub role: String,
+    /// What stands behind the `@` of the person's e-mail; empty when nobody in particular acts.
+    pub email_domain: String,
+    /// What role and scopes allow. Policies take from it and add to it, each time for one request.
+    pub granted: Permissions,
+}
+
 /// A dangerous action asks a person to prove again who they are when the last time is longer ago than this.
 pub const STEP_UP_AGE_MICROS: i64 = 10 * 60 * 1_000_000;
 
@@ -157,6 +168,8 @@ pub struct Ctx {
     permissions: Permissions,
     origin: Option<Arc<Origin>>,
     authentication: Option<Authentication>,
+    subject: Option<Arc<Subject>>,
+    policies: u64,
     request: RequestId,
     clock: Clock,
     random: Random,
@@ -187,6 +200,8 @@ impl Ctx {
             permissions,
             origin: None,
             authentication: None,
+            subject: None,
+            policies: 0,
             request,
             clock,
             random,
@@ -205,6 +220,8 @@ impl Ctx {
             permissions: Permissions::all(),
             origin: None,
             authentication: None,
+            subject: None,
+            policies: 0,
             request,
             clock,
             random,
@@ -223,6 +240,8 @@ impl Ctx {
             permissions: Permissions::all(),
             origin: None,
             authentication: None,
+            subject: None,
+            policies: 0,
             ..self.clone()
         }
     }
@@ -252,9 +271,22 @@ impl Ctx {
         self
     }
 
+    /// The same context, coming from where `other` comes from.
+    pub fn with_origin_of(mut self, other: &Self) -> Self {
+        self.origin.clone_from(&other.origin);
+        self
+    }
+
     /// The same context of a person in a session.
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
         self.authentication = Some(authentication);
+        self
+    }
+
+    /// The same context, with what is known of who acts, and the number of the tenant's set of access policies.
+    pub fn with_subject(mut self, subject: Arc<Subject>, policies: u64) -> Self {
+        self.subject = Some(subject);
+        self.policies = policies;
         self
     }
 
@@ -330,6 +362,21 @@ impl Ctx {
     /// How the person proved who they are; `None` for keys, applications and the system.
     pub fn authentication(&self) -> Option<&Authentication> {
         self.authentication.as_ref()
+    }
+
+    /// What is known of who acts; `None` for the system.
+    pub fn subject(&self) -> Option<&Arc<Subject>> {
+        self.subject.as_ref()
+    }
+
+    /// The number of the set of access policies that binds the actor; 0 when the tenant has none in force.
+    pub fn policies(&self) -> u64 {
+        self.policies
+    }
+
+    /// What the actor may hand on to others: what they may do now, without what an access policy only adds for a while.
+    pub fn grantable(&self) -> Permissions {
+        self.subject.as_ref().map_or(self.permissions, |subject| self.permissions.intersection(subject.granted))
     }
 
     /// Refuses a dangerous action of a person who has not proved lately who they are. Keys and applications pass: their

@@ -136,6 +136,8 @@ define_ids! {
     SessionId = "ses";
     /// An API key.
     ApiKeyId = "key";
+    /// A service that shows a certificate of its own.
+    ServiceIdentityId = "svc";
     /// A role that a tenant made itself.
     RoleId = "role";
     /// An access policy.
@@ -146,8 +148,10 @@ define_ids! {
     PasskeyId = "pk";
     /// An application that acts for people or for itself (OAuth).
     ApplicationId = "app";
-    /// What a person allowed an application: the family of its tokens.
+    /// What a person allowed an application.
     GrantId = "grant";
+    /// The tokens that came from one authorization: they live and end together.
+    TokenFamilyId = "fam";
     /// A connection to an identity provider.
     ConnectionId = "conn";
     /// A place to which the audit log is anchored or exported.

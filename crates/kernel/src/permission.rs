@@ -21,6 +21,11 @@ macro_rules! define_permissions {
             pub fn as_str(self) -> &'static str {
                 match self {$(Self::$name => $text),*}
             }
+
+            /// The kind of resource that it is about, as in `collections`.
+            pub fn kind(self) -> &'static str {
+                self.as_str().split(':').next().unwrap_or_default()
+            }
         }
     };
 }
@@ -122,7 +127,7 @@ impl FromStr for Permission {
 }
 
 /// A set of permissions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Permissions(u64);
 
 impl Permissions {
@@ -151,6 +156,23 @@ impl Permissions {
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// What one of the sets holds, or both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What this set holds and the other does not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is no permission in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// Whether every permission of `other` is in this set.
@@ -279,6 +301,18 @@ mod tests {
         let roles = [Role::Viewer, Role::Service, Role::Editor, Role::Admin, Role::Owner];
         for (lower, higher) in roles.iter().zip(roles.iter().skip(1)) {
             assert!(higher.permissions().contains_all(lower.permissions()), "{higher} lacks something of {lower}");
+        }
+    }
+
+    #[test]
+    fn sets_are_added_and_taken_from_each_other() {
+        let (viewer, editor) = (Role::Viewer.permissions(), Role::Editor.permissions());
+        assert_eq!(viewer.union(editor), editor);
+        assert!(viewer.without(editor).is_empty() && !editor.without(viewer).is_empty());
+        assert_eq!(editor.without(viewer).union(viewer), editor);
+        assert_eq!(Permission::DocumentsReadAll.kind(), "documents");
+        for (number, permission) in Permission::ALL.iter().enumerate() {
+            assert_eq!(usize::from(*permission as u8), number, "{permission}");
         }
     }
 

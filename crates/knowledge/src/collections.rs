@@ -197,6 +197,7 @@ impl Knowledge {
         change.ranking.as_ref().map_or(Ok(()), RankingSettings::check)?;
         let mut tx = self.store().begin(ctx).await?;
         let Some(mut stored) = collections::lock(&mut tx, id).await? else { return Err(not_found(&id.to_string())) };
+        let before = events::state_of_collection(&stored.collection);
         let CollectionChange { name, description, language, fields, recall_target, ranking, placement } = change;
         let mut changes = name.is_some() || description.is_some() || fields.is_some() || recall_target.is_some();
         let dimensions = stored.dimensions;
@@ -229,7 +230,8 @@ impl Knowledge {
         if changes {
             collection.updated_at = ctx.now();
             collections::update(&mut tx, collection).await.map_err(|error| name_taken(error, &collection.name))?;
-            tx.emit(events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name)).await?;
+            let event = events::collection(events::COLLECTION_UPDATED, collection.id, &collection.name);
+            tx.emit(event.changed(before, events::state_of_collection(collection))).await?;
             self.commit(tx).await?;
         } else {
             // Another connection counts what is hidden: this one must not wait for it.

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use plasma_kernel::{CollectionId, Ctx, Error, KnowledgeDocumentId, Page, PageRequest, Permission, Result};
 use plasma_store::Tx;
 use plasma_workflows::enqueue;
+use serde_json::json;
 
 use crate::{
     Access, Document, DocumentFile, DocumentProgress, DocumentState, DocumentText, Knowledge,
@@ -202,9 +203,11 @@ impl Knowledge {
             return Ok(stored.document);
         }
         access::set(&mut tx, &stored, access.as_ref()).await?;
+        let before = json!({ "access": stored.document.access });
         stored.document.access = access;
         stored.document.updated_at = ctx.now();
-        tx.emit(events::document_access_changed(&stored.document)).await?;
+        let event = events::document_access_changed(&stored.document);
+        tx.emit(event.changed(before, json!({ "access": stored.document.access }))).await?;
         self.commit_access(tx).await?;
         Ok(stored.document)
     }

@@ -1,11 +1,11 @@
 //! The events that this crate writes. `data` always holds `collection_id`. Whoever may read events need not see every document:
 //! of one that not everybody may see, events have no title, and `restricted` is true.
 
-use plasma_kernel::CollectionId;
+use plasma_kernel::{CollectionId, TenantId};
 use plasma_store::NewEvent;
 use serde_json::{Value, json};
 
-use crate::{Document, Reembedding, ReembeddingState};
+use crate::{Collection, Document, Reembedding, ReembeddingState};
 
 /// A collection was made: `{collection_id, name}`.
 pub const COLLECTION_CREATED: &str = "knowledge.collection.created";
@@ -23,6 +23,8 @@ pub const COLLECTION_REEMBEDDING_ENDED: &str = "knowledge.collection.reembedding
 /// A collection's vectors are to be elsewhere, are there now, or stay after all: `{collection_id, name, nodes, moving_to}`; an empty list
 /// of nodes stands for the processes' own indexes, `moving_to` is null when it is not on its way.
 pub const COLLECTION_PLACED: &str = "knowledge.collection.placed";
+/// Collections of a tenant that was erased, told in the installation's own log: `{collections}`. The subject is the tenant.
+pub const COLLECTIONS_ERASED: &str = "knowledge.collections.erased";
 /// A document, or a new version of it, waits to be read: `{collection_id, title, version}`; with `reason` when something is in
 /// its way, such as an absent model.
 pub const DOCUMENT_QUEUED: &str = "knowledge.document.queued";
@@ -41,6 +43,14 @@ pub const DOCUMENT_ACCESS_CHANGED: &str = "knowledge.document.access_changed";
 
 pub(crate) fn collection(kind: &'static str, id: CollectionId, name: &str) -> NewEvent {
     NewEvent::new(kind, id, json!({ "collection_id": id, "name": name }))
+}
+
+/// What the audit log compares of a collection.
+pub(crate) fn state_of_collection(collection: &Collection) -> Value {
+    json!({
+        "name": collection.name, "description": collection.description, "language": collection.language,
+        "fields": collection.fields, "recall_target": collection.recall_target, "ranking": collection.ranking,
+    })
 }
 
 pub(crate) fn reembedding(kind: &'static str, name: &str, reembedding: &Reembedding) -> NewEvent {
@@ -84,4 +94,8 @@ pub(crate) fn collection_placed(
 ) -> NewEvent {
     let data = json!({ "collection_id": id, "name": name, "nodes": nodes, "moving_to": moving_to });
     NewEvent::new(COLLECTION_PLACED, id, data)
+}
+
+pub(crate) fn collections_erased(tenant: TenantId, collections: &[CollectionId]) -> NewEvent {
+    NewEvent::new(COLLECTIONS_ERASED, tenant, json!({ "collections": collections }))
 }

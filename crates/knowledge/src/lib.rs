@@ -9,6 +9,7 @@ mod collection_index;
 mod collections;
 mod documents;
 mod embedding;
+mod erase;
 pub mod events;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -79,9 +79,11 @@ impl Models {
             }
             None => now,
         };
+        let before = existing.iter().find(|alias| alias.name == name).map(|alias| json!({ "target": alias.target }));
         let alias = Alias { name: name.to_owned(), target: target.to_owned(), created_at };
         store::aliases::put(&mut tx, &alias, now).await?;
-        tx.emit(NewEvent::new(events::ALIAS_CHANGED, name, json!({ "target": target }))).await?;
+        let event = NewEvent::new(events::ALIAS_CHANGED, name, json!({ "target": target }));
+        tx.emit(event.changed(json!(before), json!({ "target": target }))).await?;
         tx.commit().await?;
         self.inner.aliases.changed();
         Ok(alias)

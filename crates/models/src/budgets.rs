@@ -14,7 +14,7 @@ mod types;
 
 use plasma_kernel::{BudgetId, Ctx, Error, Money, Page, PageRequest, Permission, Result};
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) use ledger::BudgetLedger;
 pub(crate) use reservation::{Reservation, Settlement, Settling, settle_left};
@@ -72,7 +72,8 @@ impl Models {
             _ => error,
         })?;
         let data = json!({ "subject": budget.subject, "period": budget.period, "limit": budget.money(limit_micros) });
-        tx.emit(NewEvent::new(events::BUDGET_CREATED, budget.id, data)).await?;
+        let event = NewEvent::new(events::BUDGET_CREATED, budget.id, data);
+        tx.emit(event.changed(Value::Null, json!({ "limit_micros": limit_micros }))).await?;
         tx.commit().await?;
         self.inner.budgets.definitions.changed();
         let period_start_at = budget.period.start_at(ctx.now());
@@ -129,7 +130,9 @@ impl Models {
             "limit": budget.money(limit_micros),
             "previous_limit": budget.money(previous.limit_micros),
         });
-        tx.emit(NewEvent::new(events::BUDGET_CHANGED, id, data)).await?;
+        let before = json!({ "limit_micros": previous.limit_micros });
+        let event = NewEvent::new(events::BUDGET_CHANGED, id, data);
+        tx.emit(event.changed(before, json!({ "limit_micros": limit_micros }))).await?;
         // A lower limit may be reached by what is spent already.
         let key = PeriodKey { budget: id, period_start_at: budget.period.start_at(ctx.now()) };
         if let Some((spent, warned)) = store::budget_spend::spent(&mut tx, &key).await? {
@@ -152,7 +155,8 @@ impl Models {
         let budget = store::budgets::get(&mut tx, id).await?;
         store::budgets::delete(&mut tx, id).await?;
         let data = json!({ "subject": budget.subject, "period": budget.period });
-        tx.emit(NewEvent::new(events::BUDGET_DELETED, id, data)).await?;
+        let event = NewEvent::new(events::BUDGET_DELETED, id, data);
+        tx.emit(event.changed(json!({ "limit_micros": budget.limit_micros }), Value::Null)).await?;
         tx.commit().await?;
         self.inner.budgets.definitions.changed();
         Ok(())

@@ -63,6 +63,7 @@ impl Models {
         // Also checks it.
         Capture::new(settings.clone())?;
         let mut tx = self.inner.store.begin(ctx).await?;
+        let before = store::capture::get(&mut tx).await?.unwrap_or_default();
         store::capture::put(&mut tx, &settings, ctx.now()).await?;
         store::payloads::shorten(&mut tx, i64::from(settings.retention_days) * DAY_MICROS).await?;
         let data = json!({
@@ -74,7 +75,8 @@ impl Models {
             "redactions": settings.redactions.len(),
             "retention_days": settings.retention_days,
         });
-        tx.emit(NewEvent::new(events::CAPTURE_CHANGED, ctx.tenant()?, data)).await?;
+        let event = NewEvent::new(events::CAPTURE_CHANGED, ctx.tenant()?, data);
+        tx.emit(event.changed(json!(before), json!(settings))).await?;
         tx.commit().await?;
         self.inner.capture.changed();
         Ok(settings)

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use plasma_kernel::{Actor, Ctx, Error, FileId, Page, PageRequest, Permission, Result, Timestamp};
+use plasma_kernel::{Actor, Ctx, Error, FileId, Page, PageRequest, Permission, QuotaResource, Result, Timestamp};
 use plasma_store::{BlobWriter, NewEvent, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -111,10 +111,12 @@ async fn check_room(tx: &mut Tx, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Bytes by which the workspace's files may still grow.
+/// Bytes by which the workspace's files may still grow, by the program's bounds and by the tenant's plan.
 pub(crate) async fn room(tx: &mut Tx) -> Result<u64> {
     let (_, used) = store::files::count(tx).await?;
-    Ok(FILES_BYTES_MAX.saturating_sub(used))
+    let room = FILES_BYTES_MAX.saturating_sub(used);
+    let allowed = tx.quota_room(QuotaResource::StorageBytes).await?;
+    Ok(allowed.map_or(room, |allowed| allowed.min(room)))
 }
 
 fn blob_name(id: FileId) -> String {

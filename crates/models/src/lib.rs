@@ -172,6 +172,7 @@ impl Models {
         config: ModelsConfig,
         outbound: &Outbound,
     ) -> Result<Self> {
+        store.declare_sealed(&store::sealed::columns());
         let local_entries = local.models().into_iter().map(|model| model.entry).collect();
         let inner = Inner {
             client: upstream::UpstreamClient::new(config, outbound, ctx.clock().clone())?,

@@ -12,7 +12,7 @@ mod types;
 
 use plasma_kernel::{Ctx, Error, LimitId, Page, PageRequest, Permission, ProviderId, Result};
 use plasma_store::NewEvent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) use admission::{Admission, Limits};
 pub use types::{Limit, LimitChange, LimitSubject, NewLimit};
@@ -72,7 +72,8 @@ impl Models {
                 .remedy("change that limit"),
             _ => error,
         })?;
-        tx.emit(NewEvent::new(events::LIMIT_CREATED, id, data(&limit))).await?;
+        let event = NewEvent::new(events::LIMIT_CREATED, id, data(&limit));
+        tx.emit(event.changed(Value::Null, data(&limit))).await?;
         tx.commit().await?;
         self.inner.limits.definitions.changed();
         Ok(limit)
@@ -96,6 +97,7 @@ impl Models {
         ctx.require(Permission::ModelsWrite)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         let before = store::limits::get(&mut tx, id).await?;
+        let data_before = data(&before);
         let limit = Limit {
             requests_per_minute: change.requests_per_minute.unwrap_or(before.requests_per_minute),
             tokens_per_minute: change.tokens_per_minute.unwrap_or(before.tokens_per_minute),
@@ -104,7 +106,8 @@ impl Models {
         };
         check(&limit)?;
         store::limits::update(&mut tx, &limit, ctx.now()).await?;
-        tx.emit(NewEvent::new(events::LIMIT_CHANGED, id, data(&limit))).await?;
+        let event = NewEvent::new(events::LIMIT_CHANGED, id, data(&limit));
+        tx.emit(event.changed(data_before, data(&limit))).await?;
         tx.commit().await?;
         self.inner.limits.definitions.changed();
         self.inner.limits.set_concurrency(id, limit.concurrency);
@@ -120,7 +123,8 @@ impl Models {
         let mut tx = self.inner.store.begin(ctx).await?;
         let limit = store::limits::get(&mut tx, id).await?;
         store::limits::delete(&mut tx, id).await?;
-        tx.emit(NewEvent::new(events::LIMIT_DELETED, id, json!({ "subject": limit.subject }))).await?;
+        let event = NewEvent::new(events::LIMIT_DELETED, id, json!({ "subject": limit.subject }));
+        tx.emit(event.changed(data(&limit), Value::Null)).await?;
         tx.commit().await?;
         self.inner.limits.definitions.changed();
         self.inner.limits.set_concurrency(id, None);

@@ -1,8 +1,10 @@
 //! Providers: adding, changing, removing, trying.
 
+use std::fmt::Display;
+
 use plasma_kernel::{Ctx, Error, Page, PageRequest, Permission, ProviderId, Result};
 use plasma_store::{NewEvent, Tx};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -19,7 +21,7 @@ const API_KEY_CHARS_MAX: usize = 4_000;
 const OPTION_CHARS_MAX: usize = 40;
 
 /// Binds a sealed key to its provider's row.
-pub(crate) fn secret_purpose(provider: ProviderId) -> String {
+pub(crate) fn secret_purpose(provider: impl Display) -> String {
     format!("provider-api-key/{provider}")
 }
 
@@ -55,10 +57,12 @@ impl Models {
             }
         })?;
         let data = json!({ "name": new.name, "kind": new.kind, "base_url": new.base_url });
-        tx.emit(NewEvent::new(events::PROVIDER_CREATED, id, data)).await?;
-        tx.commit().await?;
         let NewProvider { name, kind, base_url, options, .. } = new;
-        Ok(Provider { id, name, kind, base_url, options, has_api_key, unguarded, created_at: now })
+        let provider = Provider { id, name, kind, base_url, options, has_api_key, unguarded, created_at: now };
+        let event = NewEvent::new(events::PROVIDER_CREATED, id, data);
+        tx.emit(event.changed(Value::Null, audited(&provider))).await?;
+        tx.commit().await?;
+        Ok(provider)
     }
 
     /// A page of the tenant's providers, newest first.
@@ -90,6 +94,7 @@ impl Models {
         ctx.require(Permission::ModelsWrite)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         let SealedProvider { mut provider, mut api_key_sealed } = store::providers::get(&mut tx, id).await?;
+        let before = audited(&provider);
         if let Some(base_url) = &change.base_url {
             let base_url = checked_base_url(base_url)?;
             if provider.has_api_key && change.api_key.is_none() && origin(&base_url) != origin(&provider.base_url) {
@@ -114,7 +119,8 @@ impl Models {
         let data = json!({
             "name": provider.name, "base_url": provider.base_url, "api_key_changed": change.api_key.is_some(),
         });
-        tx.emit(NewEvent::new(events::PROVIDER_CHANGED, id, data)).await?;
+        let event = NewEvent::new(events::PROVIDER_CHANGED, id, data);
+        tx.emit(event.changed(before, audited(&provider))).await?;
         tx.commit().await?;
         self.forget_models();
         Ok(provider)
@@ -131,7 +137,8 @@ impl Models {
         let models = store::models::delete_of_provider(&mut tx, id).await?;
         store::providers::delete(&mut tx, id).await?;
         let data = json!({ "name": provider.name, "models": models });
-        tx.emit(NewEvent::new(events::PROVIDER_DELETED, id, data)).await?;
+        let event = NewEvent::new(events::PROVIDER_DELETED, id, data);
+        tx.emit(event.changed(audited(&provider), Value::Null)).await?;
         tx.commit().await?;
         self.forget_models();
         Ok(())
@@ -189,6 +196,14 @@ impl Models {
         }
         self.inner.store.seal_secret(tx, &secret_purpose(id), api_key).await.map(Some)
     }
+}
+
+/// What the audit log compares of a provider.
+fn audited(provider: &Provider) -> Value {
+    json!({
+        "name": provider.name, "kind": provider.kind, "base_url": provider.base_url, "options": provider.options,
+        "has_api_key": provider.has_api_key, "unguarded": provider.unguarded,
+    })
 }
 
 /// Finds now what would make every call fail later.

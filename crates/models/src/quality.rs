@@ -24,7 +24,7 @@ use plasma_store::{NewEvent, Store, Tx};
 use serde_json::json;
 use tokio::time::Instant;
 
-pub(crate) use judge::{JUDGE, JudgeCall};
+pub(crate) use judge::{JUDGE, JudgeCall, seal_purpose};
 pub(crate) use observer::Answered;
 pub(crate) use posterior::{Arm, Book, Rated};
 pub use types::{

@@ -234,6 +234,7 @@ impl Models {
         }
         let existing = store::routes::all(&mut tx).await?;
         let now = ctx.now();
+        let before = existing.iter().find(|route| route.name == name).map(|route| json!(route.settings));
         let route = match existing.iter().find(|route| route.name == name) {
             Some(route) => Route { settings, ..route.clone() },
             None if existing.len() >= ROUTES_MAX => {
@@ -243,7 +244,8 @@ impl Models {
         };
         store::routes::put(&mut tx, &route, now).await?;
         let data = json!({ "name": route.name, "settings": route.settings });
-        tx.emit(NewEvent::new(events::ROUTE_CHANGED, name, data)).await?;
+        let event = NewEvent::new(events::ROUTE_CHANGED, name, data);
+        tx.emit(event.changed(json!(before), json!(route.settings))).await?;
         tx.commit().await?;
         self.inner.routes.changed();
         Ok(route)

@@ -20,6 +20,7 @@ pub(crate) mod providers;
 pub(crate) mod pulls;
 pub(crate) mod quality;
 pub(crate) mod routes;
+pub(crate) mod sealed;
 pub(crate) mod usage;
 
 use plasma_kernel::{Money, Result};

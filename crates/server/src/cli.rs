@@ -37,6 +37,15 @@ enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// Log in to a running server with your browser, here or on another device
+    Login(client::LoginArgs),
+    /// End the login that `plasma login` kept
+    Logout(client::LogoutArgs),
+    /// Look after the keys that sign ID tokens for applications
+    SigningKeys {
+        #[command(subcommand)]
+        verb: SigningKeysVerb,
+    },
     /// Search a collection on a running server
     Search(client::SearchArgs),
     /// Ask a question about a collection, and read the answer with its sources
@@ -52,10 +61,37 @@ enum Verb {
     Usage(client::UsageArgs),
     /// Look at the prompts of a running server, add versions, move aliases
     Prompts(client::PromptsArgs),
+    /// Look at workspaces, make, close and open them, take one's data out
+    Tenants(client::TenantsArgs),
+    /// Ask who may do what, and why
+    Access {
+        #[command(subcommand)]
+        verb: AccessVerb,
+    },
     /// Call models for every line of a file
     Batches {
         #[command(subcommand)]
         verb: BatchesVerb,
+    },
+    /// Read, export and verify the audit log
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// Look at the keys that seal secrets, and change them
+    Keys {
+        #[command(subcommand)]
+        verb: KeysVerb,
+    },
+    /// Make, verify and restore encrypted backups of the data directory
+    Backup {
+        #[command(subcommand)]
+        verb: BackupVerb,
+    },
+    /// Say which security controls are met
+    Compliance {
+        #[command(subcommand)]
+        verb: ComplianceVerb,
     },
     /// Measure what this machine can do, without a server
     Bench {
@@ -67,9 +103,31 @@ enum Verb {
 }
 
 #[derive(Debug, Subcommand)]
+enum AuditVerb {
+    /// List records of a running server, the newest first
+    Ls(client::AuditListArgs),
+    /// Write records of a running server into a file, or the whole log to be verified
+    Export(client::AuditExportArgs),
+    /// Prove, without a server, that nothing in a log was edited, reordered, removed or cut off
+    Verify(client::AuditVerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum SigningKeysVerb {
+    /// Make a new key; needs to manage the installation
+    Rotate(client::RotateSigningKeysArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum BenchVerb {
     /// Embed texts in this process: texts a second by device, precision, threads and length, and the time of one query
     Embed(client::BenchEmbedArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ComplianceVerb {
+    /// Hold the catalogues of controls (OWASP ASVS, API Security Top 10) against the last test run, without a server
+    Report(client::ComplianceReportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,14 +156,50 @@ enum ModelsVerb {
 }
 
 #[derive(Debug, Subcommand)]
+enum AccessVerb {
+    /// Say whether somebody may do something: the role or the policy that decides, or the permission that is missing
+    Explain(client::ExplainArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum BatchesVerb {
     /// Upload a file of requests and answer them in the background
     Run(client::RunBatchArgs),
 }
 
+#[derive(Debug, Subcommand)]
+enum KeysVerb {
+    /// Which master keys wrap how many data keys, and how far rotations are
+    Status(client::KeysArgs),
+    /// Give the API key's workspace a new data key; what the old one sealed is sealed again
+    Rotate(client::KeysArgs),
+    /// Make a new master key (in the key file or in Vault) and wrap every data key with it
+    RotateMaster(client::KeysArgs),
+    /// Wrap every data key with the current master key, after the configuration names another
+    Rewrap(client::KeysArgs),
+    /// Remove master keys that wrap nothing any more from the key file; backups from their time cannot be used after that
+    ForgetOld(client::KeysArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BackupVerb {
+    /// Back up the data directory of this machine, also while the server runs
+    Create(client::CreateBackupArgs),
+    /// Make a new data directory from a backup
+    Restore(client::RestoreBackupArgs),
+    /// Read a backup to its end and say whether it is whole
+    Verify(client::VerifyBackupArgs),
+    /// Encrypt what comes in, such as a dump of Postgres: pg_dump … | plasma backup seal … > dump.backup
+    Seal(client::SealArgs),
+    /// Decrypt what `seal` or `create` encrypted
+    Open(client::OpenArgs),
+    /// Make a key for backups: the identity that opens them goes to a file, the recipient that encrypts them is printed
+    Keygen(client::KeygenArgs),
+}
+
 /// The file and the flags of the commands that read the configuration. The flags are made from the table of settings.
 #[derive(Debug, Default)]
-struct Settings {
+pub(crate) struct Settings {
     file: Option<PathBuf>,
     flags: Vec<(&'static str, String)>,
 }
@@ -203,6 +297,11 @@ pub fn run() -> ExitCode {
             }
             Err(mistakes) => refuse(&mistakes),
         },
+        Verb::Login(arguments) => client::run(client::login(arguments)),
+        Verb::Logout(arguments) => client::run(client::logout(arguments)),
+        Verb::SigningKeys { verb: SigningKeysVerb::Rotate(arguments) } => {
+            client::run(client::rotate_signing_keys(arguments))
+        }
         Verb::Search(arguments) => client::run(client::search(arguments)),
         Verb::Ask(arguments) => client::run(client::ask(arguments)),
         Verb::Ingest(arguments) => client::run(client::ingest(arguments)),
@@ -210,16 +309,53 @@ pub fn run() -> ExitCode {
         Verb::Usage(arguments) => client::run(client::usage(arguments)),
         Verb::Models { verb: ModelsVerb::CacheCalibrate(arguments) } => client::run(client::calibrate(arguments)),
         Verb::Prompts(arguments) => client::run(client::prompts(arguments)),
+        Verb::Tenants(arguments) => client::run(client::tenants(arguments)),
+        Verb::Access { verb: AccessVerb::Explain(arguments) } => client::run(client::explain(arguments)),
         Verb::Batches { verb: BatchesVerb::Run(arguments) } => client::run(client::run_batch(arguments)),
         Verb::Models { verb: ModelsVerb::Bench(arguments) } => client::run(client::bench(arguments)),
         Verb::Models { verb: ModelsVerb::Pull(arguments) } => client::run(client::pull(arguments)),
         Verb::Models { verb: ModelsVerb::Rm(arguments) } => client::run(client::remove(arguments)),
         Verb::Models { verb: ModelsVerb::Try(arguments) } => client::run(client::try_model(arguments)),
+        Verb::Audit { verb: AuditVerb::Ls(arguments) } => client::run(client::audit_list(arguments)),
+        Verb::Audit { verb: AuditVerb::Export(arguments) } => client::run(client::audit_export(arguments)),
+        Verb::Audit { verb: AuditVerb::Verify(arguments) } => client::audit_verify(arguments),
+        Verb::Compliance { verb: ComplianceVerb::Report(arguments) } => {
+            client::run(client::compliance_report(arguments))
+        }
         Verb::Bench { verb: BenchVerb::Embed(arguments) } => client::run(client::bench_embed(arguments)),
+        Verb::Keys { verb } => run_keys(verb),
+        Verb::Backup { verb } => run_backup(verb),
         Verb::Openapi => {
             print!("{}", openapi::pretty());
             ExitCode::SUCCESS
         }
+    }
+}
+
+fn run_keys(verb: KeysVerb) -> ExitCode {
+    match verb {
+        KeysVerb::Status(arguments) => client::run(client::keys_status(arguments)),
+        KeysVerb::Rotate(arguments) => client::run(client::rotate_data_key(arguments)),
+        KeysVerb::RotateMaster(arguments) => client::run(client::rotate_master_key(arguments)),
+        KeysVerb::Rewrap(arguments) => client::run(client::rewrap_keys(arguments)),
+        KeysVerb::ForgetOld(arguments) => client::run(client::forget_old_keys(arguments)),
+    }
+}
+
+fn run_backup(verb: BackupVerb) -> ExitCode {
+    match verb {
+        BackupVerb::Create(arguments) => match arguments.settings.load() {
+            Ok((config, _)) => client::run(client::create_backup(config, arguments)),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        BackupVerb::Restore(arguments) => match arguments.settings.load() {
+            Ok((config, _)) => client::run(client::restore_backup(config, arguments)),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        BackupVerb::Verify(arguments) => client::run(client::verify_backup(arguments)),
+        BackupVerb::Seal(arguments) => client::run(client::seal(arguments)),
+        BackupVerb::Open(arguments) => client::run(client::open(arguments)),
+        BackupVerb::Keygen(arguments) => client::run(client::keygen(arguments)),
     }
 }
 

@@ -3,15 +3,18 @@
 
 mod access;
 mod answer;
+mod audit;
 mod body;
 mod caller;
 mod observe;
+mod origin;
 mod rate;
+mod target;
 
 use std::{
     convert::Infallible,
     future::Future,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -24,8 +27,10 @@ use axum::{
     response::Response,
 };
 use futures::FutureExt as _;
+use ipnet::IpNet;
+use plasma_governance::Governance;
 use plasma_identity::Identity;
-use plasma_kernel::{Clock, Code, Ctx, Error, Random, RequestId, Result, TenantId};
+use plasma_kernel::{Clock, Code, Ctx, Error, Origin, Random, RequestId, Result};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -46,10 +51,13 @@ const BATCH_FILE_BODY_BYTES_MAX: usize = 201_000_000;
 /// What the edge needs for every request.
 pub struct Edge {
     identity: Identity,
+    governance: Governance,
+    /// Proxies whose word on a client's address counts.
+    trusted_proxies: Vec<IpNet>,
     operations: Operations,
     limits: Limits,
     rates: Rates,
-    /// Requests of a workspace a minute.
+    /// Requests of a workspace a minute, where its plan says nothing else.
     requests_per_minute: u32,
     /// Requests that may be worked on at the same time.
     room: Semaphore,
@@ -74,10 +82,17 @@ impl Edge {
     ///
     /// # Errors
     /// `internal` when an operation of the specification does not say who may call it.
-    pub fn new(config: &Config, identity: Identity, specification: &utoipa::openapi::OpenApi) -> Result<Self> {
+    pub fn new(
+        config: &Config,
+        identity: Identity,
+        governance: Governance,
+        specification: &utoipa::openapi::OpenApi,
+    ) -> Result<Self> {
         let ordinary = config.request_timeout();
         Ok(Self {
             identity,
+            governance,
+            trusted_proxies: config.trusted_proxies.clone(),
             operations: Operations::from_specification(specification)?,
             limits: Limits {
                 json_body_bytes: config.json_body_bytes_max,
@@ -92,7 +107,7 @@ impl Edge {
             requests_per_minute: config.tenant_requests_per_minute,
             room: Semaphore::new(config.concurrency_max),
             ctx: Ctx::system("edge", Clock::system(), Random::system()),
-            secure: config.secure_cookies,
+            secure: config.is_secure(),
             traced: config.otlp_endpoint.is_some(),
         })
     }
@@ -156,7 +171,8 @@ struct Arrival {
     id: RequestId,
     operation: Arc<Operation>,
     path: String,
-    peer: Option<IpAddr>,
+    /// From where it came.
+    origin: Arc<Origin>,
     /// Whether traces are exported.
     traced: bool,
 }
@@ -167,35 +183,41 @@ impl Edge {
         S: Service<Request, Response = Response, Error = Infallible> + Send,
         S::Future: Send,
     {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let arrival = Arrival {
             started: Instant::now(),
             id: self.request_id(&request),
             operation: self.operations.of(&request),
             path: request.uri().path().to_owned(),
-            peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()),
+            origin: Arc::new(origin::of(peer, request.headers(), &self.trusted_proxies)),
             traced: self.traced,
         };
         let in_flight = observe::InFlight::begin();
         let span = observe::span(&arrival, &request);
-        let (mut tenant, mut standing) = (None, None);
-        let work = self.work(&mut tenant, &mut standing, &arrival, &mut request, inner);
+        let method = request.method().clone();
+        let (mut caller, mut standing) = (None, None);
+        let work = self.work(&mut caller, &mut standing, &arrival, &mut request, inner);
         let worked = work.instrument(span.clone()).await;
         let mut response = match worked {
             Ok(response) => response,
             Err(error) => span.in_scope(|| answer::refusal(error, &arrival.path)),
         };
+        if let Some(ctx) = &caller {
+            audit::tell(&self.governance, ctx, &arrival, &method, &response);
+        }
         answer::finish(&mut response, arrival.id, self.secure);
         if let Some(standing) = standing {
             standing.tell(&mut response);
         }
         drop(in_flight);
-        observe::answered(&span, &arrival, tenant, &response);
+        observe::answered(&span, &arrival, caller.and_then(|ctx| ctx.tenant_scope()), &response);
         response
     }
 
+    /// `caller` is set as soon as it is known who calls, also when they may not.
     async fn work<S>(
         &self,
-        tenant: &mut Option<TenantId>,
+        caller: &mut Option<Ctx>,
         standing: &mut Option<Standing>,
         arrival: &Arrival,
         request: &mut Request,
@@ -211,14 +233,15 @@ impl Edge {
             Access::Watch => None,
             _ => Some(self.room.try_acquire().map_err(|_| overloaded())?),
         };
-        // The login has no context of its own; it takes the id from here.
+        // The login has no context of its own; it takes the id and the origin from here.
         request.extensions_mut().insert(arrival.id);
-        if let Some(ctx) = self.caller(operation.access, request).await? {
-            let ctx = ctx.with_request(arrival.id);
-            *tenant = ctx.tenant_scope();
-            request.extensions_mut().insert(ctx);
-            if let (Some(tenant), false) = (*tenant, operation.access == Access::Watch) {
-                let counted = self.rates.count(tenant, self.requests_per_minute);
+        request.extensions_mut().insert(Arc::clone(&arrival.origin));
+        if let Some(known) = self.caller(arrival, caller, request).await? {
+            let tenant = known.ctx.tenant_scope();
+            request.extensions_mut().insert(known.ctx);
+            if let (Some(tenant), false) = (tenant, operation.access == Access::Watch) {
+                let per_minute = known.requests_per_minute.unwrap_or(self.requests_per_minute);
+                let counted = self.rates.count(tenant, per_minute);
                 *standing = Some(counted);
                 counted.admit()?;
             }
@@ -255,6 +278,11 @@ fn overloaded() -> Error {
         .retry_after_ms(1_000)
 }
 
+/// What stands in `path` in the place of the first parameter of `template`; `None` when it has none.
+fn template_parameter<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    template.split('/').zip(path.split('/')).find(|(name, _)| name.starts_with('{')).map(|(_, value)| value)
+}
+
 /// The template of the route that a request matched, as in `/api/v1/collections/{id}`.
 fn template(request: &Request) -> Option<&str> {
     request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
@@ -264,11 +292,26 @@ fn template(request: &Request) -> Option<&str> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use axum::{body::Body, http::StatusCode};
+    use plasma_governance::GovernanceConfig;
+    use plasma_http::outbound::Outbound;
     use plasma_identity::IdentityConfig;
     use plasma_testkit::TestStore;
 
     use super::*;
     use crate::config::Layers;
+
+    async fn governance(store: &TestStore) -> Governance {
+        let config =
+            GovernanceConfig { anchor_dir: store.data_dir().join("anchors"), outbound: Outbound::guarded(Vec::new()) };
+        Governance::open(store.store(), plasma_testkit::system(), config).await.unwrap()
+    }
+
+    #[test]
+    fn the_thing_that_a_path_names_is_found() {
+        assert_eq!(template_parameter("/api/v1/users/{id}", "/api/v1/users/usr_1"), Some("usr_1"));
+        assert_eq!(template_parameter("/api/v1/teams/{id}/members/{user}", "/api/v1/teams/a/members/b"), Some("a"));
+        assert_eq!(template_parameter("/api/v1/users", "/api/v1/users"), None);
+    }
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_problem_and_leaves_room() {
@@ -278,7 +321,7 @@ mod tests {
         config.concurrency_max = 1;
         let specification =
             utoipa::openapi::OpenApi::new(utoipa::openapi::Info::new("", ""), utoipa::openapi::Paths::new());
-        let edge = Arc::new(Edge::new(&config, identity, &specification).unwrap());
+        let edge = Arc::new(Edge::new(&config, identity, governance(&store).await, &specification).unwrap());
         let panics = tower::service_fn(|_: Request| async { panic!("on purpose") });
         for _ in 0..3 {
             let mut service = EdgeLayer(Arc::clone(&edge)).layer(panics);
@@ -299,7 +342,8 @@ mod tests {
         let mut specification = crate::openapi::document();
         let item = specification.paths.paths.get_mut("/api/v1/events").unwrap();
         item.get.as_mut().unwrap().extensions = None;
-        let Err(error) = Edge::new(&config, identity, &specification) else { panic!("it was taken") };
+        let edge = Edge::new(&config, identity, governance(&store).await, &specification);
+        let Err(error) = edge else { panic!("it was taken") };
         assert!(error.message().contains("list_events"), "{error:?}");
     }
 }

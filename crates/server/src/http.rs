@@ -1,5 +1,7 @@
 //! The routes of the whole system. Each domain brings its own.
 
+mod compliance;
+mod encryption;
 mod errors;
 mod events;
 mod live;
@@ -18,6 +20,14 @@ pub(crate) fn routes() -> OpenApiRouter<System> {
         .routes(routes!(operations::get_readiness))
         .routes(routes!(operations::get_metrics))
         .routes(routes!(operations::get_specification))
+        .routes(routes!(compliance::get_compliance))
+        .routes(routes!(encryption::get_encryption))
+        .routes(routes!(encryption::rotate_data_key))
+        .routes(routes!(encryption::get_installation_encryption))
+        .routes(routes!(encryption::rotate_installation_key))
+        .routes(routes!(encryption::rotate_master_key))
+        .routes(routes!(encryption::rewrap_data_keys))
+        .routes(routes!(encryption::forget_old_master_keys))
         .routes(routes!(events::list_events))
         .routes(routes!(overview::get_overview))
         .routes(routes!(live::watch_live))

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod cli;
 mod client;
+mod compliance;
 pub mod config;
 mod content_policy;
 mod dashboard;
 mod edge;
+mod encryption;
 mod http;
 mod listen;
 mod lock;

@@ -1,32 +1,38 @@
-//! Takes connections and gives each to the router, until the program stops.
+//! Takes connections and gives each to the router, until the program stops: in the clear, or through TLS.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod acme;
+mod certificates;
+mod connection;
+mod redirect;
+mod service_certificate;
+mod tls;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{ConnectInfo, Request},
-    response::Response,
-};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service as _;
 
-/// A client has this long to send a request's head, and an idle connection is kept this long.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head, and headers in it.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-const HEADERS_MAX: usize = 100;
+use connection::Requests;
+
+pub use redirect::redirect;
+pub(crate) use service_certificate::ServiceCertificate;
+pub use tls::Tls;
+
 /// How long requests that run may go on when the program stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then lets requests that run end for up to ten seconds.
-pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(connections_max));
     let connections = TaskTracker::new();
     loop {
@@ -37,7 +43,7 @@ pub async fn serve(listener: TcpListener, router: Router, connections_max: usize
         let Some((permit, accepted)) = stop.run_until_cancelled(next).await else { break };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), stop.clone());
+                let connection = connection(stream, peer, tls.clone(), router.clone(), stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -64,35 +70,25 @@ async fn wait_after(error: &io::Error) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    stop: CancellationToken,
+) {
     // Without it, the small frames of a streamed answer wait for each other. An error means that the client is gone.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut router = router.clone();
-        async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // A router is always ready.
-            let answer: Result<Response, Infallible> = router.call(request).await;
-            answer
-        }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .half_close(false);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let mut requests = Requests { router, peer, certificate: None };
+    let Some(tls) = tls else {
+        return connection::http1(stream, requests, stop).await;
     };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended badly");
+    // Boxed: most of a connection's life is after its handshake.
+    let Some(Some(secured)) = stop.run_until_cancelled(Box::pin(tls.accept(stream, peer))).await else { return };
+    requests.certificate = secured.certificate;
+    if secured.is_http2 {
+        connection::http2(secured.stream, requests, stop).await;
+    } else {
+        connection::http1(secured.stream, requests, stop).await;
     }
 }

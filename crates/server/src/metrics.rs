@@ -72,6 +72,13 @@ fn describe() {
         "Time until the answer's head; the rest of a streamed answer is not counted."
     );
     describe_gauge!("plasma_http_requests_in_flight", "Requests that are being worked on.");
+    describe_counter!("plasma_tls_handshakes_total", "TLS connections that were made, by version and key exchange.");
+    describe_counter!("plasma_tls_handshakes_failed_total", "TLS connections that did not come about.");
+    describe_gauge!(
+        "plasma_tls_certificate_expiry_seconds",
+        Unit::Seconds,
+        "When the certificate that is shown expires, in seconds since 1970 UTC."
+    );
     describe_gauge!("plasma_build_info", "Always 1; the label tells the version.");
     describe_counter!(
         "plasma_events_total",

@@ -21,6 +21,17 @@ const TAGS: &[(&str, &str)] = &[
     ("anthropic", "The same models by Anthropic's Messages protocol."),
     ("gemini", "The same models by Gemini's protocol."),
     ("identity", "Workspaces, users, teams, sessions and API keys."),
+    (
+        "audit",
+        "Who did what, when and from where: a log that can be proven whole, its checkpoints, proofs, anchors and exports.",
+    ),
+    ("encryption", "The keys that seal secrets, and their rotation."),
+    (
+        "oauth",
+        "Applications that act for people who allowed it, or for themselves: OAuth 2.1 and OpenID Connect. The endpoints under /oauth \
+         take forms.",
+    ),
+    ("compliance", "Which security controls are met, and what shows it."),
     ("jobs", "Background work: what waits, runs, is done and has failed."),
     ("events", "Everything that happens, as a log to read and as a live stream."),
     ("operations", "For whoever runs the server: health, metrics, this specification."),
@@ -55,6 +66,7 @@ pub fn document() -> OpenApi {
         plasma_models::http::routes().into_openapi(),
         plasma_knowledge::http::routes().into_openapi(),
         plasma_content::http::routes().into_openapi(),
+        plasma_governance::http::routes().into_openapi(),
         plasma_workflows::routes().into_openapi(),
         crate::http::routes().into_openapi(),
     ] {
@@ -73,7 +85,7 @@ pub fn document() -> OpenApi {
         }
     }
     let components = document.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_… or pls_…").build();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("plk_…, pls_… or pla_…").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::new(plasma_identity::http::SESSION_COOKIE));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));

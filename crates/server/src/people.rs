@@ -1,9 +1,9 @@
-//! Tells knowledge of the people that identity keeps.
+//! Tells knowledge of the people that identity keeps, and of the tenants that identity erases.
 
-use futures::future::BoxFuture;
-use plasma_identity::Identity;
-use plasma_kernel::{Ctx, Result, UserId};
-use plasma_knowledge::{People, Person};
+use futures::{FutureExt as _, future::BoxFuture};
+use plasma_identity::{ForgetTenant, Identity};
+use plasma_kernel::{Ctx, Result, TenantId, UserId};
+use plasma_knowledge::{Knowledge, People, Person};
 
 pub(crate) struct IdentityPeople(pub(crate) Identity);
 
@@ -13,5 +13,13 @@ impl People for IdentityPeople {
             let (permissions, teams) = self.0.access_of(ctx, user).await?;
             Ok(Person { permissions, teams })
         })
+    }
+}
+
+pub(crate) struct KnowledgeForgets(pub(crate) Knowledge);
+
+impl ForgetTenant for KnowledgeForgets {
+    fn forget_tenant(&self, tenant: TenantId) -> BoxFuture<'_, Result<()>> {
+        self.0.forget_tenant(tenant).boxed()
     }
 }

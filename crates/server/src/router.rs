@@ -35,17 +35,19 @@ pub fn build(config: &Config, system: &System) -> Result<Router> {
             .merge(plasma_models::http::routes().with_state(parts.models.clone()))
             .merge(plasma_knowledge::http::routes().with_state(parts.knowledge.clone()))
             .merge(plasma_content::http::routes().with_state(parts.content.clone()))
+            .merge(plasma_governance::http::routes().with_state(parts.governance.clone()))
             .merge(plasma_workflows::routes().with_state(parts.store.clone()));
         pages = http::pages(Dashboard::new());
     }
     let (api, _) = api.split_for_parts();
-    let edge = Edge::new(config, parts.identity.clone(), &openapi::document())?;
+    let edge = Edge::new(config, parts.identity.clone(), parts.governance.clone(), &openapi::document())?;
     let worth_compressing = SizeAbove::new(COMPRESSED_BYTES_MIN)
         // The pieces of a streamed answer must not wait for each other.
         .and(NotForContentType::SSE)
         .and(NotForContentType::IMAGES)
         .and(NotForContentType::const_new("font/"))
-        .and(NotForContentType::const_new("application/pdf"));
+        .and(NotForContentType::const_new("application/pdf"))
+        .and(NotForContentType::const_new("application/zip"));
     Ok(api
         .merge(pages)
         .method_not_allowed_fallback(wrong_method)

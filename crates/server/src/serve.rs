@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    net::SocketAddr,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,12 +10,15 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use plasma_content::Content;
+use plasma_governance::{Governance, GovernanceConfig};
 use plasma_http::outbound::Outbound;
 use plasma_identity::{Bootstrap, BootstrapKey, BootstrapOutcome, Identity, IdentityConfig};
 use plasma_kernel::{Clock, Code, Ctx, Error, Random};
 use plasma_knowledge::Knowledge;
 use plasma_models::{LocalModels, LocalSettings, Manifest, Models, ModelsConfig};
-use plasma_store::{Dialect, Store, StoreConfig, search_node::SearchNodeConfig};
+use plasma_store::{
+    Dialect, MasterKeyKind, Store, StoreConfig, VaultConfig, VaultToken, search_node::SearchNodeConfig,
+};
 use plasma_workflows::Workflows;
 use tokio::{
     net::TcpListener,
@@ -22,13 +26,16 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
-    config::{Config, Role, Secret},
-    listen,
+    compliance::Compliance,
+    config::{Config, MasterKey, Role, Secret},
+    encryption::Encryption,
+    listen::{self, Tls},
     lock::DataDirLock,
     metrics::Metrics,
-    people::IdentityPeople,
+    people::{IdentityPeople, KnowledgeForgets},
     router,
     system::{Parts, System},
     tail::EventTail,
@@ -71,13 +78,13 @@ async fn serve(config: Config) -> Result<()> {
     stop_on_signals(stop.clone())?;
     let lock = DataDirLock::take(&config.data_dir)?;
     // Before anything slow: a port that is taken is the commonest mistake.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}: choose another address with --listen, or stop the program that has it",
-            config.listen
-        )
-    })?;
+    let listener = bind(config.listen, "--listen").await?;
+    let redirecting = match config.http_redirect_listen {
+        Some(address) => Some(bind(address, "--http-redirect-listen").await?),
+        None => None,
+    };
     let metrics = Metrics::install()?;
+    let tls = Tls::open(&config).await?;
     let ctx = Ctx::system("background work", Clock::system(), Random::system());
     let store = Store::open(store_config(&config)).await?;
     let workflows = Workflows::new(store.clone(), ctx.clone());
@@ -86,18 +93,35 @@ async fn serve(config: Config) -> Result<()> {
     welcome(&parts.identity.bootstrap(bootstrap(&config)).await?)?;
     let router = router::build(&config, &system)?;
     parts.knowledge.start();
+    parts.governance.start(config.has_role(Role::Worker));
     if config.has_role(Role::Worker) {
         // SQLite belongs to this process alone, so whatever seems to run was left behind.
         workflows.start(parts.store.dialect() == Dialect::Sqlite).await?;
     }
     let address = listener.local_addr().context("the listening address")?;
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).keep_fresh(stop.clone()));
+    }
+    if let Some(listener) = redirecting {
+        let public_url = public_url(&config)?;
+        let tokens = tls.as_ref().and_then(|tls| tls.tokens());
+        let router = listen::redirect(address.port(), config.http_redirect_port, public_url.as_ref(), tokens);
+        tokio::spawn(listen::serve(listener, None, router, config.connections_max, stop.clone()));
+    }
     tracing::info!(%address, database = parts.store.dialect().as_str(), ready_ms = started.elapsed().as_millis(), "ready");
-    say(&format!("plasma {} is ready at http://{address}", env!("CARGO_PKG_VERSION")))?;
-    listen::serve(listener, router, config.connections_max, stop).await;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    say(&format!("plasma {} is ready at {scheme}://{address}", env!("CARGO_PKG_VERSION")))?;
+    listen::serve(listener, tls, router, config.connections_max, stop).await;
     stop_parts(&config, parts, &workflows).await;
     drop(lock);
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: choose another address with {flag}, or stop the program that has it")
+    })
 }
 
 fn store_config(config: &Config) -> StoreConfig {
@@ -105,8 +129,44 @@ fn store_config(config: &Config) -> StoreConfig {
         data_dir: config.data_dir.clone(),
         database_url: config.database_url.as_ref().map(|url| url.expose().to_owned()),
         master_key_file: config.master_key_file.clone(),
+        master_key: config.master_key.map(|kind| match kind {
+            MasterKey::File => MasterKeyKind::File,
+            MasterKey::Vault => MasterKeyKind::Vault,
+        }),
+        vault: vault_config(config),
         connections_max: config.database_connections_max,
     }
+}
+
+fn vault_config(config: &Config) -> Option<VaultConfig> {
+    let token = match (&config.vault_token, &config.vault_token_file) {
+        (Some(token), _) => VaultToken::Text(token.clone()),
+        (None, Some(file)) => VaultToken::File(file.clone()),
+        (None, None) => return None,
+    };
+    Some(VaultConfig {
+        url: config.vault_url.clone()?,
+        token,
+        mount: config.vault_transit_mount.clone(),
+        key: config.vault_key.clone(),
+        ca_file: config.vault_ca_file.clone(),
+    })
+}
+
+fn public_url(config: &Config) -> Result<Option<Url>> {
+    config.public_url.as_deref().map(Url::parse).transpose().context("public_url")
+}
+
+fn identity_config(config: &Config) -> Result<IdentityConfig> {
+    let identity = IdentityConfig {
+        secure_cookies: config.is_secure(),
+        deletion_grace_days: Some(config.tenant_deletion_grace_days),
+        public_url: public_url(config)?,
+        smtp_url: config.smtp_url.clone(),
+        mail_from: config.mail_from.clone(),
+    };
+    identity.check()?;
+    Ok(identity)
 }
 
 fn search_nodes(config: &Config) -> Vec<SearchNodeConfig> {
@@ -127,12 +187,10 @@ async fn assemble(
     started: Instant,
     stop: CancellationToken,
 ) -> Result<System> {
-    let identity = Identity::new(
-        store.clone(),
-        ctx.clock().clone(),
-        ctx.random().clone(),
-        IdentityConfig { secure_cookies: config.secure_cookies },
-    );
+    let identity = Identity::new(store.clone(), ctx.clock().clone(), ctx.random().clone(), identity_config(config)?);
+    identity.register_steps(workflows);
+    identity.register_tenant_steps(workflows);
+    identity.register_oauth_steps(workflows);
     let settings = LocalSettings {
         idle_timeout: Duration::from_secs(config.model_idle_seconds),
         custom_dirs: config.custom_models_dirs.iter().flat_map(std::env::split_paths).collect(),
@@ -142,12 +200,18 @@ async fn assemble(
     let manifest = Manifest::builtin()?;
     let local = LocalModels::new(&manifest, &config.models_dir, &settings);
     let outbound = Outbound::guarded(config.outbound_allowed_networks.clone());
+    identity.use_outbound(outbound.clone());
     let models = Models::with_outbound(ctx, store.clone(), local, ModelsConfig::default(), &outbound)?;
     models.register_steps(workflows);
     let nodes = search_nodes(config);
     let knowledge = Knowledge::with_nodes(store.clone(), models.clone(), workflows, ctx.clone(), &nodes)?;
     knowledge.use_people(Arc::new(IdentityPeople(identity.clone())));
+    identity.use_forgetters(vec![Arc::new(KnowledgeForgets(knowledge.clone()))]);
     let content = Content::new(store.clone(), knowledge.clone(), workflows);
+    let audit = GovernanceConfig { anchor_dir: config.audit_anchor_dir(), outbound };
+    let governance = Governance::open(store.clone(), ctx.clone(), audit).await?;
+    governance.register_steps(workflows);
+    let encryption = Encryption::new(store.clone(), workflows);
     let tail = EventTail::start(store.clone(), stop.clone()).await?;
     metrics.follow(&tail, stop.clone());
     Ok(System::new(Parts {
@@ -158,6 +222,9 @@ async fn assemble(
         models_dir: config.models_dir.clone(),
         knowledge,
         content,
+        governance,
+        encryption,
+        compliance: Arc::new(Compliance::new(config.compliance_results_file.clone())),
         tail,
         live_room: Arc::new(Semaphore::new(config.live_connections_max)),
         metrics,
@@ -172,6 +239,7 @@ async fn stop_parts(config: &Config, parts: &Parts, workflows: &Workflows) {
     // When every place is free again, every WebSocket has said goodbye.
     let _ = tokio::time::timeout(LIVE_CLOSE, parts.live_room.acquire_many(all)).await;
     workflows.stop().await;
+    parts.governance.stop().await;
     parts.knowledge.stop().await;
     parts.models.shutdown().await;
     if let Err(error) = parts.identity.flush().await {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use plasma_content::Content;
+use plasma_governance::Governance;
 use plasma_identity::Identity;
 use plasma_knowledge::Knowledge;
 use plasma_models::{Manifest, Models};
@@ -10,7 +11,7 @@ use plasma_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, tail::EventTail};
+use crate::{compliance::Compliance, encryption::Encryption, metrics::Metrics, tail::EventTail};
 
 /// What the server's own routes need. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,12 @@ pub struct Parts {
     pub knowledge: Knowledge,
     /// Content documents.
     pub content: Content,
+    /// The audit.
+    pub governance: Governance,
+    /// Changes of keys.
+    pub encryption: Encryption,
+    /// Which security controls are met.
+    pub compliance: Arc<Compliance>,
     /// Events as they happen.
     pub tail: EventTail,
     /// Room for WebSockets.

@@ -72,6 +72,22 @@ impl Blobs {
         Ok(answer.into_stream().map(|piece| piece.map_err(storage_error)).boxed())
     }
 
+    /// Everything that the tenant stores, in no particular order. Bytes that are still being written are not among it.
+    ///
+    /// # Errors
+    /// `internal` for a system context; each piece `unavailable` when the storage fails.
+    pub fn list(&self, ctx: &Ctx) -> Result<BoxStream<'static, Result<BlobInfo>>> {
+        let tenant = ctx.tenant()?.to_string();
+        let found = self.objects.list(Some(&Key::from(tenant.as_str())));
+        let info = move |meta: object_store::ObjectMeta| {
+            let location: &str = meta.location.as_ref();
+            let name = location.strip_prefix(tenant.as_str()).map(|name| name.trim_start_matches('/'));
+            let name = name.ok_or_else(|| Error::internal("the storage listed another tenant's file"))?;
+            Ok(BlobInfo { name: name.to_owned(), size_bytes: meta.size })
+        };
+        Ok(found.map(move |meta| meta.map_err(storage_error).and_then(&info)).boxed())
+    }
+
     /// Removes the bytes under `name`; already absent is fine.
     ///
     /// # Errors
@@ -82,6 +98,15 @@ impl Blobs {
             Err(error) => Err(storage_error(error)),
         }
     }
+}
+
+/// Something that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its name, without the tenant.
+    pub name: String,
+    /// Its length.
+    pub size_bytes: u64,
 }
 
 /// Bytes on their way into the storage. Dropped before its end, it leaves nothing.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use plasma_kernel::{Ctx, Result};
 
-use crate::{Event, EventPosition, Store};
+use crate::{Event, EventPosition, Sql, Store, Tx};
 
 /// How long a consumer waits before it looks for events that other processes wrote.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,5 +57,42 @@ impl Consumer {
         let mut committed = self.store.committed_events();
         // An error means that the store is gone; the timeout's end is the ordinary case.
         let _ = tokio::time::timeout(POLL_INTERVAL, committed.changed()).await;
+    }
+}
+
+impl Tx {
+    /// Where the consumer `name` stands, held until this transaction ends: what it does with the next events and that it did
+    /// it become one, and a second process that works under the same name waits here.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn hold_consumer(&mut self, name: &str) -> Result<EventPosition> {
+        const HOLD: Sql = Sql::each(
+            "SELECT transaction_id, sequence FROM event_consumers WHERE name = $1",
+            "SELECT transaction_id, sequence FROM event_consumers WHERE name = $1 FOR UPDATE",
+        );
+        let now = self.ctx().now();
+        self.execute(
+            "INSERT INTO event_consumers (name, transaction_id, sequence, updated_at) VALUES ($1, 0, 0, $2)
+             ON CONFLICT (name) DO NOTHING",
+            [name.into(), now.into()],
+        )
+        .await?;
+        let row = self.fetch_one(HOLD, [name.into()]).await?;
+        Ok(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? })
+    }
+
+    /// Moves the consumer that [`Tx::hold_consumer`] holds.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn move_consumer(&mut self, name: &str, position: EventPosition) -> Result<()> {
+        let now = self.ctx().now();
+        self.execute(
+            "UPDATE event_consumers SET transaction_id = $2, sequence = $3, updated_at = $4 WHERE name = $1",
+            [name.into(), position.transaction.into(), position.sequence.into(), now.into()],
+        )
+        .await?;
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 use std::fmt;
 
-use plasma_kernel::{Actor, Error, EventId, Page, PageRequest, RequestId, Result, TenantId, Timestamp};
+use plasma_kernel::{Actor, Ctx, Error, EventId, Origin, Page, PageRequest, RequestId, Result, TenantId, Timestamp};
 use serde::Serialize;
 
-use crate::{Row, Sql, Tx, Value};
+use crate::{Row, Sql, Tx, Value, changes};
 
 /// A change to be told: written by [`Tx::emit`] in the change's own transaction.
 #[derive(Debug)]
@@ -12,18 +12,38 @@ pub struct NewEvent {
     subject: String,
     data: serde_json::Value,
     request: Option<RequestId>,
+    by: Option<(Actor, Option<Origin>)>,
 }
 
 impl NewEvent {
     /// An event of type `kind` (`knowledge.document.ready`) about `subject` (an id). `data` holds what consumers need
     /// and no secret.
     pub fn new(kind: &'static str, subject: impl fmt::Display, data: serde_json::Value) -> Self {
-        Self { kind, subject: subject.to_string(), data, request: None }
+        Self { kind, subject: subject.to_string(), data, request: None, by: None }
     }
 
     /// It happened in another request than the one that writes it down.
     pub fn in_request(mut self, request: RequestId) -> Self {
         self.request = Some(request);
+        self
+    }
+
+    /// It was somebody else's doing than that of whoever writes it down: the actor, the request and the origin are those of
+    /// `ctx`.
+    pub fn by(mut self, ctx: &Ctx) -> Self {
+        self.by = Some((ctx.actor().clone(), ctx.origin().cloned()));
+        self.in_request(ctx.request())
+    }
+
+    /// Says what it changed: the fields of `before` and `after` that differ go under `before` and `after` of the event's
+    /// data, secrets masked by their names and everything shortened. `null` stands for "was not there". They are for the
+    /// audit log: what shows events to people leaves the two out.
+    pub fn changed(mut self, before: serde_json::Value, after: serde_json::Value) -> Self {
+        if let serde_json::Value::Object(data) = &mut self.data {
+            let (before, after) = changes::difference(&before, &after);
+            data.insert("before".to_owned(), before);
+            data.insert("after".to_owned(), after);
+        }
         self
     }
 }
@@ -43,6 +63,9 @@ pub struct Event {
     pub subject: String,
     /// Who did it.
     pub actor: Actor,
+    /// From where, when a request began it.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
     /// The request or run in which it happened.
     pub request_id: String,
     /// When, in microseconds since 1970 UTC.
@@ -114,19 +137,24 @@ impl Tx {
     pub async fn emit(&mut self, event: NewEvent) -> Result<EventId> {
         let ctx = self.ctx().clone();
         let id = EventId::new(&ctx);
+        let (actor, origin) = match &event.by {
+            Some((actor, origin)) => (actor, origin.as_ref()),
+            None => (ctx.actor(), ctx.origin()),
+        };
         let row = self
             .fetch_one(
-                "INSERT INTO events (tenant_id, id, type, subject, actor, request_id, at, data)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING transaction_id, sequence",
+                "INSERT INTO events (tenant_id, id, type, subject, actor, request_id, at, data, origin)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING transaction_id, sequence",
                 [
                     ctx.tenant_scope().into(),
                     id.into(),
                     event.kind.into(),
                     event.subject.into(),
-                    Value::json(ctx.actor())?,
+                    Value::json(actor)?,
                     event.request.unwrap_or(ctx.request()).into(),
                     ctx.now().into(),
                     event.data.to_string().into(),
+                    Value::optional_json(origin)?,
                 ],
             )
             .await?;
@@ -176,6 +204,28 @@ impl Tx {
         Ok(EventPosition { transaction: row.get("transaction_id")?, sequence: row.get("sequence")? })
     }
 
+    /// One event of the tenant, or of the installation for a context without a tenant.
+    ///
+    /// # Errors
+    /// `internal` when there is none: whoever asks has just written it.
+    pub async fn event(&mut self, id: EventId) -> Result<Event> {
+        event_from_row(&self.fetch_one("SELECT * FROM events WHERE id = $1", [id.into()]).await?)
+    }
+
+    /// Takes the details and origins out of events of `tenant` whose subject asked to be forgotten; that they happened stays.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn forget_event_details(&mut self, tenant: TenantId, ids: Value) -> Result<u64> {
+        const FORGET: Sql = Sql::each(
+            "UPDATE events SET data = '{}', origin = NULL
+             WHERE tenant_id = $1 AND id IN (SELECT value FROM json_each($2))",
+            "UPDATE events SET data = '{}', origin = NULL
+             WHERE tenant_id = $1 AND id IN (SELECT jsonb_array_elements_text($2::jsonb))",
+        );
+        self.execute(FORGET, [tenant.into(), ids]).await
+    }
+
     /// A page of the tenant's events, newest first.
     ///
     /// # Errors
@@ -222,6 +272,7 @@ fn event_from_row(row: &Row) -> Result<Event> {
         kind: row.get("type")?,
         subject: row.get("subject")?,
         actor: row.json("actor")?,
+        origin: row.optional_json("origin")?,
         request_id: row.get("request_id")?,
         at: row.get("at")?,
         data: row.json("data")?,

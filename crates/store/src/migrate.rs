@@ -70,18 +70,22 @@ const RUNTIME_ROLE: &str = "DO $$ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$";
 
-/// Every table with a tenant_id gets forced row-level security; the runtime role gets rows, never structure.
+/// Every table with a tenant_id gets forced row-level security and our policy, also one that a migration gave another policy; the
+/// runtime role gets rows, never structure.
 const GUARD_TABLES: &str = "DO $$ DECLARE guarded record; BEGIN
     FOR guarded IN
-        SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+        SELECT c.oid, c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-          AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
+          AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS
+              (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_isolation'))
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', guarded.relname);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', guarded.relname);
-        EXECUTE format('CREATE POLICY tenant_isolation ON %I USING
-            (tenant_id = current_setting(''plasma.tenant_id'', true) OR current_setting(''plasma.tenant_id'', true) = ''*'')',
-            guarded.relname);
+        IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = guarded.oid AND p.polname = 'tenant_isolation') THEN
+            EXECUTE format('CREATE POLICY tenant_isolation ON %I USING
+                (tenant_id = current_setting(''plasma.tenant_id'', true) OR current_setting(''plasma.tenant_id'', true) = ''*'')',
+                guarded.relname);
+        END IF;
     END LOOP;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO plasma_runtime', current_schema());
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO plasma_runtime', current_schema());

@@ -8,7 +8,13 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
-use crate::{Blobs, Consumer, EventPosition, Tx, error::database_error, migrate, secrets::MasterKey, tx::Connection};
+use crate::{
+    Blobs, Consumer, EventPosition, MasterKeyKind, SQLITE_FILE, Tx, VaultConfig,
+    error::database_error,
+    migrate,
+    secrets::{self, Keys},
+    tx::Connection,
+};
 
 /// Which engine holds the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +42,13 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// `postgres://…`; `None` means SQLite in the data directory.
     pub database_url: Option<String>,
-    /// The file of the master key, 32 random bytes as base16; `None` means `master.key` in the data directory. Processes
-    /// that share a Postgres must share it.
+    /// The file of the master keys, 32 random bytes as base16 on each line; `None` means `master.key` in the data directory.
+    /// Processes that share a Postgres must share it.
     pub master_key_file: Option<PathBuf>,
+    /// Which kind of master key wraps new data keys; `None` means Vault when there is one, else the file.
+    pub master_key: Option<MasterKeyKind>,
+    /// Vault's transit engine, which wraps data keys or has wrapped some that are still there.
+    pub vault: Option<VaultConfig>,
     /// Connections to Postgres at most, or SQLite reader connections.
     pub connections_max: u32,
 }
@@ -46,7 +56,14 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// SQLite in `data_dir`.
     pub fn sqlite(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, master_key_file: None, connections_max: 4 }
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            master_key_file: None,
+            master_key: None,
+            vault: None,
+            connections_max: 4,
+        }
     }
 }
 
@@ -56,10 +73,10 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     pool: Pool,
     blobs: Blobs,
-    master_key: MasterKey,
+    keys: Keys,
     data_dir: PathBuf,
     /// The newest event that this process committed; wakes consumers without polling.
     committed: watch::Sender<EventPosition>,
@@ -88,17 +105,24 @@ impl Store {
             .remedy("choose a folder that this user may write with --data-dir")
         })?;
         let master_key_file = config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join("master.key"));
-        let master_key = MasterKey::open(&master_key_file)?;
+        let keys = Keys::open(&config, &master_key_file)?;
         let blobs = Blobs::local(&config.data_dir.join("blobs"))?;
         let pool = match &config.database_url {
             None => open_sqlite(&config).await?,
             Some(url) => open_postgres(url, &config).await?,
         };
         let (committed, _) = watch::channel(EventPosition::START);
-        let store =
-            Self { inner: Arc::new(Inner { pool, blobs, master_key, data_dir: config.data_dir.clone(), committed }) };
-        store.check_master_key(&master_key_file).await?;
+        let inner = Arc::new(Inner { pool, blobs, keys, data_dir: config.data_dir.clone(), committed });
+        let store = Self::from_inner(inner);
+        Box::pin(store.check_master_key()).await?;
+        if config.vault.is_some() {
+            tokio::spawn(secrets::sweep(Arc::downgrade(&store.inner)));
+        }
         Ok(store)
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self { inner }
     }
 
     /// Begins a transaction that may write, bound to the context's tenant. Dropping it undoes everything.
@@ -178,8 +202,8 @@ impl Store {
         }
     }
 
-    pub(crate) fn master_key(&self) -> &MasterKey {
-        &self.inner.master_key
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 }
 
@@ -194,7 +218,7 @@ async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Connec
 }
 
 async fn open_sqlite(config: &StoreConfig) -> Result<Pool> {
-    let path = config.data_dir.join("plasma.db");
+    let path = config.data_dir.join(SQLITE_FILE);
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(true)

@@ -1,5 +1,5 @@
 use plasma_kernel::{Ctx, Error, Result, TenantId};
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 use tokio::sync::watch;
 
 use crate::{Dialect, EventPosition, Row, Sql, Value, error::database_error};
@@ -138,6 +138,46 @@ impl Tx {
         self.fetch_optional(sql, parameters)
             .await?
             .ok_or_else(|| Error::internal("a statement that must return a row returned none"))
+    }
+
+    /// As [`Tx::execute`], for a statement with names of tables that were read from the schema (see `tenant_data.rs`).
+    pub(crate) async fn execute_named(
+        &mut self,
+        sql: String,
+        parameters: impl IntoIterator<Item = Value>,
+    ) -> Result<u64> {
+        let sql = AssertSqlSafe(sql);
+        match &mut self.connection {
+            Connection::Sqlite(transaction) => bind!(sqlx::query::<Sqlite>(sql).persistent(false), parameters)
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
+            Connection::Postgres(transaction) => bind!(sqlx::query::<Postgres>(sql).persistent(false), parameters)
+                .execute(&mut **transaction)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+        .map_err(database_error)
+    }
+
+    /// As [`Tx::fetch_all`], likewise.
+    pub(crate) async fn fetch_all_named(
+        &mut self,
+        sql: String,
+        parameters: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Row>> {
+        let sql = AssertSqlSafe(sql);
+        match &mut self.connection {
+            Connection::Sqlite(transaction) => bind!(sqlx::query::<Sqlite>(sql).persistent(false), parameters)
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
+            Connection::Postgres(transaction) => bind!(sqlx::query::<Postgres>(sql).persistent(false), parameters)
+                .fetch_all(&mut **transaction)
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+        }
+        .map_err(database_error)
     }
 
     /// Makes everything of this transaction durable and visible, then wakes the event log's consumers. Returns the

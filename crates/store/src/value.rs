@@ -3,9 +3,10 @@
 use std::{num::TryFromIntError, str::FromStr};
 
 use plasma_kernel::{
-    ApiKeyId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, DocumentId, Error, EventId, FileId, JobId,
-    KnowledgeDocumentId, LimitId, PromptId, ProviderId, PullId, RequestId, Result, RouteId, SessionId, TeamId,
-    TenantId, UserId,
+    ApiKeyId, ApplicationId, AuditSinkId, BatchId, BenchmarkId, BudgetId, CallId, ChunkId, CollectionId, ConnectionId,
+    DocumentId, Error, EventId, ExportId, FileId, GrantId, InvitationId, JobId, KnowledgeDocumentId, LimitId,
+    PasskeyId, PolicyId, PromptId, ProviderId, PullId, RequestId, Result, RoleId, RouteId, ServiceIdentityId,
+    SessionId, TeamId, TenantId, TokenFamilyId, UserId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
@@ -302,26 +303,37 @@ macro_rules! ids {
 
 ids!(
     ApiKeyId,
+    ApplicationId,
+    AuditSinkId,
     BatchId,
     BenchmarkId,
     BudgetId,
     CallId,
     ChunkId,
     CollectionId,
+    ConnectionId,
     DocumentId,
     EventId,
+    ExportId,
     FileId,
+    GrantId,
+    InvitationId,
     JobId,
     KnowledgeDocumentId,
     LimitId,
+    PasskeyId,
+    PolicyId,
     PromptId,
     ProviderId,
     PullId,
+    RoleId,
     RouteId,
     RequestId,
+    ServiceIdentityId,
     SessionId,
     TeamId,
     TenantId,
+    TokenFamilyId,
     UserId
 );
 

@@ -3,8 +3,8 @@
 
 use std::{env, ops::Deref, pin::Pin};
 
-use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, TenantId, UserId};
-use plasma_store::{Store, StoreConfig};
+use plasma_kernel::{Actor, Clock, Ctx, Permissions, Random, Secret, TenantId, UserId};
+use plasma_store::{Store, StoreConfig, VaultConfig, VaultToken};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
@@ -42,6 +42,14 @@ impl TestStore {
     async fn open(config: StoreConfig, folder: TempDir) -> Self {
         let store = Store::open(config.clone()).await.expect("the store opens");
         Self { store, config, _folder: folder }
+    }
+
+    /// On SQLite, opened as `change` says.
+    pub async fn sqlite_with(change: impl FnOnce(&mut StoreConfig)) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut config = StoreConfig::sqlite(folder.path());
+        change(&mut config);
+        Self::open(config, folder).await
     }
 
     /// The store itself, to hand to a domain.
@@ -92,6 +100,38 @@ pub async fn fresh_database_on(server: &str) -> String {
     let mut url = url::Url::parse(server).expect("a Postgres URL");
     url.set_path(&name);
     url.to_string()
+}
+
+/// A new key in the transit engine of the Vault that `PLASMA_TEST_VAULT` names, as in `http://TOKEN@127.0.0.1:18200`.
+pub async fn fresh_vault_key() -> VaultConfig {
+    let server = env::var("PLASMA_TEST_VAULT").unwrap_or_else(|_| {
+        panic!("PLASMA_TEST_VAULT is not set: run the tests with `make test`, or `scripts/openbao.sh start` first")
+    });
+    let mut url = url::Url::parse(&server).expect("a URL with the token before the host");
+    let token = url.username().to_owned();
+    url.set_username("").expect("a URL with a host");
+    let config = VaultConfig {
+        url: url.to_string(),
+        token: VaultToken::Text(Secret::new(token)),
+        mount: "transit".to_owned(),
+        key: format!("plasma-{}", TenantId::new(&system())),
+        ca_file: None,
+    };
+    vault_call(&config, "POST", &format!("transit/keys/{}", config.key), "{}").await;
+    config
+}
+
+/// Tells the test's Vault something under `/v1/` that must succeed.
+pub async fn vault_call(config: &VaultConfig, method: &str, path: &str, body: &str) -> String {
+    let VaultToken::Text(token) = &config.token else { panic!("the test's token is a text") };
+    let method = method.parse().expect("a method");
+    let request = reqwest::Client::new().request(method, format!("{}v1/{path}", config.url));
+    let request = request.header("X-Vault-Token", token.expose()).body(body.to_owned());
+    let response = request.send().await.expect("the test Vault answers");
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    assert!(status.is_success(), "Vault answered {status} to {path}: {text}");
+    text
 }
 
 /// A context that works across tenants, on the machine's clock.

@@ -15,11 +15,16 @@ pub async fn enqueue<S: Step>(tx: &mut Tx, step: &S, subject: &str, run_at: Opti
     let payload = serde_json::to_string(step)
         .map_err(|error| Error::from_source(format!("a {} step cannot be serialized", S::KIND), error))?;
     let run_at = run_at.unwrap_or_else(|| tx.ctx().now());
-    store::insert(
-        tx,
-        NewJob { kind: S::KIND, queue: S::QUEUE.name, payload, subject, max_attempts: S::ATTEMPTS_MAX, run_at },
-    )
-    .await
+    let job = NewJob {
+        kind: S::KIND,
+        queue: S::QUEUE.name,
+        payload,
+        subject,
+        max_attempts: S::ATTEMPTS_MAX,
+        run_at,
+        while_suspended: S::WHILE_SUSPENDED,
+    };
+    store::insert(tx, job).await
 }
 
 /// A page of the tenant's jobs, newest first.

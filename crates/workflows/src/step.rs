@@ -25,6 +25,8 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     const QUEUE: Queue;
     /// Attempts before it is given up.
     const ATTEMPTS_MAX: u32 = 5;
+    /// Whether it runs also while its tenant is suspended or to be deleted.
+    const WHILE_SUSPENDED: bool = false;
 
     /// Does the work. May run again after a crash or a transient error, so every effect is idempotent or written
     /// together with [`Run::complete`].

@@ -46,6 +46,7 @@ pub(crate) struct NewJob<'a> {
     pub(crate) subject: &'a str,
     pub(crate) max_attempts: u32,
     pub(crate) run_at: Timestamp,
+    pub(crate) while_suspended: bool,
 }
 
 pub(crate) async fn insert(tx: &mut Tx, job: NewJob<'_>) -> Result<JobId> {
@@ -53,8 +54,8 @@ pub(crate) async fn insert(tx: &mut Tx, job: NewJob<'_>) -> Result<JobId> {
     let id = JobId::new(&ctx);
     tx.execute(
         "INSERT INTO jobs (tenant_id, id, kind, queue, payload, subject, state, attempt, max_attempts, run_at, request_id,
-                           created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'queued', 0, $7, $8, $9, $10, $10)",
+                           created_at, updated_at, while_suspended)
+         VALUES ($1, $2, $3, $4, $5, $6, 'queued', 0, $7, $8, $9, $10, $10, $11)",
         [
             tenant_text(ctx.tenant_scope()).into(),
             id.into(),
@@ -66,6 +67,7 @@ pub(crate) async fn insert(tx: &mut Tx, job: NewJob<'_>) -> Result<JobId> {
             job.run_at.into(),
             ctx.request().into(),
             ctx.now().into(),
+            job.while_suspended.into(),
         ],
     )
     .await?;
@@ -77,14 +79,17 @@ pub(crate) async fn any_due(tx: &mut Tx, queue: &str, now: Timestamp) -> Result<
     let due = tx
         .fetch_optional(
             "SELECT 1 AS due FROM jobs WHERE queue = $1
-               AND ((state = 'queued' AND run_at <= $2) OR (state = 'running' AND lease_until < $2)) LIMIT 1",
+               AND ((state = 'queued' AND run_at <= $2) OR (state = 'running' AND lease_until < $2))
+               AND (while_suspended = 1 OR NOT EXISTS
+                    (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active')) LIMIT 1",
             [queue.into(), now.into()],
         )
         .await?;
     Ok(due.is_some())
 }
 
-/// Takes up to `limit` due jobs, the longest waiting first; also those whose worker has been silent for too long.
+/// Takes up to `limit` due jobs, the longest waiting first; also those whose worker has been silent for too long. Those of a
+/// tenant that is suspended or to be deleted wait.
 pub(crate) async fn claim(
     tx: &mut Tx,
     queue: &str,
@@ -98,12 +103,16 @@ pub(crate) async fn claim(
          WHERE (tenant_id, id) IN (
              SELECT tenant_id, id FROM jobs WHERE queue = $1
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
+               AND (while_suspended = 1 OR NOT EXISTS
+                    (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active'))
              ORDER BY run_at, id LIMIT $5)
          RETURNING *",
         // Materialized: a subquery in the condition may be run once for each row, and then takes more than the limit.
         "WITH due AS MATERIALIZED (
              SELECT tenant_id, id FROM jobs WHERE queue = $1
                AND ((state = 'queued' AND run_at <= $4) OR (state = 'running' AND lease_until < $4))
+               AND (while_suspended = 1 OR NOT EXISTS
+                    (SELECT 1 FROM tenants t WHERE t.id = jobs.tenant_id AND t.state <> 'active'))
              ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
          UPDATE jobs SET worker_lost = (state = 'running')::int, state = 'running', attempt = attempt + 1, lease_owner = $2,
                          lease_until = $3, updated_at = $4
@@ -333,6 +342,7 @@ mod tests {
                         subject: "",
                         max_attempts: 1,
                         run_at: 0,
+                        while_suspended: false,
                     };
                     insert(&mut tx, job).await.unwrap();
                 }

@@ -3,6 +3,7 @@ import createClient, { type Client } from "openapi-fetch";
 import { ProblemError, problemFrom } from "./problem";
 import type { paths } from "./types";
 
+export type { Middleware } from "openapi-fetch";
 export type PlasmaClient = Client<paths>;
 
 /** `baseUrl` is empty for the dashboard (same origin, session cookie); other callers pass an address and a key. */

@@ -28,7 +28,120 @@ export type ApiKey = components["schemas"]["ApiKey"];
 export type NewApiKey = components["schemas"]["CreateApiKey"];
 export type CreatedApiKey = components["schemas"]["CreatedApiKey"];
 export type Me = components["schemas"]["Me"];
+/** A role with what it allows and who has it; `id` is a built-in role's word or the id of one of the workspace's own. */
+export type RoleDetails = components["schemas"]["RoleDetails"];
+/** A role of the workspace's own, as a person or a key has it. */
+export type CustomRole = components["schemas"]["CustomRole"];
+export type NewRole = components["schemas"]["CreateRole"];
+/** A text of access rules, in Cedar's language. */
+export type AccessPolicy = components["schemas"]["AccessPolicy"];
+export type AccessPolicyVersion = components["schemas"]["AccessPolicyVersion"];
+export type NewAccessPolicy = components["schemas"]["CreateAccessPolicy"];
+export type AccessPolicyChange = components["schemas"]["UpdateAccessPolicy"];
+export type AccessPolicyTest = components["schemas"]["AccessPolicyTest"];
+/** A recent request whose answer a policy would change. */
+export type TestedRequest = components["schemas"]["TestedRequest"];
+/** A statement of a policy that decided. */
+export type PolicyMatch = components["schemas"]["PolicyMatch"];
+/** What is wrong with a policy's text, or worth a second look. */
+export type PolicyProblem = components["schemas"]["PolicyProblem"];
+/** A place in a text, counted from 1; columns count code points. */
+export type TextPlace = components["schemas"]["TextPlace"];
+/** "May X do Y?" */
+export type AccessQuestion = components["schemas"]["ExplainAccess"];
+export type AccessExplanation = components["schemas"]["AccessExplanation"];
 export type LoginResult = components["schemas"]["LoginResponse"];
+/** A login that needs another proof. */
+export type PendingLogin = components["schemas"]["PendingLogin"];
+export type TenantState = components["schemas"]["TenantState"];
+/** A workspace that the signed-in person belongs to. */
+export type MyTenant = components["schemas"]["MyTenant"];
+/** How a workspace looks and what it is told by. */
+export type Branding = components["schemas"]["Branding"];
+export type NewBranding = components["schemas"]["PutBranding"];
+/** How pages look under a host name, before anybody has signed in. */
+export type PublicBranding = components["schemas"]["PublicBranding"];
+export type QuotaResource = components["schemas"]["QuotaResource"];
+export type Quota = components["schemas"]["Quota"];
+export type Quotas = components["schemas"]["Quotas"];
+export type NewQuotas = components["schemas"]["PutQuotas"];
+/** A copy of all that a workspace has. */
+export type TenantExport = components["schemas"]["TenantExport"];
+export type Invitation = components["schemas"]["Invitation"];
+export type InvitationPreview = components["schemas"]["InvitationPreview"];
+export type LoginNeed = components["schemas"]["LoginNeed"];
+export type SecondFactor = components["schemas"]["SecondFactor"];
+/** A way to prove who one is. */
+export type LoginMethod = components["schemas"]["Method"];
+/** What the login page offers. */
+export type LoginMethods = components["schemas"]["LoginMethods"];
+export type LoginConnection = components["schemas"]["LoginConnection"];
+/** The end of a login in which a second factor was set up. */
+export type EnrolledLogin = components["schemas"]["EnrolledLogin"];
+/** A challenge for a passkey. */
+export type PasskeyCeremony = components["schemas"]["PasskeyCeremony"];
+export type Passkey = components["schemas"]["Passkey"];
+export type TotpSetup = components["schemas"]["TotpSetup"];
+export type SecurityOverview = components["schemas"]["SecurityOverview"];
+export type LoginSession = components["schemas"]["LoginSession"];
+export type LoginPolicy = components["schemas"]["LoginPolicy"];
+export type NewLoginPolicy = components["schemas"]["PutLoginPolicy"];
+/** With what a person can prove that it is still them. */
+export type StepUpOptions = components["schemas"]["StepUpOptions"];
+export type StepUpProof = components["schemas"]["StepUp"];
+/** A connection to an identity provider. */
+export type Connection = components["schemas"]["Connection"];
+export type NewConnection = components["schemas"]["CreateConnection"];
+export type ConnectionUpdate = components["schemas"]["UpdateConnection"];
+export type ConnectionPreset = components["schemas"]["ConnectionPreset"];
+export type ConnectionDomain = components["schemas"]["ConnectionDomain"];
+export type ConnectionTest = components["schemas"]["ConnectionTest"];
+export type ConnectionCheck = components["schemas"]["ConnectionCheck"];
+/** A person with an account at a connection's provider. */
+export type ConnectionAccount = components["schemas"]["ConnectionAccount"];
+export type MappingRule = components["schemas"]["MappingRule"];
+export type SingleSignOn = components["schemas"]["SingleSignOn"];
+export type LinkedAccount = components["schemas"]["LinkedAccount"];
+export type ClaimedDomain = components["schemas"]["ClaimedDomain"];
+
+/* Encryption */
+/** A key that seals a workspace's secrets. */
+export type DataKey = components["schemas"]["DataKey"];
+export type KeyRotation = components["schemas"]["KeyRotation"];
+export type EncryptionStatus = components["schemas"]["EncryptionStatus"];
+export type MasterKeyPlace = components["schemas"]["MasterKeyPlace"];
+export type MasterKey = components["schemas"]["MasterKey"];
+export type InstallationEncryption = components["schemas"]["InstallationEncryption"];
+/** A service that shows a certificate of its own instead of an API key. */
+export type ServiceIdentity = components["schemas"]["ServiceIdentity"];
+
+/* Compliance */
+/** Which security controls are met, and what shows it. */
+export type ComplianceReport = components["schemas"]["ComplianceReport"];
+export type ComplianceCatalogue = components["schemas"]["ComplianceCatalogue"];
+export type ComplianceChapter = components["schemas"]["ComplianceChapter"];
+export type ComplianceControl = components["schemas"]["ComplianceControl"];
+export type ComplianceCounts = components["schemas"]["ComplianceCounts"];
+/** What is left of a control's claim when it is held against the test run. */
+export type ComplianceOutcome = components["schemas"]["ComplianceOutcome"];
+export type ComplianceTestResult = components["schemas"]["ComplianceTestResult"];
+export type ComplianceDocument = components["schemas"]["ComplianceDocument"];
+
+/* Applications (OAuth) */
+export type Application = components["schemas"]["Application"];
+export type ApplicationKind = components["schemas"]["ApplicationKind"];
+export type ApplicationSecret = components["schemas"]["ApplicationSecret"];
+export type NewApplication = components["schemas"]["CreateApplication"];
+export type ApplicationChange = components["schemas"]["UpdateApplication"];
+/** An application with a secret that was just made; it is shown once. */
+export type ApplicationWithSecret = components["schemas"]["ApplicationWithSecret"];
+/** What a person allowed an application. */
+export type ApplicationGrant = components["schemas"]["ApplicationGrant"];
+export type AskingApplication = components["schemas"]["AskingApplication"];
+export type AuthorizationParameters = components["schemas"]["AuthorizationParameters"];
+export type AuthorizationRequest = components["schemas"]["AuthorizationRequest"];
+export type DeviceQuestion = components["schemas"]["DeviceQuestion"];
+export type ScopeInWords = components["schemas"]["ScopeInWords"];
 
 /* Models */
 export type ModelKind = components["schemas"]["ModelKind"];
@@ -195,6 +308,18 @@ export type Diff = components["schemas"]["Diff"];
 export type DiffHunk = components["schemas"]["DiffHunk"];
 export type DiffLine = components["schemas"]["DiffLine"];
 export type DraftRequest = components["schemas"]["NewDraft"];
+
+/* Audit */
+export type AuditRecord = components["schemas"]["AuditRecord"];
+export type AuditDetail = components["schemas"]["AuditDetail"];
+export type AuditCheckpoint = components["schemas"]["AuditCheckpoint"];
+export type AuditLogState = components["schemas"]["AuditLogState"];
+export type AuditKey = components["schemas"]["AuditKey"];
+export type AuditSink = components["schemas"]["AuditSink"];
+export type AuditSinkTarget = components["schemas"]["AuditSinkTarget"];
+export type AuditSinkTest = components["schemas"]["AuditSinkTest"];
+export type NewAuditSink = components["schemas"]["CreateAuditSink"];
+export type AuditSinkChange = components["schemas"]["ChangeAuditSink"];
 
 /* Whole system */
 export type PlasmaEvent = components["schemas"]["Event"];

@@ -1,37 +1,53 @@
 "use client";
 
-import { ProblemError } from "@plasma/client/problem";
+import { asProblem, ProblemError } from "@plasma/client/problem";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { usePathname } from "next/navigation";
 import type { ReactNode } from "react";
 
 import { meQuery } from "@/data/session/queries";
+import { ClosedNotice, ClosedWorkspace, isClosed } from "@/features/identity/closed-workspace";
 import { SessionProvider, useMe } from "@/features/identity/session";
+import { StepUpDialog } from "@/features/identity/step-up-dialog";
 import { QuickSearch } from "@/features/knowledge/quick-search";
 import { LiveProvider } from "@/live/live-provider";
 import { Button } from "@/ui/button";
 import { cx } from "@/ui/cx";
 import { ProblemNote } from "@/ui/problem-note";
 
+import { BrandColors } from "./brand-colors";
 import { LiveStatus } from "./live-status";
 import { DESTINATIONS, isCurrent, type Destination } from "./navigation";
 import { UserMenu } from "./user-menu";
-import { Mark, Wordmark } from "./wordmark";
+import { Mark } from "./wordmark";
+import { WorkspaceSwitcher } from "./workspace-switcher";
 
 /** The frame of every page but the login: waits for the session, then shows navigation and the page. */
 export function AppShell({ children }: { children: ReactNode }) {
   const me = useQuery(meQuery);
+  if (me.data && me.data.tenant.state !== "active") {
+    return (
+      <SessionProvider me={me.data}>
+        <BrandColors />
+        <ClosedWorkspace />
+        <StepUpDialog />
+      </SessionProvider>
+    );
+  }
   if (me.data) {
     return (
       <SessionProvider me={me.data}>
+        <BrandColors />
         <LiveProvider enabled={me.data.permissions.includes("events:read")}>
           <Frame>{children}</Frame>
           <QuickSearch />
+          <StepUpDialog />
         </LiveProvider>
       </SessionProvider>
     );
   }
+  if (me.error && isClosed(asProblem(me.error))) return <ClosedNotice problem={asProblem(me.error)} />;
   const signedOut = me.error instanceof ProblemError && me.error.status === 401;
   if (me.error && !signedOut) {
     return (
@@ -58,7 +74,7 @@ function Frame({ children }: { children: ReactNode }) {
       </a>
       <aside className="hidden border-r border-rule bg-sunken md:block">
         <div className="sticky top-0 flex h-dvh flex-col px-5 py-6">
-          <Link href="/" aria-label="Plasma, home"><Wordmark /></Link>
+          <WorkspaceSwitcher />
           <nav aria-label="Main" className="mt-9 flex flex-col gap-0.5">
             {visible.map((destination) => (
               <SideLink key={destination.href} destination={destination} current={isCurrent(pathname, destination.href)} />
@@ -74,7 +90,7 @@ function Frame({ children }: { children: ReactNode }) {
         </div>
       </aside>
       <header className="flex items-center justify-between gap-4 border-b border-rule bg-sunken px-4 py-1.5 md:hidden">
-        <Link href="/" aria-label="Plasma, home"><Wordmark /></Link>
+        <WorkspaceSwitcher compact />
         <div className="flex items-center gap-3"><LiveStatus /><UserMenu compact /></div>
       </header>
       <main id="main" tabIndex={-1} className="min-w-0 transition-[padding] duration-200 px-4 pt-7 pb-28 outline-none sm:px-8 md:px-10 md:pt-12 md:pb-20 lg:px-14">

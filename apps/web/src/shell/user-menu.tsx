@@ -18,7 +18,7 @@ export function UserMenu({ compact }: { compact?: boolean }) {
 
   const signOut = () =>
     logout.mutate(undefined, {
-      onSuccess: () => location.replace("/login/"),
+      onSuccess: ({ url }) => location.replace(url ?? "/login/"),
       onError: () => notify("Signing out failed: the server did not answer. Try again.", "bad"),
     });
 

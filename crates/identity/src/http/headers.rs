@@ -1,12 +1,16 @@
 //! Tokens and cookies in headers, and the defense against forged requests from other sites.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use plasma_kernel::{Error, Result};
+use plasma_kernel::{Error, Result, Timestamp};
 
-use crate::{Identity, Secret, sessions::SESSION_LIFETIME_MICROS};
+use crate::{Identity, Secret, links::LINK_MICROS};
 
 /// The cookie that holds a session's token for the dashboard.
 pub const SESSION_COOKIE: &str = "plasma_session";
+
+/// The cookie that binds a mailed link to the browser that asked for it. Only the routes that need it get to see it.
+const BROWSER_COOKIE: &str = "plasma_login_browser";
+const BROWSER_COOKIE_PATH: &str = "/api/v1/auth";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -24,32 +28,62 @@ impl Identity {
     pub fn token_from_headers(headers: &HeaderMap) -> Option<(&str, bool)> {
         match bearer(headers).or_else(|| clients_key(headers)) {
             Some(token) => Some((token, false)),
-            None => cookie(headers).map(|token| (token, true)),
+            None => cookie(headers, SESSION_COOKIE).map(|token| (token, true)),
         }
     }
 
-    /// `Set-Cookie` for a new session.
-    pub(crate) fn session_cookie(&self, headers: &HeaderMap, token: &Secret) -> Result<HeaderValue> {
-        self.cookie(headers, token.expose(), SESSION_LIFETIME_MICROS / 1_000_000)
+    /// `Set-Cookie` for a session that ends at `expires_at`.
+    pub(crate) fn session_cookie(
+        &self,
+        headers: &HeaderMap,
+        token: &Secret,
+        expires_at: Timestamp,
+    ) -> Result<HeaderValue> {
+        let max_age_seconds = (expires_at - self.inner.clock.now()).max(0) / 1_000_000;
+        self.cookie(headers, SESSION_COOKIE, token.expose(), "/", max_age_seconds)
     }
 
     /// `Set-Cookie` that removes the session's cookie.
     pub(crate) fn no_session_cookie(&self, headers: &HeaderMap) -> Result<HeaderValue> {
-        self.cookie(headers, "", 0)
+        self.cookie(headers, SESSION_COOKIE, "", "/", 0)
     }
 
-    fn cookie(&self, headers: &HeaderMap, value: &str, max_age_seconds: i64) -> Result<HeaderValue> {
-        let by_https = text(headers, &X_FORWARDED_PROTO)
-            .and_then(|protocols| protocols.split(',').next())
-            .is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("https"));
-        let secure = if self.inner.config.secure_cookies || by_https { "; Secure" } else { "" };
+    /// `Set-Cookie` for the browser that asked for a link.
+    pub(crate) fn browser_cookie(&self, headers: &HeaderMap, value: &Secret) -> Result<HeaderValue> {
+        self.cookie(headers, BROWSER_COOKIE, value.expose(), BROWSER_COOKIE_PATH, LINK_MICROS / 1_000_000)
+    }
+
+    fn cookie(
+        &self,
+        headers: &HeaderMap,
+        name: &str,
+        value: &str,
+        path: &str,
+        max_age_seconds: i64,
+    ) -> Result<HeaderValue> {
+        let is_secure = self.inner.config.secure_cookies
+            || by_https(headers)
+            || self.inner.config.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let secure = if is_secure { "; Secure" } else { "" };
         let cookie =
-            format!("{SESSION_COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age_seconds}{secure}");
+            format!("{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age_seconds}{secure}");
         let mut cookie = HeaderValue::try_from(cookie)
             .map_err(|error| Error::from_source("a session token does not fit into a cookie", error))?;
         cookie.set_sensitive(true);
         Ok(cookie)
     }
+}
+
+/// Whether a proxy in front says that the browser speaks HTTPS with it.
+pub(crate) fn by_https(headers: &HeaderMap) -> bool {
+    text(headers, &X_FORWARDED_PROTO)
+        .and_then(|protocols| protocols.split(',').next())
+        .is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("https"))
+}
+
+/// What the browser keeps of an earlier request for a link.
+pub(crate) fn browser_of(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, BROWSER_COOKIE)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -62,14 +96,14 @@ fn clients_key(headers: &HeaderMap) -> Option<&str> {
     [X_API_KEY, X_GOOG_API_KEY].iter().find_map(|name| text(headers, name).filter(|key| key.starts_with("plk_")))
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, value)| *name == SESSION_COOKIE && !value.is_empty())
+        .find(|(name, value)| *name == wanted && !value.is_empty())
         .map(|(_, value)| value)
 }
 

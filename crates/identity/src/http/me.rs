@@ -1,38 +1,38 @@
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 use plasma_http::{Caller, Json, Problem, ProblemBody};
 use plasma_kernel::{Actor, Error, Permission, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{tenants::Tenant, users::User};
+use super::{roles::CustomRole, tenants::Tenant, users::User};
 use crate::{Identity, Secret};
 
 /// Who calls, and what they may do.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Me {
-    /// The person or the key.
+    /// The person, the key or the application.
     actor: MeActor,
-    /// The person; null for an API key.
+    /// The person, also the one for whom an application acts; null for an API key and an application that acts for itself.
     #[schema(required)]
     user: Option<User>,
     /// The caller's workspace.
     tenant: Tenant,
-    /// The role that the caller acts in.
+    /// The role that the caller acts in; with one of the workspace's own, the nearest built-in role below it.
     role: Role,
+    /// The workspace's own role that takes the place of `role`; null when there is none.
+    #[schema(required)]
+    custom_role: Option<CustomRole>,
     /// What the caller may do.
     permissions: Vec<Permission>,
 }
 
-/// The person or the key that calls.
+/// The person, the key or the application that calls.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct MeActor {
-    /// A person or an API key.
+    /// A person, an API key or an application.
     kind: ActorKind,
-    /// The id of the user or the key.
+    /// The id of the user, the key or the application.
     id: String,
-    /// The name of the user or the key.
+    /// The name of the user, the key or the application.
     name: String,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct ChangePassword {
     /// The password until now.
     #[schema(max_length = 200, format = "password")]
     current_password: String,
-    /// The password from now on; not your e-mail.
+    /// The password from now on; not your e-mail, and none that is tried first.
     #[schema(min_length = 10, max_length = 200, format = "password")]
     new_password: String,
 }
@@ -77,7 +77,7 @@ pub(crate) struct ChangePassword {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("authenticated")))
+    extensions(("x-permission" = json!("authenticated")), ("x-while-suspended" = json!("owner")))
 )]
 pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller) -> Result<Json<Me>, Problem> {
     let me = identity.me(&ctx).await?;
@@ -92,6 +92,7 @@ pub(crate) async fn get_me(State(identity): State<Identity>, Caller(ctx): Caller
         user: me.user.map(User::from),
         tenant: me.tenant.into(),
         role: me.role,
+        custom_role: me.custom_role.map(CustomRole::from),
         permissions: me.permissions.iter().collect(),
     }))
 }
@@ -129,11 +130,9 @@ pub(crate) async fn update_me(
 pub(crate) async fn change_my_password(
     State(identity): State<Identity>,
     Caller(ctx): Caller,
-    headers: HeaderMap,
     Json(request): Json<ChangePassword>,
 ) -> Result<StatusCode, Problem> {
-    let token = Identity::token_from_headers(&headers).map(|(token, _)| token);
     let (current, new) = (Secret::new(request.current_password), Secret::new(request.new_password));
-    identity.change_password(&ctx, &current, &new, token).await?;
+    identity.change_password(&ctx, &current, &new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -47,7 +47,7 @@ pub(crate) struct PutTeamMember {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("teams:read")))
+    extensions(("x-permission" = json!("teams:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_team_members(
     State(identity): State<Identity>,

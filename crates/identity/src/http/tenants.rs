@@ -3,7 +3,7 @@ use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
 use plasma_kernel::{Page, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Identity, NewTenant, Secret, types};
+use crate::{Identity, NewTenant, Secret, TenantState, types};
 
 /// A workspace.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -12,14 +12,24 @@ pub(crate) struct Tenant {
     id: TenantId,
     /// What people call it.
     name: String,
+    /// Where it is in its life.
+    state: TenantState,
+    /// Why it is suspended, in words for its people; null when nobody said so.
+    #[schema(required)]
+    state_reason: Option<String>,
+    /// What its plan is called.
+    plan: String,
+    /// When it is erased, in microseconds since 1970 UTC; null unless its deletion was asked for.
+    #[schema(required)]
+    delete_at: Option<Timestamp>,
     /// When it was made, in microseconds since 1970 UTC.
     created_at: Timestamp,
 }
 
 impl From<types::Tenant> for Tenant {
     fn from(tenant: types::Tenant) -> Self {
-        let types::Tenant { id, name, created_at } = tenant;
-        Self { id, name, created_at }
+        let types::Tenant { id, name, state, state_reason, plan, delete_at, created_at } = tenant;
+        Self { id, name, state, state_reason, plan, delete_at, created_at }
     }
 }
 

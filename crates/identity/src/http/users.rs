@@ -3,6 +3,7 @@ use plasma_http::{Caller, Json, PageQuery, Path, Problem, ProblemBody, Query};
 use plasma_kernel::{Page, Role, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::roles::CustomRole;
 use crate::{Identity, NewUser, Secret, UserChange, types};
 
 /// A person in the workspace.
@@ -14,8 +15,11 @@ pub(crate) struct User {
     email: String,
     /// What to call them.
     name: String,
-    /// The role in this workspace.
+    /// The role in this workspace; with one of its own, the nearest built-in role below it.
     role: Role,
+    /// The workspace's own role that takes the place of `role`; null when there is none.
+    #[schema(required)]
+    custom_role: Option<CustomRole>,
     /// Whether they are locked out.
     disabled: bool,
     /// Whether they manage the whole installation.
@@ -29,8 +33,9 @@ pub(crate) struct User {
 
 impl From<types::User> for User {
     fn from(user: types::User) -> Self {
-        let types::User { id, email, name, role, disabled, operator, created_at, last_login_at } = user;
-        Self { id, email, name, role, disabled, operator, created_at, last_login_at }
+        let types::User { id, email, name, role, custom_role, disabled, operator, created_at, last_login_at } = user;
+        let custom_role = custom_role.map(CustomRole::from);
+        Self { id, email, name, role, custom_role, disabled, operator, created_at, last_login_at }
     }
 }
 
@@ -58,7 +63,7 @@ pub(crate) struct UpdateUser {
     /// What to call them.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Not higher than your own.
+    /// Not higher than your own. It takes the place of one of the workspace's own roles too.
     role: Option<Role>,
     /// True locks them out: their sessions end, their API keys are refused. False lets them in again.
     disabled: Option<bool>,
@@ -73,7 +78,7 @@ pub(crate) struct UpdateUser {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("users:read")))
+    extensions(("x-permission" = json!("users:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_users(
     State(identity): State<Identity>,
@@ -113,7 +118,7 @@ pub(crate) async fn create_user(
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("users:read")))
+    extensions(("x-permission" = json!("users:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn get_user(
     State(identity): State<Identity>,

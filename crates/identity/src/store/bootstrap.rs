@@ -30,7 +30,9 @@ pub(crate) async fn operator(tx: &mut Tx) -> Result<Owner> {
     let row = tx
         .fetch_optional(
             "SELECT m.tenant_id, m.user_id FROM users u JOIN memberships m ON m.user_id = u.id
-             WHERE u.operator = 1 AND u.disabled_at IS NULL AND m.role = 'owner' ORDER BY u.id, m.created_at LIMIT 1",
+             JOIN tenants t ON t.id = m.tenant_id
+             WHERE u.operator = 1 AND m.disabled_at IS NULL AND m.role = 'owner' AND t.state = 'active'
+             ORDER BY u.id, m.created_at LIMIT 1",
             [],
         )
         .await?;

@@ -17,7 +17,7 @@ on_each_database! {
         let world = World::new(test.store()).await;
         let created = world.identity.create_api_key(&world.owner, all_of(Role::Service)).await.unwrap();
         let key = created.key.expose();
-        assert!(key.starts_with("plk_") && key.len() == 56);
+        assert!(key.starts_with("plk_") && key.len() == 62);
         assert_eq!(created.api_key.prefix, key[..12]);
         assert_eq!(created.api_key.created_by, world.owner_id());
 

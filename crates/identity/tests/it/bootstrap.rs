@@ -1,8 +1,8 @@
 use plasma_identity::{Bootstrap, BootstrapKey, DEFAULT_OWNER_EMAIL, Identity, IdentityConfig, Login};
-use plasma_kernel::{Clock, Permissions, Random, Role};
+use plasma_kernel::{Clock, Origin, Permissions, Random, Role};
 use plasma_testkit::{TestStore, on_each_database, system};
 
-use crate::support::{OWNER, PASSWORD, page, refused, secret};
+use crate::support::{OWNER, PASSWORD, done, page, refused, secret};
 
 const KEY: &str = "plk_0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "plk_fedcba9876543210fedcba9876543210";
@@ -20,8 +20,8 @@ fn with_key(key: &str) -> Bootstrap {
 }
 
 async fn login(identity: &Identity, email: &str, password: &str) -> plasma_kernel::Result<plasma_identity::LoggedIn> {
-    let login = Login { email: email.to_owned(), password: secret(password), address: None };
-    identity.login(&system(), login).await
+    let login = Login { email: email.to_owned(), password: secret(password), origin: Origin::default() };
+    identity.login(&system(), login).await.map(done)
 }
 
 on_each_database! {

@@ -29,14 +29,14 @@ async fn authenticate(State(identity): State<Identity>, mut request: Request, ne
     next.run(request).await
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .filter_map(|line| line.split_once(": "))
@@ -45,12 +45,12 @@ impl Answer {
     }
 }
 
-struct Client {
+pub struct Client {
     address: SocketAddr,
 }
 
 impl Client {
-    async fn new(world: &World) -> Self {
+    pub async fn new(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router: Router = http::routes()
@@ -63,7 +63,7 @@ impl Client {
         Self { address }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let mut text = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
@@ -84,7 +84,7 @@ impl Client {
         Answer { status, head: head.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
     }
 
-    async fn login(&self, headers: &[(&str, &str)]) -> Answer {
+    pub async fn login(&self, headers: &[(&str, &str)]) -> Answer {
         let body = json!({ "email": OWNER, "password": PASSWORD });
         self.send("POST", "/api/v1/auth/login", headers, Some(body)).await
     }
@@ -133,8 +133,8 @@ on_each_database! {
         let now = world.clock.now();
         assert_eq!(
             created.body,
-            json!({ "id": created.body["id"], "email": "ada@example.org", "name": "Ada", "role": "editor", "disabled": false,
-                    "operator": false, "created_at": now, "last_login_at": null })
+            json!({ "id": created.body["id"], "email": "ada@example.org", "name": "Ada", "role": "editor", "custom_role": null,
+                    "disabled": false, "operator": false, "created_at": now, "last_login_at": null })
         );
         let user = format!("/api/v1/users/{}", created.body["id"].as_str().unwrap());
         let changed = client.send("PATCH", &user, &owner, Some(json!({ "disabled": true }))).await;
@@ -150,9 +150,10 @@ on_each_database! {
         let secret = key.body["key"].as_str().unwrap();
         assert_eq!(
             key.body,
-            json!({ "id": key.body["id"], "name": "CI", "prefix": &secret[..12], "role": "service", "scopes": ["search:query"],
-                    "created_by": world.owner_id().to_string(), "team": null, "created_at": now, "expires_at": now + 1,
-                    "last_used_at": null, "revoked_at": null, "key": secret })
+            json!({ "id": key.body["id"], "name": "CI", "prefix": &secret[..12], "role": "service", "custom_role": null,
+                    "scopes": ["search:query"], "addresses": [], "created_by": world.owner_id().to_string(), "team": null,
+                    "created_at": now, "expires_at": now + 1, "last_used_at": null, "last_used_address": null,
+                    "revoked_at": null, "replaces": null, "replaced_by": null, "key": secret })
         );
         let by_key = [("authorization", format!("Bearer {secret}"))];
         let by_key = [(by_key[0].0, by_key[0].1.as_str())];
@@ -282,5 +283,5 @@ fn every_operation_says_which_permission_it_needs() {
             assert!(operation["responses"]["default"].is_object(), "{method} {path}");
         }
     }
-    assert_eq!(operations, 25);
+    assert_eq!(operations, 154);
 }

@@ -2,8 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use plasma_identity::{Bootstrap, Identity, IdentityConfig, LoggedIn, Login, NewApiKey, NewUser, Secret, User};
-use plasma_kernel::{Clock, Ctx, Error, PageRequest, Permission, Random, Result, Role, UserId};
+use plasma_identity::{
+    Bootstrap, Identity, IdentityConfig, LoggedIn, Login, LoginStep, NewApiKey, NewUser, Secret, User,
+};
+use plasma_kernel::{Clock, Ctx, Error, Origin, PageRequest, Permission, Random, Result, Role, UserId};
 use plasma_store::{EventFilter, Store};
 
 pub const OWNER: &str = "owner@example.org";
@@ -27,7 +29,14 @@ pub fn page() -> PageRequest {
 }
 
 pub fn all_of(role: Role) -> NewApiKey {
-    NewApiKey { name: "test".to_owned(), role, scopes: None, expires_at: None, team: None }
+    NewApiKey {
+        name: "test".to_owned(),
+        role: role.into(),
+        scopes: None,
+        addresses: Vec::new(),
+        expires_at: None,
+        team: None,
+    }
 }
 
 pub fn only(role: Role, scopes: &[Permission]) -> NewApiKey {
@@ -51,16 +60,29 @@ pub fn refused<T>(result: Result<T>) -> Error {
     }
 }
 
+/// The session of a login that must have ended.
+#[track_caller]
+pub fn done(step: LoginStep) -> LoggedIn {
+    match step {
+        LoginStep::Done(logged_in) => *logged_in,
+        LoginStep::Continue(pending) => panic!("another proof is needed: {:?}", pending.needs),
+    }
+}
+
 impl World {
     pub async fn new(store: Store) -> Self {
+        Self::with_config(store, IdentityConfig::default()).await
+    }
+
+    pub async fn with_config(store: Store, config: IdentityConfig) -> Self {
         let clock = Clock::manual(1_800_000_000_000_000);
-        let identity = Identity::new(store.clone(), clock.clone(), Random::system(), IdentityConfig::default());
+        let identity = Identity::new(store.clone(), clock.clone(), Random::system(), config);
         let bootstrap =
             Bootstrap { owner_email: Some(OWNER.to_owned()), owner_password: Some(secret(PASSWORD)), api_key: None };
         identity.bootstrap(bootstrap).await.unwrap();
         let system = Ctx::system("test", clock.clone(), Random::system());
-        let login = Login { email: OWNER.to_owned(), password: secret(PASSWORD), address: None };
-        let token = identity.login(&system, login).await.unwrap().token;
+        let login = Login { email: OWNER.to_owned(), password: secret(PASSWORD), origin: Origin::default() };
+        let token = done(identity.login(&system, login).await.unwrap()).token;
         let owner = identity.authenticate(token.expose()).await.unwrap().ctx;
         Self { store, clock, identity, owner }
     }
@@ -74,8 +96,13 @@ impl World {
         Ctx::system("test", self.clock.clone(), Random::system())
     }
 
+    /// A login that needs nothing but the password.
     pub async fn login(&self, email: &str, password: &str) -> Result<LoggedIn> {
-        let login = Login { email: email.to_owned(), password: secret(password), address: None };
+        self.login_step(email, password).await.map(done)
+    }
+
+    pub async fn login_step(&self, email: &str, password: &str) -> Result<LoginStep> {
+        let login = Login { email: email.to_owned(), password: secret(password), origin: Origin::default() };
         self.identity.login(&self.system(), login).await
     }
 

@@ -1,7 +1,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use plasma_identity::Login;
-use plasma_kernel::{Code, Role};
+use plasma_kernel::{Code, Origin, Role};
 use plasma_testkit::on_each_database;
 
 use crate::support::{PASSWORD, World, refused, secret};
@@ -70,7 +70,7 @@ on_each_database! {
             let login = Login {
                 email: format!("user{number}@example.org"),
                 password: secret("wrong horse battery"),
-                address: Some(IpAddr::from(address)),
+                origin: Origin { address: Some(IpAddr::from(address)), user_agent: None },
             };
             refused(world.identity.login(&world.system(), login).await).code()
         };

@@ -99,7 +99,7 @@ struct Changes {
 
 impl Changes {
     fn note(&mut self, event: &Event) {
-        let Some(tenant) = event.tenant else { return };
+        let Some(tenant) = event.tenant else { return self.note_of_installation(event) };
         if !event.kind.starts_with("knowledge.") {
             return;
         }
@@ -131,6 +131,16 @@ impl Changes {
             }
             _ => {}
         }
+    }
+
+    /// The installation's own log tells of tenants that were erased with their logs.
+    fn note_of_installation(&mut self, event: &Event) {
+        if event.kind != events::COLLECTIONS_ERASED {
+            return;
+        }
+        self.tenants.extend(event.subject.parse::<TenantId>().ok());
+        let named = event.data.get("collections").and_then(|collections| collections.as_array()).into_iter().flatten();
+        self.deleted_collections.extend(named.filter_map(|id| id.as_str()?.parse::<CollectionId>().ok()));
     }
 
     fn is_empty(&self) -> bool {

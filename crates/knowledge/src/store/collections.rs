@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Error, Page, PageRequest, Result, TenantId};
+use plasma_kernel::{CollectionId, Error, Page, PageRequest, QuotaResource, Result, TenantId};
 use plasma_store::{Row, Sql, Tx, page_key};
 
 use crate::{Collection, FieldDeclarations, KnowledgeCounts, RankingSettings, index::language::Language};
@@ -75,8 +75,10 @@ fn fields_text(fields: &FieldDeclarations) -> Result<String> {
     serde_json::to_string(fields).map_err(|error| Error::from_source("declared fields to JSON", error))
 }
 
+/// Refuses when the tenant's plan does not allow one more.
 pub(crate) async fn insert(tx: &mut Tx, collection: &Collection) -> Result<()> {
     let tenant = tx.tenant()?;
+    tx.take_quota(QuotaResource::Collections, 1).await?;
     tx.execute(
         "INSERT INTO collections (tenant_id, id, name, description, embedding_model, recall_target, created_at, updated_at,
                                   fields, language)
@@ -194,8 +196,21 @@ pub(crate) async fn set_ranking(tx: &mut Tx, id: CollectionId, ranking: &Ranking
 
 pub(crate) async fn delete(tx: &mut Tx, id: CollectionId) -> Result<()> {
     let tenant = tx.tenant()?;
-    tx.execute("DELETE FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
-    Ok(())
+    let deleted =
+        tx.execute("DELETE FROM collections WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
+    tx.give_back_quota(QuotaResource::Collections, deleted).await
+}
+
+/// Removes up to `limit` collections of a tenant that is erased, in a transaction across tenants, and returns them.
+pub(crate) async fn erase_some(tx: &mut Tx, tenant: TenantId, limit: u32) -> Result<Vec<CollectionId>> {
+    let rows = tx
+        .fetch_all(
+            "DELETE FROM collections WHERE tenant_id = $1
+               AND id IN (SELECT id FROM collections WHERE tenant_id = $1 ORDER BY id LIMIT $2) RETURNING id",
+            [tenant.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }
 
 /// A page of all tenants' collections that have vectors, after the given one.

@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Page, PageRequest, Result, Timestamp};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Page, PageRequest, QuotaResource, Result, Timestamp};
 use plasma_store::{Row, Sql, Tx, id_array, page_key};
 
 use super::{
@@ -96,7 +96,8 @@ fn progress_from(row: &Row, state: DocumentState) -> Result<Option<DocumentProgr
     Ok(Some(DocumentProgress { done, total, unit: "passages", seconds_left: number("seconds_left")? }))
 }
 
-/// Inserts a document's row for its first version; the version's own row is separate.
+/// Inserts a document's row for its first version; the version's own row is separate. Refuses when the tenant's plan does not
+/// allow one more.
 pub(crate) async fn insert(
     tx: &mut Tx,
     id: KnowledgeDocumentId,
@@ -114,6 +115,7 @@ pub(crate) async fn insert(
     )
     .await?;
     access::insert_readers(tx, id, access).await?;
+    tx.take_quota(QuotaResource::Documents, 1).await?;
     let restricted = i64::from(access.is_some());
     collections::adjust(tx, collection, CountChange { documents: 1, restricted, ..CountChange::default() }).await
 }
@@ -301,6 +303,7 @@ pub(crate) async fn delete(tx: &mut Tx, stored: &StoredDocument) -> Result<()> {
         return Err(Error::internal("a locked document was not there to delete"));
     }
     access::delete_readers(tx, stored.document.id).await?;
+    tx.give_back_quota(QuotaResource::Documents, 1).await?;
     let gone = count_change(stored.document.state, DocumentState::Queued);
     let passages = -i64::try_from(stored.document.chunk_count).unwrap_or(0);
     let restricted = -i64::from(stored.document.access.is_some());
@@ -328,6 +331,8 @@ pub(crate) async fn of_deleted_collection(
 pub(crate) async fn delete_orphan(tx: &mut Tx, id: KnowledgeDocumentId) -> Result<()> {
     let tenant = tx.tenant()?;
     access::delete_readers(tx, id).await?;
-    tx.execute("DELETE FROM knowledge_documents WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await?;
-    Ok(())
+    let deleted = tx
+        .execute("DELETE FROM knowledge_documents WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()])
+        .await?;
+    tx.give_back_quota(QuotaResource::Documents, deleted).await
 }

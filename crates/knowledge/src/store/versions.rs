@@ -1,4 +1,4 @@
-use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, Result, Timestamp};
+use plasma_kernel::{CollectionId, Error, KnowledgeDocumentId, QuotaResource, Result, Timestamp};
 use plasma_store::{Row, Tx};
 
 use super::access::access_from;
@@ -61,8 +61,10 @@ fn live_from(row: &Row) -> Result<LiveVersion> {
     })
 }
 
+/// Refuses when the tenant's plan does not allow that many more bytes.
 pub(crate) async fn insert(tx: &mut Tx, version: NewVersion<'_>) -> Result<()> {
     let tenant = tx.tenant()?;
+    tx.take_quota(QuotaResource::StorageBytes, version.size_bytes as u64).await?;
     let now = tx.ctx().now();
     let metadata =
         serde_json::to_string(version.metadata).map_err(|error| Error::from_source("metadata to JSON", error))?;
@@ -150,12 +152,17 @@ pub(crate) async fn all(tx: &mut Tx, document: KnowledgeDocumentId) -> Result<Ve
 
 pub(crate) async fn delete(tx: &mut Tx, document: KnowledgeDocumentId, version: u32) -> Result<()> {
     let tenant = tx.tenant()?;
-    tx.execute(
-        "DELETE FROM knowledge_versions WHERE tenant_id = $1 AND document_id = $2 AND version = $3",
-        [tenant.into(), document.into(), version.into()],
-    )
-    .await?;
-    Ok(())
+    let deleted = tx
+        .fetch_optional(
+            "DELETE FROM knowledge_versions WHERE tenant_id = $1 AND document_id = $2 AND version = $3
+             RETURNING size_bytes",
+            [tenant.into(), document.into(), version.into()],
+        )
+        .await?;
+    match deleted {
+        Some(row) => tx.give_back_quota(QuotaResource::StorageBytes, row.get("size_bytes")?).await,
+        None => Ok(()),
+    }
 }
 
 /// The searchable version of a document; `None` when it has none, is deleted, or its collection is.

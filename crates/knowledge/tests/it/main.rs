@@ -16,5 +16,6 @@ mod replacement;
 mod reranker;
 mod search;
 mod support;
+mod tenants;
 mod text;
 mod vectors;

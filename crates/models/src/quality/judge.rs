@@ -2,6 +2,8 @@
 //!
 //! A job holds the call's id only. Question and answer, both cut, wait sealed beside it and go in the transaction that ends it.
 
+use std::fmt::Display;
+
 use futures::StreamExt as _;
 use plasma_kernel::{CallId, Code, Ctx, Error, Result};
 use plasma_protocols::chat::{Answer, Request, Role};
@@ -123,7 +125,7 @@ pub(crate) struct JudgeCall {
     call: CallId,
 }
 
-fn seal_purpose(call: CallId) -> String {
+pub(crate) fn seal_purpose(call: impl Display) -> String {
     format!("{JUDGE}/{call}")
 }
 

@@ -1,4 +1,4 @@
-use plasma_kernel::{FileId, Page, PageRequest, Result};
+use plasma_kernel::{FileId, Page, PageRequest, QuotaResource, Result};
 use plasma_store::{Row, Tx, page_key};
 
 use crate::files::{File, FilePurpose, Sight, creator_text, not_found};
@@ -15,8 +15,13 @@ fn file(row: &Row) -> Result<File> {
     })
 }
 
+/// Refuses when the tenant's plan does not allow that many more bytes; but what a batch wrote was paid for.
 pub(crate) async fn insert(tx: &mut Tx, file: &File) -> Result<()> {
     let tenant = tx.tenant()?;
+    match file.purpose {
+        FilePurpose::Batch => tx.take_quota(QuotaResource::StorageBytes, file.size_bytes).await?,
+        FilePurpose::BatchOutput => drop(tx.note_quota(QuotaResource::StorageBytes, file.size_bytes).await?),
+    }
     tx.execute(
         "INSERT INTO model_files (tenant_id, id, purpose, filename, size_bytes, blob, creator, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -88,5 +93,14 @@ pub(crate) async fn get(tx: &mut Tx, sight: &Sight, id: FileId) -> Result<File> 
 
 pub(crate) async fn delete(tx: &mut Tx, id: FileId) -> Result<()> {
     let tenant = tx.tenant()?;
-    tx.execute("DELETE FROM model_files WHERE tenant_id = $1 AND id = $2", [tenant.into(), id.into()]).await.map(drop)
+    let deleted = tx
+        .fetch_optional(
+            "DELETE FROM model_files WHERE tenant_id = $1 AND id = $2 RETURNING size_bytes",
+            [tenant.into(), id.into()],
+        )
+        .await?;
+    match deleted {
+        Some(row) => tx.give_back_quota(QuotaResource::StorageBytes, row.get("size_bytes")?).await,
+        None => Ok(()),
+    }
 }

@@ -1,15 +1,17 @@
 //! What is kept of calls, sealed.
 
+use std::fmt::Display;
+
 use plasma_kernel::{CallId, Result, Timestamp};
 use plasma_store::{Row, Store, Tx};
 
 use crate::{CallPayload, KeptText, ModelCall, capture::Payload};
 
-const REQUEST: &str = "request";
-const ANSWER: &str = "answer";
+pub(crate) const REQUEST: &str = "request";
+pub(crate) const ANSWER: &str = "answer";
 
 /// What a sealed text is bound to, so that one call's is never shown as another's.
-fn purpose(call: CallId, part: &str) -> String {
+pub(crate) fn purpose(call: impl Display, part: &str) -> String {
     format!("model-call/{call}/{part}")
 }
 

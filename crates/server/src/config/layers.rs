@@ -15,7 +15,7 @@ use toml::{
 use super::{Config, SETTINGS, Setting, check, conflicts, search_nodes};
 
 /// Variables of the environment that start with `PLASMA_` and belong to the client commands, the tests and the scripts.
-const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CACHE_DIR"];
+const OTHER_VARIABLES: &[&str] = &["PLASMA_URL", "PLASMA_API_KEY", "PLASMA_CA_FILE", "PLASMA_CACHE_DIR"];
 
 /// The configuration file's greatest size in bytes: anything larger is some other file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -262,16 +262,24 @@ mod tests {
     fn the_struct_and_the_table_of_settings_agree() {
         // Every setting given, so that a field that the struct lacks is an error here.
         let file = "database_url = \"postgres://h/d\"\nmaster_key_file = \"k\"\ncustom_models_dirs = \"/w\"\n\
-                    otlp_endpoint = \"http://c:4318\"";
+                    otlp_endpoint = \"http://c:4318\"\nmaster_key = \"vault\"\nvault_url = \"https://v:8200\"\n\
+                    vault_ca_file = \"c\"\ntls_certificate_file = \"c\"\ntls_key_file = \"k\"\ntls_client_ca_file = \"c\"\n\
+                    http_redirect_listen = \"0.0.0.0:80\"\nhttp_redirect_port = 443\nacme_contact = \"a@b\"\n\
+                    acme_ca_file = \"c\"\naudit_anchor_dir = \"/a\"\npublic_url = \"https://p.test\"\n\
+                    smtp_url = \"smtp://m:25\"\nmail_from = \"a@b.test\"";
         let environment = [
             ("PLASMA_OWNER_EMAIL", "a@b"),
             ("PLASMA_OWNER_PASSWORD", "p"),
             ("PLASMA_BOOTSTRAP_API_KEY", "plk_x"),
             ("PLASMA_SEARCH_NODES", "a=postgres://h/v"),
+            ("PLASMA_VAULT_TOKEN", "t"),
             ("PLASMA_OUTBOUND_ALLOWED_NETWORKS", "10.0.0.0/8"),
+            ("PLASMA_TRUSTED_PROXIES", "10.0.0.0/8"),
         ];
         let (_, layers) = layers(file, &environment, &[]).finish().unwrap();
-        for setting in SETTINGS {
+        // The other ways to a certificate and to a token.
+        let instead = ["acme_domains", "vault_token_file"];
+        for setting in SETTINGS.iter().filter(|setting| !instead.contains(&setting.key)) {
             assert!(layers.get(setting.key).is_some(), "the test gives no {}", setting.key);
         }
     }
@@ -357,6 +365,43 @@ mod tests {
         assert_eq!(
             mistakes("", &[("PLASMA_SEARCH_NODES", "postgres://u:hunter2@h/a")]),
             ["PLASMA_SEARCH_NODES: must be name=url,url-of-a-replica, with spaces between nodes"]
+        );
+    }
+
+    #[test]
+    fn ways_to_a_certificate_and_to_vault_fit_together() {
+        let (config, _) = layers("", &[("PLASMA_ACME_DOMAINS", "a.example,b.example")], &[]).finish().unwrap();
+        assert!(config.offers_tls() && config.is_secure() && config.vault_token.is_none());
+        let file = "vault_url = \"https://v\"\nvault_token_file = \"t\"";
+        assert_eq!(layers(file, &[], &[]).finish().unwrap().0.vault_key, "plasma");
+        assert_eq!(
+            mistakes(
+                "tls_certificate_file = \"c\"\nacme_domains = \"a.example\"\nvault_url = \"https://v\"\n\
+                 tls_client_certificates = \"required\"\nmaster_key = \"valut\"",
+                &[]
+            ),
+            ["plasma.toml:5: `master_key` must be file or vault; did you mean `vault`?"]
+        );
+        assert_eq!(
+            mistakes(
+                "tls_certificate_file = \"c\"\nacme_domains = \"a.example\"\nvault_url = \"https://v\"\n\
+                 tls_client_certificates = \"required\"",
+                &[]
+            ),
+            [
+                "plasma.toml:1: needs `tls_key_file`",
+                "plasma.toml:2: a certificate comes either from `tls_certificate_file` or by ACME; leave one of them out",
+                "plasma.toml:4: needs `tls_client_ca_file`, which says whose certificates count",
+                "plasma.toml:3: needs PLASMA_VAULT_TOKEN or `vault_token_file`",
+            ]
+        );
+        assert_eq!(
+            mistakes("http_redirect_listen = \"0.0.0.0:80\"\nmaster_key = \"vault\"", &[]),
+            [
+                "plasma.toml:1: is of no use without a certificate: set `tls_certificate_file` and `tls_key_file`, or \
+                 `acme_domains`",
+                "plasma.toml:2: `vault` needs `vault_url`",
+            ]
         );
     }
 

@@ -92,7 +92,91 @@ pub const SETTINGS: &[Setting] = &[
         "secure_cookies",
         Kind::Flag,
         Some("false"),
-        "Send the session cookie over HTTPS only; set it when a proxy in front offers HTTPS",
+        "Send the session cookie over HTTPS only; set it when a proxy in front offers HTTPS. With a certificate of its own it is on",
+    ),
+    Setting::new(
+        "tls_certificate_file",
+        Kind::Path,
+        None,
+        "Certificate chain (PEM) with which this process offers HTTPS itself; read again when it changes",
+    ),
+    Setting::new("tls_key_file", Kind::Path, None, "Private key (PEM) of tls_certificate_file"),
+    Setting::new(
+        "tls_min_version",
+        Kind::Choice(&["1.3", "1.2"]),
+        Some("1.3"),
+        "Oldest version of TLS that clients may use; 1.2 only for those that cannot do better",
+    ),
+    Setting::new(
+        "tls_client_ca_file",
+        Kind::Path,
+        None,
+        "Certificates (PEM) of those who sign services' own certificates: such a service needs no API key (mTLS)",
+    ),
+    Setting::new(
+        "tls_client_certificates",
+        Kind::Choice(&["optional", "required"]),
+        Some("optional"),
+        "Whether clients without such a certificate may connect",
+    ),
+    Setting::new(
+        "http_redirect_listen",
+        Kind::Address,
+        None,
+        "Second address, usually 0.0.0.0:80, that sends browsers from http:// to https:// and answers the authority of acme_domains",
+    ),
+    Setting::new(
+        "http_redirect_port",
+        whole(1, 65_535, "as a port"),
+        None,
+        "Port of the https:// address to which it sends them; the default is that of public_url, or of listen",
+    ),
+    Setting::new(
+        "acme_domains",
+        Kind::Text,
+        None,
+        "Names, separated by commas, for which a certificate is fetched and renewed by ACME. Setting it accepts the authority's terms",
+    ),
+    Setting::new("acme_contact", Kind::Text, None, "E-mail address that the certificate authority may write to"),
+    Setting::new(
+        "acme_directory_url",
+        Kind::Url(&["https"]),
+        Some("https://acme-v02.api.letsencrypt.org/directory"),
+        "Certificate authority that issues the certificate",
+    ),
+    Setting::new(
+        "acme_ca_file",
+        Kind::Path,
+        None,
+        "Certificate (PEM) of a private authority's own HTTPS; without it, what the system trusts",
+    ),
+    Setting::new(
+        "public_url",
+        Kind::Url(&["http", "https"]),
+        None,
+        "Address under which people reach the dashboard, as in https://plasma.example.com; links in mails, passkeys and sign-in \
+         at identity providers are bound to it. Without it they work on this machine only",
+    ),
+    Setting::new(
+        "smtp_url",
+        Kind::Url(&["smtp", "smtps"]),
+        None,
+        "Server for mail, as in smtps://user:password@host or smtp://user:password@host:587?tls=required; without it mails are \
+         put into the folder outbox of the data directory",
+    )
+    .secret(),
+    Setting::new(
+        "mail_from",
+        Kind::Text,
+        None,
+        "From whom mail comes, as in `Plasma <plasma@example.com>`; needed with smtp_url",
+    ),
+    Setting::new(
+        "trusted_proxies",
+        Kind::Networks,
+        None,
+        "Networks of proxies in front whose X-Forwarded-For or Forwarded header says where a request comes from; trust only proxies \
+         that write one of the two themselves",
     ),
     Setting::new(
         "roles",
@@ -155,8 +239,43 @@ pub const SETTINGS: &[Setting] = &[
         "master_key_file",
         Kind::Path,
         None,
-        "File of the key that wraps all stored secrets; the default is master.key in the data directory. Processes that \
-         share a Postgres must share it",
+        "File of the keys that wrap the data keys of all stored secrets, the newest first; the default is master.key in the data \
+         directory. Processes that share a Postgres must share it",
+    ),
+    Setting::new(
+        "master_key",
+        Kind::Choice(&["file", "vault"]),
+        None,
+        "What wraps data keys from now on; the default is vault when vault_url is set, else file. `plasma keys rewrap` moves the \
+         others there",
+    ),
+    Setting::new(
+        "vault_url",
+        Kind::Url(&["https", "http"]),
+        None,
+        "Vault or OpenBao whose transit engine wraps data keys, as in https://vault.example.org:8200",
+    ),
+    Setting::new("vault_token", Kind::Text, None, "Token for Vault").secret().environment_only(),
+    Setting::new(
+        "vault_token_file",
+        Kind::Path,
+        None,
+        "File that holds the token for Vault; read for every call, so that an agent may renew it",
+    ),
+    Setting::new("vault_transit_mount", Kind::Text, Some("transit"), "Where Vault's transit engine is mounted"),
+    Setting::new("vault_key", Kind::Text, Some("plasma"), "Name of the key there; it must exist"),
+    Setting::new(
+        "vault_ca_file",
+        Kind::Path,
+        None,
+        "Certificates (PEM) of whoever signed Vault's; without it, what the system trusts",
+    ),
+    Setting::new(
+        "audit_anchor_dir",
+        Kind::Path,
+        None,
+        "Folder in which checkpoints of audit logs are anchored in files, best on storage that only lets files grow; the default is \
+         audit-anchors in the data directory",
     ),
     Setting::new(
         "json_body_bytes_max",
@@ -212,6 +331,18 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "Networks beside the public internet that addresses of users may lead to, such as those of model providers that a \
          workspace's administrators add",
+    ),
+    Setting::new(
+        "tenant_deletion_grace_days",
+        whole(0, 365, "days"),
+        Some("30"),
+        "How long the deletion of a workspace can be taken back before everything in it is erased",
+    ),
+    Setting::new(
+        "compliance_results_file",
+        Kind::Path,
+        None,
+        "Results of a test run (JUnit) that the page Settings, Compliance holds its controls against; read again when it changes",
     ),
     Setting::new(
         "log_level",

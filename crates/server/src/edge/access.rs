@@ -22,6 +22,17 @@ pub enum Access {
     Permission(Permission),
 }
 
+/// Who may call an operation while their tenant is suspended or to be deleted (`x-while-suspended`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhileSuspended {
+    /// Nobody.
+    Closed,
+    /// The tenant's owners.
+    Owner,
+    /// Whoever may call it otherwise.
+    Anyone,
+}
+
 /// Which limits fit an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
@@ -42,7 +53,10 @@ pub(crate) struct Operation {
     /// As in `/api/v1/collections/{id}`; [`DASHBOARD`] for everything that is not the API.
     pub(super) template: Arc<str>,
     pub(super) access: Access,
+    pub(super) while_suspended: WhileSuspended,
     pub(super) work: Work,
+    /// Whether its answers hold personal data, so that reading them is recorded (`x-audit`).
+    pub(super) shows_personal_data: bool,
     pub(super) meters: Meters,
 }
 
@@ -78,7 +92,9 @@ impl Operations {
                 let operation = Operation {
                     template: Arc::clone(&template),
                     access,
+                    while_suspended: while_suspended(path, operation)?,
                     work: work_of(path, &method),
+                    shows_personal_data: said(operation, "x-audit") == Some("personal_data"),
                     meters: Meters::new(Arc::clone(&template), method.clone()),
                 };
                 known.entry(Arc::clone(&template)).or_default().push((method, Arc::new(operation)));
@@ -88,7 +104,14 @@ impl Operations {
             let template: Arc<str> = Arc::from(name);
             let meters = Meters::new(Arc::clone(&template), Method::GET);
             // Another spelling of a model's route, with a model's limits; of the others none takes a body.
-            Arc::new(Operation { template, access, work: Work::Model, meters })
+            Arc::new(Operation {
+                template,
+                access,
+                while_suspended: WhileSuspended::Closed,
+                work: Work::Model,
+                shows_personal_data: false,
+                meters,
+            })
         };
         Ok(Self {
             known,
@@ -125,12 +148,27 @@ fn methods(item: &PathItem) -> impl Iterator<Item = (Method, &path::Operation)> 
     .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
+/// What an operation says of itself under this name.
+fn said<'a>(operation: &'a path::Operation, name: &str) -> Option<&'a str> {
+    operation.extensions.as_ref()?.get(name)?.as_str()
+}
+
+fn while_suspended(path: &str, operation: &path::Operation) -> Result<WhileSuspended> {
+    match said(operation, "x-while-suspended") {
+        None => Ok(WhileSuspended::Closed),
+        Some("owner") => Ok(WhileSuspended::Owner),
+        Some("anyone") => Ok(WhileSuspended::Anyone),
+        Some(other) => {
+            let name = operation.operation_id.as_deref().unwrap_or(path);
+            Err(Error::internal(format!("the operation {name} says `{other}` as x-while-suspended")))
+        }
+    }
+}
+
 fn access_of(path: &str, operation: &path::Operation) -> Result<Access> {
     let name = operation.operation_id.as_deref().unwrap_or(path);
-    let said =
-        operation.extensions.as_ref().and_then(|extensions| extensions.get("x-permission")?.as_str()).ok_or_else(
-            || Error::internal(format!("the operation {name} does not say who may call it (x-permission)")),
-        )?;
+    let said = said(operation, "x-permission")
+        .ok_or_else(|| Error::internal(format!("the operation {name} does not say who may call it (x-permission)")))?;
     match said {
         "none" if WATCHED.contains(&path) => Ok(Access::Watch),
         "none" => Ok(Access::Public),

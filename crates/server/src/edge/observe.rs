@@ -117,7 +117,7 @@ pub(super) fn answered(span: &Span, arrival: &Arrival, tenant: Option<TenantId>,
     let route = &*arrival.operation.template;
     let duration_ms = (took.as_secs_f64() * 100_000.0).round() / 100.0;
     let tenant = tenant.map(tracing::field::display);
-    let peer = arrival.peer.map(tracing::field::display);
+    let peer = arrival.origin.address.map(tracing::field::display);
     let reason = response.extensions().get::<ProblemBody>().map(|problem| problem.reason.as_str());
     let quiet = arrival.operation.is_quiet() && !status.is_server_error();
     span.in_scope(|| {

@@ -40,9 +40,20 @@ impl From<&Event> for EventBody {
             actor: event.actor.clone(),
             request_id: event.request_id.clone(),
             at: event.at,
-            data: event.data.clone(),
+            data: without_changes(&event.data),
         }
     }
+}
+
+/// What was before and after a change is for those who may read the audit log.
+fn without_changes(data: &serde_json::Value) -> serde_json::Value {
+    let mut data = data.clone();
+    if let Some(fields) = data.as_object_mut() {
+        // The rest stays in its order.
+        fields.shift_remove("before");
+        fields.shift_remove("after");
+    }
+    data
 }
 
 /// `?type=&after=&limit=&cursor=`
@@ -151,6 +162,12 @@ pub(crate) fn topic_matches(topic: &str, kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changed_is_left_to_the_audit() {
+        let data = serde_json::json!({"name": "a", "before": {"role": "viewer"}, "after": {"role": "admin"}, "x": 1});
+        assert_eq!(without_changes(&data).to_string(), r#"{"name":"a","x":1}"#);
+    }
 
     #[test]
     fn topics_match_whole_words() {

@@ -11,6 +11,7 @@ use axum::{
     response::Response,
 };
 use plasma_http::{Caller, Problem, ProblemBody};
+use plasma_identity::AccessRequest;
 use plasma_kernel::{Code, Ctx, Error, EventId, PageRequest, Permission, Result, TenantId};
 use plasma_knowledge::IngestProgress;
 use plasma_store::{Event, EventFilter, EventPosition};
@@ -122,8 +123,8 @@ pub(crate) async fn watch_live(
         Error::invalid("upgrade", "this route speaks WebSocket")
             .remedy("connect with a WebSocket client (ws:// or wss://)")
     })?;
-    check_websocket_origin(&headers)?;
     let token = extensions.get::<Token>().cloned().ok_or_else(|| Error::internal("a caller without a token"))?;
+    check_websocket_origin(&headers, &token)?;
     let tenant = ctx.tenant()?;
     let room = Arc::clone(&system.parts().live_room).try_acquire_owned().map_err(|_| {
         Error::unavailable("too_many_live_connections", "the server has as many live connections as it takes")
@@ -358,13 +359,13 @@ impl Session {
 
     /// The session may have ended, and the role may have changed.
     async fn recheck(&mut self) -> std::result::Result<(), End> {
-        match self.system.parts().identity.authenticate(&self.token.0).await {
-            Ok(caller) if caller.ctx.require(Permission::EventsRead).is_err() => {
-                Err(end(close::FORBIDDEN, "the permission events:read was taken away"))
-            }
-            Ok(_) => Ok(()),
+        match may_still_watch(&self.system, &self.ctx, &self.token).await {
+            Ok(()) => Ok(()),
             Err(error) if error.code() == Code::Unauthenticated => {
                 Err(end(close::SESSION_ENDED, "the session has ended"))
+            }
+            Err(error) if error.code() == Code::Forbidden => {
+                Err(end(close::FORBIDDEN, "the permission events:read was taken away"))
             }
             // The database does not answer; the next check decides.
             Err(_) => Ok(()),
@@ -381,6 +382,22 @@ impl Session {
         let text = serde_json::to_string(message).unwrap_or_default();
         in_time(self.socket.send(Message::Text(text.into()))).await
     }
+}
+
+/// As if the connection were asked for now: the key, the role and the policies, with the address that it comes from.
+async fn may_still_watch(system: &System, ctx: &Ctx, token: &Token) -> Result<()> {
+    let identity = &system.parts().identity;
+    let origin = ctx.origin().cloned().unwrap_or_default();
+    let caller = token.authenticate(identity, origin.address).await?;
+    caller.require_open(false)?;
+    let request = AccessRequest {
+        action: Some(Permission::EventsRead),
+        id: None,
+        within: &[],
+        path: "/api/v1/live",
+        method: "GET",
+    };
+    identity.decide(&caller.ctx.with_origin(Arc::new(origin)), &request).await
 }
 
 async fn in_time(sending: impl Future<Output = std::result::Result<(), axum::Error>>) -> std::result::Result<(), End> {

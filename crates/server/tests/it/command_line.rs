@@ -122,6 +122,42 @@ async fn join_a_team(server: &Plasma, name: &str) -> String {
 }
 
 #[tokio::test]
+async fn decisions_are_explained_from_the_command_line() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let folder = place.folder.path().to_owned();
+    let plasma = |arguments: &[&str]| {
+        let settings = [("PLASMA_URL", server.url.as_str()), ("PLASMA_API_KEY", KEY)];
+        let output = run(&folder, arguments, &settings);
+        (output.status.code().unwrap(), printed(&output), errors(&output))
+    };
+    let (code, said, failed) = plasma(&["access", "explain", "content:write"]);
+    assert_eq!(code, 0, "{failed}");
+    assert!(said.contains("may do `content:write`: the role owner allows it"), "{said}");
+    let key = server.post("/api/v1/api-keys", serde_json::json!({"name": "site", "role": "viewer"})).await;
+    let key = key["id"].as_str().unwrap();
+    let (code, said, _) = plasma(&["access", "explain", "content:write", "--principal", key]);
+    assert_eq!(code, 1);
+    assert!(said.contains("the API key `site` may not do `content:write`"), "{said}");
+    let text = "forbid (principal is ApiKey, action == Action::\"search:query\", resource) when { context.hour == 7 };";
+    server.post("/api/v1/policies", serde_json::json!({"name": "Breakfast", "text": text})).await;
+    let seven = (7_i64 * 3_600 * 1_000_000).to_string();
+    let asked = ["access", "explain", "search:query", "--principal", key, "--at", seven.as_str()];
+    let (code, said, _) = plasma(&asked);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("the policy `Breakfast` (statement 1) forbids it") && said.contains("context.hour == 7"),
+        "{said}"
+    );
+    let (_, said, _) = plasma(&[asked.as_slice(), &["--json"]].concat());
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&answer["allowed"], &answer["decided_by"]), (&Value::Bool(false), &Value::from("policy")));
+    let (code, _, failed) = plasma(&["access", "explain", "rockets:launch"]);
+    assert_eq!(code, 1);
+    assert!(failed.contains("rockets:launch"), "{failed}");
+}
+
+#[tokio::test]
 async fn files_are_ingested_searched_and_listed_from_the_command_line() {
     let place = Place::sqlite();
     let server = place.start();
@@ -235,6 +271,47 @@ async fn prompts_are_pushed_shown_and_moved_from_the_command_line() {
     assert!(failed.contains("messages[0].content") && failed.contains("did you mean `language`"), "{failed}");
     assert_eq!(plasma(&["prompts", "alias", "greeting", "production", "9"]).0, 1);
     assert_eq!(plasma(&["prompts", "show", "nothing"]).0, 1);
+}
+
+#[tokio::test]
+async fn workspaces_are_made_closed_and_taken_out_from_the_command_line() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let folder = place.folder.path().to_owned();
+    let plasma = |arguments: &[&str]| {
+        let settings = [
+            ("PLASMA_URL", server.url.as_str()),
+            ("PLASMA_API_KEY", KEY),
+            ("PLASMA_TENANT_OWNER_PASSWORD", "a password of hers"),
+        ];
+        let output = run(&folder, arguments, &settings);
+        (output.status.code().unwrap(), printed(&output), errors(&output))
+    };
+    let create = ["tenants", "create", "Keepers", "--owner-email", "bea@example.com", "--owner-name", "Bea"];
+    let (code, said, failed) = plasma(&create);
+    assert_eq!(code, 0, "{failed}");
+    let id = said.split_whitespace().next().unwrap().to_owned();
+    assert_eq!(said.trim(), format!("{id}  Keepers  active"));
+    let (code, said, failed) = plasma(&["tenants", "suspend", &id, "--reason", "Unpaid."]);
+    assert_eq!((code, said.trim()), (0, format!("{id}  Keepers  suspended").as_str()), "{failed}");
+    let (_, said, _) = plasma(&["tenants", "ls"]);
+    assert!(said.starts_with("ID") && said.contains("suspended") && said.contains("Default workspace"), "{said}");
+    assert_eq!(plasma(&["tenants", "resume", &id]).0, 0);
+    let (_, said, _) = plasma(&["tenants", "ls", "--json"]);
+    let tenants: Value = serde_json::from_str(&said).unwrap();
+    assert!(tenants.as_array().unwrap().iter().all(|tenant| tenant["state"] == "active"), "{said}");
+
+    let (code, said, failed) = plasma(&["tenants", "export", "--output", "all.zip"]);
+    assert_eq!(code, 0, "{failed}");
+    assert!(said.starts_with("all.zip ("), "{said}");
+    let archive = zip::ZipArchive::new(fs::File::open(folder.join("all.zip")).unwrap()).unwrap();
+    let names: Vec<&str> = archive.file_names().collect();
+    assert!(names.contains(&"manifest.json") && names.contains(&"tables/events.jsonl"), "{names:?}");
+    assert!(!folder.join("all.zip.part").exists());
+    let (code, _, failed) = plasma(&["tenants", "export", "--output", "all.zip"]);
+    assert_eq!(code, 1);
+    assert!(failed.contains("exists already"), "{failed}");
+    assert_eq!(plasma(&["tenants", "suspend", "ten_nobody"]).0, 1);
 }
 
 #[test]

@@ -82,22 +82,62 @@ async fn postgres_enforces_the_wall_where_a_statement_forgets_it() {
     assert!(planted.is_err(), "a row was written into another tenant");
 }
 
-/// Every table that has a tenant is guarded, also those that later migrations add.
+/// Every table that has a tenant is guarded, also those that later migrations add: row-level security is on, holds for the table's
+/// owner too, and has our policy and no other. (A second permissive policy would let through what ours holds back.)
 #[tokio::test]
 async fn postgres_guards_every_table_that_has_a_tenant() {
     let test = TestStore::postgres().await;
     let mut tx = test.read(&system()).await.unwrap();
     let unguarded = tx
         .fetch_all(
-            "SELECT c.relname::text AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-             WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
-               AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))",
+            "SELECT c.relname::text AS name FROM pg_class c
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
+             WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
+               AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+                 AND (SELECT COUNT(*) = 1 AND bool_and(
+                          p.polname = 'tenant_isolation' AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+                          AND pg_get_expr(p.polqual, p.polrelid) LIKE '%tenant_id = current_setting(%'
+                          AND pg_get_expr(p.polqual, p.polrelid) LIKE '% OR %''*''%'
+                          AND pg_get_expr(p.polqual, p.polrelid) NOT LIKE '% OR % OR %'
+                          AND p.polwithcheck IS NULL)
+                      FROM pg_policy p WHERE p.polrelid = c.oid))",
             [],
         )
         .await
         .unwrap();
     let names: Vec<String> = unguarded.iter().map(|row| row.get("name").unwrap()).collect();
-    assert!(names.is_empty(), "tables without row-level security: {names:?}");
+    assert!(names.is_empty(), "tables without our row-level security: {names:?}");
     let role = tx.fetch_one("SELECT current_user::text AS role", []).await.unwrap();
     assert_eq!(role.get::<String>("role").unwrap(), "plasma_runtime");
+}
+
+/// The role under which every statement runs can turn none of that off, and sees nothing past it through a view.
+#[tokio::test]
+async fn postgres_gives_the_runtime_role_rows_and_nothing_else() {
+    let test = TestStore::postgres().await;
+    let mut tx = test.read(&system()).await.unwrap();
+    let row = tx
+        .fetch_one(
+            "SELECT (SELECT COUNT(*) FROM pg_class c WHERE c.relowner = 'plasma_runtime'::regrole) AS owned,
+                    (SELECT COUNT(*) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')) AS views,
+                    (SELECT COUNT(*) FROM pg_roles r WHERE r.rolname = 'plasma_runtime'
+                       AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb)) AS powers",
+            [],
+        )
+        .await
+        .unwrap();
+    for name in ["owned", "views", "powers"] {
+        assert_eq!(row.get::<i64>(name).unwrap(), 0, "{name}");
+    }
+    drop(tx);
+    let ours = tenant();
+    for statement in [
+        "ALTER TABLE events DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_isolation ON events",
+        "TRUNCATE events",
+        "CREATE TABLE mine (id TEXT)",
+    ] {
+        let mut tx = test.begin(&ours).await.unwrap();
+        assert!(tx.execute(statement, []).await.is_err(), "the runtime role may {statement}");
+    }
 }

@@ -208,6 +208,26 @@ on_each_database! {
         assert!(list_jobs(&ours, &test, &JobFilter::default(), &Default::default()).await.unwrap().data.is_empty());
     }
 
+    async fn the_jobs_of_a_suspended_tenant_wait_and_those_of_others_do_not(test: TestStore) {
+        let (probe, ctx, other) = (Probe::default(), tenant(), tenant());
+        let mut tx = test.begin(&ctx).await.unwrap();
+        let insert = "INSERT INTO tenants (id, name, created_at, state) VALUES ($1, 'Suspended', 0, 'suspended')";
+        tx.execute(insert, [ctx.tenant().unwrap().into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        add(&test, &ctx, 1, Act::Succeed).await;
+        add(&test, &other, 2, Act::Succeed).await;
+        let workflows = worker(test.store(), &probe, true).await;
+        jobs_when(&test, &other, all(JobState::Succeeded)).await;
+        let waiting = list_jobs(&ctx, &test, &JobFilter::default(), &Default::default()).await.unwrap().data;
+        assert!(all(JobState::Queued)(&waiting));
+        let mut tx = test.begin(&ctx).await.unwrap();
+        tx.execute("UPDATE tenants SET state = 'active' WHERE id = $1", [ctx.tenant().unwrap().into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        jobs_when(&test, &ctx, all(JobState::Succeeded)).await;
+        assert_eq!(*probe.runs.lock().unwrap(), HashMap::from([(1, 1), (2, 1)]));
+        workflows.stop().await;
+    }
+
     async fn a_delayed_job_waits_for_its_time(test: TestStore) {
         let (probe, ctx) = (Probe::default(), tenant());
         let workflows = worker(test.store(), &probe, true).await;

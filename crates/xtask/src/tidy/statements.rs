@@ -7,14 +7,31 @@ use crate::scan::{Source, line_of, literals};
 
 /// Statements that work across tenants on purpose: a part of the file's path and how the statement begins.
 const ACROSS_TENANTS: &[(&str, &str)] = &[
-    // A worker takes the longest waiting job, whosever it is.
-    ("crates/workflows/src/store.rs", "SELECT 1 AS due FROM jobs"),
+    // A worker takes up what the last one left, whosever it is.
     ("crates/workflows/src/store.rs", "UPDATE jobs SET lease_until = $1 WHERE state = 'running'"),
     ("crates/workflows/src/store.rs", "DELETE FROM jobs WHERE state IN"),
     // A key's tenant is not known before the key is found, and a person belongs to no tenant.
     ("crates/identity/src/store/bootstrap.rs", "SELECT revoked_at FROM api_keys WHERE token_hash = $1"),
     ("crates/identity/src/store/users.rs", "DELETE FROM users WHERE email = $1 AND NOT EXISTS"),
-    // What was deleted long ago is removed, whosever it was.
+    // The token endpoint knows an application, a device or its person's code before the tenant.
+    ("crates/identity/src/store/applications.rs", "SELECT * FROM applications WHERE id = $1"),
+    ("crates/identity/src/store/oauth_devices.rs", "SELECT COUNT(*) AS devices FROM oauth_devices"),
+    ("crates/identity/src/store/oauth_devices.rs", "SELECT * FROM oauth_devices WHERE device_hash = $1"),
+    ("crates/identity/src/store/oauth_devices.rs", "SELECT * FROM oauth_devices WHERE user_code = $1"),
+    ("crates/identity/src/store/oauth_devices.rs", "UPDATE oauth_devices SET polled_at = $2"),
+    ("crates/identity/src/store/oauth_devices.rs", "DELETE FROM oauth_devices WHERE device_hash = $1"),
+    // What was deleted or has ended is removed, whosever it was.
+    ("crates/identity/src/store/invitations.rs", "DELETE FROM invitations WHERE expires_at < $1"),
+    ("crates/identity/src/store/exports.rs", "DELETE FROM tenant_exports WHERE state IN"),
+    ("crates/identity/src/store/oauth_devices.rs", "DELETE FROM oauth_devices WHERE expires_at < $1"),
+    ("crates/identity/src/store/oauth_codes.rs", "DELETE FROM oauth_codes WHERE expires_at < $1"),
+    (
+        "crates/identity/src/store/oauth_tokens.rs",
+        "UPDATE oauth_refresh_tokens SET successor_sealed = $2 WHERE used_at < $1",
+    ),
+    ("crates/identity/src/store/oauth_tokens.rs", "DELETE FROM oauth_refresh_tokens WHERE used_at < $1"),
+    ("crates/identity/src/store/oauth_tokens.rs", "DELETE FROM oauth_access_tokens WHERE expires_at <= $1"),
+    ("crates/identity/src/store/oauth_tokens.rs", "DELETE FROM oauth_families WHERE expires_at <= $1"),
     ("crates/content/src/store/documents.rs", "DELETE FROM content_documents WHERE deleted_at < $1"),
     // What an operator sees.
     ("crates/server/src/store.rs", "SELECT state, COUNT(*) AS jobs FROM jobs"),

@@ -1,14 +1,14 @@
 import type { Metadata } from "next";
 import { Suspense } from "react";
 
-import { LoginForm } from "@/features/identity/login-form";
+import { LoginPage } from "@/features/identity/login/login-page";
 
 export const metadata: Metadata = { title: "Sign in" };
 
-export default function LoginPage() {
+export default function Login() {
   return (
     <Suspense>
-      <LoginForm />
+      <LoginPage />
     </Suspense>
   );
 }

@@ -1,1 +1,4 @@
-export const sessionKeys = { me: ["me"] as const };
+export const sessionKeys = {
+  me: ["me"] as const,
+  visitor: ["visitor"] as const,
+};

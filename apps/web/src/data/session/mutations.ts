@@ -5,18 +5,9 @@ import { api } from "@/data/api";
 
 import { sessionKeys } from "./keys";
 
-export function useLogin() {
-  const queryClient = useQueryClient();
-  return useMutation({
-    mutationFn: (body: { email: string; password: string }) => unwrap(api.POST("/api/v1/auth/login", { body })),
-    meta: { answers401: true },
-    // Nothing of a former session may be seen in this one.
-    onSuccess: () => queryClient.clear(),
-  });
-}
-
+/** Answers where the browser ends its session at the identity provider, if it began at one. */
 export function useLogout() {
-  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/logout")) });
+  return useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/auth/sso/logout")) });
 }
 
 export function useUpdateProfile() {

@@ -4,6 +4,7 @@ import type { Actor } from "@plasma/client/types";
 import { useInfiniteQuery } from "@tanstack/react-query";
 
 import { apiKeysQuery } from "@/data/api-keys/queries";
+import { applicationsQuery } from "@/data/applications/queries";
 import { usersQuery } from "@/data/users/queries";
 
 import { useCan, useMe } from "./session";
@@ -14,10 +15,11 @@ export function ActorName({ actor }: { actor: Actor }) {
   const self = actor.kind !== "system" && actor.id === me.actor.id;
   const users = useInfiniteQuery({ ...usersQuery, enabled: useCan("users:read") && actor.kind === "user" && !self });
   const keys = useInfiniteQuery({ ...apiKeysQuery, enabled: useCan("api_keys:read") && actor.kind === "api_key" && !self });
+  const applications = useInfiniteQuery({ ...applicationsQuery, enabled: useCan("applications:read") && actor.kind === "application" && !self });
   if (actor.kind === "system") return <span title={actor.reason}>Plasma itself</span>;
   if (self) return "you";
-  const known = actor.kind === "user" ? users.data : keys.data;
+  const known = { user: users.data, api_key: keys.data, application: applications.data }[actor.kind];
   const name = known?.find((candidate) => candidate.id === actor.id)?.name;
-  const kind = actor.kind === "user" ? "user" : "API key";
-  return name ? <span title={actor.id}>{actor.kind === "user" ? name : `API key “${name}”`}</span> : <span className="break-all">{kind} {actor.id}</span>;
+  const kind = { user: "user", api_key: "API key", application: "application" }[actor.kind];
+  return name ? <span title={actor.id}>{actor.kind === "user" ? name : `${kind} “${name}”`}</span> : <span className="break-all">{kind} {actor.id}</span>;
 }

@@ -2,17 +2,22 @@
 
 import { asProblem } from "@plasma/client/problem";
 import type { CreatedApiKey, Permission, Role } from "@plasma/client/types";
+import { useQuery } from "@tanstack/react-query";
 import { useState, type SyntheticEvent } from "react";
 
 import { useCreateApiKey } from "@/data/api-keys/mutations";
+import { rolesQuery } from "@/data/roles/queries";
 import { Button } from "@/ui/button";
 import { CopyButton } from "@/ui/copy-button";
 import { Dialog, DialogActions } from "@/ui/dialog";
 import { CheckField, SelectField, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
-import { ROLES, SCOPES } from "./role-labels";
-import { useMe } from "./session";
+import { AddressField } from "./address-field";
+import { addressesOf } from "./address-list";
+import { RoleField } from "./role-field";
+import { SCOPES } from "./role-labels";
+import { useCan, useMe } from "./session";
 import { TeamField } from "./team-field";
 
 const EXPIRIES = [
@@ -35,7 +40,8 @@ export function ApiKeyDialog({ open, onOpenChange }: { open: boolean; onOpenChan
   );
 }
 
-function CreatedKey({ apiKey, onClose }: { apiKey: CreatedApiKey; onClose: () => void }) {
+/** The key itself, shown once. */
+export function CreatedKey({ apiKey, onClose }: { apiKey: CreatedApiKey; onClose: () => void }) {
   return (
     <>
       <p>Copy it now. Only its fingerprint is stored, so it cannot be shown again.</p>
@@ -52,22 +58,28 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
   const me = useMe();
   const create = useCreateApiKey();
   const [name, setName] = useState("");
-  const [role, setRole] = useState<Role>("service");
+  const [role, setRole] = useState("service");
+  const [addresses, setAddresses] = useState("");
   const [days, setDays] = useState(90);
   const [team, setTeam] = useState("");
   const [narrow, setNarrow] = useState(false);
   const [scopes, setScopes] = useState<Permission[]>(["collections:read", "search:query"]);
   const problem = create.error ? asProblem(create.error) : null;
   const fieldError = (field: string) => (problem?.field === field ? problem.detail : null);
-  const roles = ROLES.filter((option) => option.value !== "owner" || me.role === "owner");
+  const roles = useQuery({ ...rolesQuery, enabled: useCan("roles:read") });
+  // A role of the workspace's own is named by its id.
+  const own = role.startsWith("role_");
+  const offered: readonly Permission[] = roles.data?.find((candidate) => candidate.id === role)?.permissions ?? SCOPES;
+  const known = ["name", "role", "custom_role", "expires_at", "team", "scopes"].includes(problem?.field ?? "") || problem?.field?.startsWith("addresses");
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     create.mutate(
       {
         name: name.trim(),
-        role,
-        ...(narrow && { scopes }),
+        ...(own ? { custom_role: role } : { role: role as Role }),
+        addresses: addressesOf(addresses),
+        ...(narrow && { scopes: scopes.filter((scope) => offered.includes(scope)) }),
         ...(team && { team }),
         ...(days > 0 && { expires_at: (Date.now() + days * 86_400_000) * 1000 }),
       },
@@ -77,22 +89,21 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      {problem && !problem.field ? <ProblemNote error={create.error} /> : null}
+      {problem && !known ? <ProblemNote error={create.error} /> : null}
       <TextField label="Name" required maxLength={200} placeholder="Website search" value={name} onChange={(event) => setName(event.target.value)} error={fieldError("name")} hint="What it is for, so that somebody can tell later whether it is still needed." />
       <div className="grid gap-4 sm:grid-cols-2">
-        <SelectField label="Role" value={role} onChange={(event) => setRole(event.target.value as Role)} error={fieldError("role")}>
-          {roles.map((option) => <option key={option.value} value={option.value}>{option.label}: {option.meaning}</option>)}
-        </SelectField>
+        <RoleField value={role} onChange={setRole} without={me.role === "owner" ? [] : ["owner"]} error={fieldError("role") ?? fieldError("custom_role")} />
         <SelectField label="Expires" value={days} onChange={(event) => setDays(Number(event.target.value))} error={fieldError("expires_at")}>
           {EXPIRIES.map((option) => <option key={option.days} value={option.days}>{option.label}</option>)}
         </SelectField>
       </div>
       <TeamField none="Your default team, if you are in one" value={team} onChange={setTeam} error={fieldError("team")} hint="To which its model calls are counted." />
+      <AddressField value={addresses} onChange={setAddresses} problem={problem} />
       <CheckField label="Narrow it to some permissions" hint="Never more than the role allows." checked={narrow} onChange={(event) => setNarrow(event.target.checked)} />
       {narrow && (
         <fieldset className="grid gap-x-6 gap-y-2 border-t border-rule pt-4 sm:grid-cols-2 lg:grid-cols-3">
           <legend className="sr-only">Permissions</legend>
-          {SCOPES.map((scope) => (
+          {offered.map((scope) => (
             <CheckField
               key={scope}
               label={<span className="figure text-[0.875rem]">{scope}</span>}
@@ -104,7 +115,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
         </fieldset>
       )}
       <DialogActions>
-        <Button type="submit" variant="primary" busy={create.isPending} disabled={narrow && scopes.length === 0}>Create key</Button>
+        <Button type="submit" variant="primary" busy={create.isPending} disabled={narrow && !scopes.some((scope) => offered.includes(scope))}>Create key</Button>
         <Button variant="quiet" onClick={onClose}>Cancel</Button>
       </DialogActions>
     </form>

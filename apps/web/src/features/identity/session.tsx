@@ -24,5 +24,5 @@ export function useCan(permission: Permission): boolean {
 export function useDenied(permission: Permission): string | null {
   const me = useMe();
   if (me.permissions.includes(permission)) return null;
-  return `Your role (${me.role}) does not include ${permission}. An owner or administrator can change it.`;
+  return `Your role (${me.custom_role?.name ?? me.role}) does not include ${permission}. An owner or administrator can change it.`;
 }

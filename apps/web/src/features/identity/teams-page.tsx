@@ -17,7 +17,6 @@ import { EmptyState, QueryView } from "@/ui/query-view";
 import { Time } from "@/ui/time";
 
 import { useDenied } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 import { TeamDialog } from "./team-dialog";
 import { TeamMembersDialog } from "./team-members-dialog";
 
@@ -40,7 +39,6 @@ export function TeamsPage() {
         lead="People whose model calls are counted together. Usage, budgets and limits can be a team's; what somebody may do is decided by their role."
         actions={create}
       />
-      <SettingsTabs current="/settings/teams/" />
       <QueryView query={teams} isEmpty={(data) => data.length === 0} empty={<EmptyState title="No team yet" action={create}>A call is counted to the team that its API key names, or else to the default team of the person behind it.</EmptyState>}>
         {(data) => (
           <>

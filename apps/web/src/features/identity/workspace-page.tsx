@@ -13,8 +13,11 @@ import { ProblemNote } from "@/ui/problem-note";
 import { QueryView, SkeletonRows } from "@/ui/query-view";
 import { useToast } from "@/ui/toast";
 
+import { BrandingSection } from "./branding-section";
+import { DeletionSection } from "./deletion-section";
+import { ExportSection } from "./export-section";
+import { QuotasSection } from "./quotas-section";
 import { useDenied, useMe } from "./session";
-import { SettingsTabs } from "./settings-tabs";
 
 export function WorkspacePage() {
   const me = useMe();
@@ -22,8 +25,11 @@ export function WorkspacePage() {
   return (
     <>
       <PageHeader title="Workspace" lead="The room that your team shares. Nothing in it can be seen from another one." />
-      <SettingsTabs current="/settings/workspace/" />
       <Section title="Name"><TenantForm id={me.tenant.id} name={me.tenant.name} /></Section>
+      <BrandingSection />
+      <QuotasSection />
+      <ExportSection />
+      <DeletionSection />
       <Section title="About">
         <QueryView query={overview} loading={<SkeletonRows rows={3} />}>
           {(data) => (

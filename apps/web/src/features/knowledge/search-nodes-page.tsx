@@ -4,7 +4,6 @@ import type { SearchNode, SearchNodeDatabase } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
 
 import { searchNodesQuery } from "@/data/search-nodes/queries";
-import { SettingsTabs } from "@/features/identity/settings-tabs";
 import { formatBytes, plural } from "@/lib/format";
 import { Badge, type Tone } from "@/ui/badge";
 import { Message } from "@/ui/message";
@@ -22,7 +21,6 @@ export function SearchNodesPage() {
         title="Search nodes"
         lead="Postgres databases with pgvector that hold vectors of collections. Where a collection's vectors are is said on its own page."
       />
-      <SettingsTabs current="/settings/search-nodes/" />
       <QueryView
         query={nodes}
         isEmpty={(data) => data.length === 0}

@@ -1,0 +1,1 @@
+export const applicationKeys = { all: ["applications"] as const };

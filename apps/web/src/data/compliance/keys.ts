@@ -1,0 +1,1 @@
+export const complianceKeys = { report: ["compliance"] as const };

@@ -1,0 +1,1 @@
+export const grantKeys = { all: ["grants"] as const };

@@ -1,0 +1,4 @@
+export const invitationKeys = {
+  all: ["invitations"] as const,
+  preview: (token: string) => ["invitation-preview", token] as const,
+};

@@ -1,0 +1,1 @@
+export const linkedAccountKeys = { all: ["linked-accounts"] as const };

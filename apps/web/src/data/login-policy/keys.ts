@@ -1,0 +1,1 @@
+export const loginPolicyKeys = { policy: ["login-policy"] as const };

@@ -1,0 +1,3 @@
+export const oauthKeys = {
+  request: (parameters: object) => ["authorization-request", parameters] as const,
+};

@@ -1,0 +1,1 @@
+export const securityKeys = { mine: ["me", "security"] as const };

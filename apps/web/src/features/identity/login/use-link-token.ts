@@ -1,0 +1,26 @@
+"use client";
+
+import { useEffect, useSyncExternalStore } from "react";
+
+import { linkToken } from "./link-token";
+
+let taken: string | null = null;
+
+function take(): string | null {
+  if (location.hash !== "") taken = linkToken(location.hash);
+  return taken;
+}
+
+const noSubscription = () => () => undefined;
+
+/**
+ * The token of the mailed link that opened this page: null when it has none, undefined before the browser has the page. It is
+ * taken out of the address, so that it is neither bookmarked nor shown to whoever looks at the screen.
+ */
+export function useLinkToken(): string | null | undefined {
+  const token = useSyncExternalStore(noSubscription, take, () => undefined);
+  useEffect(() => {
+    if (location.hash !== "") history.replaceState(history.state, "", location.pathname + location.search);
+  }, [token]);
+  return token;
+}

@@ -336,6 +336,8 @@ pub(crate) fn reason(log: TenantId) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use plasma_http::outbound::Outbound;
+
     use super::*;
 
     fn bucket() -> Bucket {
@@ -354,7 +356,8 @@ mod tests {
 
     #[test]
     fn buckets_are_checked() {
-        assert_eq!(field_of(check_bucket(&bucket(), false)), None);
+        let reach = Reach::new(&Outbound::guarded(Vec::new())).unwrap();
+        assert_eq!(field_of(check_bucket(&reach, &bucket(), false)), None);
         for (wrong, field) in [
             (Bucket { endpoint: "https://127.0.0.1".to_owned(), ..bucket() }, "target.bucket.endpoint"),
             (Bucket { endpoint: "https://e.com/?a".to_owned(), ..bucket() }, "target.bucket.endpoint"),
@@ -364,7 +367,7 @@ mod tests {
             (Bucket { prefix: "a//b".to_owned(), ..bucket() }, "target.bucket.prefix"),
             (Bucket { access_key_id: "a b".to_owned(), ..bucket() }, "target.bucket.access_key_id"),
         ] {
-            assert_eq!(field_of(check_bucket(&wrong, false)).as_deref(), Some(field));
+            assert_eq!(field_of(check_bucket(&reach, &wrong, false)).as_deref(), Some(field));
         }
     }
 

@@ -299,11 +299,14 @@ fn check_time(credential: &Credential, now: Timestamp) -> Result<()> {
     }
 }
 
-/// A session is bound to where the tenant lets people in, a key to its own addresses. What does not come over the network has none:
-/// a session passes, a key that is bound does not.
+/// What stands for a person is bound to where the tenant lets people in, a key to its own addresses. What does not come over the network
+/// has none: a person passes, a key that is bound does not.
 fn check_address(credential: &Credential, address: Option<IpAddr>) -> Result<()> {
     match credential.id {
-        CredentialId::Session(_) => return require_network(&credential.networks, address),
+        CredentialId::Session(_) | CredentialId::TokenFamily(_) => {
+            return require_network(&credential.networks, address);
+        }
+        CredentialId::Application(_) => return Ok(()),
         CredentialId::ApiKey(_) if networks::allow(&credential.networks, address) => return Ok(()),
         CredentialId::ApiKey(_) => {}
     }

@@ -31,6 +31,7 @@ mod methods;
 mod networks;
 pub mod oauth;
 mod open_sessions;
+mod outbound;
 mod pace;
 mod passkeys;
 mod passwords;
@@ -193,5 +194,10 @@ impl Identity {
     /// A context for work that begins before it is known whose it is.
     fn system(&self, reason: &'static str) -> Ctx {
         Ctx::system(reason, self.inner.clock.clone(), self.inner.random.clone())
+    }
+
+    /// The same request, looking beyond one tenant: before it is known whose it is.
+    fn across_tenants(&self, ctx: &Ctx) -> Ctx {
+        self.system("look across tenants").with_request(ctx.request())
     }
 }

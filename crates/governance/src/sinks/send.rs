@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plasma_http::outbound;
-use plasma_kernel::{Code, Error, Result, TenantId, Timestamp};
+use plasma_kernel::{Code, Error, Result, Timestamp};
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use plasma_governance::{Log, RecordFilter};
 use plasma_kernel::{Ctx, PageRequest};
 use plasma_store::{NewEvent, Store};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use serde_json::json;
 
 use crate::support::World;

@@ -2,7 +2,7 @@
 
 use plasma_governance::{Log, RecordFilter};
 use plasma_kernel::{PageRequest, UserId};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use serde_json::json;
 
 use crate::support::{DAY, World};

@@ -7,7 +7,7 @@ use plasma_governance::{
     note::{self, PublicKey},
 };
 use plasma_kernel::{Ctx, PageRequest, Permission, Permissions};
-use plasma_testkit::{TestStore, on_each_database, with_permissions};
+use plasma_testkit::{on_each_database, with_permissions};
 
 use crate::support::World;
 

@@ -3,7 +3,7 @@
 use plasma_governance::{ExportFormat, Log, RecordFilter};
 use plasma_kernel::{PageRequest, Result};
 use plasma_store::NewEvent;
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 use serde_json::json;
 
 use crate::support::World;

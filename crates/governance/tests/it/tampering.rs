@@ -190,8 +190,9 @@ on_each_database! {
         let reports = verify_snapshot(&snapshot, &world.system(), None, &Trust::default()).await.unwrap();
         let report = reports.iter().find(|report| report.log == world.tenant().to_string()).unwrap();
         assert_eq!(found(report), [(Tampering::Removed, 7, 8)]);
-        let missing = verify_snapshot(&snapshot, &world.system(), Some(world.stranger().tenant().unwrap()), &Trust::default());
-        assert_eq!(missing.await.unwrap_err().reason(), "audit_log_not_found");
+        let stranger = world.stranger().tenant().unwrap();
+        let missing = verify_snapshot(&snapshot, &world.system(), Some(stranger), &Trust::default()).await;
+        assert_eq!(missing.unwrap_err().reason(), "audit_log_not_found");
         snapshot.close().await;
     }
 

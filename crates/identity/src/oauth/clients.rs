@@ -115,11 +115,6 @@ impl Identity {
             _ => Err(invalid_client()),
         }
     }
-
-    /// The same request, looking beyond one tenant.
-    pub(super) fn across_tenants(&self, ctx: &Ctx) -> Ctx {
-        self.system("authorize applications").with_request(ctx.request())
-    }
 }
 
 #[cfg(test)]

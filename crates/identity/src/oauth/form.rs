@@ -31,10 +31,10 @@ impl Form {
                 return Err(invalid_request("body", format!("there are more than {PARAMETERS_MAX} parameters")));
             }
             if value.len() > VALUE_BYTES_MAX {
-                return Err(invalid_request(shown(&name), format!("a value has more than {VALUE_BYTES_MAX} bytes")));
+                return Err(invalid_request(&shown(&name), format!("a value has more than {VALUE_BYTES_MAX} bytes")));
             }
             if form.0.iter().any(|(known, _)| *known == name) {
-                return Err(invalid_request(shown(&name), "a parameter is given twice"));
+                return Err(invalid_request(&shown(&name), "a parameter is given twice"));
             }
             form.0.push((name.into_owned(), value.into_owned()));
         }

@@ -107,7 +107,7 @@ impl Identity {
         }
         let turn = Turn { family: &family, person: &person, scopes, nonce: None };
         let answer = next_tokens(&mut tx, &ctx, &signer, &turn).await?;
-        let sealed = self.sealed(&mut tx, &hash, &answer).await?;
+        let sealed = self.sealed_successor(&mut tx, &hash, &answer).await?;
         if !store::oauth_tokens::use_refresh(&mut tx, &hash, sealed).await? {
             return Err(Error::internal("a refresh token was used under the lock of its family"));
         }
@@ -126,7 +126,7 @@ impl Identity {
         Err(invalid_grant())
     }
 
-    async fn sealed(&self, tx: &mut Tx, hash: &Fingerprint, answer: &TokenAnswer) -> Result<Vec<u8>> {
+    async fn sealed_successor(&self, tx: &mut Tx, hash: &Fingerprint, answer: &TokenAnswer) -> Result<Vec<u8>> {
         let successor = Successor {
             access_token: answer.access_token.expose().to_owned(),
             expires_at: answer.expires_at,

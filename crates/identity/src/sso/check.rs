@@ -92,7 +92,7 @@ impl Identity {
         checks.push(flow(&discovery));
         checks.push(signatures(&discovery));
         checks.push(self.keys(&provider).await);
-        checks.push(self.client(connection, &provider, secret, public_url).await);
+        checks.push(self.client_check(connection, &provider, secret, public_url).await);
         checks.push(logout(&discovery));
         checks.push(domains(connection));
         Ok(checks)
@@ -110,7 +110,7 @@ impl Identity {
         }
     }
 
-    async fn client(
+    async fn client_check(
         &self,
         connection: &Connection,
         provider: &Provider,

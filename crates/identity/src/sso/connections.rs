@@ -106,7 +106,7 @@ impl Identity {
         }
         let rules = made_rules(&mut tx, &connection.rules, &[]).await?;
         let client_secret_sealed = match secret {
-            Some(secret) => Some(self.sealed(&mut tx, id, secret).await?),
+            Some(secret) => Some(self.sealed_client_secret(&mut tx, id, secret).await?),
             None => None,
         };
         let stored = StoredConnection { tenant: ctx.tenant()?, connection, rules, client_secret_sealed };
@@ -151,7 +151,8 @@ impl Identity {
         }
         match change.client_secret {
             Some(Some(secret)) => {
-                stored.client_secret_sealed = Some(self.sealed(&mut tx, id, checked_secret(&secret)?).await?)
+                stored.client_secret_sealed =
+                    Some(self.sealed_client_secret(&mut tx, id, checked_secret(&secret)?).await?)
             }
             Some(None) => stored.client_secret_sealed = None,
             None => {}
@@ -214,7 +215,7 @@ impl Identity {
         Ok(Some(Secret::new(opened.as_str())))
     }
 
-    async fn sealed(&self, tx: &mut Tx, id: ConnectionId, secret: &str) -> Result<Vec<u8>> {
+    async fn sealed_client_secret(&self, tx: &mut Tx, id: ConnectionId, secret: &str) -> Result<Vec<u8>> {
         self.inner.store.seal_secret(tx, &secret_purpose(id), secret).await
     }
 

@@ -299,11 +299,6 @@ impl Identity {
             .collect();
         Ok(SingleSignOnOffer { connections, enforced })
     }
-
-    /// For a look across tenants, in the same request.
-    pub(super) fn across_tenants(&self, ctx: &Ctx) -> Ctx {
-        Ctx::system("single sign-on", ctx.clock().clone(), ctx.random().clone()).with_request(ctx.request())
-    }
 }
 
 #[cfg(test)]

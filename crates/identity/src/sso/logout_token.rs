@@ -109,7 +109,7 @@ pub(crate) async fn logout_token(
     if !matches!(kind.as_deref(), None | Some("logout+jwt" | "application/logout+jwt" | "jwt")) {
         return Err(logout_refused("it is another kind of token"));
     }
-    let mut signed = jws.signed_by(&providers.keys(provider).await?);
+    let mut signed = jws.signed_by(&*providers.keys(provider).await?);
     if signed == Signed::ByAnUnknownKey
         && let Some(newer) = providers.newer_keys(provider, Need::Logout).await?
     {

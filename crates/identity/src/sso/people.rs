@@ -73,7 +73,7 @@ impl Identity {
         let is_known = store::sso::person(&mut tx, who.issuer, who.subject).await?.is_some();
         drop(tx);
         let decision =
-            if is_known { None } else { Some(self.decide(ctx, connection, stored.tenant, proof, &about).await?) };
+            if is_known { None } else { Some(self.admission(ctx, connection, stored.tenant, proof, &about).await?) };
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let entitled = roles::entitled(&mut tx, connection, &given).await?;
@@ -98,7 +98,7 @@ impl Identity {
         Ok(user)
     }
 
-    async fn decide(
+    async fn admission(
         &self,
         ctx: &Ctx,
         connection: &Connection,

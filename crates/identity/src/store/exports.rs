@@ -1,7 +1,7 @@
 use plasma_kernel::{Error, ExportId, Page, PageRequest, Result, TenantId, Timestamp};
 use plasma_store::{Row, Tx, Value, page_key};
 
-use crate::{Export, ExportState};
+use crate::Export;
 
 fn from_row(row: &Row) -> Result<Export> {
     let (reason, detail): (Option<String>, Option<String>) = (row.get("error_reason")?, row.get("error_detail")?);

@@ -12,6 +12,7 @@ use super::roles::{custom_of, permissions_from_text};
 use crate::{
     authentication::{Credential, CredentialId},
     last_used::WRITTEN_EVERY_MICROS,
+    login_policy,
     oauth::{COMMAND_LINE, Scopes},
     tokens::Fingerprint,
     types::held,
@@ -75,7 +76,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
                     f.last_used_at AS family_last_used_at, a.scopes AS ceiling, a.own_permissions,
                     a.disabled_at AS application_disabled_at, a.last_used_at AS application_last_used_at, m.role,
                     m.custom_role_id, r.name AS custom_role_name, r.permissions AS custom_role_permissions,
-                    u.email, u.operator, m.disabled_at, d.team_id, p.revision AS policies
+                    u.email, u.operator, m.disabled_at, d.team_id, p.revision AS policies, l.ip_ranges
              FROM oauth_access_tokens t
              LEFT JOIN oauth_families f ON f.tenant_id = t.tenant_id AND f.id = t.family_id
              LEFT JOIN applications a ON a.tenant_id = t.tenant_id AND a.id = t.application_id
@@ -83,6 +84,7 @@ pub(crate) async fn credential(tx: &mut Tx, token: &Fingerprint) -> Result<Optio
              LEFT JOIN users u ON u.id = f.user_id
              LEFT JOIN custom_roles r ON r.tenant_id = t.tenant_id AND r.id = m.custom_role_id
              LEFT JOIN access_policy_sets p ON p.tenant_id = t.tenant_id AND p.enabled > 0
+             LEFT JOIN login_policies l ON l.tenant_id = t.tenant_id
              LEFT JOIN team_members d ON d.tenant_id = t.tenant_id AND d.user_id = f.user_id AND d.is_default = 1
              WHERE t.token_hash = $1",
             [token.as_bytes().into()],
@@ -130,7 +132,7 @@ async fn of_person(tx: &mut Tx, row: Row, person: UserId) -> Result<Option<Crede
         // What an application does is no proof of its person.
         authenticated_at: 0,
         methods: Methods::default(),
-        networks: Arc::default(),
+        networks: login_policy::stored_networks(row.optional_json("ip_ranges")?),
     }))
 }
 

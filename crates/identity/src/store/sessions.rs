@@ -126,7 +126,7 @@ pub(crate) fn subject(
     }))
 }
 
-pub(crate) async fn insert(tx: &mut Tx, session: &NewSession<'_'>) -> Result<()> {
+pub(crate) async fn insert(tx: &mut Tx, session: &NewSession<'_>) -> Result<()> {
     let (tenant, now) = (tx.tenant()?, tx.ctx().now());
     tx.execute(
         "INSERT INTO sessions (tenant_id, id, user_id, token_hash, created_at, expires_at, last_used_at, methods,

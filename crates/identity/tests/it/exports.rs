@@ -40,7 +40,7 @@ async fn entries(world: &World, ctx: &Ctx, id: ExportId) -> BTreeMap<String, Str
         let mut entry = archive.by_index(index).unwrap();
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
-        entries.insert(entry.name().to_owned(), text);
+        entries.insert(entry.name().unwrap().into_owned(), text);
     }
     entries
 }

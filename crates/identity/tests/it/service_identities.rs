@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plasma_identity::{NewServiceIdentity, ServiceIdentity};
 use plasma_kernel::{Actor, Code, Permission, Role};
-use plasma_testkit::{TestStore, on_each_database};
+use plasma_testkit::on_each_database;
 
 use crate::support::{World, all_of, only, page, reason, refused};
 

@@ -53,10 +53,6 @@ impl KeyFile {
         Ok(Self { path: path.to_owned(), keys: RwLock::new(Arc::new(keys)) })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn keys(&self) -> Arc<Vec<MasterKey>> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use plasma_kernel::{Code, Ctx, QuotaResource};
 use plasma_store::{NewEvent, QUOTA_NEAR, Store, TenantTable, Value};
-use plasma_testkit::{TestStore, on_each_database, system, tenant};
+use plasma_testkit::{on_each_database, system, tenant};
 
 async fn emit(store: &Store, ctx: &Ctx, count: usize) {
     let mut tx = store.begin(ctx).await.unwrap();

@@ -98,7 +98,7 @@ on_each_database! {
         let answer = token(&world, &app, OWN).await.unwrap();
         assert!(answer.access_token.expose().starts_with("pla_"));
         assert!(answer.refresh_token.is_none() && answer.id_token.is_none());
-        let ctx = super::ctx_of(&world, &answer).await;
+        let ctx = crate::oauth::ctx_of(&world, &answer).await;
         let expected: Permissions = [Permission::SearchQuery, Permission::ContentRead].into_iter().collect();
         assert_eq!((*ctx.permissions(), ctx.person()), (expected, None));
         let me = world.identity.me(&ctx).await.unwrap();
@@ -115,7 +115,7 @@ on_each_database! {
             ..ApplicationChange::default()
         };
         world.identity.update_application(&world.owner, app.application.id, change).await.unwrap();
-        let ctx = super::ctx_of(&world, &answer).await;
+        let ctx = crate::oauth::ctx_of(&world, &answer).await;
         assert_eq!(*ctx.permissions(), Permissions::none().with(Permission::ContentRead));
         world.clock.advance(Duration::from_secs(3_600));
         assert_eq!(reason(world.identity.authenticate(answer.access_token.expose()).await), "access_token_expired");
@@ -192,7 +192,7 @@ on_each_database! {
         let world = World::new(test.store()).await;
         let app = register(&world, for_itself()).await;
         let own = token(&world, &app, OWN).await.unwrap();
-        let of_person = super::authorized(&world, &world.owner, &app, "content:read offline_access").await;
+        let of_person = crate::oauth::authorized(&world, &world.owner, &app, "content:read offline_access").await;
         let id = app.application.id;
         let set = async |disabled: bool| {
             let change = ApplicationChange { disabled: Some(disabled), ..ApplicationChange::default() };
@@ -211,14 +211,14 @@ on_each_database! {
         for answer in [&own, &of_person] {
             assert!(!world.is_valid(answer.access_token.expose()).await);
         }
-        assert_eq!(super::families(&world).await, 0);
-        assert_eq!(super::rows(&world, "SELECT COUNT(*) AS number FROM oauth_access_tokens").await, 0);
+        assert_eq!(crate::oauth::families(&world).await, 0);
+        assert_eq!(crate::oauth::rows(&world, "SELECT COUNT(*) AS number FROM oauth_access_tokens").await, 0);
     }
 
     async fn applications_of_other_workspaces_do_not_exist(test: TestStore) {
         let world = World::new(test.store()).await;
         let app = confidential(&world).await;
-        let stranger = super::grants::stranger(&world).await;
+        let stranger = crate::oauth::grants::stranger(&world).await;
         let id = app.application.id;
         assert_eq!(reason(world.identity.application(&stranger, id).await), "application_not_found");
         assert!(world.identity.applications(&stranger, &page()).await.unwrap().data.is_empty());

@@ -104,7 +104,7 @@ on_each_database! {
         let wrong = AuthorizationParameters { state, ..right.clone() };
         assert_eq!(refused(step(&world, &world.owner, &wrong).await).field_name(), Some("state"));
         // An application of another workspace, or one that is locked out, does not exist.
-        let stranger = super::grants::stranger(&world).await;
+        let stranger = crate::oauth::grants::stranger(&world).await;
         assert_eq!(reason(step(&world, &stranger, &right).await), "application_not_found");
         let disabled = ApplicationChange { disabled: Some(true), ..ApplicationChange::default() };
         world.identity.update_application(&world.owner, app.application.id, disabled).await.unwrap();
@@ -148,7 +148,7 @@ on_each_database! {
         let wrong = with(&|wrong| wrong.code_challenge_method = some("plain"));
         let decided = world.identity.decide_authorization(&world.owner, ISSUER, &wrong, true).await.unwrap();
         assert_eq!((carried(&decided, "error").as_deref(), carried(&decided, "code")), (Some("invalid_request"), None));
-        assert_eq!(super::rows(&world, "SELECT COUNT(*) AS number FROM oauth_codes").await, 0);
+        assert_eq!(crate::oauth::rows(&world, "SELECT COUNT(*) AS number FROM oauth_codes").await, 0);
         // Without a scope it is all that the application is registered for.
         let AuthorizationStep::Decide { scopes, .. } = step(&world, &world.owner, &with(&|all| all.scope = None)).await.unwrap() else {
             panic!("this must be decided")
@@ -202,8 +202,8 @@ on_each_database! {
         let asked = asks(&app, SCOPE);
         let key = world.identity.create_api_key(&world.owner, all_of(Role::Owner)).await.unwrap().key;
         let key = world.identity.authenticate(key.expose()).await.unwrap().ctx;
-        let answer = super::authorized(&world, &world.owner, &app, SCOPE).await;
-        let application = super::ctx_of(&world, &answer).await;
+        let answer = crate::oauth::authorized(&world, &world.owner, &app, SCOPE).await;
+        let application = crate::oauth::ctx_of(&world, &answer).await;
         for nobody in [&key, &application] {
             assert_eq!(reason(step(&world, nobody, &asked).await), "forbidden");
             assert_eq!(reason(world.identity.decide_authorization(nobody, ISSUER, &asked, true).await), "forbidden");
@@ -236,8 +236,8 @@ on_each_database! {
         let ada = world.add("ada", Role::Editor).await;
         let (_, person) = world.enter("ada").await;
         let app = confidential(&world).await;
-        let answer = super::authorized(&world, &person, &app, "openid content:read content:write users:read").await;
-        let ctx = super::ctx_of(&world, &answer).await;
+        let answer = crate::oauth::authorized(&world, &person, &app, "openid content:read content:write users:read").await;
+        let ctx = crate::oauth::ctx_of(&world, &answer).await;
         assert_eq!((ctx.user(), ctx.person()), (None, Some(ada.id)));
         let may = |ctx: &Ctx| ctx.permissions().iter().map(Permission::as_str).collect::<Vec<_>>().join(" ");
         // An editor does not see users, whatever they allowed.
@@ -249,22 +249,22 @@ on_each_database! {
             world.identity.update_user(&world.owner, ada.id, change).await.unwrap();
         };
         role(Role::Admin).await;
-        assert_eq!(may(&super::ctx_of(&world, &answer).await), "content:read content:write users:read");
+        assert_eq!(may(&crate::oauth::ctx_of(&world, &answer).await), "content:read content:write users:read");
         role(Role::Viewer).await;
-        assert_eq!(may(&super::ctx_of(&world, &answer).await), "content:read");
+        assert_eq!(may(&crate::oauth::ctx_of(&world, &answer).await), "content:read");
         role(Role::Admin).await;
         let change = ApplicationChange { scopes: Some(vec![Permission::UsersRead]), ..ApplicationChange::default() };
         world.identity.update_application(&world.owner, app.application.id, change).await.unwrap();
-        assert_eq!(may(&super::ctx_of(&world, &answer).await), "users:read");
+        assert_eq!(may(&crate::oauth::ctx_of(&world, &answer).await), "users:read");
         // It is no session: what only a person may do stays closed.
-        let ctx = super::ctx_of(&world, &answer).await;
+        let ctx = crate::oauth::ctx_of(&world, &answer).await;
         assert_eq!(reason(world.identity.rename_me(&ctx, Some("Eve")).await), "forbidden");
         assert_eq!(reason(world.identity.my_grants(&ctx, &crate::support::page()).await), "forbidden");
     }
 
     async fn the_command_line_is_known_in_every_workspace(test: TestStore) {
         let world = World::new(test.store()).await;
-        let stranger = super::grants::stranger(&world).await;
+        let stranger = crate::oauth::grants::stranger(&world).await;
         for person in [&world.owner, &stranger] {
             let asked = AuthorizationParameters {
                 client_id: Some(COMMAND_LINE.to_string()),
@@ -281,7 +281,7 @@ on_each_database! {
             let mut app = public(&world).await;
             app.credentials.id = Some(COMMAND_LINE.to_string());
             let answer = exchange(&world, &app, &code).await.unwrap();
-            let ctx = super::ctx_of(&world, &answer).await;
+            let ctx = crate::oauth::ctx_of(&world, &answer).await;
             assert_eq!((ctx.tenant().unwrap(), ctx.permissions()), (person.tenant().unwrap(), person.permissions()));
             assert_eq!(world.identity.me(&ctx).await.unwrap().name, "Plasma command line");
         }

@@ -104,7 +104,7 @@ on_each_database! {
             world.identity.update_user(&world.owner, ada.id, change).await.unwrap();
         };
         let (_, person) = world.enter("ada").await;
-        let answer = super::authorized(&world, &person, &app, SCOPE).await;
+        let answer = crate::oauth::authorized(&world, &person, &app, SCOPE).await;
         let late = code(&world, &person, &app, SCOPE).await;
         disable(true).await;
         assert!(!world.is_valid(answer.access_token.expose()).await);
@@ -115,13 +115,13 @@ on_each_database! {
         assert_eq!(reason(refresh(&world, &app, refresh_token(&answer)).await), "invalid_grant");
 
         let (_, person) = world.enter("ada").await;
-        let answer = super::authorized(&world, &person, &app, SCOPE).await;
+        let answer = crate::oauth::authorized(&world, &person, &app, SCOPE).await;
         let late = code(&world, &person, &app, SCOPE).await;
         world.identity.delete_user(&world.owner, ada.id).await.unwrap();
         assert!(!world.is_valid(answer.access_token.expose()).await);
         assert_eq!(reason(refresh(&world, &app, refresh_token(&answer)).await), "invalid_grant");
         assert_eq!(reason(exchange(&world, &app, &late).await), "invalid_grant");
-        assert_eq!(super::rows(&world, "SELECT COUNT(*) AS number FROM oauth_grants").await, 0);
+        assert_eq!(crate::oauth::rows(&world, "SELECT COUNT(*) AS number FROM oauth_grants").await, 0);
     }
 
     async fn a_suspended_workspace_gets_nothing(test: TestStore) {
@@ -129,10 +129,10 @@ on_each_database! {
         let own_permissions = vec![plasma_kernel::Permission::ContentRead];
         let new = plasma_identity::oauth::NewApplication {
             own_permissions,
-            ..super::new_application(plasma_identity::oauth::ApplicationKind::Confidential)
+            ..crate::oauth::new_application(plasma_identity::oauth::ApplicationKind::Confidential)
         };
-        let app = super::register(&world, new).await;
-        let answer = super::authorized(&world, &world.owner, &app, SCOPE).await;
+        let app = crate::oauth::register(&world, new).await;
+        let answer = crate::oauth::authorized(&world, &world.owner, &app, SCOPE).await;
         let late = code(&world, &world.owner, &app, SCOPE).await;
         let set = async |state: &str| {
             let mut tx = world.store.begin(&world.system()).await.unwrap();
@@ -156,7 +156,7 @@ on_each_database! {
     async fn without_offline_access_there_is_no_refresh_token(test: TestStore) {
         let world = World::new(test.store()).await;
         let app = public(&world).await;
-        let answer = super::authorized(&world, &world.owner, &app, "content:read").await;
+        let answer = crate::oauth::authorized(&world, &world.owner, &app, "content:read").await;
         assert!(answer.refresh_token.is_none() && answer.id_token.is_none());
     }
 }

@@ -81,7 +81,7 @@ on_each_database! {
         decide(&world, &world.owner, &device, true).await.unwrap();
         world.clock.advance(Duration::from_secs(600));
         assert_eq!(reason(poll(&world, &app, &device).await), "expired_token");
-        assert_eq!(super::families(&world).await, 0);
+        assert_eq!(crate::oauth::families(&world).await, 0);
     }
 
     async fn only_the_asking_application_gets_the_tokens(test: TestStore) {
@@ -102,7 +102,7 @@ on_each_database! {
 
     async fn the_command_line_logs_in_wherever_its_person_is(test: TestStore) {
         let world = World::new(test.store()).await;
-        let stranger = super::grants::stranger(&world).await;
+        let stranger = crate::oauth::grants::stranger(&world).await;
         let mut app = public(&world).await;
         app.credentials.id = Some(COMMAND_LINE.to_string());
         for person in [&world.owner, &stranger] {
@@ -118,7 +118,7 @@ on_each_database! {
     async fn a_workspace_does_not_see_devices_of_another_ones_application(test: TestStore) {
         let world = World::new(test.store()).await;
         let app = public(&world).await;
-        let stranger = super::grants::stranger(&world).await;
+        let stranger = crate::oauth::grants::stranger(&world).await;
         let device = begin(&world, &app, "content:read").await;
         assert_eq!(reason(world.identity.device_request(&stranger, &device.user_code, None).await), "device_code_not_found");
         assert_eq!(reason(decide(&world, &stranger, &device, true).await), "device_code_not_found");

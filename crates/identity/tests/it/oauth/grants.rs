@@ -56,7 +56,7 @@ on_each_database! {
         assert_eq!(reason(world.identity.revoke_my_grant(&ada, grant.id).await), "grant_not_found");
         assert_eq!(world.count_events(&world.owner, "identity.grant.revoked", grant.id).await, 1);
         // And the application has to ask again.
-        let step = super::step(&world, &ada, &super::asks(&app, SCOPE)).await.unwrap();
+        let step = crate::oauth::step(&world, &ada, &crate::oauth::asks(&app, SCOPE)).await.unwrap();
         let asked_again = matches!(step, plasma_identity::oauth::AuthorizationStep::Decide { consent: true, .. });
         assert!(asked_again, "{step:?}");
     }
@@ -64,7 +64,7 @@ on_each_database! {
     async fn a_code_on_its_way_ends_with_the_grant(test: TestStore) {
         let world = World::new(test.store()).await;
         let app = confidential(&world).await;
-        let code = super::code(&world, &world.owner, &app, SCOPE).await;
+        let code = crate::oauth::code(&world, &world.owner, &app, SCOPE).await;
         let grant = world.identity.my_grants(&world.owner, &page()).await.unwrap().data.remove(0);
         assert_eq!(grant.authorizations, 0);
         world.identity.revoke_my_grant(&world.owner, grant.id).await.unwrap();
@@ -75,7 +75,7 @@ on_each_database! {
     async fn what_is_stored_gives_no_token_away(test: TestStore) {
         let world = World::new(test.store()).await;
         let app = confidential(&world).await;
-        let code = super::code(&world, &world.owner, &app, "openid offline_access").await;
+        let code = crate::oauth::code(&world, &world.owner, &app, "openid offline_access").await;
         let answer = exchange(&world, &app, &code).await.unwrap();
         let next = refresh(&world, &app, refresh_token(&answer)).await.unwrap();
         let mut tx = world.store.read(&world.system()).await.unwrap();

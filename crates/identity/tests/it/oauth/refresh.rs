@@ -118,7 +118,7 @@ on_each_database! {
         let narrow = token(&world, &app, &narrower).await.unwrap();
         assert_eq!(narrow.scopes.to_text(), "content:read");
         assert!(narrow.id_token.is_none());
-        let ctx: Ctx = super::ctx_of(&world, &narrow).await;
+        let ctx: Ctx = crate::oauth::ctx_of(&world, &narrow).await;
         assert!(ctx.require(plasma_kernel::Permission::ContentWrite).is_err());
         // The next one may be for everything again.
         assert_eq!(refresh(&world, &app, refresh_token(&narrow)).await.unwrap().scopes.to_text(), SCOPE);

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, Place, Plasma, on_each_database, problem, success};
+use crate::harness::{KEY, Plasma, on_each_database, problem, success};
 
 async fn key(server: &Plasma, role: &str, addresses: &[&str]) -> String {
     let key = json!({"name": format!("{role} key"), "role": role, "addresses": addresses});

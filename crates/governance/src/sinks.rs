@@ -291,8 +291,12 @@ fn check_bucket(reach: &Reach, bucket: &Bucket, private_network: bool) -> Result
             return Err(Error::invalid(field, format!("must be 1 to {chars_max} letters, digits or {}", listed(more))));
         }
     }
+    let steps = |part: &str| part == "." || part == "..";
+    if steps(&bucket.name) {
+        return Err(Error::invalid("target.bucket.name", "is no name of a bucket"));
+    }
     let prefix = &bucket.prefix;
-    let steps_up = prefix.split('/').any(|part| part == "." || part == "..");
+    let steps_up = prefix.split('/').any(steps);
     if !is_plain(prefix, 200, &['-', '.', '_', '/']) || steps_up || prefix.contains("//") {
         return Err(Error::invalid("target.bucket.prefix", "must be folders of letters, digits, -, . and _"));
     }
@@ -360,6 +364,7 @@ mod tests {
             (Bucket { endpoint: "https://e.com/?a".to_owned(), ..bucket() }, "target.bucket.endpoint"),
             (Bucket { region: "eu central".to_owned(), ..bucket() }, "target.bucket.region"),
             (Bucket { name: String::new(), ..bucket() }, "target.bucket.name"),
+            (Bucket { name: "..".to_owned(), ..bucket() }, "target.bucket.name"),
             (Bucket { prefix: "a/../b".to_owned(), ..bucket() }, "target.bucket.prefix"),
             (Bucket { prefix: "a//b".to_owned(), ..bucket() }, "target.bucket.prefix"),
             (Bucket { access_key_id: "a b".to_owned(), ..bucket() }, "target.bucket.access_key_id"),

@@ -388,10 +388,12 @@ fn safe_next(next: Option<&str>) -> String {
     }
     // As a browser reads it: the host must stay ours.
     let Ok(url) = Url::parse("http://same.invalid").and_then(|base| base.join(next)) else { return home() };
-    if url.host_str() != Some("same.invalid") || url.path().starts_with("/login") {
+    // What `..` leaves of a path may begin with `//`, which a browser takes for a host.
+    let path = url.path();
+    if url.host_str() != Some("same.invalid") || path.starts_with("//") || path.starts_with("/login") {
         return home();
     }
-    let mut path = url.path().to_owned();
+    let mut path = path.to_owned();
     for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
         if let Some(part) = part {
             path.push(mark);
@@ -415,6 +417,8 @@ mod tests {
             ("//evil.example", "/"),
             ("https://evil.example/", "/"),
             ("/\\evil.example", "/"),
+            ("/a/..//evil.example", "/"),
+            ("/.//evil.example", "/"),
             ("/\tevil", "/"),
             ("/\n/evil.example", "/"),
             ("evil", "/"),

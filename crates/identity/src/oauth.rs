@@ -32,6 +32,8 @@ use tokio::sync::Mutex;
 
 use crate::tokens::Fingerprint;
 
+#[cfg(fuzzing)]
+pub(crate) use authorization::fuzz as fuzz_authorization;
 pub use applications::{OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX};
 pub use form::Form;
 pub use metadata::{ServerMetadata, metadata};

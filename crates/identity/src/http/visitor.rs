@@ -83,7 +83,7 @@ impl Identity {
     }
 }
 
-fn from_host(headers: &HeaderMap) -> Option<Url> {
+pub(super) fn from_host(headers: &HeaderMap) -> Option<Url> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let scheme = if by_https(headers) { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{host}/")).ok()?;

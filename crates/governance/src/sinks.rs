@@ -2,6 +2,8 @@
 //! right, and where records are exported to.
 
 mod deliver;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod guard;
 mod otlp;
 mod send;
@@ -196,41 +198,48 @@ impl Governance {
     }
 
     fn check_target(&self, ctx: &Ctx, target: &SinkTarget, private_network: bool) -> Result<()> {
-        let reach = &self.inner.reach;
-        match target {
-            SinkTarget::AnchorFile {} => ctx.require(InstallationManage).map_err(|error| error.field("target.kind")),
-            SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
-                if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
-                    return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
-                }
-                check_bucket(reach, bucket, private_network)
-            }
-            SinkTarget::S3 { bucket } => check_bucket(reach, bucket, private_network),
-            SinkTarget::AnchorWebhook { url } => reach.check_url("target.url", url, private_network).map(drop),
-            SinkTarget::Otlp { endpoint } => {
-                let url = reach.check_url("target.endpoint", endpoint, private_network)?;
-                if url.query().is_some() {
-                    return Err(Error::invalid("target.endpoint", "must not have a query"));
-                }
-                Ok(())
-            }
-            SinkTarget::Syslog { host, port, transport, ca_pem } => {
-                reach.check_host("target.host", host, private_network)?;
-                if *port == 0 {
-                    return Err(Error::invalid("target.port", "must be 1 to 65535"));
-                }
-                if ca_pem.is_some() && *transport != SyslogTransport::Tls {
-                    return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
-                }
-                syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
-            }
+        if matches!(target, SinkTarget::AnchorFile {}) {
+            ctx.require(InstallationManage).map_err(|error| error.field("target.kind"))?;
         }
+        check_place(&self.inner.reach, target, private_network)
     }
 
     async fn seal(&self, tx: &mut Tx, id: AuditSinkId, secret: Option<&str>) -> Result<Option<Vec<u8>>> {
         match secret {
             Some(secret) => self.inner.store.seal_secret(tx, &secret_purpose(id), secret).await.map(Some),
             None => Ok(None),
+        }
+    }
+}
+
+/// Whether something can be sent there.
+fn check_place(reach: &Reach, target: &SinkTarget, private_network: bool) -> Result<()> {
+    match target {
+        SinkTarget::AnchorFile {} => Ok(()),
+        SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
+            if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
+                return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
+            }
+            check_bucket(reach, bucket, private_network)
+        }
+        SinkTarget::S3 { bucket } => check_bucket(reach, bucket, private_network),
+        SinkTarget::AnchorWebhook { url } => reach.check_url("target.url", url, private_network).map(drop),
+        SinkTarget::Otlp { endpoint } => {
+            let url = reach.check_url("target.endpoint", endpoint, private_network)?;
+            if url.query().is_some() {
+                return Err(Error::invalid("target.endpoint", "must not have a query"));
+            }
+            Ok(())
+        }
+        SinkTarget::Syslog { host, port, transport, ca_pem } => {
+            reach.check_host("target.host", host, private_network)?;
+            if *port == 0 {
+                return Err(Error::invalid("target.port", "must be 1 to 65535"));
+            }
+            if ca_pem.is_some() && *transport != SyslogTransport::Tls {
+                return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
+            }
+            syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
         }
     }
 }

@@ -412,3 +412,13 @@ fn broken(error: &Error) -> End {
     tracing::warn!(?error, "a live connection could not read the event log");
     end(close::INTERNAL, "the event log could not be read; resume in a moment")
 }
+
+/// For fuzzing only: what a client says.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const KIND: &str = "knowledge.document.ready";
+    let Ok(ClientMessage::Subscribe { topics, .. }) = serde_json::from_slice(bytes) else { return };
+    for topic in topics.iter().filter(|topic| topic_matches(topic, KIND)) {
+        assert!(KIND.starts_with(topic.trim_end_matches('*')), "{topic} is about something else");
+    }
+}

@@ -26,8 +26,16 @@ const NONCE: &str = "n1";
 const NOW_SECONDS: i64 = 1_800_000_000;
 /// The provider's only key, and the two tokens that it signed. Nobody has its private half any more.
 const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","use":"sig","kid":"k1","x":"ozKxAux8QQqiL_LUmzpPaQQ8PfUY2C7XReLKL2L9l4Q","y":"BIjlHsB8WXWUkMYVwH6oqBDFyrKb56fQj-xo0RB53KI"}]}"#;
-const ID_TOKEN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiSldUIn0.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwiYXVkIjoicGxhc21hIiwic3ViIjoiYWRhIiwic2lkIjoiczEiLCJub25jZSI6Im4xIiwiaWF0IjoxNzk5OTk5OTkwLCJleHAiOjE4MDAwMDM2MDAsImVtYWlsIjoiYWRhQGV4YW1wbGUub3JnIn0.NpexTkvYnkpd9OXilrOw2BTiZDhoM7iIeu0FQvWQpxx5T-jrEiD2Zs-oiJkvQanj8a33VZtXDj9z1rzxEtfO8w";
-const LOGOUT_TOKEN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoibG9nb3V0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwiYXVkIjoicGxhc21hIiwic3ViIjoiYWRhIiwic2lkIjoiczEiLCJqdGkiOiJqMSIsImlhdCI6MTc5OTk5OTk5MCwiZXhwIjoxODAwMDAwMTIwLCJldmVudHMiOnsiaHR0cDovL3NjaGVtYXMub3BlbmlkLm5ldC9ldmVudC9iYWNrY2hhbm5lbC1sb2dvdXQiOnt9fX0.Iku94rWiMtkKdI4eeRGjJfAfZOSS2l1Yttik7gP98QvX7BtjUVH8_9XofVEiLr-zqc8vAFKENqifNM_usdncIg";
+const ID_TOKEN: &str = concat!(
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiSldUIn0",
+    ".eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwiYXVkIjoicGxhc21hIiwic3ViIjoiYWRhIiwic2lkIjoiczEiLCJub25jZSI6Im4xIiwiaWF0IjoxNzk5OTk5OTkwLCJleHAiOjE4MDAwMDM2MDAsImVtYWlsIjoiYWRhQGV4YW1wbGUub3JnIn0",
+    ".NpexTkvYnkpd9OXilrOw2BTiZDhoM7iIeu0FQvWQpxx5T-jrEiD2Zs-oiJkvQanj8a33VZtXDj9z1rzxEtfO8w",
+);
+const LOGOUT_TOKEN: &str = concat!(
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoibG9nb3V0K2p3dCJ9",
+    ".eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwiYXVkIjoicGxhc21hIiwic3ViIjoiYWRhIiwic2lkIjoiczEiLCJqdGkiOiJqMSIsImlhdCI6MTc5OTk5OTk5MCwiZXhwIjoxODAwMDAwMTIwLCJldmVudHMiOnsiaHR0cDovL3NjaGVtYXMub3BlbmlkLm5ldC9ldmVudC9iYWNrY2hhbm5lbC1sb2dvdXQiOnt9fX0",
+    ".Iku94rWiMtkKdI4eeRGjJfAfZOSS2l1Yttik7gP98QvX7BtjUVH8_9XofVEiLr-zqc8vAFKENqifNM_usdncIg",
+);
 
 fn keys() -> &'static CoreJsonWebKeySet {
     static KNOWN: OnceLock<CoreJsonWebKeySet> = OnceLock::new();

@@ -9,8 +9,13 @@ use plasma_knowledge::parse::{Format, Limits, detect, parse};
 
 use crate::{Target, requests::block_on};
 
-pub const TARGETS: &[Target] =
-    &[("document", document), ("document_pdf", pdf), ("document_docx", docx), ("upload_form", form)];
+pub const TARGETS: &[Target] = &[
+    ("document", document),
+    ("document_pdf", pdf),
+    ("document_docx", docx),
+    ("upload_form", form),
+    ("recording_form", recording),
+];
 
 const FORMATS: [Format; 7] =
     [Format::Markdown, Format::Text, Format::Html, Format::Pdf, Format::Docx, Format::Csv, Format::Tsv];
@@ -59,12 +64,23 @@ fn read(format: Format, bytes: &[u8]) {
     }
 }
 
-fn form(bytes: &[u8]) {
-    let request = Request::builder()
+/// A form whose parts `--part` divides.
+fn posted(bytes: &[u8]) -> Option<Request> {
+    Request::builder()
         .method(Method::POST)
         .header(header::CONTENT_TYPE, "multipart/form-data; boundary=part")
-        .body(Body::from(bytes.to_vec()));
-    if let Ok(request) = request {
+        .body(Body::from(bytes.to_vec()))
+        .ok()
+}
+
+fn form(bytes: &[u8]) {
+    if let Some(request) = posted(bytes) {
         block_on(plasma_knowledge::http::read_upload(request));
+    }
+}
+
+fn recording(bytes: &[u8]) {
+    if let Some(request) = posted(bytes) {
+        block_on(plasma_models::http::read_recording(request));
     }
 }

@@ -1,7 +1,11 @@
 //! Short texts from outside: ids, dates, permissions, addresses; and pictures.
 
 use plasma_http::{outbound::Outbound, picture};
-use plasma_kernel::{ApiKeyId, CollectionId, DocumentId, Permission, ProviderId, Role, TenantId, UserId};
+use plasma_identity::{RoleName, is_spiffe_id};
+use plasma_kernel::{
+    ApiKeyId, ApplicationId, CollectionId, ConnectionId, DocumentId, EventId, Permission, PolicyId, ProviderId, Role,
+    RoleId, TenantId, UserId,
+};
 use url::Url;
 
 use crate::Target;
@@ -19,11 +23,21 @@ fn identifiers(bytes: &[u8]) {
             }
         )*};
     }
-    ids!(ApiKeyId CollectionId DocumentId ProviderId TenantId UserId);
+    ids!(ApiKeyId ApplicationId CollectionId ConnectionId DocumentId EventId PolicyId ProviderId RoleId TenantId UserId);
     if let Ok(permission) = text.parse::<Permission>() {
         assert_eq!(permission.as_str(), text);
     }
     let _ = text.parse::<Role>();
+    if let Ok(name) = text.parse::<RoleName>() {
+        assert_eq!(name.to_string(), text);
+    }
+    if is_spiffe_id(text) {
+        // Nothing that two readers read in different ways.
+        let rest = text.strip_prefix("spiffe://").unwrap_or_default();
+        assert!(rest.is_ascii() && !rest.contains(['%', '?', '#', '@', ':', '\\']), "{text}");
+        let path = rest.split_once('/').map_or("", |(_, path)| path);
+        assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{text}");
+    }
 }
 
 /// A year, a month and a day.

@@ -5,6 +5,7 @@
 //! (`cfg(fuzzing)`). A new parser of data from outside is one more line in its crate's list.
 #![no_main]
 
+mod audit;
 mod documents;
 mod identifiers;
 mod protocols;
@@ -20,14 +21,18 @@ type Target = (&'static str, fn(&[u8]));
 
 fn targets() -> Vec<Target> {
     [
+        audit::TARGETS,
         documents::TARGETS,
         identifiers::TARGETS,
         protocols::TARGETS,
         requests::TARGETS,
         vectors::TARGETS,
+        plasma_governance::fuzzing::TARGETS,
         plasma_identity::fuzzing::TARGETS,
         plasma_knowledge::fuzzing::TARGETS,
         plasma_models::fuzzing::TARGETS,
+        plasma_server::fuzzing::TARGETS,
+        plasma_store::fuzzing::TARGETS,
     ]
     .concat()
 }

@@ -42,6 +42,7 @@ fn headers(bytes: &[u8]) {
     if let Some((_, true)) = token {
         assert!(headers.contains_key(header::COOKIE));
     }
+    http::fuzzing::visitor(&headers);
     let own = http::same_origin(&headers);
     assert!(http::csrf_ok(&Method::GET, &headers) && http::csrf_ok(&Method::POST, &headers) == own);
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {

@@ -318,6 +318,21 @@ fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
 
+/// For fuzzing only: a record as a row of a table and as a line, which hold it and nothing else.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(record: &AuditRecord) {
+    let cells = row(record);
+    let is_formula = |cell: &String| cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    assert!(!cells.iter().any(is_formula), "a cell that a spreadsheet runs");
+    let table = csv_lines([&cells]).unwrap_or_default();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().filter_map(std::result::Result::ok).collect();
+    let [read] = rows.as_slice() else { unreachable!("one record became {} rows", rows.len()) };
+    assert!(read.iter().eq(cells.iter().map(String::as_str)), "a cell is read otherwise than it was written");
+    let lines = json_lines(std::slice::from_ref(record)).unwrap_or_default();
+    assert!(lines.ends_with('\n') && lines.matches('\n').count() == 1, "one record became several lines");
+}
+
 fn csv_lines<'a>(rows: impl IntoIterator<Item = &'a [String; COLUMNS.len()]>) -> Result<String> {
     let failed = |error: csv::Error| Error::from_source("a table cannot be written", error);
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());

@@ -5,6 +5,9 @@ mod canonical;
 mod consumer;
 mod erasure;
 mod export;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod keys;
 pub mod merkle;

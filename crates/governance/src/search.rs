@@ -101,6 +101,19 @@ impl Query {
     }
 }
 
+/// For fuzzing only: what fits a filter is found by the terms of its block.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(record: &Record, filter: RecordFilter) {
+    let Ok(query) = Query::new(filter) else { return };
+    if !query.fits(record) {
+        return;
+    }
+    let mut block = crate::words::Filter::new();
+    record.terms().into_iter().for_each(|term| block.insert(term));
+    let block = crate::words::Filter::from_bytes(block.into_bytes());
+    assert!(query.terms.iter().all(|term| block.may_have(*term)), "a record that fits is not found");
+}
+
 /// What a look through the log has found.
 pub(crate) struct Found {
     /// The newest first.

@@ -2,6 +2,8 @@
 //! right, and where records are exported to.
 
 mod deliver;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod guard;
 mod otlp;
 mod send;
@@ -67,6 +69,7 @@ impl Governance {
     /// `invalid` naming the field; `conflict` (`audit_sink_exists`); `too_large` beyond 20 sinks.
     pub async fn create_sink(&self, ctx: &Ctx, log: Log, new: NewSink) -> Result<Sink> {
         let bound = log.bind(ctx, AuditWrite, InstallationManage)?;
+        ctx.require_recent_authentication()?;
         let tenant = bound.tenant()?;
         let private_network = is_operator(ctx);
         check_name(&new.name)?;
@@ -119,6 +122,7 @@ impl Governance {
     /// given again, so that nobody sends a stored secret to a place of their own.
     pub async fn change_sink(&self, ctx: &Ctx, log: Log, id: AuditSinkId, change: SinkChange) -> Result<Sink> {
         let bound = log.bind(ctx, AuditWrite, InstallationManage)?;
+        ctx.require_recent_authentication()?;
         let tenant = bound.tenant()?;
         let mut tx = self.inner.store.begin(&bound).await?;
         let mut row = store::sinks::get(&mut tx, tenant, id).await?;
@@ -164,6 +168,7 @@ impl Governance {
     /// `forbidden` as for [`Governance::create_sink`]; `not_found`.
     pub async fn delete_sink(&self, ctx: &Ctx, log: Log, id: AuditSinkId) -> Result<()> {
         let bound = log.bind(ctx, AuditWrite, InstallationManage)?;
+        ctx.require_recent_authentication()?;
         let tenant = bound.tenant()?;
         let mut tx = self.inner.store.begin(&bound).await?;
         let row = store::sinks::get(&mut tx, tenant, id).await?;
@@ -196,41 +201,48 @@ impl Governance {
     }
 
     fn check_target(&self, ctx: &Ctx, target: &SinkTarget, private_network: bool) -> Result<()> {
-        let reach = &self.inner.reach;
-        match target {
-            SinkTarget::AnchorFile {} => ctx.require(InstallationManage).map_err(|error| error.field("target.kind")),
-            SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
-                if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
-                    return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
-                }
-                check_bucket(reach, bucket, private_network)
-            }
-            SinkTarget::S3 { bucket } => check_bucket(reach, bucket, private_network),
-            SinkTarget::AnchorWebhook { url } => reach.check_url("target.url", url, private_network).map(drop),
-            SinkTarget::Otlp { endpoint } => {
-                let url = reach.check_url("target.endpoint", endpoint, private_network)?;
-                if url.query().is_some() {
-                    return Err(Error::invalid("target.endpoint", "must not have a query"));
-                }
-                Ok(())
-            }
-            SinkTarget::Syslog { host, port, transport, ca_pem } => {
-                reach.check_host("target.host", host, private_network)?;
-                if *port == 0 {
-                    return Err(Error::invalid("target.port", "must be 1 to 65535"));
-                }
-                if ca_pem.is_some() && *transport != SyslogTransport::Tls {
-                    return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
-                }
-                syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
-            }
+        if matches!(target, SinkTarget::AnchorFile {}) {
+            ctx.require(InstallationManage).map_err(|error| error.field("target.kind"))?;
         }
+        check_place(&self.inner.reach, target, private_network)
     }
 
     async fn seal(&self, tx: &mut Tx, id: AuditSinkId, secret: Option<&str>) -> Result<Option<Vec<u8>>> {
         match secret {
             Some(secret) => self.inner.store.seal_secret(tx, &secret_purpose(id), secret).await.map(Some),
             None => Ok(None),
+        }
+    }
+}
+
+/// Whether something can be sent there.
+fn check_place(reach: &Reach, target: &SinkTarget, private_network: bool) -> Result<()> {
+    match target {
+        SinkTarget::AnchorFile {} => Ok(()),
+        SinkTarget::AnchorS3 { bucket, retain_days, .. } => {
+            if !(1..=RETAIN_DAYS_MAX).contains(retain_days) {
+                return Err(Error::invalid("target.retain_days", format!("must be 1 to {RETAIN_DAYS_MAX} days")));
+            }
+            check_bucket(reach, bucket, private_network)
+        }
+        SinkTarget::S3 { bucket } => check_bucket(reach, bucket, private_network),
+        SinkTarget::AnchorWebhook { url } => reach.check_url("target.url", url, private_network).map(drop),
+        SinkTarget::Otlp { endpoint } => {
+            let url = reach.check_url("target.endpoint", endpoint, private_network)?;
+            if url.query().is_some() {
+                return Err(Error::invalid("target.endpoint", "must not have a query"));
+            }
+            Ok(())
+        }
+        SinkTarget::Syslog { host, port, transport, ca_pem } => {
+            reach.check_host("target.host", host, private_network)?;
+            if *port == 0 {
+                return Err(Error::invalid("target.port", "must be 1 to 65535"));
+            }
+            if ca_pem.is_some() && *transport != SyslogTransport::Tls {
+                return Err(Error::invalid("target.ca_pem", "is only for the transport `tls`"));
+            }
+            syslog::certificates(ca_pem.as_deref().unwrap_or_default()).map(drop)
         }
     }
 }
@@ -291,8 +303,12 @@ fn check_bucket(reach: &Reach, bucket: &Bucket, private_network: bool) -> Result
             return Err(Error::invalid(field, format!("must be 1 to {chars_max} letters, digits or {}", listed(more))));
         }
     }
+    let steps = |part: &str| part == "." || part == "..";
+    if steps(&bucket.name) {
+        return Err(Error::invalid("target.bucket.name", "is no name of a bucket"));
+    }
     let prefix = &bucket.prefix;
-    let steps_up = prefix.split('/').any(|part| part == "." || part == "..");
+    let steps_up = prefix.split('/').any(steps);
     if !is_plain(prefix, 200, &['-', '.', '_', '/']) || steps_up || prefix.contains("//") {
         return Err(Error::invalid("target.bucket.prefix", "must be folders of letters, digits, -, . and _"));
     }
@@ -363,6 +379,7 @@ mod tests {
             (Bucket { endpoint: "https://e.com/?a".to_owned(), ..bucket() }, "target.bucket.endpoint"),
             (Bucket { region: "eu central".to_owned(), ..bucket() }, "target.bucket.region"),
             (Bucket { name: String::new(), ..bucket() }, "target.bucket.name"),
+            (Bucket { name: "..".to_owned(), ..bucket() }, "target.bucket.name"),
             (Bucket { prefix: "a/../b".to_owned(), ..bucket() }, "target.bucket.prefix"),
             (Bucket { prefix: "a//b".to_owned(), ..bucket() }, "target.bucket.prefix"),
             (Bucket { access_key_id: "a b".to_owned(), ..bucket() }, "target.bucket.access_key_id"),

@@ -35,7 +35,7 @@ const CHANGE_MARKS: usize = 256;
 const RELOADS_MAX: usize = 3;
 
 /// A caller whose token is valid.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Authenticated {
     /// The caller's context, with a request id of its own until [`Ctx::with_request`] sets the edge's.
     pub ctx: Ctx,
@@ -47,9 +47,19 @@ pub struct Authenticated {
     pub tenant_state: TenantState,
     /// How many requests its plan lets the caller's tenant make in a minute; `None` where it says nothing.
     pub requests_per_minute: Option<u32>,
+    /// Why the token may not be used from where it came from.
+    address: Option<Error>,
 }
 
 impl Authenticated {
+    /// Refuses a token that may not be used from where it came from.
+    ///
+    /// # Errors
+    /// `forbidden` (`api_key_address_refused`, `address_not_allowed`), once: whoever asks passes it on.
+    pub fn require_address(&mut self) -> Result<()> {
+        self.address.take().map_or(Ok(()), Err)
+    }
+
     /// Refuses callers of a tenant that is suspended or to be deleted. `owner_may`: whether its owners may do this all the same.
     ///
     /// # Errors
@@ -174,16 +184,17 @@ impl Identity {
     /// (`address_not_allowed`), and when its tenant is not open (`tenant_suspended`, `tenant_deleting`); `unavailable` when the database
     /// does not answer.
     pub async fn authenticate_from(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
-        let authenticated = self.authenticate_in_any_state(token, address).await?;
+        let mut authenticated = self.authenticate_in_any_state(token, address).await?;
+        authenticated.require_address()?;
         authenticated.require_open(false)?;
         Ok(authenticated)
     }
 
-    /// The same, also when the tenant is suspended or to be deleted: whoever calls asks [`Authenticated::require_open`] with what
-    /// the request is for.
+    /// The same, also for a refused address and when the tenant is suspended or to be deleted: whoever calls asks
+    /// [`Authenticated::require_address`], and [`Authenticated::require_open`] with what the request is for.
     ///
     /// # Errors
-    /// As [`Identity::authenticate_from`], but for the tenant's state.
+    /// As [`Identity::authenticate_from`], but for the address and the tenant's state.
     pub async fn authenticate_in_any_state(&self, token: &str, address: Option<IpAddr>) -> Result<Authenticated> {
         if !tokens::is_plausible(token) {
             return Err(unknown_token());
@@ -205,8 +216,10 @@ impl Identity {
         let now = self.inner.clock.now();
         check_time(credential, now)?;
         let address = address.map(|address| address.to_canonical());
-        check_address(credential, address)?;
-        self.note_use(credential, now, address);
+        let refused = check_address(credential, address).err();
+        if refused.is_none() {
+            self.note_use(credential, now, address);
+        }
         let ctx = Ctx::new(
             credential.tenant,
             credential.actor.clone(),
@@ -233,6 +246,7 @@ impl Identity {
             session,
             tenant_state: tenant.state,
             requests_per_minute: tenant.requests_per_minute,
+            address: refused,
         })
     }
 

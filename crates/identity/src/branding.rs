@@ -3,6 +3,9 @@
 //! A host name is confirmed by an operator, who knows whom it belongs to. Nothing is fetched from it and nothing is looked up for
 //! it: a tenant could otherwise make this server call any address, and whoever came first would own a name that merely points here.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+
 use bytes::Bytes;
 use plasma_kernel::{Ctx, Error, Permission, Result, TenantId};
 use plasma_store::Tx;

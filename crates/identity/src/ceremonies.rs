@@ -1,6 +1,9 @@
 //! Challenges for passkeys (WebAuthn) and their answers. The state of a challenge stays here, is answered once at most, and
 //! ends after five minutes.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use plasma_kernel::{Code, Ctx, Error, Result, UserId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -12,6 +12,9 @@ mod branding;
 mod connections;
 mod enroll;
 mod exports;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod headers;
 mod invitations;

@@ -6,7 +6,9 @@
 mod accept;
 mod letter;
 
-use plasma_kernel::{Actor, Ctx, Error, InvitationId, Page, PageRequest, Permission, QuotaResource, Result, UserId};
+use plasma_kernel::{
+    Actor, Ctx, Error, InvitationId, Page, PageRequest, Permission, QuotaResource, Result, Role, UserId,
+};
 use plasma_store::Tx;
 
 use crate::{
@@ -36,10 +38,17 @@ impl Identity {
     /// # Errors
     /// `forbidden` without `users:write` or for a role above the caller's; `invalid` for what is no e-mail; `conflict` when the
     /// person is in the tenant (`already_member`) or was asked already (`invitation_open`), when the plan has no room
-    /// (`quota_exceeded`), or when too many were asked (`too_many_invitations`).
+    /// (`quota_exceeded`), when too many were asked (`too_many_invitations`), or when no mail can be sent (`mail_not_configured`).
     pub async fn invite(&self, ctx: &Ctx, base: &str, new: NewInvitation) -> Result<Invitation> {
         ctx.require(Permission::UsersWrite)?;
         require_all(ctx, new.role.permissions(), "give a role")?;
+        if new.role == Role::Owner {
+            ctx.require_recent_authentication()?;
+        }
+        if !self.mail_works() {
+            return Err(Error::conflict("mail_not_configured", "this installation sends no mail")
+                .remedy("add the person with a password instead, or let whoever runs the installation set smtp_url and mail_from"));
+        }
         let email = validation::email("email", &new.email)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;

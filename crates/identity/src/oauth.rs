@@ -33,6 +33,8 @@ use tokio::sync::Mutex;
 use crate::tokens::Fingerprint;
 
 pub use applications::{OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX};
+#[cfg(fuzzing)]
+pub(crate) use authorization::fuzz as fuzz_authorization;
 pub use form::Form;
 pub use metadata::{ServerMetadata, metadata};
 pub use scopes::{Scopes, all_names as all_scope_names, in_words as scope_in_words};

@@ -52,6 +52,7 @@ impl Identity {
     /// (`role_name_taken`, `too_many_roles`).
     pub async fn create_role(&self, ctx: &Ctx, new: NewRole) -> Result<RoleDetails> {
         ctx.require(Permission::RolesWrite)?;
+        ctx.require_recent_authentication()?;
         let id = RoleId::new(ctx);
         let role = RoleDetails {
             id: RoleName::Custom(id),
@@ -86,6 +87,7 @@ impl Identity {
     /// input, `not_found`, `conflict` (`built_in_role`, `role_name_taken`).
     pub async fn update_role(&self, ctx: &Ctx, name: RoleName, change: RoleChange) -> Result<RoleDetails> {
         ctx.require(Permission::RolesWrite)?;
+        ctx.require_recent_authentication()?;
         let id = own(name)?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;

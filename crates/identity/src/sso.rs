@@ -10,6 +10,8 @@ pub(crate) mod connections;
 mod domains;
 pub(crate) mod enforcement;
 mod events;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod login;
 mod logout;
 mod logout_token;

@@ -14,7 +14,7 @@ pub(crate) const PENDING_PREFIX: &str = "plp_";
 /// What the token in a mailed link begins with.
 pub(crate) const LINK_PREFIX: &str = "pll_";
 /// What the token of a passkey's ceremony begins with.
-pub(crate) const CEREMONY_PREFIX: &str = "plc_";
+pub(crate) const CEREMONY_PREFIX: &str = "plw_";
 /// What the value of the cookie begins with that binds a mailed link to the browser that asked for it.
 pub(crate) const BROWSER_PREFIX: &str = "plb_";
 /// What every access token of an application begins with.

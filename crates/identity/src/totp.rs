@@ -124,6 +124,24 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
+/// For fuzzing only: what somebody typed as a code, at this time.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(now: Timestamp, typed: &str) {
+    let secret = new_secret(&Random::seeded(now.unsigned_abs()));
+    let key = unbase32(secret.expose()).unwrap_or_default();
+    assert_eq!(base32(&key), secret.expose(), "a secret is read otherwise than it was written");
+    let current = now.div_euclid(STEP_MICROS);
+    for step in current - DRIFT_STEPS..=current + DRIFT_STEPS {
+        let right = code_at(&key, step).unwrap_or_default();
+        assert!(matches!(matching_step(&secret, &right, now), Ok(Some(_))), "the right code is refused");
+    }
+    let Some(code) = normalized(typed) else { return };
+    assert_eq!(normalized(&code).as_ref(), Some(&code), "two forms of one code");
+    if let Ok(Some(step)) = matching_step(&secret, &code, now) {
+        assert!((step - current).abs() <= DRIFT_STEPS && code_at(&key, step).is_ok_and(|right| right == code));
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

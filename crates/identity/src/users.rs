@@ -41,6 +41,9 @@ impl Identity {
     pub async fn create_user(&self, ctx: &Ctx, new: NewUser) -> Result<User> {
         ctx.require(Permission::UsersWrite)?;
         require_all(ctx, new.role.permissions(), "give a role")?;
+        if new.role == Role::Owner {
+            ctx.require_recent_authentication()?;
+        }
         let user = User {
             id: UserId::new(ctx),
             email: validation::email("email", &new.email)?,

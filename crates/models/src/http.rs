@@ -49,6 +49,13 @@ pub(crate) use openai_embeddings::embedding_answer;
 
 use crate::Models;
 
+/// Reads a form as the route that writes recordings down does: for fuzzing only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub async fn read_recording(request: axum::extract::Request) -> bool {
+    openai_media::read_form(request).await.is_ok()
+}
+
 /// Bytes of a request to a model: images in a chat fit.
 const BODY_BYTES_MAX: usize = 20 << 20;
 

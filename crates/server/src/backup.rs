@@ -5,6 +5,8 @@
 
 mod archive;
 mod format;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod keys;
 
 use std::{

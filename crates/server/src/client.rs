@@ -58,6 +58,9 @@ pub use try_model::{TryArgs, try_model};
 pub use usage::{UsageArgs, usage};
 pub use weights::{PullArgs, RemoveArgs, pull, remove};
 
+#[cfg(fuzzing)]
+pub(crate) use browser::fuzz as fuzz_browser;
+
 /// Where the server is and who calls.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]

@@ -6,6 +6,8 @@ mod answer;
 mod audit;
 mod body;
 mod caller;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod observe;
 mod origin;
 mod rate;

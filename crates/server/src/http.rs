@@ -13,6 +13,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{dashboard::Dashboard, system::System};
 
+#[cfg(fuzzing)]
+pub(crate) use live::fuzz as fuzz_live;
+
 /// Everything that the specification describes.
 pub(crate) fn routes() -> OpenApiRouter<System> {
     OpenApiRouter::new()

@@ -9,6 +9,9 @@ mod content_policy;
 mod dashboard;
 mod edge;
 mod encryption;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod listen;
 mod lock;

@@ -3,6 +3,8 @@
 mod acme;
 mod certificates;
 mod connection;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod redirect;
 mod service_certificate;
 mod tls;

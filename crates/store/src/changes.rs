@@ -18,7 +18,8 @@ const SECRET_WORDS: [&str; 9] =
 /// Words that make it one in a change: such fields often hold a key or a part of it.
 const SECRET_WORDS_OF_CHANGES: [&str; 6] = ["key", "hash", "code", "otp", "pin", "signature"];
 /// How our own tokens begin: hidden under whatever name.
-const TOKEN_PREFIXES: [&str; 4] = ["plk_", "pls_", "pla_", "plr_"];
+const TOKEN_PREFIXES: [&str; 12] =
+    ["pla_", "plb_", "plc_", "pld_", "pli_", "plk_", "pll_", "plo_", "plp_", "plr_", "pls_", "plw_"];
 /// A token is longer than what is shown of one to recognize it by.
 const TOKEN_CHARS_MIN: usize = 20;
 

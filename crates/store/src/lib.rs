@@ -5,6 +5,9 @@ mod changes;
 mod consumer;
 mod error;
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod migrate;
 mod quotas;
 mod read_only;

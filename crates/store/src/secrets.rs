@@ -8,6 +8,8 @@ mod cache;
 mod cipher;
 mod columns;
 mod data_keys;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod key_file;
 mod master;
 mod rewrap;

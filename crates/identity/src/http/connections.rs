@@ -424,7 +424,7 @@ pub(crate) struct ConnectionAccount {
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
     security(("bearer" = [])),
-    extensions(("x-permission" = json!("security:read")))
+    extensions(("x-permission" = json!("security:read")), ("x-audit" = json!("personal_data")))
 )]
 pub(crate) async fn list_connection_accounts(
     State(identity): State<Identity>,

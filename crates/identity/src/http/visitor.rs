@@ -83,12 +83,13 @@ impl Identity {
     }
 }
 
-fn from_host(headers: &HeaderMap) -> Option<Url> {
+pub(super) fn from_host(headers: &HeaderMap) -> Option<Url> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let scheme = if by_https(headers) { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{host}/")).ok()?;
     // A host only: neither a login nor a path has crept in.
-    (url.path() == "/" && url.username().is_empty() && url.password().is_none() && url.query().is_none()).then_some(url)
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    (is_bare && url.username().is_empty() && url.password().is_none()).then_some(url)
 }
 
 #[allow(clippy::expect_used)] // a constant
@@ -122,9 +123,16 @@ mod tests {
         assert_eq!(trusted("localhost:8080").as_deref(), Some("http://localhost:8080/"));
         assert_eq!(trusted("127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080/"));
         assert_eq!(trusted("[::1]:8080").as_deref(), Some("http://[::1]:8080/"));
-        for foreign in
-            ["evil.example", "localhost.evil.example", "192.0.2.1", "localhost@evil.example", "a/b", "x?localhost", ""]
-        {
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "localhost@evil.example",
+            "a/b",
+            "x?localhost",
+            "localhost#a",
+            "",
+        ] {
             assert_eq!(trusted(foreign), None, "{foreign:?}");
         }
     }

@@ -29,7 +29,7 @@ impl Identity {
 fn link(branding: &Branding, base: &str, token: &Secret) -> String {
     let own = branding.domain.as_ref().and_then(|domain| domain.confirmed_name());
     let base = own.map_or_else(|| base.trim_end_matches('/').to_owned(), |name| format!("https://{name}"));
-    format!("{base}/invitation/?token={}", token.expose())
+    format!("{base}/invitation/#token={}", token.expose())
 }
 
 fn text(branding: &Branding, inviter: &str, link: &str) -> String {
@@ -67,17 +67,17 @@ mod tests {
     fn the_link_leads_to_the_tenants_own_name_once_that_is_confirmed() {
         let token = Secret::new("pli_a");
         let base = "https://plasma.example.com/";
-        assert_eq!(link(&branding(None), base, &token), "https://plasma.example.com/invitation/?token=pli_a");
-        assert_eq!(link(&branding(Some(1)), base, &token), "https://knowledge.example.com/invitation/?token=pli_a");
+        assert_eq!(link(&branding(None), base, &token), "https://plasma.example.com/invitation/#token=pli_a");
+        assert_eq!(link(&branding(Some(1)), base, &token), "https://knowledge.example.com/invitation/#token=pli_a");
     }
 
     #[test]
     fn the_mail_says_who_asks_and_where_to_go() {
-        let text = text(&branding(None), "Ada", "https://plasma.example.com/invitation/?token=pli_a");
+        let text = text(&branding(None), "Ada", "https://plasma.example.com/invitation/#token=pli_a");
         for part in [
             "Ada invites you",
             "\"Keepers\"",
-            "/invitation/?token=pli_a",
+            "/invitation/#token=pli_a",
             "7 days",
             "help@example.com",
             "\n-- \nKeepers Ltd\n",

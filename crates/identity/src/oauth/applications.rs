@@ -114,6 +114,7 @@ impl Identity {
         change: ApplicationChange,
     ) -> Result<Application> {
         ctx.require(Permission::ApplicationsWrite)?;
+        ctx.require_recent_authentication()?;
         let mut tx = self.inner.store.begin(ctx).await?;
         store::tenants::lock(&mut tx).await?;
         let before = store::applications::get(&mut tx, id).await?;

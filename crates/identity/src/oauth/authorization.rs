@@ -303,3 +303,35 @@ fn needs_consent(request: &Request, asked: &Asked, known: Option<&Remembered>) -
         || redirect::is_shared_with_the_device(&request.redirect_uri)
         || known.is_none_or(|known| known.updated_at < since || !known.scopes.contains_all(asked.scopes))
 }
+
+/// For fuzzing only: the query of a request of the command line, which is everybody's.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const ISSUER: &str = "https://plasma.example";
+    let Ok(parameters) = serde_urlencoded::from_bytes::<AuthorizationParameters>(bytes) else { return };
+    let client = Client { tenant: None, application: super::applications::command_line() };
+    let redirect_uri = parameters.redirect_uri.clone().unwrap_or_default();
+    if !client.application.redirect_uris.iter().any(|registered| redirect::matches(registered, &redirect_uri)) {
+        return;
+    }
+    let asked = asked(&client, &parameters);
+    let state = parameters.state.filter(|state| !state.is_empty());
+    let request = Request { client, redirect_uri, state, asked };
+    match &request.asked {
+        Ok(asked) => {
+            assert!(!asked.scopes.is_empty() && request.client.application.ceiling().contains_all(asked.scopes));
+            assert_eq!(asked.code_challenge.len(), 43, "a proof that is no SHA-256");
+            assert!(!(asked.prompt.none && (asked.prompt.login || asked.prompt.consent)));
+            assert!(asked.max_age.is_none_or(|seconds| (0..=366 * 24 * 3_600).contains(&seconds)));
+            assert!(needs_consent(&request, asked, None), "what nobody allowed is not asked");
+        }
+        Err(error) => {
+            let address = refusal(&request, ISSUER, error.reason(), error.message());
+            // Whatever the request says, the answer goes where the application is, and says once whose it is.
+            assert!(address.starts_with(&request.redirect_uri));
+            let Ok(url) = url::Url::parse(&address) else { unreachable!("an answer goes nowhere") };
+            let named = |wanted: &str| url.query_pairs().filter(|(name, _)| name == wanted).count();
+            assert_eq!((named("iss"), named("error"), named("code")), (1, 1, 0));
+        }
+    }
+}

@@ -347,12 +347,12 @@ pub(crate) fn hint_purpose(session: impl fmt::Display) -> String {
 }
 
 /// Whether a text can be one of our states or browsers' secrets.
-fn is_secret(text: &str) -> bool {
+pub(super) fn is_secret(text: &str) -> bool {
     text.len() == SECRET_CHARS && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// The nonce and the PKCE verifier of a login, made of the browser's secret and the state.
-fn binding(browser: &str, state: &str) -> Binding {
+pub(super) fn binding(browser: &str, state: &str) -> Binding {
     let derived = |purpose: &str| {
         let digest = Sha256::digest(format!("plasma single sign-on\n{purpose}\n{browser}\n{state}").as_bytes());
         // 43 characters, as short as a verifier may be.
@@ -379,7 +379,7 @@ fn check_answerer(provider: &Provider, issuer: Option<&str>) -> Result<()> {
 }
 
 /// A path of this very site, or its home.
-fn safe_next(next: Option<&str>) -> String {
+pub(super) fn safe_next(next: Option<&str>) -> String {
     let home = || "/".to_owned();
     let Some(next) = next.filter(|next| next.len() <= NEXT_BYTES_MAX) else { return home() };
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\u{7f}']);
@@ -388,10 +388,12 @@ fn safe_next(next: Option<&str>) -> String {
     }
     // As a browser reads it: the host must stay ours.
     let Ok(url) = Url::parse("http://same.invalid").and_then(|base| base.join(next)) else { return home() };
-    if url.host_str() != Some("same.invalid") || url.path().starts_with("/login") {
+    // What `..` leaves of a path may begin with `//`, which a browser takes for a host.
+    let path = url.path();
+    if url.host_str() != Some("same.invalid") || path.starts_with("//") || path.starts_with("/login") {
         return home();
     }
-    let mut path = url.path().to_owned();
+    let mut path = path.to_owned();
     for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
         if let Some(part) = part {
             path.push(mark);
@@ -415,6 +417,8 @@ mod tests {
             ("//evil.example", "/"),
             ("https://evil.example/", "/"),
             ("/\\evil.example", "/"),
+            ("/a/..//evil.example", "/"),
+            ("/.//evil.example", "/"),
             ("/\tevil", "/"),
             ("/\n/evil.example", "/"),
             ("evil", "/"),

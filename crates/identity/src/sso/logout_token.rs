@@ -94,6 +94,21 @@ pub(crate) async fn logout_token(
     token: &str,
     now: Timestamp,
 ) -> Result<LogoutToken> {
+    let jws = acceptable(token)?;
+    let mut signed = jws.signed_by(&*providers.keys(provider).await?);
+    if signed == Signed::ByAnUnknownKey
+        && let Some(newer) = providers.newer_keys(provider, Need::Logout).await?
+    {
+        signed = jws.signed_by(&newer);
+    }
+    if signed != Signed::Yes {
+        return Err(logout_refused("the provider has not signed it"));
+    }
+    check_logout_claims(&jws.claims, &provider.issuer, client_id, now.div_euclid(1_000_000))
+}
+
+/// A token of the right form and kind, whoever signed it.
+fn acceptable(token: &str) -> Result<Jws<'_>> {
     if token.len() > LOGOUT_TOKEN_BYTES_MAX {
         return Err(logout_refused("it is too large"));
     }
@@ -109,19 +124,28 @@ pub(crate) async fn logout_token(
     if !matches!(kind.as_deref(), None | Some("logout+jwt" | "application/logout+jwt" | "jwt")) {
         return Err(logout_refused("it is another kind of token"));
     }
-    let mut signed = jws.signed_by(&*providers.keys(provider).await?);
-    if signed == Signed::ByAnUnknownKey
-        && let Some(newer) = providers.newer_keys(provider, Need::Logout).await?
-    {
-        signed = jws.signed_by(&newer);
-    }
-    if signed != Signed::Yes {
-        return Err(logout_refused("the provider has not signed it"));
-    }
-    check_logout_claims(&jws.claims, &provider.issuer, client_id, now.div_euclid(1_000_000))
+    Ok(jws)
 }
 
-fn check_logout_claims(claims: &Claims, issuer: &str, client_id: &str, now_seconds: i64) -> Result<LogoutToken> {
+/// For fuzzing only: what is obeyed of a token, with the provider's keys at hand.
+#[cfg(fuzzing)]
+pub(super) fn obeyed(
+    token: &str,
+    keys: &CoreJsonWebKeySet,
+    issuer: &str,
+    client_id: &str,
+    now_seconds: i64,
+) -> Option<LogoutToken> {
+    let jws = acceptable(token).ok().filter(|jws| jws.signed_by(keys) == Signed::Yes)?;
+    check_logout_claims(&jws.claims, issuer, client_id, now_seconds).ok()
+}
+
+pub(super) fn check_logout_claims(
+    claims: &Claims,
+    issuer: &str,
+    client_id: &str,
+    now_seconds: i64,
+) -> Result<LogoutToken> {
     if claims::text(claims, "iss") != Some(issuer) {
         return Err(logout_refused("its issuer is another one"));
     }

@@ -148,6 +148,10 @@ fn checked_issuer(text: &str) -> Result<String> {
     if issuer.is_empty() || issuer.len() > ISSUER_BYTES_MAX {
         return Err(wrong("an issuer has 1 to 500 bytes"));
     }
+    // Parsers of URLs leave them out; the issuer is compared letter by letter.
+    if issuer.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+        return Err(wrong("an issuer has no spaces and no control characters"));
+    }
     let url = Url::parse(issuer).map_err(|error| wrong("an issuer is a URL").source(error))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("an issuer has no query and no fragment"));
@@ -231,6 +235,7 @@ mod tests {
             assert_eq!(stored(text), None, "{text}");
         }
         assert!(stored(&format!("https://id.example.org/{}", "a".repeat(500))).is_none());
+        assert!(stored("https://id.example.org\u{1}").is_none() && stored("https://id.exa\nmple.org").is_none());
     }
 
     #[test]

@@ -195,6 +195,24 @@ impl Client<'_> {
         Ok(())
     }
 
+    /// For fuzzing only: what is believed of a token, with the provider's keys at hand.
+    #[cfg(fuzzing)]
+    pub(super) fn believed(
+        &self,
+        token: &str,
+        keys: &CoreJsonWebKeySet,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Option<Claims> {
+        let token = token.parse::<CoreIdToken>().ok()?;
+        let access_token = AccessToken::new("an access token".to_owned());
+        self.verify(&token, keys, &Nonce::new(nonce.to_owned()), &access_token, now).ok()?;
+        let claims = payload(&token.to_string())?;
+        self.check_party(&claims).ok()?;
+        check_subject(claims::text(&claims, "sub").unwrap_or_default()).ok()?;
+        Some(claims)
+    }
+
     /// For whom the token was made, where the provider says so beside the audience.
     fn check_party(&self, claims: &Claims) -> Result<()> {
         match claims.get("azp") {

@@ -26,7 +26,7 @@ async fn token(world: &World, ctx: &Ctx) -> Secret {
         .await
         .unwrap();
     let mail = world.store.open_secret(&mut tx, "mail", &row.get::<Vec<u8>>("sealed").unwrap()).await.unwrap();
-    let (_, rest) = mail.split_once("/invitation/?token=").unwrap();
+    let (_, rest) = mail.split_once("/invitation/#token=").unwrap();
     let token: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
     Secret::new(token)
 }

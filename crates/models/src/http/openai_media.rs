@@ -154,7 +154,7 @@ async fn transcribe(models: &Models, ctx: &Ctx, request: Request) -> Result<Medi
 }
 
 /// The model's name, and the form without it.
-async fn read_form(request: Request) -> Result<(Option<String>, Form)> {
+pub(super) async fn read_form(request: Request) -> Result<(Option<String>, Form)> {
     let mut from = Multipart::from_request(request, &())
         .await
         .map_err(|rejection| Error::invalid("content-type", format!("is no form: {}", rejection.body_text())))?;

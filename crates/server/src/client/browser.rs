@@ -156,6 +156,31 @@ fn answered(
     }
 }
 
+/// For fuzzing only: the target of a request to this machine, by whomever it was made.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(target) = std::str::from_utf8(bytes) else { return };
+    let expected = Expected { state: "s", issuer: "https://plasma.example" };
+    match answer(target, &expected) {
+        Some(Ok(code)) => {
+            let query = target.strip_prefix("/callback?").unwrap_or_default();
+            let first = |wanted: &str| {
+                let mut pairs = form_urlencoded::parse(query.as_bytes());
+                pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+            };
+            // Only this server's answer to this very question brings a code.
+            assert_eq!(first("state").as_deref(), Some(expected.state));
+            assert_eq!(first("iss").as_deref(), Some(expected.issuer));
+            assert!(first("error").is_none() && first("code") == Some(code));
+        }
+        Some(Err(error)) => {
+            let is_harmless = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
+            assert!(error.to_string().chars().all(is_harmless), "an answer rules the terminal");
+        }
+        None => {}
+    }
+}
+
 async fn reply(stream: &mut TcpStream, status: &str, text: &str) {
     let page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Plasma</title>\

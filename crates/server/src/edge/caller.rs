@@ -27,7 +27,7 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    /// Who that is, now, at this address; also when their tenant is not open.
+    /// Who that is, now, at this address; also when it is refused and when their tenant is not open.
     pub(crate) async fn authenticate(&self, identity: &Identity, address: Option<IpAddr>) -> Result<Authenticated> {
         match self {
             Self::Text(token) => identity.authenticate_in_any_state(token, address).await,
@@ -71,17 +71,17 @@ impl Edge {
                 };
             }
         };
-        let caller = match (token.authenticate(&self.identity, arrival.origin.address).await, access) {
+        let mut caller = match (token.authenticate(&self.identity, arrival.origin.address).await, access) {
             (Ok(caller), _) => caller,
-            // A session that has ended or belongs to another network must not keep anybody from the login.
+            // A session that has ended must not keep anybody from the login.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => return Err(error),
         };
-        let open = match arrival.operation.while_suspended {
+        let open = caller.require_address().and_then(|()| match arrival.operation.while_suspended {
             WhileSuspended::Closed => caller.require_open(false),
             WhileSuspended::Owner => caller.require_open(true),
             WhileSuspended::Anyone => Ok(()),
-        };
+        });
         let ctx = caller.ctx.with_request(arrival.id).with_origin(Arc::clone(&arrival.origin));
         let target = Target::of(request).await;
         let authorized = match open {
@@ -90,7 +90,7 @@ impl Edge {
         };
         let ctx = match (authorized, access) {
             (Ok(ctx), _) => ctx,
-            // Nor must a workspace that is closed.
+            // Nor must one that belongs to another network, or a workspace that is closed.
             (Err(_), Access::Public | Access::Watch) => return Ok(None),
             (Err(error), _) => {
                 *who = Some(ctx);

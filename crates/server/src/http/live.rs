@@ -388,7 +388,8 @@ impl Session {
 async fn may_still_watch(system: &System, ctx: &Ctx, token: &Token) -> Result<()> {
     let identity = &system.parts().identity;
     let origin = ctx.origin().cloned().unwrap_or_default();
-    let caller = token.authenticate(identity, origin.address).await?;
+    let mut caller = token.authenticate(identity, origin.address).await?;
+    caller.require_address()?;
     caller.require_open(false)?;
     let request = AccessRequest {
         action: Some(Permission::EventsRead),
@@ -411,4 +412,14 @@ async fn in_time(sending: impl Future<Output = std::result::Result<(), axum::Err
 fn broken(error: &Error) -> End {
     tracing::warn!(?error, "a live connection could not read the event log");
     end(close::INTERNAL, "the event log could not be read; resume in a moment")
+}
+
+/// For fuzzing only: what a client says.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const KIND: &str = "knowledge.document.ready";
+    let Ok(ClientMessage::Subscribe { topics, .. }) = serde_json::from_slice(bytes) else { return };
+    for topic in topics.iter().filter(|topic| topic_matches(topic, KIND)) {
+        assert!(KIND.starts_with(topic.trim_end_matches('*')), "{topic} is about something else");
+    }
 }

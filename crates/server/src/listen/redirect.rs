@@ -58,7 +58,7 @@ fn rooted(path_and_query: &str) -> &str {
 }
 
 /// The same place by HTTPS; `None` when the host is none.
-fn target(host: &str, port: u16, path_and_query: &str) -> Option<String> {
+pub(super) fn target(host: &str, port: u16, path_and_query: &str) -> Option<String> {
     let authority: Authority = host.parse().ok()?;
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return None;

@@ -181,7 +181,8 @@ fn read(path: &Path) -> Result<Vec<MasterKey>> {
 
 fn parse_hexadecimal(text: &str) -> Option<Key> {
     let mut key: Key = Zeroizing::new([0; KEY_BYTES]);
-    if text.len() != KEY_BYTES * 2 || !text.is_ascii() {
+    // A number may have a sign; a key has none.
+    if text.len() != KEY_BYTES * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -201,6 +202,17 @@ fn text_of(keys: &[MasterKey]) -> Zeroizing<String> {
         }
     }
     text
+}
+
+/// For fuzzing only: what a key file may hold.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(text: &str) {
+    let words = || text.split_whitespace();
+    let keys: Option<Vec<MasterKey>> = words().map(|word| parse_hexadecimal(word).map(MasterKey::new)).collect();
+    if let Some(keys) = keys {
+        let written: Vec<String> = words().map(str::to_ascii_lowercase).collect();
+        assert_eq!(text_of(&keys).as_str(), written.join("\n"), "a key is read otherwise than it was written");
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -234,11 +234,16 @@ impl Vault {
             }
             bytes.extend_from_slice(&piece);
         }
+        self.answered(status, &bytes)
+    }
+
+    /// What an answer holds, or why there is none.
+    fn answered<T: DeserializeOwned>(&self, status: StatusCode, bytes: &[u8]) -> Result<T> {
         if !status.is_success() {
-            return Err(self.refused(status, &serde_json::from_slice::<Refusal>(&bytes).unwrap_or_default().errors));
+            return Err(self.refused(status, &serde_json::from_slice::<Refusal>(bytes).unwrap_or_default().errors));
         }
         // Some answers have no body at all.
-        let text: &[u8] = if bytes.is_empty() { b"{\"data\": null}" } else { &bytes };
+        let text: &[u8] = if bytes.is_empty() { b"{\"data\": null}" } else { bytes };
         let answer: Answer<T> =
             serde_json::from_slice(text).map_err(|_| self.strange("its answer is not what Vault answers"))?;
         Ok(answer.data)
@@ -289,6 +294,32 @@ impl Vault {
 fn key_missing(mount: &str, key: &str) -> Error {
     Error::unavailable("vault_key_missing", format!("Vault has no key `{key}` at {mount}"))
         .remedy(format!("run `bao write -f {mount}/keys/{key}`, or correct vault_key"))
+}
+
+/// For fuzzing only: what something at Vault's address answers.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(status: u16, body: &[u8]) {
+    static VAULT: std::sync::OnceLock<Option<Vault>> = std::sync::OnceLock::new();
+    let config = || VaultConfig {
+        url: "https://vault.example:8200".to_owned(),
+        token: VaultToken::Text(Secret::new("t")),
+        mount: "transit".to_owned(),
+        key: "plasma".to_owned(),
+        ca_file: None,
+    };
+    let vault = VAULT.get_or_init(|| Vault::new(config()).ok());
+    let (Some(vault), Ok(status)) = (vault, StatusCode::from_u16(status)) else { return };
+    if let Ok(Encrypted { ciphertext }) = vault.answered(status, body) {
+        assert!(status.is_success(), "a refusal is taken for a ciphertext");
+        let name = vault.name_of(&ciphertext);
+        assert_eq!(name.is_some(), ciphertext.starts_with("vault:"));
+        assert!(name.is_none_or(|name| name.starts_with("transit/plasma:")));
+    }
+    if let Ok(Decrypted { .. }) = vault.answered(status, body) {
+        assert!(status.is_success(), "a refusal is taken for a key");
+    }
+    let done = vault.answered::<Option<Nothing>>(status, body);
+    assert!(done.is_err() || status.is_success(), "a refusal is taken for a success");
 }
 
 #[cfg(test)]

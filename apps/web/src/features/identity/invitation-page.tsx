@@ -2,7 +2,7 @@
 
 import type { InvitationPreview, Me } from "@plasma/client/types";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState, type ReactNode } from "react";
+import { useEffect, type ReactNode } from "react";
 
 import { useJoinByInvitation } from "@/data/invitations/mutations";
 import { invitationPreviewQuery } from "@/data/invitations/queries";
@@ -10,7 +10,6 @@ import { useLogout } from "@/data/session/mutations";
 import { visitorQuery } from "@/data/session/queries";
 import { useBrandColors } from "@/lib/brand";
 import { formatDateTime } from "@/lib/format";
-import { useParam, useSetParams } from "@/lib/use-param";
 import { Wordmark } from "@/shell/wordmark";
 import { Button, ButtonLink } from "@/ui/button";
 import { ProblemNote } from "@/ui/problem-note";
@@ -18,19 +17,19 @@ import { QueryView, SkeletonRows } from "@/ui/query-view";
 
 import { InvitationForm } from "./invitation-form";
 import { forgetInvitationToken, invitationToken, keepInvitationToken } from "./invitation-token";
+import { useLinkToken } from "./login/use-link-token";
 import { roleLabel } from "./role-labels";
 import { useSwitchWorkspace } from "./use-switch-workspace";
 
 /** Where the link of an invitation leads: to a new account, or into another workspace with the one that somebody has. */
 export function InvitationPage() {
-  const inAddress = useParam("token");
-  const setParams = useSetParams();
-  const [token] = useState(() => invitationToken(inAddress));
+  const inAddress = useLinkToken("pli_");
   useEffect(() => {
-    if (inAddress === null) return;
-    keepInvitationToken(inAddress);
-    setParams({ token: null });
-  }, [inAddress, setParams]);
+    if (inAddress) keepInvitationToken(inAddress);
+  }, [inAddress]);
+  // Before the browser has the page nothing is known of its address.
+  if (inAddress === undefined) return null;
+  const token = invitationToken(inAddress);
   return (
     <main className="grid min-h-dvh content-center px-6 py-12">
       <div className="mx-auto w-full max-w-md">

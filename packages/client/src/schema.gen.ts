@@ -4,6 +4,40 @@
  */
 
 export interface paths {
+    "/.well-known/oauth-authorization-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describes the authorization server, for clients of OAuth (RFC 8414). */
+        get: operations["get_authorization_server"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/openid-configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describes the authorization server, for clients of OpenID Connect. */
+        get: operations["get_openid_configuration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/anthropic/v1/messages": {
         parameters: {
             query?: never;
@@ -45,6 +79,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/access/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explains whether somebody may do something: the role or the policy that decides, or the permission that is missing.
+         * @description About yourself you may always ask; about another person or key you need `policies:read`.
+         */
+        post: operations["explain_access"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -77,6 +131,81 @@ export interface paths {
         delete: operations["revoke_api_key"];
         options?: never;
         head?: never;
+        /** Changes what an API key is for, or from where it may be used. */
+        patch: operations["update_api_key"];
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an API key a successor that may do the same. The old one works until the overlap ends.
+         * @description The successor belongs to you. The answer is the only place where it appears.
+         */
+        post: operations["rotate_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/applications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's applications, newest first. */
+        get: operations["list_applications"];
+        put?: never;
+        /** Registers an application. For a confidential one, the answer is the only place where its secret appears. */
+        post: operations["create_application"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/applications/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an application. */
+        get: operations["get_application"];
+        put?: never;
+        post?: never;
+        /** Deletes an application. Its tokens are refused at once, in other processes of the installation within 5 seconds. */
+        delete: operations["delete_application"];
+        options?: never;
+        head?: never;
+        /** Changes an application. */
+        patch: operations["update_application"];
+        trace?: never;
+    };
+    "/api/v1/applications/{id}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret of an application. The answer is the only place where it appears. */
+        post: operations["rotate_application_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -105,6 +234,335 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the audit log
+         * @description The newest first. Everything that is given must hold. When what fits is rare, a page may have few or no rows and still have
+         *     `next_cursor`: go on with it. Reading the audit log is itself recorded, once a minute for each reader.
+         */
+        get: operations["list_audit_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List checkpoints
+         * @description The newest first. Each is a signed note (C2SP tlog-checkpoint) of how many records there were and the root over them.
+         */
+        get: operations["list_audit_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a person's data out of the audit log
+         * @description The details and addresses of every record that names the person are erased. What happened to which id when stays, and so do the
+         *     hashes: the log can still be verified, and it tells itself which records were erased. It cannot be undone.
+         */
+        post: operations["erase_person_from_audit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the audit log
+         * @description Records that fit, the newest first, as CSV or JSON lines; or the whole log with its hashes and checkpoints. That it was
+         *     exported is itself a record.
+         */
+        get: operations["export_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the key that signs checkpoints
+         * @description Keep it outside of the installation: with it `plasma audit verify` relies on nothing that the installation says.
+         */
+        get: operations["get_audit_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show where the audit log stands */
+        get: operations["get_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proofs/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prove that the log only grew */
+        get: operations["prove_audit_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/proofs/inclusion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prove that a record is in the log */
+        get: operations["prove_audit_inclusion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/records/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a record with its proof
+         * @description The proof leads from the record's hash to the root of the newest checkpoint (RFC 9162); `verified` says that it was checked.
+         */
+        get: operations["get_audit_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say for how long records are kept
+         * @description Records that are older are removed; their hashes stay, and the log itself tells what was removed.
+         */
+        put: operations["set_audit_retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/sinks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sinks
+         * @description Places to which checkpoints are anchored or records are exported, the newest first, each with how it stands.
+         */
+        get: operations["list_audit_sinks"];
+        put?: never;
+        /**
+         * Make a sink
+         * @description It sends at once and goes on where it was after every interruption. Without the permission `installation:manage` it must be at a
+         *     public address, and cannot be a file.
+         */
+        post: operations["create_audit_sink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/sinks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a sink */
+        get: operations["get_audit_sink"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a sink
+         * @description What it delivered stays where it is.
+         */
+        delete: operations["delete_audit_sink"];
+        options?: never;
+        head?: never;
+        /** Change a sink */
+        patch: operations["change_audit_sink"];
+        trace?: never;
+    };
+    "/api/v1/audit/sinks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a sink
+         * @description Sends the newest checkpoint or record now. What goes wrong is in the answer.
+         */
+        post: operations["test_audit_sink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/enroll/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps the new passkey and finishes the login. */
+        post: operations["finish_enrolling_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/enroll/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a challenge to make a passkey to somebody whose login needs one. */
+        post: operations["enroll_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/enroll/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows the secret of a new authenticator application to somebody whose login needs one. */
+        post: operations["enroll_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/enroll/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the new authenticator application into use and finishes the login. */
+        post: operations["finish_enrolling_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -115,7 +573,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Opens a session by e-mail and password.
+         * Opens a session by e-mail and password, or says which second proof is needed.
          * @description The token comes in the body and as the cookie `plasma_session`. After four failures for an account the next try has to
          *     wait, and after ten in 15 minutes (fifty for an address) no more are taken: the answer is then 429 with `Retry-After`.
          */
@@ -137,6 +595,312 @@ export interface paths {
         put?: never;
         /** Ends the session that sends this request and removes its cookie. */
         post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/magic-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link that logs in. The answer does not depend on whether the e-mail is known.
+         * @description The link works once, for 15 minutes, and only together with the cookie that this answer sets.
+         */
+        post: operations["request_login_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/magic-link/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Logs in by the link that was sent to this browser's person. */
+        post: operations["login_with_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells with what somebody can log in. The answer does not depend on whether the e-mail is known. */
+        post: operations["login_methods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Logs in by a passkey's answer to a challenge. */
+        post: operations["login_with_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a challenge for a login by passkey: as a second factor, or without an e-mail. */
+        post: operations["begin_passkey_login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a link that replaces a forgotten password. The answer does not depend on whether the e-mail is known. */
+        post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replaces a forgotten password by a link. All sessions end; second factors stay. */
+        post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/recovery-code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on with a login by a recovery code, which is good once. */
+        post: operations["login_with_recovery_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sso/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a login by a connection: the identity provider sends the browser here.
+         * @description Redirects into the dashboard with a new session, or to the login page with `problem`.
+         */
+        get: operations["finish_single_sign_on"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sso/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the session that sends this request, and says where the browser ends that of the identity provider. */
+        post: operations["single_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sso/{connection}/backchannel-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the sessions of somebody who has logged out at the identity provider. The provider itself posts here. */
+        post: operations["backchannel_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sso/{connection}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Begins a login by a connection: redirects to the identity provider.
+         * @description A browser opens this address. What goes wrong is said on the login page, to which it then redirects with `problem`. A browser that a page
+         *     of another site has sent is led to the login page, where the person says that they want this.
+         */
+        get: operations["start_single_sign_on"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells with what you can prove that it is still you. */
+        get: operations["get_step_up"];
+        put?: never;
+        /**
+         * Proves that it is still you. Dangerous actions are open to this session for the next ten minutes.
+         * @description The session gets a new token, in the body and as the cookie `plasma_session`.
+         */
+        post: operations["step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/step-up/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a challenge for one of your passkeys. */
+        post: operations["begin_step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on with a login by the code of an authenticator application.
+         * @description The code before and the one after the current one are taken too; none is taken twice.
+         */
+        post: operations["login_with_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/branding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how pages look under the host name of this request, for whoever has not logged in yet. */
+        get: operations["get_public_branding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/branding/logo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the logo under the host name of this request. */
+        get: operations["get_public_logo"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -432,6 +1196,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which security controls are met, and what shows it
+         * @description The catalogues are part of the program: each control with what it asks for, how far it is met, and the tests and documents that show
+         *     it. When the server knows a test run (`compliance_results_file`), a control whose test has failed or was not run is `not_shown`.
+         */
+        get: operations["get_compliance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's connections to identity providers, newest first. */
+        get: operations["list_connections"];
+        put?: never;
+        /**
+         * Connects an identity provider.
+         * @description The provider is not asked now; test the connection afterwards. You must have proved lately who you are.
+         */
+        post: operations["create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a connection. */
+        get: operations["get_connection"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a connection.
+         * @description Its linked accounts and domains go with it, and the sessions that began with it end. Its people stay in the workspace. You must
+         *     have proved lately who you are.
+         */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes a connection.
+         * @description You must have proved lately who you are.
+         */
+        patch: operations["update_connection"];
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who has linked an account at a connection. */
+        get: operations["list_connection_accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/accounts/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Unlinks somebody's account at a connection, and ends the sessions that began with it.
+         * @description For an account that was lost, or that belongs to somebody else by now. You must have proved lately who you are.
+         */
+        delete: operations["unlink_connection_account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tests a connection: asks the provider and says in words what is wrong. */
+        post: operations["test_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/content/documents": {
         parameters: {
             query?: never;
@@ -587,6 +1473,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the e-mail domains that the installation's workspaces claim, in their order. */
+        get: operations["list_domains"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains/{domain}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says whose an e-mail domain is: the workspace must claim it, and a workspace that had it loses it. */
+        put: operations["assign_domain"];
+        post?: never;
+        /** Takes an e-mail domain from the workspace that has it. */
+        delete: operations["release_domain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys that seal this workspace's secrets, and how far rotations are */
+        get: operations["get_encryption"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives this workspace a new data key
+         * @description The new key seals from now on. What the old one sealed is sealed again in the background; then the old key is destroyed. A
+         *     rotation that is stuck is taken up again.
+         */
+        post: operations["rotate_data_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -601,6 +1560,194 @@ export interface paths {
         get: operations["list_events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/installation/encryption": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The installation's master keys, its own data key, and its last backup */
+        get: operations["get_installation_encryption"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/installation/encryption/forget-old-master-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes old master keys from the key file
+         * @description Only those that wrap no data key any more. Backups from the time when they did cannot be used after that, and copies of destroyed
+         *     data keys in such backups are destroyed with them.
+         */
+        post: operations["forget_old_master_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/installation/encryption/rewrap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Wraps every data key with the current master key
+         * @description After the configuration names another kind of master key, or a key was added to the file by hand.
+         */
+        post: operations["rewrap_data_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/installation/encryption/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives the installation a new data key, for what belongs to no workspace */
+        post: operations["rotate_installation_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/installation/encryption/rotate-master-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a new master key
+         * @description A new first line of the key file, or a new version of the key in Vault. Every data key is wrapped with it in the background; no
+         *     secret is touched. The old key stays for backups from before until it is forgotten.
+         */
+        post: operations["rotate_master_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's invitations, newest first, with those that have ended. */
+        get: operations["list_invitations"];
+        put?: never;
+        /**
+         * Asks somebody by mail to join the workspace.
+         * @description The link in the mail ends after 7 days. The answer is the same whether the person has an account or not.
+         */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accepts an invitation as somebody who is new here: makes the account and opens a session, as a login does.
+         * @description Whoever has an account already is answered 409 (`log_in_first`): they log in and join with `POST /api/v1/me/invitations`.
+         */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows what an invitation's link is for. */
+        post: operations["preview_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an invitation back: its link does nothing any more. */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends an invitation again, with a new link. The one before does nothing any more. */
+        post: operations["resend_invitation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -672,6 +1819,154 @@ export interface paths {
         patch: operations["update_me"];
         trace?: never;
     };
+    "/api/v1/me/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the applications that may act for you, newest first. */
+        get: operations["list_my_grants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes back what you allowed an application. Its tokens are refused at once, in other processes within 5 seconds. */
+        delete: operations["revoke_my_grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accepts an invitation as somebody who has an account and is logged in with it.
+         * @description You stay in the workspace in which you are; `POST /api/v1/me/tenant` switches to the other.
+         */
+        post: operations["join_by_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/linked-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's connections, with your account at each. */
+        get: operations["list_linked_accounts"];
+        put?: never;
+        /**
+         * Begins to link an account at an identity provider to your user.
+         * @description The browser then opens the address in the answer and logs in there. You must have proved lately who you are.
+         */
+        post: operations["link_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/linked-accounts/{connection}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Unlinks your account at a connection, and ends the sessions that began with it.
+         * @description You must have proved lately who you are.
+         */
+        delete: operations["unlink_account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists your passkeys. */
+        get: operations["list_my_passkeys"];
+        put?: never;
+        /** Keeps the passkey that the browser made. */
+        post: operations["add_my_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a challenge to make a passkey. */
+        post: operations["begin_my_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a passkey of yours. */
+        delete: operations["remove_my_passkey"];
+        options?: never;
+        head?: never;
+        /** Gives a passkey of yours another name. */
+        patch: operations["rename_my_passkey"];
+        trace?: never;
+    };
     "/api/v1/me/password": {
         parameters: {
             query?: never;
@@ -683,6 +1978,149 @@ export interface paths {
         put?: never;
         /** Changes your password. Your other sessions end. */
         post: operations["change_my_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes new recovery codes. The old ones are good no longer. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how you can sign in. */
+        get: operations["get_my_security"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists your sessions, the newest first. */
+        get: operations["list_my_sessions"];
+        put?: never;
+        post?: never;
+        /** Signs you out everywhere else, in all workspaces. The session that asks stays. */
+        delete: operations["end_my_other_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of your sessions. */
+        delete: operations["end_my_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/tenant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on in another of your workspaces.
+         * @description A new session begins there as after a login, and the one that sends this request ends. That workspace's login policy decides
+         *     whether the way in which you logged in is enough; if it is not, the answer says what else to prove, and this session goes on. A
+         *     session that began at an identity provider counts in its own workspace only (403, `sso_session_bound`).
+         */
+        post: operations["enter_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspaces that you belong to, the last used first. */
+        get: operations["list_my_tenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to set up an authenticator application. One that you have stays in use until the new one is confirmed. */
+        post: operations["begin_totp"];
+        /** Takes your authenticator application out of use. */
+        delete: operations["remove_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the authenticator application into use: the code proves that it has the secret. */
+        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1365,6 +2803,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/oauth/authorization-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks an authorization request, for the page that shows it.
+         * @description A wrong application or address is a problem, for it must not be told to anybody but the person; what else is wrong is told to
+         *     the application, in the address to which the page then goes.
+         */
+        get: operations["get_authorization_request"];
+        put?: never;
+        /** Decides an authorization request. Only a person who is signed in can. */
+        post: operations["decide_authorization_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth/device-decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Allows what the device with this code asks for, or refuses it. Only a person who is signed in can. */
+        post: operations["decide_device_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth/device-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells a person what the device with this code asks for. Wrong codes are counted: ten in 15 minutes are taken. */
+        post: operations["find_device_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new key that signs ID tokens. That happens every 90 days by itself. */
+        post: operations["rotate_signing_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -1377,6 +2888,101 @@ export interface paths {
          * @description Needs `collections:read`, `content:read`, `models:read` and `jobs:read`, which every role has.
          */
         get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the workspace's access policies, newest first. */
+        get: operations["list_policies"];
+        put?: never;
+        /**
+         * Makes an access policy. It holds at once, in other processes within 5 seconds.
+         * @description A text that is wrong is refused with the place of its first mistake; `POST /api/v1/policies/test` tells all. A policy with
+         *     which no owner, or not you yourself, could change policies any more is a conflict (`policy_locks_out`).
+         */
+        post: operations["create_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what policies may speak of: types, attributes and actions. */
+        get: operations["get_policy_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries an access policy out: every mistake with its place, and which requests of the last time would be answered otherwise.
+         * @description Nothing is kept, and nothing changes.
+         */
+        post: operations["test_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an access policy. */
+        get: operations["get_policy"];
+        put?: never;
+        post?: never;
+        /** Deletes an access policy with all its versions. */
+        delete: operations["delete_policy"];
+        options?: never;
+        head?: never;
+        /** Changes an access policy, or switches it on or off. What it was stays as a version. */
+        patch: operations["update_policy"];
+        trace?: never;
+    };
+    "/api/v1/policies/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what a policy was, newest version first, with who made each. */
+        get: operations["list_policy_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1601,6 +3207,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the roles: the built-in ones, then the workspace's own, newest first.
+         * @description All of them are on one page.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        /** Makes a role of the workspace's own. */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a role. */
+        get: operations["get_role"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a role of the workspace's own.
+         * @description While people or API keys have it, name the role that they get instead.
+         */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        /** Changes a role of the workspace's own. It holds at once for everybody who has it. */
+        patch: operations["update_role"];
+        trace?: never;
+    };
     "/api/v1/routes": {
         parameters: {
             query?: never;
@@ -1675,6 +3324,121 @@ export interface paths {
          */
         get: operations["list_search_nodes"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security/login-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how the people of the workspace must log in. */
+        get: operations["get_login_policy"];
+        /**
+         * Says how the people of the workspace must log in. Sessions that do not fit end.
+         * @description What would lock out whoever asks is refused.
+         */
+        put: operations["put_login_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/service-identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the services of this workspace that show certificates of their own, newest first. */
+        get: operations["list_service_identities"];
+        put?: never;
+        /**
+         * Lets a service with this SPIFFE id act as an API key of this workspace.
+         * @description The server must have been started with `tls_client_ca_file`; a connection with a certificate that it signed needs no token then.
+         */
+        post: operations["create_service_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/service-identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a service's access away: at once, in other processes of the installation within 5 seconds. Its API key stays. */
+        delete: operations["delete_service_identity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the sessions of the workspace's people, the newest first. */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends somebody's session. */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/single-sign-on": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows whether single sign-on is enforced, and who may log in without it. */
+        get: operations["get_single_sign_on"];
+        /**
+         * Enforces single sign-on, or ends that.
+         * @description When it begins, the sessions that did not begin at a connection end, but for those of the break-glass owners and your own. You must
+         *     have proved lately who you are.
+         */
+        put: operations["put_single_sign_on"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1783,6 +3547,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/current/branding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how your workspace looks. */
+        get: operations["get_branding"];
+        /** Replaces your workspace's colours, contact and mail footer. */
+        put: operations["put_branding"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/domain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Asks for a host name of your workspace's own.
+         * @description Let it lead to this server first. It shows your workspace's looks once an operator of the installation has confirmed that it is
+         *     yours; links in your invitations then begin with it.
+         */
+        put: operations["put_domain"];
+        post?: never;
+        /** Gives your workspace's host name up. */
+        delete: operations["delete_domain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the copies of your workspace, newest first. */
+        get: operations["list_exports"];
+        put?: never;
+        /**
+         * Begins a copy of all that your workspace has.
+         * @description A ZIP archive of every table's rows as JSON lines, the people, and all files, made in the background. What proves who somebody is
+         *     (hashes of passwords, tokens and keys) and what only this installation can open is left out. The archive is kept for a week.
+         *     Works in a suspended workspace too. Needs a proof of who you are from the last ten minutes.
+         */
+        post: operations["request_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a copy, with how far it has come. */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        /** Deletes a copy. One that is being made is given up. */
+        delete: operations["delete_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/exports/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fetches a copy's archive. */
+        get: operations["get_export_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/logo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows your workspace's logo. */
+        get: operations["get_logo"];
+        /**
+         * Puts your workspace's logo.
+         * @description PNG, JPEG or WebP of at most 256 KiB and 2,048 pixels along each side, known by its own first bytes.
+         */
+        put: operations["put_logo"];
+        post?: never;
+        /** Takes your workspace's logo away. */
+        delete: operations["delete_logo"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/current/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows your workspace's plan and how much of it is used.
+         * @description What is over a limit stays; no more can be made, which is answered with 409 (`quota_exceeded`).
+         */
+        get: operations["get_quotas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants/{id}": {
         parameters: {
             query?: never;
@@ -1799,6 +3703,118 @@ export interface paths {
         head?: never;
         /** Gives a workspace another name: your own, or any when you operate the installation. */
         patch: operations["update_tenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/branding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how a workspace looks. Only operators of the installation may. */
+        get: operations["get_tenant_branding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a workspace's deletion: your own, or any when you operate the installation.
+         * @description From now on only its owners get in, to take its data out or the deletion back. At `delete_at` everything is erased: rows, files,
+         *     indexes, and people who are in no other workspace. Needs a proof of who you are from the last ten minutes.
+         */
+        post: operations["request_tenant_deletion"];
+        /** Takes a workspace's deletion back, while its grace period lasts. */
+        delete: operations["cancel_tenant_deletion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/domain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Confirms that a host name belongs to a workspace that asks for it. Only operators of the installation may. */
+        put: operations["confirm_tenant_domain"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a workspace's plan and how much of it is used. Only operators of the installation may. */
+        get: operations["get_tenant_quotas"];
+        /** Gives a workspace a plan and its limits. Only operators of the installation may. */
+        put: operations["put_tenant_quotas"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a suspended workspace again. Only operators of the installation may. */
+        post: operations["resume_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Closes a workspace.
+         * @description Its people are answered 403 (`tenant_suspended`), but for its owners, who may look who they are and take their data out. Its
+         *     background work waits. Only operators of the installation may.
+         */
+        post: operations["suspend_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/usage": {
@@ -1862,6 +3878,57 @@ export interface paths {
         patch: operations["update_user"];
         trace?: never;
     };
+    "/api/v1/users/{id}/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes all second factors and passkeys from somebody who lost them. Their sessions end; their password stays. */
+        delete: operations["reset_factors"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Gives a user a role, a built-in one or one of the workspace's own. It holds from their next request on. */
+        put: operations["assign_role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Signs somebody out everywhere in this workspace. */
+        delete: operations["end_sessions_of_user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/gemini/v1beta/models/{call}": {
         parameters: {
             query?: never;
@@ -1918,6 +3985,122 @@ export interface paths {
         get: operations["get_metrics"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins the login of a program without a browser (RFC 8628). */
+        post: operations["authorize_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells an application what one of its tokens is good for.
+         * @description Only confidential applications may ask, and only about tokens that were issued to themselves: of all others the answer is
+         *     `{"active": false}`.
+         */
+        post: operations["introspect_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/jwks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the public keys with which ID tokens are checked. */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a token of an application.
+         * @description With a refresh token everything ends that came from the same authorization, with an access token only itself. An unknown
+         *     token is as good as ended: the answer is the same.
+         */
+        post: operations["revoke_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an application tokens.
+         * @description For a code, a refresh token, a device's code, or for itself. The application authenticates by `Authorization: Basic`, by
+         *     `client_id` and `client_secret` in the body, or, if it is public, by its `client_id` alone. Refresh tokens are used once: the
+         *     same one within 30 seconds gets the same answer, later its whole authorization ends.
+         */
+        post: operations["issue_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/userinfo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells an application who its person is. It needs an access token with the scope `openid`. */
+        get: operations["get_userinfo"];
+        put?: never;
+        /** The same by POST, as the specification asks for. The token comes in the header `Authorization`. */
+        post: operations["post_userinfo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2275,6 +4458,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Your answer, when you are new here. */
+        AcceptInvitation: {
+            /** @description What to call you. */
+            name: string;
+            /**
+             * Format: password
+             * @description Your password from now on; not your e-mail.
+             */
+            password: string;
+            /**
+             * @description What stands in the link behind `token=`.
+             * @example pli_0000000000000000000000000000000000000000000000000000
+             */
+            token: string;
+        };
         /**
          * @description The people and teams that may see a document, beside those who may see all (`documents:read_all`). At most 1,000 together.
          *     An empty one is for nobody else.
@@ -2284,6 +4482,107 @@ export interface components {
             teams?: components["schemas"]["TeamId"][];
             /** @description People. */
             users?: components["schemas"]["UserId"][];
+        };
+        /** @description Why somebody may do something, or may not. */
+        AccessExplanation: {
+            /** @description Whether they may. */
+            allowed: boolean;
+            /** @description What decided. */
+            decided_by: components["schemas"]["DecidedBy"];
+            missing: components["schemas"]["Permission"] | null;
+            /** @description The statements of policies that decided. Their texts are empty for those who may not see policies. */
+            policies: components["schemas"]["PolicyMatch"][];
+            /** @description The role that they have: a built-in role's word, or the id of one of the workspace's own. */
+            role: string;
+            /** @description What people call that role. */
+            role_name: string;
+            /** @description The roles that have the permission. */
+            roles_with_it: string[];
+            /** @description The whole in words. */
+            text: string;
+        };
+        /** @description A text of access rules, in Cedar's language. */
+        AccessPolicy: {
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description What it is for; may be empty. */
+            description: string;
+            /** @description Whether it is in force. */
+            enabled: boolean;
+            /** @description Its id. */
+            id: components["schemas"]["PolicyId"];
+            /** @description What people call it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many statements the text holds.
+             */
+            statements: number;
+            /** @description The rules. */
+            text: string;
+            /** @description When it was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+            /** @description Who changed it last. */
+            updated_by: components["schemas"]["Actor"];
+            /**
+             * Format: int64
+             * @description 1 at first, and one more with every change.
+             */
+            version: number;
+        };
+        /** @description What policies may speak of. */
+        AccessPolicySchema: {
+            /** @description The actions. */
+            actions: components["schemas"]["Permission"][];
+            /** @description The types, attributes and actions, in Cedar's notation for schemas. */
+            cedar: string;
+        };
+        /** @description What trying a policy out found. */
+        AccessPolicyTest: {
+            /** @description Those whose answer would change, newest first; at most 200. */
+            changes: components["schemas"]["TestedRequest"][];
+            /**
+             * Format: int64
+             * @description How many different requests of the last time were decided anew. This process remembers some thousand, since it started.
+             */
+            examined: number;
+            /**
+             * Format: int64
+             * @description How many of them would be allowed that were refused.
+             */
+            newly_allowed: number;
+            /**
+             * Format: int64
+             * @description How many of them would be refused that were allowed.
+             */
+            newly_refused: number;
+            /** @description What is wrong with the text, or worth a second look. */
+            problems: components["schemas"]["PolicyProblem"][];
+            /** @description Why the policy would be refused though its text is right; null when it would not. */
+            refusal: string | null;
+            since: components["schemas"]["Timestamp"] | null;
+            /** @description Whether it could be kept as it is. */
+            valid: boolean;
+        };
+        /** @description A policy as it was. */
+        AccessPolicyVersion: {
+            /** @description When this version was made, in microseconds since 1970 UTC. */
+            changed_at: components["schemas"]["Timestamp"];
+            /** @description Who made it. */
+            changed_by: components["schemas"]["Actor"];
+            /** @description The description at that time. */
+            description: string;
+            /** @description Whether it was in force. */
+            enabled: boolean;
+            /** @description The name at that time. */
+            name: string;
+            /** @description The rules at that time. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            version: number;
         };
         /** @description Who acts. */
         Actor: {
@@ -2351,6 +4650,18 @@ export interface components {
             /** @description 1 to 500 characters; when absent, the document's own title or the file's name. */
             title?: string | null;
         };
+        /** @description A passkey that the browser made. */
+        AddPasskey: {
+            /** @description The challenge's token. */
+            ceremony: string;
+            /** @description The credential, as `PublicKeyCredential.toJSON()` gives it. */
+            credential: Record<string, unknown>;
+            /**
+             * @description What to call it.
+             * @example My laptop
+             */
+            name: string;
+        };
         /** @description An error in Anthropic's format. */
         AnthropicError: {
             /** @description `{"type", "message"}`. */
@@ -2360,13 +4671,18 @@ export interface components {
         };
         /** @description A program's credential. */
         ApiKey: {
+            /** @description From where it may be used, as in `192.0.2.0/24`; empty means from anywhere. */
+            addresses: string[];
             /** @description When it was made, in microseconds since 1970 UTC. */
             created_at: components["schemas"]["Timestamp"];
             /** @description The person who made it. */
             created_by: components["schemas"]["UserId"];
+            custom_role: components["schemas"]["CustomRole"] | null;
             expires_at: components["schemas"]["Timestamp"] | null;
             /** @description The key's id. */
             id: components["schemas"]["ApiKeyId"];
+            /** @description From where that was; null when it is not known. */
+            last_used_address: string | null;
             last_used_at: components["schemas"]["Timestamp"] | null;
             /** @description What it is for. */
             name: string;
@@ -2375,15 +4691,95 @@ export interface components {
              * @example plk_abcd1234
              */
             prefix: string;
+            replaced_by: components["schemas"]["ApiKeyId"] | null;
+            replaces: components["schemas"]["ApiKeyId"] | null;
             revoked_at: components["schemas"]["Timestamp"] | null;
-            /** @description What it may do at most. */
+            /** @description What it may do at most; with one of the workspace's own roles, the nearest built-in role below it. */
             role: components["schemas"]["Role"];
             /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
             scopes: components["schemas"]["Permission"][];
             team: components["schemas"]["TeamId"] | null;
         };
         ApiKeyId: string;
+        /** @description A program that acts for people who allowed it, or for itself. */
+        Application: {
+            /** @description When it was registered, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            created_by: components["schemas"]["UserId"] | null;
+            /** @description What it is for; may be empty. */
+            description: string;
+            /** @description Whether it may ask on devices without a browser. */
+            device: boolean;
+            /** @description Whether it is locked out. */
+            disabled: boolean;
+            /** @description Its page. */
+            homepage: string | null;
+            /** @description Its id, which is also its `client_id`. */
+            id: components["schemas"]["ApplicationId"];
+            /** @description Whether it can keep a secret. */
+            kind: components["schemas"]["ApplicationKind"];
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            /** @description What people call it. */
+            name: string;
+            /** @description What it may do for itself. */
+            own_permissions: components["schemas"]["Permission"][];
+            /** @description The exact addresses to which codes may go. */
+            redirect_uris: string[];
+            /** @description The most that it may ask a person for, beside the scopes of OpenID Connect. */
+            scopes: components["schemas"]["Permission"][];
+            /** @description Its secrets that work, newest first. */
+            secrets: components["schemas"]["ApplicationSecret"][];
+            /** @description When it was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        /** @description What you allowed an application. */
+        ApplicationGrant: {
+            /** @description The application. */
+            application: components["schemas"]["ApplicationId"];
+            /** @description Its name. */
+            application_name: string;
+            /**
+             * Format: int64
+             * @description How many authorizations live: one for each device or browser.
+             */
+            authorizations: number;
+            /** @description When you allowed it first, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Its page. */
+            homepage: string | null;
+            /** @description Its id. */
+            id: components["schemas"]["GrantId"];
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            /** @description What it may do, as far as you may do it yourself. */
+            scopes: components["schemas"]["ScopeInWords"][];
+            /** @description When you allowed it last. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
         ApplicationId: string;
+        /**
+         * @description Whether an application can keep a secret.
+         * @enum {string}
+         */
+        ApplicationKind: "public" | "confidential";
+        /** @description What is kept of an application's secret. */
+        ApplicationSecret: {
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * @description Its first 12 characters, to recognize it by.
+             * @example plc_abcd1234
+             */
+            prefix: string;
+        };
+        /** @description An application, with a secret that was just made. */
+        ApplicationWithSecret: components["schemas"]["Application"] & {
+            /**
+             * @description The secret. It is not stored and cannot be shown again; null for public applications.
+             * @example plc_…
+             */
+            client_secret: string | null;
+        };
         /** @description The whole result. */
         AskDone: {
             /** @description The whole text. */
@@ -2534,6 +4930,32 @@ export interface components {
              */
             output_tokens: number;
         };
+        /** @description Who asks for access, as the pages show it. */
+        AskingApplication: {
+            /** @description Whether it belongs to Plasma itself. */
+            built_in: boolean;
+            /** @description What it is for; may be empty. */
+            description: string;
+            /** @description Its page. */
+            homepage: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description What it calls itself. */
+            name: string;
+        };
+        /** @description Whose a domain is. */
+        AssignDomain: {
+            /** @description A workspace that claims it. */
+            tenant: components["schemas"]["TenantId"];
+        };
+        /** @description A role to give. */
+        AssignRole: {
+            /**
+             * @description A built-in role's word, or the id of one of the workspace's own.
+             * @example editor
+             */
+            role: string;
+        };
         /** @description What the model says. */
         AssistantMessage: {
             /** @description The text. */
@@ -2562,8 +4984,342 @@ export interface components {
              */
             started_ms: number;
         };
+        /** @description A bucket of S3, or of what speaks like it. */
+        AuditBucket: {
+            /** @description Names the key that the sink's secret is. */
+            access_key_id: string;
+            /**
+             * Format: uri
+             * @description The store's address; the bucket comes after it in the path.
+             * @example https://s3.eu-central-1.amazonaws.com
+             */
+            endpoint: string;
+            /** @description The bucket's name. */
+            name: string;
+            /** @description What the objects' names begin with; may be empty. */
+            prefix?: string;
+            /**
+             * @description The store's region.
+             * @example eu-central-1
+             */
+            region: string;
+        };
+        /** @description The proof that a leaf is in the log, and what came of checking it. */
+        AuditCheckedProof: {
+            /** @description The newest checkpoint. */
+            checkpoint: components["schemas"]["AuditCheckpoint"];
+            /** @description The hashes that lead from the leaf to the root, in base64. */
+            path: string[];
+            /** @description Whether the record's hash is the leaf's, the path leads to the checkpoint's root, and its signature is right. */
+            verified: boolean;
+        };
+        /** @description A checkpoint that was made. */
+        AuditCheckpoint: {
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description The signed note (C2SP tlog-checkpoint). */
+            note: string;
+            /** @description The root of the tree over them, in base64. */
+            root: string;
+            /**
+             * Format: int64
+             * @description Records under it.
+             */
+            size: number;
+        };
+        /** @description A proof that a tree is the beginning of a larger one. */
+        AuditConsistencyProof: {
+            /**
+             * Format: int64
+             * @description Leaves of the smaller tree.
+             */
+            from: number;
+            /** @description The smaller tree's root, in base64. */
+            from_root: string;
+            /** @description The hashes that lead from one root to the other (RFC 9162, section 2.1.4), in base64. */
+            path: string[];
+            /**
+             * Format: int64
+             * @description Leaves of the larger one.
+             */
+            to: number;
+            /** @description The larger tree's root, in base64. */
+            to_root: string;
+        };
+        /** @description A record with the proof that it is in the log. */
+        AuditDetail: {
+            /** @description Exactly the text whose hash is the leaf; that of an erased record is not what was hashed. */
+            canonical: string;
+            /** @description The leaf's hash, in base64. */
+            leaf_hash: string;
+            proof: components["schemas"]["AuditCheckedProof"] | null;
+            /** @description The record. */
+            record: components["schemas"]["AuditRecord"];
+        };
+        /** @description A proof that a leaf is in a tree. */
+        AuditInclusionProof: {
+            /**
+             * Format: int64
+             * @description The leaf's place, from 0.
+             */
+            leaf: number;
+            /** @description The leaf's hash, in base64. */
+            leaf_hash: string;
+            /** @description The hashes that lead from the leaf to the root (RFC 9162, section 2.1.3), in base64. */
+            path: string[];
+            /** @description The root to which they lead, in base64. */
+            root: string;
+            /**
+             * Format: int64
+             * @description Leaves of the tree.
+             */
+            size: number;
+        };
+        /** @description The key with which checkpoints are signed. */
+        AuditKey: {
+            /**
+             * @description Always `ed25519`.
+             * @example ed25519
+             */
+            algorithm: string;
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description The key in PEM, as `openssl` reads it. */
+            pem: string;
+            /** @description The key's 32 bytes, in base64. */
+            public_key: string;
+            /** @description The key as verifiers of signed notes want it, with the log's name. */
+            verifier_key: string;
+        };
+        /** @description Where a log stands. */
+        AuditLogState: {
+            checkpoint: components["schemas"]["AuditCheckpoint"] | null;
+            /** @description Names the log in its checkpoints. */
+            origin: string;
+            /**
+             * Format: int64
+             * @description Records before this one have been removed because of their age; their hashes stay.
+             */
+            retained_from: number;
+            /**
+             * Format: int32
+             * @description For how many days records are kept; null means for ever.
+             */
+            retention_days: number | null;
+            /**
+             * Format: int64
+             * @description Records in it, those included that have been removed because of their age.
+             */
+            size: number;
+        };
+        /**
+         * @description How strict an object's lock is.
+         * @enum {string}
+         */
+        AuditObjectLock: "governance" | "compliance";
+        /** @description One entry of an audit log. */
+        AuditRecord: {
+            /** @description Who did it. */
+            actor: components["schemas"]["Actor"];
+            /** @description When it happened, in microseconds since 1970 UTC. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Details; what a change changed is in `before` and `after`. */
+            data: Record<string, unknown>;
+            erased_by: components["schemas"]["EventId"] | null;
+            /** @description Its id, which is that of the event that it tells of. */
+            id: components["schemas"]["EventId"];
+            /**
+             * Format: int64
+             * @description Its place in the log, from 0.
+             */
+            leaf: number;
+            origin: components["schemas"]["Origin"] | null;
+            /** @description The request or background run in which it happened. */
+            request_id: string;
+            /** @description The id of the thing that it happened to. */
+            subject: string;
+            /** @description What happened, as in `identity.user.updated`. */
+            type: string;
+        };
+        /** @description For how long records are kept. */
+        AuditRetention: {
+            /**
+             * Format: int32
+             * @description Days, a year at least; null means for ever.
+             */
+            days: number | null;
+        };
+        /** @description A place to which checkpoints are anchored or records are exported. */
+        AuditSink: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            delivered_at: components["schemas"]["Timestamp"] | null;
+            /** @description Whether it sends. */
+            enabled: boolean;
+            /** @description Why the last attempt failed; null after a success. */
+            error: string | null;
+            failed_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description Attempts that failed since the last success.
+             */
+            failures: number;
+            /** @description Whether a secret is kept with it. */
+            has_secret: boolean;
+            /** @description Its id. */
+            id: components["schemas"]["AuditSinkId"];
+            /** @description What people call it. */
+            name: string;
+            /** @description When it tries again at the earliest. */
+            next_attempt_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description The next record to send; of an anchor, the size of the newest checkpoint that was sent.
+             */
+            next_leaf: number;
+            /** @description What it sends where. */
+            target: components["schemas"]["AuditSinkTarget"];
+            /** @description When it was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        AuditSinkId: string;
+        /** @description Where a sink sends what to. */
+        AuditSinkTarget: {
+            /** @enum {string} */
+            kind: "anchor_file";
+        } | {
+            /** @description Where the objects go. */
+            bucket: components["schemas"]["AuditBucket"];
+            /** @enum {string} */
+            kind: "anchor_s3";
+            /** @description How strict the lock is. */
+            lock: components["schemas"]["AuditObjectLock"];
+            /**
+             * Format: int32
+             * @description For how many days.
+             */
+            retain_days: number;
+        } | {
+            /** @enum {string} */
+            kind: "anchor_webhook";
+            /**
+             * Format: uri
+             * @description The address.
+             */
+            url: string;
+        } | {
+            /** @description The certificate authority of the collector in PEM, beside those of the system; for `tls`. */
+            ca_pem?: string;
+            /** @description The collector's name or address. */
+            host: string;
+            /** @enum {string} */
+            kind: "syslog";
+            /**
+             * Format: int32
+             * @description Its port.
+             */
+            port: number;
+            /** @description How they are carried. */
+            transport: components["schemas"]["AuditSyslogTransport"];
+        } | {
+            /**
+             * Format: uri
+             * @description The collector's address without `/v1/logs`.
+             */
+            endpoint: string;
+            /** @enum {string} */
+            kind: "otlp";
+        } | {
+            /** @description Where the objects go. */
+            bucket: components["schemas"]["AuditBucket"];
+            /** @enum {string} */
+            kind: "s3";
+        };
+        /** @description What came of trying a sink. */
+        AuditSinkTest: {
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            duration_ms: number;
+            /** @description Why not. */
+            error: string | null;
+            /** @description Whether it was taken. */
+            ok: boolean;
+        };
+        /**
+         * @description How syslog is carried.
+         * @enum {string}
+         */
+        AuditSyslogTransport: "udp" | "tcp" | "tls";
+        /**
+         * @description What the page `/oauth/authorize/` does next.
+         * @enum {string}
+         */
+        AuthorizationAction: "login" | "login_again" | "decide" | "redirect";
+        /** @description What the person decided. */
+        AuthorizationDecision: {
+            /** @description Whether the person allows it. */
+            allow: boolean;
+            /** @description The parameters of the page's own address. */
+            request: components["schemas"]["AuthorizationParameters"];
+        };
+        /** @description What an application asks for when it sends a person to `/oauth/authorize/`. Unknown parameters are of no account. */
+        AuthorizationParameters: {
+            /**
+             * @description The application.
+             * @example app_00000000000000000000000c11
+             */
+            client_id?: string;
+            /** @description The SHA-256 of the verifier, in base64url. */
+            code_challenge?: string;
+            /** @description `S256`. */
+            code_challenge_method?: string;
+            /** @description The person must have proved who they are in the last so many seconds. */
+            max_age?: string;
+            /** @description Comes back in the ID token. */
+            nonce?: string;
+            /** @description `none`, or `login` and `consent`. */
+            prompt?: string;
+            /** @description Exactly one of the application's addresses; a loopback address may have any port. */
+            redirect_uri?: string;
+            /** @description Not supported: a request that has it is refused. */
+            request?: string;
+            /** @description Not supported: a request that has it is refused. */
+            request_uri?: string;
+            /** @description `query`. */
+            response_mode?: string;
+            /** @description `code`. */
+            response_type?: string;
+            /** @description Names separated by spaces; absent: all that the application may ask for. */
+            scope?: string;
+            /** @description Comes back as it is. */
+            state?: string;
+        };
+        /** @description Where the person's browser goes next. */
+        AuthorizationRedirect: {
+            /** @description The application's address, with a code or with the refusal. */
+            redirect_to: string;
+        };
+        /** @description An authorization request, checked. */
+        AuthorizationRequest: {
+            /** @description What the page does next. */
+            action: components["schemas"]["AuthorizationAction"];
+            application: components["schemas"]["AskingApplication"] | null;
+            /** @description Whether the person must be asked; false when they have allowed the same before. */
+            consent_required: boolean;
+            /** @description Where to go, when there is nothing to decide. */
+            redirect_to: string | null;
+            /** @description What it asks for; empty unless the person is to decide. */
+            scopes: components["schemas"]["ScopeInWords"][];
+        };
         Metadata: {
             [key: string]: string | number | boolean | components["schemas"]["MetadataTime"] | components["schemas"]["GeoPoint"] | components["schemas"]["ListItem"][];
+        };
+        /** @description What a provider posts when somebody has logged out there. */
+        BackchannelLogout: {
+            /** @description A signed logout token (OpenID Connect Back-Channel Logout 1.0). */
+            logout_token: string;
         };
         /**
          * @description What the lines of a batch ask for.
@@ -2905,6 +5661,24 @@ export interface components {
              */
             title?: number | null;
         };
+        /** @description How a workspace looks and what it is told by. */
+        Branding: {
+            /** @description The colour of what can be acted on, on light pages: `#rrggbb`. Null: the program's own. */
+            accent_color: string | null;
+            /** @description The same on dark pages. Null: the program's own. */
+            accent_color_dark: string | null;
+            /** @description Whether `accent_color_dark` was chosen; false when it was made from `accent_color`. */
+            accent_color_dark_is_chosen: boolean;
+            domain: components["schemas"]["CustomDomain"] | null;
+            /** @description The hash of the logo at `/api/v1/tenants/current/logo`; another one is another picture. Null: there is none. */
+            logo: string | null;
+            /** @description Below every mail; may be empty. */
+            mail_footer: string;
+            /** @description What people call the workspace. */
+            name: string;
+            /** @description Whom people turn to: an e-mail or an https address. */
+            support_contact: string | null;
+        };
         /**
          * @description What happens when a stream breaks after the first token has gone out.
          * @enum {string}
@@ -3201,6 +5975,20 @@ export interface components {
         ChangeAccess: {
             access: components["schemas"]["Access"] | null;
         };
+        /** @description What to change about a sink; absent fields stay. */
+        ChangeAuditSink: {
+            /** @description Whether it sends. */
+            enabled?: boolean;
+            /** @description What people call it. */
+            name?: string;
+            /**
+             * Format: password
+             * @description The secret; needed again when it would go to another place.
+             */
+            secret?: string;
+            /** @description What it sends where, of the same kind. */
+            target?: components["schemas"]["AuditSinkTarget"];
+        };
         /** @description The old and the new password. */
         ChangePassword: {
             /**
@@ -3210,7 +5998,7 @@ export interface components {
             current_password: string;
             /**
              * Format: password
-             * @description The password from now on; not your e-mail.
+             * @description The password from now on; not your e-mail, and none that is tried first.
              */
             new_password: string;
         };
@@ -3330,6 +6118,23 @@ export interface components {
             passage_id: components["schemas"]["ChunkId"];
             /** @description Where the support starts in the passage's text. */
             start: number;
+        };
+        /** @description A domain that a workspace claims. */
+        ClaimedDomain: {
+            /** @description When it was claimed, in microseconds since 1970 UTC. */
+            claimed_at: components["schemas"]["Timestamp"];
+            /** @description By which of its connections. */
+            connection: components["schemas"]["ConnectionId"];
+            /** @description The domain. */
+            domain: string;
+            /** @description What became of the claim. */
+            state: components["schemas"]["DomainState"];
+            /** @description The workspace that claims it. */
+            tenant: components["schemas"]["TenantId"];
+            /** @description That workspace's name. */
+            tenant_name: string;
+            verified_at: components["schemas"]["Timestamp"] | null;
+            verified_by: components["schemas"]["DomainVerifier"] | null;
         };
         /** @description Documents that are searched together. */
         Collection: {
@@ -3550,11 +6355,265 @@ export interface components {
          * @enum {string}
          */
         ComplexityRole: "system" | "user" | "assistant";
+        /** @description A catalogue of controls. */
+        ComplianceCatalogue: {
+            /** @description Its parts, in the order of the source. */
+            chapters: components["schemas"]["ComplianceChapter"][];
+            /** @description Over all chapters. */
+            counts: components["schemas"]["ComplianceCounts"];
+            /**
+             * @description Its name, for programs.
+             * @example asvs-5.0
+             */
+            name: string;
+            /** @description What to know of it. */
+            note: string;
+            /** @description The address of the requirements themselves. */
+            source: string;
+            /** @description What it is called. */
+            title: string;
+        };
+        /** @description A part of a catalogue. */
+        ComplianceChapter: {
+            /** @description Its controls, in the order of the source. */
+            controls: components["schemas"]["ComplianceControl"][];
+            /** @description Over its controls. */
+            counts: components["schemas"]["ComplianceCounts"];
+            /**
+             * @description As the source numbers it.
+             * @example V1
+             */
+            id: string;
+            /** @description What it is about. */
+            title: string;
+        };
+        /** @description A control. */
+        ComplianceControl: {
+            /** @description Documents that show it. */
+            documents: components["schemas"]["ComplianceDocument"][];
+            /**
+             * @description As the source numbers it.
+             * @example V1.2.4
+             */
+            id: string;
+            /**
+             * Format: int32
+             * @description Its level, where the source has levels; else null.
+             */
+            level: number | null;
+            /** @description What is left of that when it is held against the test run. */
+            outcome: components["schemas"]["ComplianceOutcome"];
+            /** @description What is missing, or why it does not apply, or what to know about it; null when there is nothing to say. */
+            reason: string | null;
+            /** @description What the catalogue says. */
+            status: components["schemas"]["ComplianceStatus"];
+            /** @description Tests that show it. */
+            tests: components["schemas"]["ComplianceTest"][];
+            /** @description What it asks for, in our words. */
+            text: string;
+        };
+        /** @description How many controls have which outcome. */
+        ComplianceCounts: {
+            /**
+             * Format: int32
+             * @description Met.
+             */
+            met: number;
+            /**
+             * Format: int32
+             * @description Not about anything here.
+             */
+            not_applicable: number;
+            /**
+             * Format: int32
+             * @description Not met.
+             */
+            not_met: number;
+            /**
+             * Format: int32
+             * @description Said to be met or partly met, and the test run does not show it.
+             */
+            not_shown: number;
+            /**
+             * Format: int32
+             * @description Partly met.
+             */
+            partly: number;
+        };
+        /** @description A place in the documents of the repository. */
+        ComplianceDocument: {
+            /**
+             * @description The heading in it; null for all of it.
+             * @example Pages
+             */
+            heading: string | null;
+            /**
+             * @description The file.
+             * @example docs/security.md
+             */
+            path: string;
+        };
+        /**
+         * @description What a control comes to.
+         * @enum {string}
+         */
+        ComplianceOutcome: "met" | "partly" | "not_met" | "not_applicable" | "not_shown";
+        /** @description Which controls are met, and what shows it. */
+        ComplianceReport: {
+            /** @description The catalogues, by name. */
+            catalogues: components["schemas"]["ComplianceCatalogue"][];
+            /** @description Why no test run is known, though there should be one; null when nothing is wrong. */
+            problem: string | null;
+            run: components["schemas"]["ComplianceRun"] | null;
+        };
+        /** @description A test run. */
+        ComplianceRun: {
+            /** @description When its results were written, in microseconds since 1970 UTC. */
+            ended_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Tests that failed or could not be run.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Tests that passed.
+             */
+            passed: number;
+            /**
+             * Format: int64
+             * @description Tests that were left out.
+             */
+            skipped: number;
+        };
+        /**
+         * @description How far a control is met, as its catalogue says.
+         * @enum {string}
+         */
+        ComplianceStatus: "met" | "partly" | "not_met" | "not_applicable";
+        /** @description A test. */
+        ComplianceTest: {
+            /**
+             * @description Program and test, as nextest prints them.
+             * @example plasma-server::it isolation::another_tenant_finds_nothing::sqlite
+             */
+            name: string;
+            /** @description What it came to. */
+            result: components["schemas"]["ComplianceTestResult"];
+        };
+        /**
+         * @description What a test came to.
+         * @enum {string}
+         */
+        ComplianceTestResult: "passed" | "failed" | "missing" | "unknown";
         /**
          * @description What a part of a score comes from.
          * @enum {string}
          */
         ComponentSource: "vector" | "text" | "rerank" | "recency" | "popularity" | "diversity";
+        /** @description A code of the authenticator application that is being set up. */
+        ConfirmTotp: {
+            /**
+             * @description The code that it shows now.
+             * @example 123456
+             */
+            code: string;
+        };
+        /** @description A connection to an identity provider. */
+        Connection: {
+            /** @description What names the organization at the preset's provider; null for `custom`. */
+            account: string | null;
+            /** @description What the provider must have as back-channel logout URI. */
+            backchannel_logout_uri: string;
+            /** @description Who Plasma is at the provider. */
+            client_id: string;
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Whether whoever is new is made a user at the first login. */
+            creates_users: boolean;
+            default_role: components["schemas"]["Role"] | null;
+            /** @description The e-mail domains that it claims. */
+            domains: components["schemas"]["ConnectionDomain"][];
+            /** @description The claim that says whether the provider has verified the e-mail. */
+            email_verified_claim: string;
+            /** @description Whether people may log in by it. */
+            enabled: boolean;
+            /** @description Whether a client secret is stored. The secret itself is never given out. */
+            has_client_secret: boolean;
+            /** @description Its id. */
+            id: components["schemas"]["ConnectionId"];
+            /** @description Who signs the tokens, letter by letter. */
+            issuer: string;
+            last_login_at: components["schemas"]["Timestamp"] | null;
+            /** @description Where a login by this connection begins; can be passed on as a link. */
+            login_url: string;
+            /** @description What the button on the login page says. */
+            name: string;
+            /** @description What the provider must have as post-logout redirect URI. */
+            post_logout_redirect_uri: string;
+            /** @description Which kind of provider. */
+            preset: components["schemas"]["ConnectionPreset"];
+            /** @description What the provider must have as redirect URI. */
+            redirect_uri: string;
+            /** @description Claims that must have these values, beside the preset's own. */
+            required_claims: components["schemas"]["RequiredClaim"][];
+            /** @description From claims to roles and teams, in order. */
+            rules: components["schemas"]["MappingRule"][];
+            /** @description What is asked for. */
+            scopes: string[];
+            /** @description When it was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        /** @description A person with an account at a connection's provider. */
+        ConnectionAccount: {
+            /** @description The account's e-mail, as the provider said last. */
+            email: string | null;
+            last_login_at: components["schemas"]["Timestamp"] | null;
+            /** @description When it was linked, in microseconds since 1970 UTC. */
+            linked_at: components["schemas"]["Timestamp"];
+            /** @description Their name. */
+            name: string;
+            /** @description The person. */
+            user: components["schemas"]["UserId"];
+        };
+        /** @description A part of the test of a connection. */
+        ConnectionCheck: {
+            /** @description What was found, in words. */
+            detail: string;
+            /** @description What was looked at: `discovery`, `issuer`, `endpoints`, `flow`, `signatures`, `keys`, `client`, `logout` or `domains`. */
+            name: string;
+            /** @description What to do about it. */
+            remedy?: string;
+            /** @description How it went. */
+            state: components["schemas"]["ConnectionCheckState"];
+        };
+        /**
+         * @description How a part of a test went.
+         * @enum {string}
+         */
+        ConnectionCheckState: "passed" | "warning" | "failed";
+        /** @description An e-mail domain that a connection claims. */
+        ConnectionDomain: {
+            /** @description In lower case; other letters than ASCII as in DNS. */
+            domain: string;
+            /** @description What became of it. */
+            state: components["schemas"]["DomainState"];
+            verified_at: components["schemas"]["Timestamp"] | null;
+            verified_by: components["schemas"]["DomainVerifier"] | null;
+        };
+        ConnectionId: string;
+        /**
+         * @description A provider whose issuer and peculiarities are known.
+         * @enum {string}
+         */
+        ConnectionPreset: "custom" | "google_workspace" | "entra_id" | "okta" | "auth0";
+        /** @description What came of a test. */
+        ConnectionTest: {
+            /** @description What was looked at, in order. */
+            checks: components["schemas"]["ConnectionCheck"][];
+            /** @description Whether logins can work. */
+            ok: boolean;
+        };
         /** @description What a route thought of one candidate. */
         Considered: {
             /** @description Whether it is asked at all. */
@@ -3705,16 +6764,133 @@ export interface components {
          * @enum {string}
          */
         Counted: "words" | "lines" | "characters";
+        /** @description A policy to make. */
+        CreateAccessPolicy: {
+            /** @description What it is for. */
+            description?: string;
+            /**
+             * @description Whether it is in force at once.
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * @description What people call it; unique in the workspace, whatever the case.
+             * @example Office hours
+             */
+            name: string;
+            /**
+             * @description The rules, in Cedar's language: at most 50 statements.
+             * @example forbid (principal in Role::"editor", action, resource) when { context.weekday > 5 };
+             */
+            text: string;
+        };
         /** @description What to make. */
         CreateApiKey: {
+            /** @description From where it may be used: addresses and networks such as `192.0.2.0/24`. Absent or empty: from anywhere. */
+            addresses?: string[];
+            custom_role?: components["schemas"]["RoleId"] | null;
             expires_at?: components["schemas"]["Timestamp"] | null;
             /** @description What it is for. */
             name: string;
-            /** @description What it may do at most; not more than you may do yourself. */
-            role: components["schemas"]["Role"];
+            role?: components["schemas"]["Role"] | null;
             /** @description Narrows the role. Absent: all of it. */
             scopes?: components["schemas"]["Permission"][] | null;
             team?: components["schemas"]["TeamId"] | null;
+        };
+        /** @description What to register. */
+        CreateApplication: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description Whether it may ask on devices without a browser. */
+            device?: boolean;
+            /** @description Its page: `https://…`. */
+            homepage?: string | null;
+            /** @description Whether it can keep a secret: `confidential` for a server, `public` for what runs on people's devices. */
+            kind: components["schemas"]["ApplicationKind"];
+            /**
+             * @description What people call it; they see it when they are asked.
+             * @example Newsletter builder
+             */
+            name: string;
+            /** @description What it may do for itself; confidential applications only, and not more than you may do yourself. */
+            own_permissions?: components["schemas"]["Permission"][];
+            /** @description The exact addresses to which codes may go: `https://…`, `http://127.0.0.1/…` or a public application's own scheme. */
+            redirect_uris?: string[];
+            /** @description The most that it may ask a person for, beside the scopes of OpenID Connect. */
+            scopes?: components["schemas"]["Permission"][];
+        };
+        /** @description A sink to make. */
+        CreateAuditSink: {
+            /**
+             * Format: int64
+             * @description Records from this one on; when absent, those from now on.
+             */
+            from_leaf?: number;
+            /** @description What people call it; unique in the log. */
+            name: string;
+            /**
+             * Format: password
+             * @description What goes with the target: a webhook's signing secret, the secret of a bucket's access key, the `Authorization` header of an
+             *     OTLP collector. It is sealed and never shown again.
+             */
+            secret?: string;
+            /** @description What it sends where; the kind never changes. */
+            target: components["schemas"]["AuditSinkTarget"];
+        };
+        /** @description A connection to make. */
+        CreateConnection: {
+            /** @description What names the organization at the preset's provider. Absent for `custom`. */
+            account?: string | null;
+            /**
+             * @description Who Plasma is at the provider.
+             * @example plasma
+             */
+            client_id: string;
+            /**
+             * Format: password
+             * @description The client's secret; stored encrypted. Absent for a public client.
+             */
+            client_secret?: string | null;
+            /** @description Whether whoever is new is made a user at the first login. Absent: yes. */
+            creates_users?: boolean;
+            default_role?: components["schemas"]["Role"] | null;
+            /** @description The e-mail domains to claim. They have an effect once they are verified. */
+            domains?: string[];
+            /**
+             * @description The claim that says whether the provider has verified the e-mail. Absent: the preset's, `email_verified` or, for Entra ID,
+             *     `xms_edov`.
+             */
+            email_verified_claim?: string | null;
+            /** @description Whether people may log in by it. Absent: yes. */
+            enabled?: boolean;
+            /**
+             * @description For `custom`: the address before `/.well-known/openid-configuration`.
+             * @example https://login.example.com
+             */
+            issuer?: string | null;
+            /**
+             * @description What the button on the login page says.
+             * @example Acme login
+             */
+            name: string;
+            /** @description Which kind of provider. It cannot be changed later. */
+            preset: components["schemas"]["ConnectionPreset"];
+            /** @description Claims without which nobody is let in, beside the preset's own. */
+            required_claims?: components["schemas"]["RequiredClaim"][];
+            /** @description From claims to roles and teams, in order. */
+            rules?: components["schemas"]["MappingRule"][];
+            /** @description What to ask for; `openid` is added. Absent: `openid email profile`. */
+            scopes?: string[] | null;
+        };
+        /** @description Whom to invite. */
+        CreateInvitation: {
+            /**
+             * @description Where the mail goes.
+             * @example ada@example.org
+             */
+            email: string;
+            /** @description Not higher than your own. */
+            role: components["schemas"]["Role"];
         };
         /** @description The first owner of a workspace. */
         CreateOwner: {
@@ -3730,6 +6906,28 @@ export interface components {
              * @description The first password; not the e-mail.
              */
             password: string;
+        };
+        /** @description A role to make. */
+        CreateRole: {
+            /** @description What it is for. */
+            description?: string;
+            /**
+             * @description What people call it; unique in the workspace, whatever the case.
+             * @example Publisher
+             */
+            name: string;
+            /** @description What it allows; nothing that you may not do yourself. */
+            permissions: components["schemas"]["Permission"][];
+        };
+        /** @description Which service acts as which key. */
+        CreateServiceIdentity: {
+            /** @description A key of this workspace that is not revoked. */
+            api_key: components["schemas"]["ApiKeyId"];
+            /**
+             * @description The name in its certificate.
+             * @example spiffe://example.org/billing
+             */
+            spiffe_id: string;
         };
         /** @description What to make. */
         CreateTeam: {
@@ -3768,10 +6966,40 @@ export interface components {
         /** @description A new key, with the key itself. */
         CreatedApiKey: components["schemas"]["ApiKey"] & {
             /**
-             * @description The key itself. It is not stored and cannot be shown again.
+             * @description The key itself: `plk_`, 52 random characters and 6 of a checksum. It is not stored and cannot be shown again.
              * @example plk_…
              */
             key: string;
+        };
+        /** @description A host name of a workspace's own. */
+        CustomDomain: {
+            confirmed_at: components["schemas"]["Timestamp"] | null;
+            /** @description Such as `knowledge.example.com`. */
+            name: string;
+            /** @description When the workspace asked for it, in microseconds since 1970 UTC. */
+            requested_at: components["schemas"]["Timestamp"];
+        };
+        /** @description A role of the workspace's own, as somebody has it. */
+        CustomRole: {
+            /** @description Its id. */
+            id: components["schemas"]["RoleId"];
+            /** @description What people call it. */
+            name: string;
+        };
+        /** @description A key that seals secrets. */
+        DataKey: {
+            /** @description Whether it seals; older ones only open, until nothing is sealed under them. */
+            active: boolean;
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            retired_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            version: number;
+            /** @description Where the master key is that wraps it. */
+            wrapped_by: components["schemas"]["MasterKeyPlace"];
         };
         /** @description The calls of one day. */
         DayUsage: {
@@ -3803,6 +7031,11 @@ export interface components {
              */
             output_tokens: number;
         };
+        /**
+         * @description What decided.
+         * @enum {string}
+         */
+        DecidedBy: "role" | "policy" | "missing_permission" | "scopes" | "creator" | "not_usable";
         /** @description How a route chose among its candidates. */
         Decision: {
             /** @description The candidates in the order in which they are asked, and after them those that were left out. */
@@ -3811,6 +7044,74 @@ export interface components {
             route: string;
             /** @description How it orders candidates. */
             strategy: components["schemas"]["Strategy"];
+        };
+        /** @description Which workspace is meant. */
+        DeleteTenant: {
+            /** @description The workspace's name, typed by hand. */
+            name: string;
+        };
+        /** @description Who asks on a device, and for what. */
+        DeviceAuthorizationForm: {
+            /** @description The application, unless the header `Authorization` names it. */
+            client_id?: string;
+            /**
+             * Format: password
+             * @description The application's secret, unless the header `Authorization` holds it.
+             */
+            client_secret?: string;
+            /** @description Names separated by spaces; absent: all that the application may ask for. */
+            scope?: string;
+        };
+        /** @description What a device shows to its person, and asks with (RFC 8628, section 3.2). */
+        DeviceAuthorizationResponse: {
+            /** @description For the token endpoint. */
+            device_code: string;
+            /**
+             * Format: int64
+             * @description Seconds for which the codes are good.
+             */
+            expires_in: number;
+            /**
+             * Format: int64
+             * @description Seconds between two questions at the token endpoint, at least.
+             */
+            interval: number;
+            /**
+             * @description For the person to type.
+             * @example BCDF-GHJK
+             */
+            user_code: string;
+            /** @description Where to type it. */
+            verification_uri: string;
+            /** @description The same with the code in it, for a picture that the person's phone reads. */
+            verification_uri_complete: string;
+        };
+        /** @description The code that a device shows. */
+        DeviceCodeEntry: {
+            /**
+             * @description As it was typed.
+             * @example BCDF-GHJK
+             */
+            user_code: string;
+        };
+        /** @description The code that a device shows, and what the person decided. */
+        DeviceDecision: {
+            /** @description Whether the person allows it. */
+            allow: boolean;
+            /**
+             * @description As it was typed.
+             * @example BCDF-GHJK
+             */
+            user_code: string;
+        };
+        /** @description What a device asks for. */
+        DeviceQuestion: {
+            /** @description Who asks. */
+            application: components["schemas"]["AskingApplication"];
+            /** @description When it began to ask, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description For what. */
+            scopes: components["schemas"]["ScopeInWords"][];
         };
         /** @description How two revisions differ, line by line. */
         Diff: {
@@ -3908,6 +7209,24 @@ export interface components {
             /** @description The text that was extracted. */
             text: string;
         };
+        /** @description A host name. */
+        DomainName: {
+            /**
+             * @description Without `https://` and without a port.
+             * @example knowledge.example.com
+             */
+            domain: string;
+        };
+        /**
+         * @description What became of a claim to an e-mail domain.
+         * @enum {string}
+         */
+        DomainState: "pending" | "verified" | "taken";
+        /**
+         * @description Who verified that a domain is a workspace's.
+         * @enum {string}
+         */
+        DomainVerifier: "operator" | "provider";
         /** @description A server-sent event: its name in `event:`, its content as JSON in `data:`. */
         DraftStreamEvent: {
             /** @description A passage that the text may cite. All come first. */
@@ -4025,6 +7344,59 @@ export interface components {
          * @enum {string}
          */
         EncodingFormat: "float" | "base64";
+        /** @description A workspace's keys. */
+        EncryptionStatus: {
+            /** @description The keys, newest first; none before the first secret is kept. */
+            keys: components["schemas"]["DataKey"][];
+            /** @description Where the master key is that wraps new keys. */
+            master_key: components["schemas"]["MasterKeyPlace"];
+            /** @description The last 20 rotations, newest first. */
+            rotations: components["schemas"]["KeyRotation"][];
+        };
+        /** @description Which login needs a second factor to be set up. */
+        EnrollFactor: {
+            /** @description The token of the login that has begun. */
+            pending_token: string;
+        };
+        /** @description A passkey that was made in the middle of a login. */
+        EnrollPasskey: {
+            /** @description The challenge's token. */
+            ceremony: string;
+            /** @description The credential, as `PublicKeyCredential.toJSON()` gives it. */
+            credential: Record<string, unknown>;
+            /**
+             * @description What to call the passkey.
+             * @example My laptop
+             */
+            name: string;
+            /** @description The token of the login that has begun. */
+            pending_token: string;
+        };
+        /** @description The end of a login in which a factor was set up. */
+        EnrolledLogin: {
+            login: components["schemas"]["LoginResponse"] | null;
+            pending: components["schemas"]["PendingLogin"] | null;
+            /** @description Codes for the day when the factor is lost, shown only now; null when there were some already. */
+            recovery_codes: string[] | null;
+        };
+        /** @description Where to go. */
+        EnterTenant: {
+            /** @description One of your workspaces. */
+            tenant: components["schemas"]["TenantId"];
+        };
+        /** @description Whom the log is to forget. */
+        EraseFromAudit: {
+            /** @description The person's id. */
+            person: components["schemas"]["UserId"];
+        };
+        /** @description What was erased. */
+        ErasedFromAudit: {
+            /**
+             * Format: int64
+             * @description Records whose details are gone.
+             */
+            records: number;
+        };
         /** @description A value with its 95% confidence interval. */
         Estimate: {
             /** @description Cases that it is of. */
@@ -4063,6 +7435,37 @@ export interface components {
             type: string;
         };
         EventId: string;
+        /** @description "May X do Y?" */
+        ExplainAccess: {
+            /** @description What they want to do. */
+            action: components["schemas"]["Permission"];
+            context?: components["schemas"]["ExplainContext"] | null;
+            /** @description The id of a user or of an API key. Absent: you yourself. */
+            principal?: string | null;
+            resource?: components["schemas"]["ExplainResource"] | null;
+        };
+        /** @description From where, when and how a request comes. */
+        ExplainContext: {
+            /**
+             * @description The client's address.
+             * @example 192.0.2.1
+             */
+            address?: string | null;
+            at?: components["schemas"]["Timestamp"] | null;
+            /** @description The method, as in `GET`. */
+            method?: string | null;
+            /** @description Whether the person logged in with two factors. */
+            multi_factor?: boolean | null;
+        };
+        /** @description A thing that somebody wants to do something with. */
+        ExplainResource: {
+            /** @description Its id. */
+            id?: string | null;
+            /** @description The path of the request. */
+            path?: string | null;
+            /** @description The ids of the things that it is in, the outermost first: a document's collection. */
+            within?: string[];
+        };
         /** @description Every part of a score. */
         Explanation: {
             /** @description In the order in which they came; the `contribution`s add up to `score`. */
@@ -4073,6 +7476,12 @@ export interface components {
              */
             score: number;
         };
+        ExportId: string;
+        /**
+         * @description Where an export is.
+         * @enum {string}
+         */
+        ExportState: "queued" | "running" | "ready" | "failed" | "expired";
         /** @description The values of a metadata field, counted over documents. */
         Facet: {
             /** @description The field. */
@@ -4099,6 +7508,11 @@ export interface components {
             count: number;
             /** @description As a filter takes it: a text, a number, true or false. Of a list, each of its elements. */
             value: unknown;
+        };
+        /** @description What came with a new factor. */
+        FactorAdded: {
+            /** @description Codes for the day when the factor is lost, shown only now; null when there were some already. */
+            recovery_codes: string[] | null;
         };
         /** @description A part of a collection that did not answer. */
         FailedShard: {
@@ -4175,6 +7589,11 @@ export interface components {
              * @description What of the passages that may be seen the filter lets through: 0 to 1, 1 without passages.
              */
             selectivity: number;
+        };
+        /** @description Names of master keys that are gone. */
+        ForgottenMasterKeys: {
+            /** @description Those that were removed from the key file; they wrapped nothing any more. */
+            forgotten: string[];
         };
         /** @description How a score comes about. */
         Fusion: {
@@ -4278,6 +7697,7 @@ export interface components {
             /** @description `{"code", "message", "status"}`. */
             error: unknown;
         };
+        GrantId: string;
         /** @description The program lives. */
         Health: {
             /**
@@ -4420,6 +7840,74 @@ export interface components {
              */
             target: number;
         };
+        /** @description The installation's keys. */
+        InstallationEncryption: {
+            /** @description The keys in the key file, by name, newest first. */
+            file_keys: string[];
+            last_backup: components["schemas"]["LastBackup"] | null;
+            /** @description Master keys that are in use. */
+            master_keys: components["schemas"]["MasterKey"][];
+            /** @description The key of what belongs to no workspace. */
+            own: components["schemas"]["EncryptionStatus"];
+            /** @description Why it is not known which of them is the current one; null when it is known. */
+            problem: string | null;
+        };
+        /** @description Somebody who was asked by mail to join the workspace. */
+        Invitation: {
+            accepted_at: components["schemas"]["Timestamp"] | null;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Where the mail went. */
+            email: string;
+            /** @description When its link ends. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["InvitationId"];
+            /** @description Who asked. */
+            invited_by: components["schemas"]["UserId"];
+            /** @description The role that comes with it. */
+            role: components["schemas"]["Role"];
+            /** @description When it was sent last, in microseconds since 1970 UTC. */
+            sent_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            sent_count: number;
+            /** @description Where it is now. */
+            state: components["schemas"]["InvitationState"];
+        };
+        InvitationId: string;
+        /** @description What the holder of a link learns. */
+        InvitationPreview: {
+            /** @description How the workspace looks on light pages; null: as the program does. */
+            accent_color: string | null;
+            /** @description How it looks on dark pages. */
+            accent_color_dark: string | null;
+            /** @description To whom the mail went. */
+            email: string;
+            /** @description When the link ends, in microseconds since 1970 UTC. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description Whether you have an account: then log in and join; else choose a name and a password. */
+            has_account: boolean;
+            /** @description With which role. */
+            role: components["schemas"]["Role"];
+            /** @description Into which workspace. */
+            tenant_name: string;
+        };
+        /**
+         * @description Where an invitation is.
+         * @enum {string}
+         */
+        InvitationState: "open" | "accepted" | "revoked" | "expired";
+        /** @description From an invitation's link. */
+        InvitationToken: {
+            /**
+             * @description What stands in the link behind `token=`.
+             * @example pli_0000000000000000000000000000000000000000000000000000
+             */
+            token: string;
+        };
         /** @description A background job. */
         Job: {
             /**
@@ -4490,6 +7978,28 @@ export interface components {
              */
             score: number | null;
         };
+        /** @description A public key (RFC 7517). */
+        Jwk: {
+            /** @description `ES256`. */
+            alg: string;
+            /** @description `P-256`. */
+            crv: string;
+            /** @description Its RFC 7638 thumbprint, which signatures name. */
+            kid: string;
+            /** @description `EC`. */
+            kty: string;
+            /** @description `sig`. */
+            use: string;
+            /** @description The first coordinate, in base64url. */
+            x: string;
+            /** @description The second coordinate, in base64url. */
+            y: string;
+        };
+        /** @description The public keys of ID tokens (RFC 7517). */
+        JwkSet: {
+            /** @description What signed lately, what signs, and what will sign. */
+            keys: components["schemas"]["Jwk"][];
+        };
         /** @description A request or an answer as it is kept: at most 128 KiB of text. */
         KeptText: {
             /** @description JSON, but for one that was cut at its very end. */
@@ -4497,6 +8007,41 @@ export interface components {
             /** @description Whether a part was too long: `[… bytes left out]` stands there. */
             truncated: boolean;
         };
+        /** @description The change to a new key. */
+        KeyRotation: {
+            /**
+             * Format: int64
+             * @description Values that are sealed under it.
+             */
+            done: number;
+            /** @description Why it is stuck; null when it is not. */
+            error: string | null;
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /** @description When the key took over, in microseconds since 1970 UTC. */
+            started_at: components["schemas"]["Timestamp"];
+            /** @description How far it is. */
+            state: components["schemas"]["KeyRotationState"];
+            /**
+             * Format: int64
+             * @description Of how many.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Values that do not open under any key.
+             */
+            unreadable: number;
+            /**
+             * Format: int32
+             * @description The key that took over.
+             */
+            version: number;
+        };
+        /**
+         * @description How far a rotation is.
+         * @enum {string}
+         */
+        KeyRotationState: "resealing" | "destroying" | "done" | "stuck";
         /** @description A document of a collection, as its newest version. */
         KnowledgeDocument: {
             access: components["schemas"]["Access"] | null;
@@ -4541,6 +8086,23 @@ export interface components {
             updated_at: components["schemas"]["Timestamp"];
         };
         KnowledgeDocumentId: string;
+        /** @description What is known of the last backup of a data directory. */
+        LastBackup: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /** @description Whether the database is in it; on Postgres it is backed up by itself. */
+            database: boolean;
+            /**
+             * Format: int64
+             * @description Files in it.
+             */
+            files: number;
+            /** @description When it was complete, in microseconds since 1970 UTC. */
+            finished_at: components["schemas"]["Timestamp"];
+        };
         LimitId: string;
         /** @description Whose calls a limit counts. */
         LimitSubject: {
@@ -4567,8 +8129,105 @@ export interface components {
             /** @enum {string} */
             kind: "provider";
         };
+        /** @description Which account to link. */
+        LinkAccount: {
+            /** @description The connection at whose provider the account is. */
+            connection: components["schemas"]["ConnectionId"];
+        };
+        /** @description A connection of your workspace, and your account there. */
+        LinkedAccount: {
+            /** @description The connection. */
+            connection: components["schemas"]["ConnectionId"];
+            /** @description The account's e-mail, as the provider said last. */
+            email: string | null;
+            last_login_at: components["schemas"]["Timestamp"] | null;
+            /** @description Whether you have linked an account there. */
+            linked: boolean;
+            linked_at: components["schemas"]["Timestamp"] | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Which kind of provider. */
+            preset: components["schemas"]["ConnectionPreset"];
+        };
+        /** @description Your accounts at identity providers. */
+        LinkedAccounts: {
+            /** @description One for each connection of the workspace, at most 50. */
+            data: components["schemas"]["LinkedAccount"][];
+        };
+        /** @description How linking goes on. */
+        LinkingAccount: {
+            /** @description Where the browser logs in to the account; it comes back to the security page. */
+            url: string;
+        };
         /** @description An entry of a list. */
         ListItem: string | number | boolean;
+        /** @description A code for a login that needs a second factor. */
+        LoginCode: {
+            /**
+             * @description The code.
+             * @example 123456
+             */
+            code: string;
+            /** @description The token of the login that has begun. */
+            pending_token: string;
+        };
+        /** @description An identity provider that the login page offers. */
+        LoginConnection: {
+            /** @description Its id. */
+            id: components["schemas"]["ConnectionId"];
+            /** @description What people call it. */
+            name: string;
+        };
+        /** @description What the login page offers. */
+        LoginMethods: {
+            /** @description Identity providers. */
+            connections: components["schemas"]["LoginConnection"][];
+            /** @description Whether only identity providers are offered. */
+            enforced: boolean;
+            /** @description With what a login can begin. */
+            methods: components["schemas"]["Method"][];
+            /** @description Whether a forgotten password can be replaced by mail. */
+            password_reset: boolean;
+        };
+        /** @description Who wants to log in. */
+        LoginMethodsRequest: {
+            /**
+             * @description An e-mail; whether it is somebody's does not matter.
+             * @example ada@example.org
+             */
+            email: string;
+        };
+        /**
+         * @description What a login still needs.
+         * @enum {string}
+         */
+        LoginNeed: "totp" | "passkey" | "recovery_code" | "enroll";
+        /** @description How the people of the workspace must log in. */
+        LoginPolicy: {
+            /**
+             * Format: int64
+             * @description A session that nobody uses ends after this time.
+             */
+            idle_seconds: number;
+            /** @description From which addresses, as in `192.0.2.0/24`; empty means from everywhere. */
+            ip_ranges: string[];
+            /** @description With what they may: `password`, `totp`, `passkey`, `magic_link`, `single_sign_on`. */
+            methods: components["schemas"]["Method"][];
+            /**
+             * Format: int64
+             * @description How long after that, or after joining, people may log in without, to set one up.
+             */
+            mfa_grace_seconds: number;
+            /** @description Whether everybody needs a second factor or a passkey. */
+            mfa_required: boolean;
+            mfa_required_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description A session ends after this time.
+             */
+            session_seconds: number;
+            updated_at: components["schemas"]["Timestamp"] | null;
+        };
         /** @description Who logs in. */
         LoginRequest: {
             /**
@@ -4584,14 +8243,66 @@ export interface components {
         };
         /** @description A new session. */
         LoginResponse: {
-            /** @description When the session ends at the latest, in microseconds since 1970 UTC; it ends earlier after 7 days without use. */
+            enroll_by: components["schemas"]["Timestamp"] | null;
+            /** @description When the session ends at the latest, in microseconds since 1970 UTC; it ends earlier when it is not used for long. */
             expires_at: components["schemas"]["Timestamp"];
+            /** @description The session. */
+            session: components["schemas"]["SessionId"];
             /** @description Into which workspace. */
             tenant: components["schemas"]["Tenant"];
             /** @description The session's token, for `Authorization: Bearer`. */
             token: string;
             /** @description Who logged in. */
             user: components["schemas"]["User"];
+        };
+        /** @description A login session. */
+        LoginSession: {
+            /** @description From which address it was opened; null when it is not known. */
+            address: string | null;
+            /** @description When they proved it last, in microseconds since 1970 UTC. */
+            authenticated_at: components["schemas"]["Timestamp"];
+            /** @description When it was opened. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * @description A name for the device, from what the client said.
+             * @example Firefox on Linux
+             */
+            device: string;
+            /** @description When it ends if nobody uses it any more. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["SessionId"];
+            /** @description Whether it is the one that asks. */
+            is_current: boolean;
+            /** @description When it was last used, to the minute. */
+            last_used_at: components["schemas"]["Timestamp"];
+            /** @description How the person proved who they are. */
+            methods: components["schemas"]["Method"][];
+            /** @description Whose it is. */
+            user: components["schemas"]["UserId"];
+            /** @description What the client said it is; null when it said nothing. */
+            user_agent: string | null;
+            /** @description Their login. */
+            user_email: string;
+            /** @description Their name. */
+            user_name: string;
+        };
+        /** @description What becomes of somebody in whom a claim has a value. */
+        MappingRule: {
+            /**
+             * @description Which claim: a name, or the way into nested ones with dots (`realm_access.roles`) or as a JSON pointer
+             *     (`/resource_access/plasma/roles`). A claim whose own name has dots is found by that name first.
+             * @example groups
+             */
+            claim: string;
+            custom_role?: components["schemas"]["RoleId"] | null;
+            role?: components["schemas"]["Role"] | null;
+            team?: components["schemas"]["TeamId"] | null;
+            /**
+             * @description What it must be, or what must be among its values. Upper and lower case matter.
+             * @example plasma-editors
+             */
+            value: string;
         };
         /** @description What one rule says of an answer. */
         Mark: {
@@ -4608,25 +8319,48 @@ export interface components {
              */
             value: number;
         };
+        /** @description How many data keys a master key wraps. */
+        MasterKey: {
+            /** @description Whether it wraps now. */
+            current: boolean;
+            /**
+             * Format: int64
+             * @description Data keys that it wraps.
+             */
+            data_keys: number;
+            /**
+             * @description Names it without telling it; null when it was not written down which key wrapped them.
+             * @example transit/plasma:v3
+             */
+            key: string | null;
+            /** @description Where it is. */
+            place: components["schemas"]["MasterKeyPlace"];
+        };
+        /**
+         * @description Where a master key is.
+         * @enum {string}
+         */
+        MasterKeyPlace: "file" | "vault";
         /** @description Who calls, and what they may do. */
         Me: {
-            /** @description The person or the key. */
+            /** @description The person, the key or the application. */
             actor: components["schemas"]["MeActor"];
+            custom_role: components["schemas"]["CustomRole"] | null;
             /** @description What the caller may do. */
             permissions: components["schemas"]["Permission"][];
-            /** @description The role that the caller acts in. */
+            /** @description The role that the caller acts in; with one of the workspace's own, the nearest built-in role below it. */
             role: components["schemas"]["Role"];
             /** @description The caller's workspace. */
             tenant: components["schemas"]["Tenant"];
             user: components["schemas"]["User"] | null;
         };
-        /** @description The person or the key that calls. */
+        /** @description The person, the key or the application that calls. */
         MeActor: {
-            /** @description The id of the user or the key. */
+            /** @description The id of the user, the key or the application. */
             id: string;
-            /** @description A person or an API key. */
+            /** @description A person, an API key or an application. */
             kind: components["schemas"]["ActorKind"];
-            /** @description The name of the user or the key. */
+            /** @description The name of the user, the key or the application. */
             name: string;
         };
         /**
@@ -4666,6 +8400,11 @@ export interface components {
              */
             time: string;
         };
+        /**
+         * @description A way to prove who one is.
+         * @enum {string}
+         */
+        Method: "password" | "totp" | "recovery_code" | "passkey" | "magic_link" | "single_sign_on";
         /** @description A model that can be called. */
         Model: {
             /**
@@ -5123,6 +8862,21 @@ export interface components {
              */
             total: number;
         };
+        /** @description A workspace that you belong to. */
+        MyTenant: {
+            /** @description Whether this session is in it. */
+            current: boolean;
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            /** @description Your role there. */
+            role: components["schemas"]["Role"];
+            /** @description The workspace. */
+            tenant: components["schemas"]["Tenant"];
+        };
+        /** @description The workspaces that you belong to. */
+        MyTenants: {
+            /** @description The last used first; 200 at most. */
+            data: components["schemas"]["MyTenant"][];
+        };
         /** @description A batch to create. */
         NewBatch: {
             /** @description Always `24h`. */
@@ -5456,6 +9210,13 @@ export interface components {
              */
             model: string;
         };
+        /** @description A key that was just made. */
+        NewSigningKey: {
+            /** @description Its id: `kid` in the headers of ID tokens. */
+            id: string;
+            /** @description From when on it signs, in microseconds since 1970 UTC. */
+            signs_from: components["schemas"]["Timestamp"];
+        };
         /** @description A database of a search node. */
         NodeDatabase: {
             /** @description Why it does not. */
@@ -5514,6 +9275,16 @@ export interface components {
         NodeStatuses: {
             /** @description By name; none when the configuration has none. */
             nodes: components["schemas"]["NodeStatus"][];
+        };
+        /** @description What went wrong, as RFC 6749 says it (section 5.2). */
+        OAuthErrorBody: {
+            /**
+             * @description A name of RFC 6749 or RFC 8628.
+             * @example invalid_grant
+             */
+            error: string;
+            /** @description For the application's makers, in ASCII. */
+            error_description: string;
         };
         /** @description What a word or a phrase also finds. */
         OneWaySynonyms: {
@@ -5684,6 +9455,13 @@ export interface components {
             /** @description Always `list`. */
             object: string;
         };
+        /** @description From where a request came, for the audit and for policies. */
+        Origin: {
+            /** @description The client's address, as far as the proxies in front are trusted. */
+            address?: string | null;
+            /** @description What the client says it is; 200 characters at most. */
+            user_agent?: string | null;
+        };
         /** @description What a workspace holds and does, at a glance. */
         Overview: {
             /**
@@ -5735,16 +9513,84 @@ export interface components {
             version: string;
         };
         /** @description A page of a list. */
-        Page_ApiKey: {
+        Page_AccessPolicy: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
                 /** @description When it was made, in microseconds since 1970 UTC. */
                 created_at: components["schemas"]["Timestamp"];
+                /** @description What it is for; may be empty. */
+                description: string;
+                /** @description Whether it is in force. */
+                enabled: boolean;
+                /** @description Its id. */
+                id: components["schemas"]["PolicyId"];
+                /** @description What people call it. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description How many statements the text holds.
+                 */
+                statements: number;
+                /** @description The rules. */
+                text: string;
+                /** @description When it was changed last. */
+                updated_at: components["schemas"]["Timestamp"];
+                /** @description Who changed it last. */
+                updated_by: components["schemas"]["Actor"];
+                /**
+                 * Format: int64
+                 * @description 1 at first, and one more with every change.
+                 */
+                version: number;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AccessPolicyVersion: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When this version was made, in microseconds since 1970 UTC. */
+                changed_at: components["schemas"]["Timestamp"];
+                /** @description Who made it. */
+                changed_by: components["schemas"]["Actor"];
+                /** @description The description at that time. */
+                description: string;
+                /** @description Whether it was in force. */
+                enabled: boolean;
+                /** @description The name at that time. */
+                name: string;
+                /** @description The rules at that time. */
+                text: string;
+                /**
+                 * Format: int64
+                 * @description Its number.
+                 */
+                version: number;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ApiKey: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description From where it may be used, as in `192.0.2.0/24`; empty means from anywhere. */
+                addresses: string[];
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
                 /** @description The person who made it. */
                 created_by: components["schemas"]["UserId"];
+                custom_role: components["schemas"]["CustomRole"] | null;
                 expires_at: components["schemas"]["Timestamp"] | null;
                 /** @description The key's id. */
                 id: components["schemas"]["ApiKeyId"];
+                /** @description From where that was; null when it is not known. */
+                last_used_address: string | null;
                 last_used_at: components["schemas"]["Timestamp"] | null;
                 /** @description What it is for. */
                 name: string;
@@ -5753,12 +9599,174 @@ export interface components {
                  * @example plk_abcd1234
                  */
                 prefix: string;
+                replaced_by: components["schemas"]["ApiKeyId"] | null;
+                replaces: components["schemas"]["ApiKeyId"] | null;
                 revoked_at: components["schemas"]["Timestamp"] | null;
-                /** @description What it may do at most. */
+                /** @description What it may do at most; with one of the workspace's own roles, the nearest built-in role below it. */
                 role: components["schemas"]["Role"];
                 /** @description What it may do: the scopes that it was made with, or all permissions of its role. Its creator's bound it further. */
                 scopes: components["schemas"]["Permission"][];
                 team: components["schemas"]["TeamId"] | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Application: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was registered, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                created_by: components["schemas"]["UserId"] | null;
+                /** @description What it is for; may be empty. */
+                description: string;
+                /** @description Whether it may ask on devices without a browser. */
+                device: boolean;
+                /** @description Whether it is locked out. */
+                disabled: boolean;
+                /** @description Its page. */
+                homepage: string | null;
+                /** @description Its id, which is also its `client_id`. */
+                id: components["schemas"]["ApplicationId"];
+                /** @description Whether it can keep a secret. */
+                kind: components["schemas"]["ApplicationKind"];
+                last_used_at: components["schemas"]["Timestamp"] | null;
+                /** @description What people call it. */
+                name: string;
+                /** @description What it may do for itself. */
+                own_permissions: components["schemas"]["Permission"][];
+                /** @description The exact addresses to which codes may go. */
+                redirect_uris: string[];
+                /** @description The most that it may ask a person for, beside the scopes of OpenID Connect. */
+                scopes: components["schemas"]["Permission"][];
+                /** @description Its secrets that work, newest first. */
+                secrets: components["schemas"]["ApplicationSecret"][];
+                /** @description When it was changed last. */
+                updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ApplicationGrant: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description The application. */
+                application: components["schemas"]["ApplicationId"];
+                /** @description Its name. */
+                application_name: string;
+                /**
+                 * Format: int64
+                 * @description How many authorizations live: one for each device or browser.
+                 */
+                authorizations: number;
+                /** @description When you allowed it first, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Its page. */
+                homepage: string | null;
+                /** @description Its id. */
+                id: components["schemas"]["GrantId"];
+                last_used_at: components["schemas"]["Timestamp"] | null;
+                /** @description What it may do, as far as you may do it yourself. */
+                scopes: components["schemas"]["ScopeInWords"][];
+                /** @description When you allowed it last. */
+                updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AuditCheckpoint: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description The signed note (C2SP tlog-checkpoint). */
+                note: string;
+                /** @description The root of the tree over them, in base64. */
+                root: string;
+                /**
+                 * Format: int64
+                 * @description Records under it.
+                 */
+                size: number;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AuditRecord: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description Who did it. */
+                actor: components["schemas"]["Actor"];
+                /** @description When it happened, in microseconds since 1970 UTC. */
+                at: components["schemas"]["Timestamp"];
+                /** @description Details; what a change changed is in `before` and `after`. */
+                data: Record<string, unknown>;
+                erased_by: components["schemas"]["EventId"] | null;
+                /** @description Its id, which is that of the event that it tells of. */
+                id: components["schemas"]["EventId"];
+                /**
+                 * Format: int64
+                 * @description Its place in the log, from 0.
+                 */
+                leaf: number;
+                origin: components["schemas"]["Origin"] | null;
+                /** @description The request or background run in which it happened. */
+                request_id: string;
+                /** @description The id of the thing that it happened to. */
+                subject: string;
+                /** @description What happened, as in `identity.user.updated`. */
+                type: string;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AuditSink: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                delivered_at: components["schemas"]["Timestamp"] | null;
+                /** @description Whether it sends. */
+                enabled: boolean;
+                /** @description Why the last attempt failed; null after a success. */
+                error: string | null;
+                failed_at: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int32
+                 * @description Attempts that failed since the last success.
+                 */
+                failures: number;
+                /** @description Whether a secret is kept with it. */
+                has_secret: boolean;
+                /** @description Its id. */
+                id: components["schemas"]["AuditSinkId"];
+                /** @description What people call it. */
+                name: string;
+                /** @description When it tries again at the earliest. */
+                next_attempt_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: int64
+                 * @description The next record to send; of an anchor, the size of the newest checkpoint that was sent.
+                 */
+                next_leaf: number;
+                /** @description What it sends where. */
+                target: components["schemas"]["AuditSinkTarget"];
+                /** @description When it was changed last. */
+                updated_at: components["schemas"]["Timestamp"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -5886,6 +9894,30 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A page of a list. */
+        Page_ClaimedDomain: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was claimed, in microseconds since 1970 UTC. */
+                claimed_at: components["schemas"]["Timestamp"];
+                /** @description By which of its connections. */
+                connection: components["schemas"]["ConnectionId"];
+                /** @description The domain. */
+                domain: string;
+                /** @description What became of the claim. */
+                state: components["schemas"]["DomainState"];
+                /** @description The workspace that claims it. */
+                tenant: components["schemas"]["TenantId"];
+                /** @description That workspace's name. */
+                tenant_name: string;
+                verified_at: components["schemas"]["Timestamp"] | null;
+                verified_by: components["schemas"]["DomainVerifier"] | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
         Page_Collection: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
@@ -5934,6 +9966,77 @@ export interface components {
                 recall_target: number;
                 /** @description When it or a document of it last changed. */
                 updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Connection: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description What names the organization at the preset's provider; null for `custom`. */
+                account: string | null;
+                /** @description What the provider must have as back-channel logout URI. */
+                backchannel_logout_uri: string;
+                /** @description Who Plasma is at the provider. */
+                client_id: string;
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Whether whoever is new is made a user at the first login. */
+                creates_users: boolean;
+                default_role: components["schemas"]["Role"] | null;
+                /** @description The e-mail domains that it claims. */
+                domains: components["schemas"]["ConnectionDomain"][];
+                /** @description The claim that says whether the provider has verified the e-mail. */
+                email_verified_claim: string;
+                /** @description Whether people may log in by it. */
+                enabled: boolean;
+                /** @description Whether a client secret is stored. The secret itself is never given out. */
+                has_client_secret: boolean;
+                /** @description Its id. */
+                id: components["schemas"]["ConnectionId"];
+                /** @description Who signs the tokens, letter by letter. */
+                issuer: string;
+                last_login_at: components["schemas"]["Timestamp"] | null;
+                /** @description Where a login by this connection begins; can be passed on as a link. */
+                login_url: string;
+                /** @description What the button on the login page says. */
+                name: string;
+                /** @description What the provider must have as post-logout redirect URI. */
+                post_logout_redirect_uri: string;
+                /** @description Which kind of provider. */
+                preset: components["schemas"]["ConnectionPreset"];
+                /** @description What the provider must have as redirect URI. */
+                redirect_uri: string;
+                /** @description Claims that must have these values, beside the preset's own. */
+                required_claims: components["schemas"]["RequiredClaim"][];
+                /** @description From claims to roles and teams, in order. */
+                rules: components["schemas"]["MappingRule"][];
+                /** @description What is asked for. */
+                scopes: string[];
+                /** @description When it was changed last. */
+                updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ConnectionAccount: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description The account's e-mail, as the provider said last. */
+                email: string | null;
+                last_login_at: components["schemas"]["Timestamp"] | null;
+                /** @description When it was linked, in microseconds since 1970 UTC. */
+                linked_at: components["schemas"]["Timestamp"];
+                /** @description Their name. */
+                name: string;
+                /** @description The person. */
+                user: components["schemas"]["UserId"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -5993,6 +10096,38 @@ export interface components {
                 subject: string;
                 /** @description What happened, as in `knowledge.document.ready`. */
                 type: string;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Invitation: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                accepted_at: components["schemas"]["Timestamp"] | null;
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description Where the mail went. */
+                email: string;
+                /** @description When its link ends. */
+                expires_at: components["schemas"]["Timestamp"];
+                /** @description Its id. */
+                id: components["schemas"]["InvitationId"];
+                /** @description Who asked. */
+                invited_by: components["schemas"]["UserId"];
+                /** @description The role that comes with it. */
+                role: components["schemas"]["Role"];
+                /** @description When it was sent last, in microseconds since 1970 UTC. */
+                sent_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: int32
+                 * @description How often it was sent.
+                 */
+                sent_count: number;
+                /** @description Where it is now. */
+                state: components["schemas"]["InvitationState"];
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -6079,6 +10214,45 @@ export interface components {
                 title: string;
                 /** @description When it last changed. */
                 updated_at: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_LoginSession: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description From which address it was opened; null when it is not known. */
+                address: string | null;
+                /** @description When they proved it last, in microseconds since 1970 UTC. */
+                authenticated_at: components["schemas"]["Timestamp"];
+                /** @description When it was opened. */
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * @description A name for the device, from what the client said.
+                 * @example Firefox on Linux
+                 */
+                device: string;
+                /** @description When it ends if nobody uses it any more. */
+                expires_at: components["schemas"]["Timestamp"];
+                /** @description Its id. */
+                id: components["schemas"]["SessionId"];
+                /** @description Whether it is the one that asks. */
+                is_current: boolean;
+                /** @description When it was last used, to the minute. */
+                last_used_at: components["schemas"]["Timestamp"];
+                /** @description How the person proved who they are. */
+                methods: components["schemas"]["Method"][];
+                /** @description Whose it is. */
+                user: components["schemas"]["UserId"];
+                /** @description What the client said it is; null when it said nothing. */
+                user_agent: string | null;
+                /** @description Their login. */
+                user_email: string;
+                /** @description Their name. */
+                user_name: string;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -6423,6 +10597,62 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A page of a list. */
+        Page_RoleDetails: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many API keys that are not revoked have it.
+                 */
+                api_key_count: number;
+                /** @description Whether it is built in, and cannot be changed. */
+                built_in: boolean;
+                created_at: components["schemas"]["Timestamp"] | null;
+                /** @description What it is for; may be empty. */
+                description: string;
+                /**
+                 * @description A built-in role's word such as `editor`, or the id of one of the workspace's own.
+                 * @example editor
+                 */
+                id: string;
+                /** @description What people call it. */
+                name: string;
+                /** @description What it allows. */
+                permissions: components["schemas"]["Permission"][];
+                updated_at: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int64
+                 * @description How many people have it.
+                 */
+                user_count: number;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ServiceIdentity: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description The API key as which it acts. */
+                api_key: components["schemas"]["ApiKeyId"];
+                /** @description When it was made, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /** @description The service's id. */
+                id: components["schemas"]["ServiceIdentityId"];
+                /**
+                 * @description The name in its certificate (a URI of the subject's alternative names).
+                 * @example spiffe://example.org/billing
+                 */
+                spiffe_id: string;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
         Page_Team: {
             /** @description The rows, newest first unless the list says otherwise. */
             data: {
@@ -6473,10 +10703,53 @@ export interface components {
             data: {
                 /** @description When it was made, in microseconds since 1970 UTC. */
                 created_at: components["schemas"]["Timestamp"];
+                delete_at: components["schemas"]["Timestamp"] | null;
                 /** @description Its id. */
                 id: components["schemas"]["TenantId"];
                 /** @description What people call it. */
                 name: string;
+                /** @description What its plan is called. */
+                plan: string;
+                /** @description Where it is in its life. */
+                state: components["schemas"]["TenantState"];
+                /** @description Why it is suspended, in words for its people; null when nobody said so. */
+                state_reason: string | null;
+            }[];
+            /** @description Whether rows follow. */
+            has_more: boolean;
+            /** @description Pass it as `cursor` for the next page. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_TenantExport: {
+            /** @description The rows, newest first unless the list says otherwise. */
+            data: {
+                /** @description When it was asked for, in microseconds since 1970 UTC. */
+                created_at: components["schemas"]["Timestamp"];
+                /**
+                 * Format: int64
+                 * @description Rows and files written.
+                 */
+                done: number;
+                error: components["schemas"]["TenantExportError"] | null;
+                expires_at: components["schemas"]["Timestamp"] | null;
+                finished_at: components["schemas"]["Timestamp"] | null;
+                /** @description Its id. */
+                id: components["schemas"]["ExportId"];
+                /** @description Who asked for it. */
+                requested_by: components["schemas"]["Actor"];
+                /**
+                 * Format: int64
+                 * @description The length of the archive; null before it is made and after it is removed.
+                 */
+                size_bytes: number | null;
+                /** @description Where it is. */
+                state: components["schemas"]["ExportState"];
+                /**
+                 * Format: int64
+                 * @description Rows and files in all; 0 before they are counted.
+                 */
+                total: number;
             }[];
             /** @description Whether rows follow. */
             has_more: boolean;
@@ -6489,6 +10762,7 @@ export interface components {
             data: {
                 /** @description When they were added, in microseconds since 1970 UTC. */
                 created_at: components["schemas"]["Timestamp"];
+                custom_role: components["schemas"]["CustomRole"] | null;
                 /** @description Whether they are locked out. */
                 disabled: boolean;
                 /** @description The login, in lower case. */
@@ -6500,7 +10774,7 @@ export interface components {
                 name: string;
                 /** @description Whether they manage the whole installation. */
                 operator: boolean;
-                /** @description The role in this workspace. */
+                /** @description The role in this workspace; with one of its own, the nearest built-in role below it. */
                 role: components["schemas"]["Role"];
             }[];
             /** @description Whether rows follow. */
@@ -6530,6 +10804,63 @@ export interface components {
              */
             start: number;
         };
+        /** @description A passkey of yours. */
+        Passkey: {
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["PasskeyId"];
+            last_used_at: components["schemas"]["Timestamp"] | null;
+            /** @description What you call it. */
+            name: string;
+        };
+        /** @description A passkey that was just made. */
+        PasskeyAdded: {
+            /** @description What is kept of it. */
+            passkey: components["schemas"]["Passkey"];
+            /** @description Codes for the day when it is lost, shown only now; null when there were some already. */
+            recovery_codes: string[] | null;
+        };
+        /** @description A challenge for a passkey. */
+        PasskeyCeremony: {
+            /** @description What to send with the answer. */
+            ceremony: string;
+            /** @description Until when it can be answered, in microseconds since 1970 UTC. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description For `navigator.credentials.create` or `.get`, as `publicKey`; bytes are in base64url. */
+            options: Record<string, unknown>;
+        };
+        PasskeyId: string;
+        /** @description A list of passkeys. */
+        PasskeyList: {
+            /** @description The oldest first. */
+            data: components["schemas"]["Passkey"][];
+        };
+        /** @description A passkey's answer for a login. */
+        PasskeyLogin: {
+            /** @description The challenge's token. */
+            ceremony: string;
+            /** @description The credential, as `PublicKeyCredential.toJSON()` gives it. */
+            credential: Record<string, unknown>;
+            /** @description The token of a login that needs a second factor, as it was sent for the challenge. */
+            pending_token?: string | null;
+        };
+        /** @description For which login a passkey is asked. */
+        PasskeyLoginOptions: {
+            /** @description The token of a login that needs a second factor. Absent: any passkey logs in, without an e-mail. */
+            pending_token?: string | null;
+        };
+        /** @description A login that needs another proof. */
+        PendingLogin: {
+            /** @description Until when, in microseconds since 1970 UTC. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description With the need `enroll`: what may be set up. */
+            may_enroll: components["schemas"]["SecondFactor"][];
+            /** @description What is needed: one of these. */
+            needs: components["schemas"]["LoginNeed"][];
+            /** @description What to send with the proof; it opens nothing by itself. */
+            pending_token: string;
+        };
         /**
          * @description An action on a kind of resource, such as `content:write`.
          * @enum {string}
@@ -6557,6 +10888,41 @@ export interface components {
              *     one for each node when absent.
              */
             split?: number | null;
+        };
+        /**
+         * @description Which way a statement works.
+         * @enum {string}
+         */
+        PolicyEffect: "permit" | "forbid";
+        PolicyId: string;
+        /** @description A statement of a policy that decided. */
+        PolicyMatch: {
+            /** @description Which way it works. */
+            effect: components["schemas"]["PolicyEffect"];
+            /** @description The policy's name. */
+            name: string;
+            /** @description The policy. */
+            policy: components["schemas"]["PolicyId"];
+            /**
+             * Format: int32
+             * @description Which of its statements, counted from 1.
+             */
+            statement: number;
+            /** @description The statement itself. */
+            text: string;
+        };
+        /** @description What is wrong with a policy's text, or worth a second look. */
+        PolicyProblem: {
+            /** @description Where it ends. */
+            end: components["schemas"]["TextPlace"];
+            /** @description How to mend it. */
+            help?: string;
+            /** @description True: the text cannot be kept. False: it can, but may not mean what was meant. */
+            is_error: boolean;
+            /** @description What is wrong. */
+            message: string;
+            /** @description Where it begins. */
+            start: components["schemas"]["TextPlace"];
         };
         /** @description How much documents with a larger number, such as views or votes, count more. */
         PopularitySettings: {
@@ -6943,6 +11309,17 @@ export interface components {
             /** @description Whether it gave its list of models. */
             ok: boolean;
         };
+        /** @description How pages look under a host name, before anybody has logged in. */
+        PublicBranding: {
+            /** @description As in the workspace's own branding. */
+            accent_color: string | null;
+            /** @description As in the workspace's own branding. */
+            accent_color_dark: string | null;
+            /** @description The hash of the logo at `/api/v1/branding/logo`. Null: there is none. */
+            logo: string | null;
+            /** @description The workspace's name, or the program's. */
+            name: string;
+        };
         PullId: string;
         /**
          * @description Where weights are on their way.
@@ -6954,6 +11331,63 @@ export interface components {
          * @enum {string}
          */
         Purpose: "api" | "ask" | "draft" | "ingest" | "search" | "judge" | "batch" | "benchmark";
+        /** @description How a workspace is to look: all of it. What is absent or null is none. */
+        PutBranding: {
+            /**
+             * @description `#rrggbb`; text in this colour must have a contrast of 4.5:1 on the light pages.
+             * @example #2238d0
+             */
+            accent_color?: string | null;
+            /**
+             * @description The same for dark pages. Absent: it is made from the other.
+             * @example #9db0ff
+             */
+            accent_color_dark?: string | null;
+            /**
+             * @description Below every mail.
+             * @example Keepers Ltd, 1 Harbor Street
+             */
+            mail_footer?: string | null;
+            /**
+             * @description An e-mail or an https address.
+             * @example help@example.com
+             */
+            support_contact?: string | null;
+        };
+        /** @description How the people of the workspace must log in from now on. */
+        PutLoginPolicy: {
+            /**
+             * Format: int64
+             * @description A session that nobody uses ends after this time; not longer than `session_seconds`.
+             */
+            idle_seconds: number;
+            /** @description From which addresses, as in `192.0.2.0/24`; empty means from everywhere. */
+            ip_ranges: string[];
+            /** @description With what they may: `password`, `totp`, `passkey`, `magic_link`, `single_sign_on`. */
+            methods: components["schemas"]["Method"][];
+            /**
+             * Format: int64
+             * @description How long after this change, or after joining, people may log in without, to set one up.
+             */
+            mfa_grace_seconds: number;
+            /** @description Whether everybody needs a second factor or a passkey. */
+            mfa_required: boolean;
+            /**
+             * Format: int64
+             * @description A session ends after this time.
+             */
+            session_seconds: number;
+        };
+        /** @description What a workspace may have. */
+        PutQuotas: {
+            /** @description The limits. What is not among them has none. */
+            limits: components["schemas"]["QuotaLimit"][];
+            /**
+             * @description What the plan is called.
+             * @example team
+             */
+            plan: string;
+        };
         /** @description How a person is in a team. */
         PutTeamMember: {
             /**
@@ -7034,6 +11468,45 @@ export interface components {
             /** @description Whether that is the default rubric. */
             rubric_is_default: boolean;
         };
+        /** @description How much of something there is, and may be. */
+        Quota: {
+            /**
+             * Format: int64
+             * @description How much the plan allows; null when it has no limit.
+             */
+            limit: number | null;
+            /** @description Whether four fifths of the limit are used. */
+            near: boolean;
+            /** @description Of what. */
+            resource: components["schemas"]["QuotaResource"];
+            /**
+             * Format: int64
+             * @description How much there is.
+             */
+            used: number;
+        };
+        /** @description How much of something there may be. */
+        QuotaLimit: {
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            limit: number;
+            /** @description Of what. */
+            resource: components["schemas"]["QuotaResource"];
+        };
+        /**
+         * @description What a tenant's plan may limit.
+         * @enum {string}
+         */
+        QuotaResource: "users" | "api_keys" | "collections" | "documents" | "storage_bytes" | "requests_per_minute";
+        /** @description A workspace's plan, and how much of it is used. */
+        Quotas: {
+            /** @description What the plan is called. */
+            plan: string;
+            /** @description Each thing that a plan may limit. */
+            quotas: components["schemas"]["Quota"][];
+        };
         /** @description How a collection's results are ranked where a request does not say. A field that is absent stands for the built-in default. */
         RankingSettings: {
             /** @description Whether near-identical passages are folded into the best of them; true when absent. */
@@ -7083,6 +11556,16 @@ export interface components {
              */
             weight?: number | null;
         };
+        /** @description New recovery codes. */
+        RecoveryCodes: {
+            /** @description They are shown only now; each is good once. */
+            recovery_codes: string[];
+        };
+        /** @description A link's token. */
+        RedeemLoginLink: {
+            /** @description What stands behind `#token=` in the link. */
+            token: string;
+        };
         /** @description A change of a collection's embedding model. */
         Reembedding: {
             /** @description The collection. */
@@ -7118,6 +11601,11 @@ export interface components {
          * @enum {string}
          */
         ReembeddingState: "running" | "done" | "failed" | "cancelled";
+        /** @description What to change of a passkey. */
+        RenamePasskey: {
+            /** @description What to call it. */
+            name: string;
+        };
         /** @description A message after its variables were inserted. */
         RenderedMessage: {
             /** @description What goes to the model. */
@@ -7138,6 +11626,40 @@ export interface components {
              * @description The version that was rendered; null for a draft.
              */
             version: number | null;
+        };
+        /** @description To whom a link is sent. */
+        RequestLoginLink: {
+            /**
+             * @description The user's e-mail; whether it is somebody's is not told.
+             * @example ada@example.org
+             */
+            email: string;
+            /**
+             * @description The page of the dashboard to go on to, such as `/knowledge/`.
+             * @example /
+             */
+            next?: string | null;
+        };
+        /** @description To whom a link is sent. */
+        RequestPasswordReset: {
+            /**
+             * @description The user's e-mail; whether it is somebody's is not told.
+             * @example ada@example.org
+             */
+            email: string;
+        };
+        /** @description A claim without which nobody is let in. */
+        RequiredClaim: {
+            /**
+             * @description Which claim, named as in a rule.
+             * @example hd
+             */
+            claim: string;
+            /**
+             * @description What it must be, or what must be among its values.
+             * @example example.com
+             */
+            value: string;
         };
         /** @description Texts in the order of their scores. */
         RerankAnswer: {
@@ -7213,6 +11735,16 @@ export interface components {
              */
             total_tokens: number;
         };
+        /** @description A new password with the token of a link. */
+        ResetPassword: {
+            /**
+             * Format: password
+             * @description The password from now on; not your e-mail, and none that is tried first.
+             */
+            new_password: string;
+            /** @description What stands behind `#token=` in the link. */
+            token: string;
+        };
         /**
          * @description Where a request may go.
          * @enum {string}
@@ -7287,6 +11819,61 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "service" | "editor" | "admin" | "owner";
+        /** @description A role with what it allows and who has it. */
+        RoleDetails: {
+            /**
+             * Format: int64
+             * @description How many API keys that are not revoked have it.
+             */
+            api_key_count: number;
+            /** @description Whether it is built in, and cannot be changed. */
+            built_in: boolean;
+            created_at: components["schemas"]["Timestamp"] | null;
+            /** @description What it is for; may be empty. */
+            description: string;
+            /**
+             * @description A built-in role's word such as `editor`, or the id of one of the workspace's own.
+             * @example editor
+             */
+            id: string;
+            /** @description What people call it. */
+            name: string;
+            /** @description What it allows. */
+            permissions: components["schemas"]["Permission"][];
+            updated_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description How many people have it.
+             */
+            user_count: number;
+        };
+        RoleId: string;
+        /** @description How a key gets a successor. */
+        RotateApiKey: {
+            expires_at?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description For how long the old key works beside the new one: 0 to 2592000 (30 days). Absent: a day.
+             * @default 86400
+             */
+            overlap_seconds: number | null;
+        };
+        /** @description How to change secrets. */
+        RotateSecret: {
+            /**
+             * Format: int32
+             * @description Seconds for which the secrets until now go on working; 0 ends them at once. Absent: a day.
+             */
+            overlap_seconds?: number | null;
+        };
+        /** @description Which key to make. */
+        RotateSigningKeys: {
+            /**
+             * @description True: the new key signs now and all others are taken away, because one was stolen. ID tokens that they signed are refused
+             *     from then on. Absent: it signs in an hour, and the others go on being shown for a week.
+             */
+            at_once?: boolean;
+        };
         /** @description A named virtual model that chooses among real ones. */
         Route: {
             /** @description Whether it exists by default and has not been changed. */
@@ -7384,6 +11971,21 @@ export interface components {
             residency?: components["schemas"]["Residency"];
             /** @description How candidates are ordered. */
             strategy: components["schemas"]["Strategy"];
+        };
+        /** @description A scope, for the person who is asked. */
+        ScopeInWords: {
+            /** @description Whether the person may do this themselves now; what they may not, the application may not either. */
+            held: boolean;
+            /**
+             * @description Its name.
+             * @example search:query
+             */
+            scope: string;
+            /**
+             * @description What it allows: goes on after "may".
+             * @example search collections
+             */
+            words: string;
         };
         /** @description A part of a score. */
         ScoreComponent: {
@@ -7536,6 +12138,99 @@ export interface components {
              */
             vector?: number[] | null;
         };
+        /**
+         * @description A second factor that a person can set up.
+         * @enum {string}
+         */
+        SecondFactor: "totp" | "passkey";
+        /** @description How you can sign in. */
+        SecurityOverview: {
+            enroll_by: components["schemas"]["Timestamp"] | null;
+            /** @description Whether you have a password. */
+            has_password: boolean;
+            /** @description What the workspace lets count as one. */
+            may_enroll: components["schemas"]["SecondFactor"][];
+            /** @description Whether the workspace requires a second factor. */
+            mfa_required: boolean;
+            /** @description Your passkeys, the oldest first. */
+            passkeys: components["schemas"]["Passkey"][];
+            /**
+             * Format: int64
+             * @description Recovery codes that you have not used yet.
+             */
+            recovery_codes: number;
+            totp_since: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description The authorization server's metadata. */
+        ServerMetadata: {
+            /** @description Where a person's browser is sent. */
+            authorization_endpoint: string;
+            /** @description True: answers name the issuer (RFC 9207). */
+            authorization_response_iss_parameter_supported: boolean;
+            /** @description False. */
+            claims_parameter_supported: boolean;
+            /** @description What ID tokens and the user's information may hold. */
+            claims_supported: string[];
+            /** @description `S256`. */
+            code_challenge_methods_supported: string[];
+            /** @description Where a device begins to ask. */
+            device_authorization_endpoint: string;
+            /** @description The ways to get tokens. */
+            grant_types_supported: string[];
+            /** @description `ES256`. */
+            id_token_signing_alg_values_supported: string[];
+            /** @description Where an application asks about its tokens. */
+            introspection_endpoint: string;
+            /** @description The same for asking about tokens, which takes a secret. */
+            introspection_endpoint_auth_methods_supported: string[];
+            /**
+             * @description The server's name, which ID tokens and answers to authorization requests repeat.
+             * @example https://plasma.example.com
+             */
+            issuer: string;
+            /** @description The public keys of ID tokens. */
+            jwks_uri: string;
+            /** @description The values of `prompt`. */
+            prompt_values_supported: string[];
+            /** @description False. */
+            request_parameter_supported: boolean;
+            /** @description False. */
+            request_uri_parameter_supported: boolean;
+            /** @description `query`. */
+            response_modes_supported: string[];
+            /** @description `code`. */
+            response_types_supported: string[];
+            /** @description Where tokens are given back. */
+            revocation_endpoint: string;
+            /** @description The same for giving tokens back. */
+            revocation_endpoint_auth_methods_supported: string[];
+            /** @description Every scope. */
+            scopes_supported: string[];
+            /** @description `public`: a person has the same id for every application. */
+            subject_types_supported: string[];
+            /** @description Where codes become tokens. */
+            token_endpoint: string;
+            /** @description How applications prove who they are. */
+            token_endpoint_auth_methods_supported: string[];
+            /** @description Where an access token tells who its person is. */
+            userinfo_endpoint: string;
+        };
+        /** @description A service that shows a certificate of its own instead of an API key. */
+        ServiceIdentity: {
+            /** @description The API key as which it acts. */
+            api_key: components["schemas"]["ApiKeyId"];
+            /** @description When it was made, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description The service's id. */
+            id: components["schemas"]["ServiceIdentityId"];
+            /**
+             * @description The name in its certificate (a URI of the subject's alternative names).
+             * @example spiffe://example.org/billing
+             */
+            spiffe_id: string;
+        };
+        ServiceIdentityId: string;
+        SessionId: string;
         /** @description A part of a collection on a search node. */
         ShardStatus: {
             /** @description What is in its way. */
@@ -7595,6 +12290,23 @@ export interface components {
              */
             total: number;
         };
+        /** @description A logout in both places. */
+        SingleLogout: {
+            /**
+             * @description Where the browser goes to end its session at the identity provider, which sends it back to the login page. Null when the session
+             *     did not begin at one that offers this.
+             */
+            url: string | null;
+        };
+        /** @description What the workspace has decided about single sign-on. */
+        SingleSignOn: {
+            /** @description Owners who may still log in with a password and a second factor. */
+            break_glass: components["schemas"]["UserId"][];
+            /** @description Whether every other way to log in is refused. */
+            enforced: boolean;
+            /** @description What providers must have as redirect URI, to copy before a connection is made. */
+            redirect_uri: string;
+        };
         /** @description A text to speak, in OpenAI's format. The provider gets every field as it came, also those not listed here. */
         SpeechRequest: {
             /** @description The text. */
@@ -7609,11 +12321,55 @@ export interface components {
             /** @description The provider's name of a voice. */
             voice: unknown;
         };
+        /** @description A proof that it is still you: exactly one of the three. */
+        StepUp: {
+            passkey?: components["schemas"]["StepUpPasskey"] | null;
+            /**
+             * Format: password
+             * @description Your password.
+             */
+            password?: string | null;
+            /** @description A code of your authenticator application. */
+            totp?: string | null;
+        };
+        /** @description With what you can prove that it is still you. */
+        StepUpOptions: {
+            /** @description You have a passkey. */
+            passkey: boolean;
+            /** @description You have a password. */
+            password: boolean;
+            /** @description You have an authenticator application. */
+            totp: boolean;
+        };
+        /** @description A passkey's answer to a challenge. */
+        StepUpPasskey: {
+            /** @description The challenge's token. */
+            ceremony: string;
+            /** @description The credential, as `PublicKeyCredential.toJSON()` gives it. */
+            credential: Record<string, unknown>;
+        };
+        /** @description The session after the proof. */
+        SteppedUp: {
+            /** @description When it ends at the latest, in microseconds since 1970 UTC. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The session; it is the same. */
+            session: components["schemas"]["SessionId"];
+            /** @description Its new token; the old one ends in a few seconds. */
+            token: string;
+        };
         /**
          * @description How a route orders its candidates.
          * @enum {string}
          */
         Strategy: "ordered" | "weighted" | "lowest_cost" | "lowest_latency" | "complexity" | "bandit" | "highest_quality";
+        /** @description Why a workspace is closed. */
+        SuspendTenant: {
+            /**
+             * @description In words for its people. Absent: they are told no reason.
+             * @example The invoice of March is not paid.
+             */
+            reason?: string | null;
+        };
         /** @description A collection's synonyms, as they are written. */
         SynonymSets: {
             /** @description Words and phrases that also find others, but not the other way around. */
@@ -7665,12 +12421,60 @@ export interface components {
         Tenant: {
             /** @description When it was made, in microseconds since 1970 UTC. */
             created_at: components["schemas"]["Timestamp"];
+            delete_at: components["schemas"]["Timestamp"] | null;
             /** @description Its id. */
             id: components["schemas"]["TenantId"];
             /** @description What people call it. */
             name: string;
+            /** @description What its plan is called. */
+            plan: string;
+            /** @description Where it is in its life. */
+            state: components["schemas"]["TenantState"];
+            /** @description Why it is suspended, in words for its people; null when nobody said so. */
+            state_reason: string | null;
+        };
+        /** @description A copy of all that a workspace has, to take away. */
+        TenantExport: {
+            /** @description When it was asked for, in microseconds since 1970 UTC. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Rows and files written.
+             */
+            done: number;
+            error: components["schemas"]["TenantExportError"] | null;
+            expires_at: components["schemas"]["Timestamp"] | null;
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /** @description Its id. */
+            id: components["schemas"]["ExportId"];
+            /** @description Who asked for it. */
+            requested_by: components["schemas"]["Actor"];
+            /**
+             * Format: int64
+             * @description The length of the archive; null before it is made and after it is removed.
+             */
+            size_bytes: number | null;
+            /** @description Where it is. */
+            state: components["schemas"]["ExportState"];
+            /**
+             * Format: int64
+             * @description Rows and files in all; 0 before they are counted.
+             */
+            total: number;
+        };
+        /** @description Why a copy could not be made. */
+        TenantExportError: {
+            /** @description For a person. */
+            detail: string;
+            /** @description A stable identifier. */
+            reason: string;
         };
         TenantId: string;
+        /**
+         * @description Where a tenant is in its life.
+         * @enum {string}
+         */
+        TenantState: "active" | "suspended" | "deleting" | "erasing";
         /** @description What a word of the query adds to BM25. */
         TermScore: {
             fields: components["schemas"]["FieldScores"] | null;
@@ -7681,6 +12485,45 @@ export interface components {
             score: number;
             /** @description The word as it was typed, a phrase in quotes, or `other words` for what is not told one by one. */
             term: string;
+        };
+        /** @description A policy to try out. */
+        TestAccessPolicy: {
+            /**
+             * @description Whether it would be in force. With false the test shows what would change without it.
+             * @default true
+             */
+            enabled: boolean;
+            id?: components["schemas"]["PolicyId"] | null;
+            /** @description The rules. */
+            text: string;
+        };
+        /** @description A recent request whose answer a policy would change. */
+        TestedRequest: {
+            /** @description The permission that it needed. */
+            action: components["schemas"]["Permission"];
+            /** @description Where it came from. */
+            address: string;
+            /** @description Whether it would be allowed with the policy. */
+            allowed: boolean;
+            /**
+             * Format: int64
+             * @description How often it was made.
+             */
+            count: number;
+            /** @description When it was made last, in microseconds since 1970 UTC. */
+            last_at: components["schemas"]["Timestamp"];
+            /** @description Its method. */
+            method: string;
+            /** @description Their name; null when they are gone or have none. */
+            name: string | null;
+            /** @description Its path. */
+            path: string;
+            /** @description The statements that would decide. */
+            policies: components["schemas"]["PolicyMatch"][];
+            /** @description Who made it. */
+            principal: components["schemas"]["Actor"];
+            /** @description The thing that it was about; null when it named none. */
+            resource: string | null;
         };
         /** @description How many texts of an embedding had been embedded before. */
         TextHits: {
@@ -7694,6 +12537,19 @@ export interface components {
              * @description Those whose vectors were known.
              */
             known: number;
+        };
+        /** @description A place in a text, counted from 1; columns count characters. */
+        TextPlace: {
+            /**
+             * Format: int32
+             * @description The column.
+             */
+            column: number;
+            /**
+             * Format: int32
+             * @description The line.
+             */
+            line: number;
         };
         /** @description A place in the ranking by words. */
         TextReason: {
@@ -7733,6 +12589,95 @@ export interface components {
              */
             input_tokens: number;
         };
+        /** @description The token that is asked about or given back. */
+        TokenForm: {
+            /** @description The application, unless the header `Authorization` names it. */
+            client_id?: string;
+            /**
+             * Format: password
+             * @description The application's secret, unless the header `Authorization` holds it.
+             */
+            client_secret?: string;
+            /** @description An access token or a refresh token. */
+            token: string;
+            /** @description Not needed: tokens say themselves what they are. */
+            token_type_hint?: string;
+        };
+        /** @description What a token is good for (RFC 7662). Of one that is good for nothing only `active` is said. */
+        TokenIntrospection: {
+            /** @description Whether it works now, and is the application's own. */
+            active: boolean;
+            /** @description The application. */
+            client_id?: string;
+            /**
+             * Format: int64
+             * @description From when on it is refused, in seconds since 1970 UTC.
+             */
+            exp?: number;
+            /**
+             * Format: int64
+             * @description When it was issued, in seconds since 1970 UTC.
+             */
+            iat?: number;
+            /** @description Who issued it. */
+            iss?: string;
+            /** @description Names separated by spaces. */
+            scope?: string;
+            /** @description The person, or the application when it acts for itself. */
+            sub?: string;
+            /** @description The workspace. */
+            tenant?: string;
+            /** @description `Bearer` for access tokens. */
+            token_type?: string;
+        };
+        /** @description What an application sends for tokens. Which fields it needs depends on `grant_type`. */
+        TokenRequest: {
+            /** @description The application, unless the header `Authorization` names it. */
+            client_id?: string;
+            /**
+             * Format: password
+             * @description The application's secret, unless the header `Authorization` holds it.
+             */
+            client_secret?: string;
+            /** @description The code that the person's browser brought. */
+            code?: string;
+            /** @description What the code's challenge was made of. */
+            code_verifier?: string;
+            /** @description The device's code. */
+            device_code?: string;
+            /**
+             * @description `authorization_code`, `refresh_token`, `client_credentials` or `urn:ietf:params:oauth:grant-type:device_code`.
+             * @example client_credentials
+             */
+            grant_type: string;
+            /** @description The address to which it was brought; may be left out. */
+            redirect_uri?: string;
+            /** @description The refresh token. */
+            refresh_token?: string;
+            /** @description Names separated by spaces, not more than was allowed; absent: all of it. */
+            scope?: string;
+        };
+        /** @description New tokens (RFC 6749, section 5.1). */
+        TokenResponse: {
+            /**
+             * @description For `Authorization: Bearer`.
+             * @example pla_…
+             */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description Seconds for which the access token is good.
+             */
+            expires_in: number;
+            /** @description Who the person is, signed; only with the scope `openid`. */
+            id_token?: string;
+            /** @description For the next tokens; only with the scope `offline_access`. */
+            refresh_token?: string;
+            /** @description What the access token may be used for. */
+            scope: string;
+            /** @description `Bearer`. */
+            token_type: string;
+        };
         /** @description Where the time of a search went, in milliseconds. */
         Took: {
             /** @description Whether the answer was remembered: then only `total` is above 0. */
@@ -7768,6 +12713,20 @@ export interface components {
              */
             vector: number;
         };
+        /** @description The secret of an authenticator application that is being set up. */
+        TotpSetup: {
+            /** @description What the QR code says. */
+            address: string;
+            /** @description Until when it can be confirmed, in microseconds since 1970 UTC. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The QR code, as an SVG image. */
+            qr_svg: string;
+            /**
+             * @description The secret, in base32, for those who cannot scan.
+             * @example GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+             */
+            secret: string;
+        };
         /** @description A recording to write down. The provider gets every field as it came, also those not listed here. */
         TranscriptionForm: {
             /**
@@ -7788,10 +12747,99 @@ export interface components {
          * @enum {string}
          */
         TypoTolerance: "auto" | "always" | "off";
+        /** @description What to change of a policy; absent fields stay. */
+        UpdateAccessPolicy: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Whether it is in force. */
+            enabled?: boolean | null;
+            /**
+             * Format: int64
+             * @description The version that the change was made from: when somebody else was quicker, nothing is changed.
+             */
+            expected_version: number;
+            /** @description What people call it. */
+            name?: string | null;
+            /** @description The rules. */
+            text?: string | null;
+        };
+        /** @description What to change of a key; absent fields stay. */
+        UpdateApiKey: {
+            /** @description From where it may be used; empty means from anywhere. */
+            addresses?: string[] | null;
+            /** @description What it is for. */
+            name?: string | null;
+        };
+        /** @description What to change; absent fields stay. */
+        UpdateApplication: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Whether it may ask on devices without a browser. */
+            device?: boolean | null;
+            /** @description Locks it out, or lets it in again. */
+            disabled?: boolean | null;
+            /** @description Its page; an empty text removes it. */
+            homepage?: string | null;
+            /** @description What people call it. */
+            name?: string | null;
+            /** @description What it may do for itself; not more than you may do yourself. */
+            own_permissions?: components["schemas"]["Permission"][] | null;
+            /** @description All addresses to which codes may go. After a new one everybody is asked again. */
+            redirect_uris?: string[] | null;
+            /** @description The most that it may ask a person for. */
+            scopes?: components["schemas"]["Permission"][] | null;
+        };
+        /** @description What to change; absent fields stay. */
+        UpdateConnection: {
+            /** @description Another organization at the preset's provider. `client_secret` must be given with it. */
+            account?: string | null;
+            /** @description Who Plasma is at the provider. */
+            client_id?: string | null;
+            /**
+             * Format: password
+             * @description Another secret; null forgets it.
+             */
+            client_secret?: string | null;
+            /** @description Whether whoever is new is made a user at the first login. */
+            creates_users?: boolean | null;
+            default_role?: components["schemas"]["Role"] | null;
+            /** @description All e-mail domains to claim. */
+            domains?: string[] | null;
+            /** @description The claim that says whether the provider has verified the e-mail. */
+            email_verified_claim?: string | null;
+            /** @description Whether people may log in by it. When not, the sessions that began with it end. */
+            enabled?: boolean | null;
+            /** @description Another issuer of a custom provider. `client_secret` must be given with it. */
+            issuer?: string | null;
+            /** @description What the button on the login page says. */
+            name?: string | null;
+            /** @description All claims without which nobody is let in. */
+            required_claims?: components["schemas"]["RequiredClaim"][] | null;
+            /** @description All rules, in order. One that is there already keeps its maker. */
+            rules?: components["schemas"]["MappingRule"][] | null;
+            /** @description What to ask for. */
+            scopes?: string[] | null;
+        };
         /** @description What to change of oneself. */
         UpdateMe: {
             /** @description What to call you. */
             name?: string | null;
+        };
+        /** @description What to change of a role; absent fields stay. */
+        UpdateRole: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What people call it. */
+            name?: string | null;
+            /** @description What it allows. */
+            permissions?: components["schemas"]["Permission"][] | null;
+        };
+        /** @description What to decide. */
+        UpdateSingleSignOn: {
+            /** @description Owners with a second factor who may still log in with a password. At least one when single sign-on is enforced. */
+            break_glass: components["schemas"]["UserId"][];
+            /** @description Whether every other way to log in is refused. */
+            enforced: boolean;
         };
         /** @description What to change; absent fields stay. */
         UpdateTeam: {
@@ -7960,6 +13008,7 @@ export interface components {
         User: {
             /** @description When they were added, in microseconds since 1970 UTC. */
             created_at: components["schemas"]["Timestamp"];
+            custom_role: components["schemas"]["CustomRole"] | null;
             /** @description Whether they are locked out. */
             disabled: boolean;
             /** @description The login, in lower case. */
@@ -7971,8 +13020,19 @@ export interface components {
             name: string;
             /** @description Whether they manage the whole installation. */
             operator: boolean;
-            /** @description The role in this workspace. */
+            /** @description The role in this workspace; with one of its own, the nearest built-in role below it. */
             role: components["schemas"]["Role"];
+        };
+        /** @description Who the person behind an access token is (OpenID Connect Core, section 5.3). */
+        UserClaims: {
+            /** @description Their e-mail; only with the scope `email`. */
+            email?: string;
+            /** @description Their name; only with the scope `profile`. */
+            name?: string;
+            /** @description The person's id. */
+            sub: string;
+            /** @description The workspace. */
+            tenant: string;
         };
         UserId: string;
         /** @description How much a variable allows of its type. */
@@ -8037,6 +13097,64 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_authorization_server: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its endpoints and what it can do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerMetadata"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_openid_configuration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its endpoints and what it can do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerMetadata"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     create_message: {
         parameters: {
             query?: never;
@@ -8102,6 +13220,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AnthropicError"];
+                };
+            };
+        };
+    };
+    explain_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainAccess"];
+            };
+        };
+        responses: {
+            /** @description The decision and what decided it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessExplanation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -8203,6 +13354,279 @@ export interface operations {
             };
         };
     };
+    update_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id */
+                id: components["schemas"]["ApiKeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateApiKey"];
+            };
+        };
+        responses: {
+            /** @description The changed key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The old key's id */
+                id: components["schemas"]["ApiKeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateApiKey"];
+            };
+        };
+        responses: {
+            /** @description The successor */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedApiKey"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_applications: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of applications */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Application"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_application: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateApplication"];
+            };
+        };
+        responses: {
+            /** @description The new application */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApplicationWithSecret"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_application: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id */
+                id: components["schemas"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The application */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Application"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_application: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id */
+                id: components["schemas"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The application is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_application: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id */
+                id: components["schemas"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateApplication"];
+            };
+        };
+        responses: {
+            /** @description The changed application */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Application"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_application_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id */
+                id: components["schemas"]["ApplicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateSecret"];
+            };
+        };
+        responses: {
+            /** @description The application with its new secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApplicationWithSecret"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     ask: {
         parameters: {
             query?: never;
@@ -8223,6 +13647,739 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["AskStreamEvent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_audit_records: {
+        parameters: {
+            query?: {
+                /** @description Who did it: the id of a person, an API key or an application, or `system`. */
+                actor?: string;
+                /**
+                 * @description What happened: a type, or every type that begins so when it ends in `.*`.
+                 * @example identity.*
+                 */
+                action?: string;
+                /** @description The id of the thing that it happened to. */
+                subject?: string;
+                /** @description Not before this time, in microseconds since 1970 UTC. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Before this time. */
+                to?: components["schemas"]["Timestamp"];
+                /**
+                 * @description The address from which the request came.
+                 * @example 203.0.113.7
+                 */
+                address?: string;
+                /** @description Words that all occur in the record, each as a whole or as the beginning of one; eight at most. */
+                text?: string;
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same other parameters. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditRecord"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_audit_checkpoints: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of checkpoints */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditCheckpoint"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    erase_person_from_audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EraseFromAudit"];
+            };
+        };
+        responses: {
+            /** @description It is erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasedFromAudit"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    export_audit_log: {
+        parameters: {
+            query?: {
+                /** @description `csv`, `jsonl` (when absent), or `bundle` for the whole log as `plasma audit verify` reads it. */
+                format?: "csv" | "jsonl" | "bundle";
+                /** @description Who did it: the id of a person, an API key or an application, or `system`. */
+                actor?: string;
+                /**
+                 * @description What happened: a type, or every type that begins so when it ends in `.*`.
+                 * @example identity.*
+                 */
+                action?: string;
+                /** @description The id of the thing that it happened to. */
+                subject?: string;
+                /** @description Not before this time, in microseconds since 1970 UTC. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Before this time. */
+                to?: components["schemas"]["Timestamp"];
+                /**
+                 * @description The address from which the request came.
+                 * @example 203.0.113.7
+                 */
+                address?: string;
+                /** @description Words that all occur in the record, each as a whole or as the beginning of one; eight at most. */
+                text?: string;
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_audit_key: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The public key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditKey"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_audit_log: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its size, its newest checkpoint and its retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditLogState"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    prove_audit_consistency: {
+        parameters: {
+            query: {
+                /** @description Records of the smaller tree, as a checkpoint says. */
+                from: number;
+                /** @description Records of the larger one. */
+                to: number;
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof (RFC 9162, section 2.1.4) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditConsistencyProof"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    prove_audit_inclusion: {
+        parameters: {
+            query: {
+                /** @description The record's place, from 0. */
+                leaf: number;
+                /** @description Records of the tree, as a checkpoint says. */
+                size: number;
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof (RFC 9162, section 2.1.3) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditInclusionProof"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_audit_record: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path: {
+                /** @description The record's id */
+                id: components["schemas"]["EventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The record */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    set_audit_retention: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditRetention"];
+            };
+        };
+        responses: {
+            /** @description Where the log stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditLogState"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_audit_sinks: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sinks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditSink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_audit_sink: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAuditSink"];
+            };
+        };
+        responses: {
+            /** @description The new sink */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_audit_sink: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path: {
+                /** @description The sink's id */
+                id: components["schemas"]["AuditSinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sink */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_audit_sink: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path: {
+                /** @description The sink's id */
+                id: components["schemas"]["AuditSinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_audit_sink: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path: {
+                /** @description The sink's id */
+                id: components["schemas"]["AuditSinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAuditSink"];
+            };
+        };
+        responses: {
+            /** @description The changed sink */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSink"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    test_audit_sink: {
+        parameters: {
+            query?: {
+                /** @description Which log; the workspace's own when absent. */
+                log?: "workspace" | "installation";
+            };
+            header?: never;
+            path: {
+                /** @description The sink's id */
+                id: components["schemas"]["AuditSinkId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSinkTest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    finish_enrolling_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrollPasskey"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolledLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    enroll_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrollFactor"];
+            };
+        };
+        responses: {
+            /** @description The challenge */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    enroll_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrollFactor"];
+            };
+        };
+        responses: {
+            /** @description The secret, to be confirmed with a code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpSetup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    finish_enrolling_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginCode"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolledLogin"];
                 };
             };
             /** @description What went wrong */
@@ -8258,6 +14415,15 @@ export interface operations {
                     "application/json": components["schemas"]["LoginResponse"];
                 };
             };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
             /** @description What went wrong */
             default: {
                 headers: {
@@ -8280,6 +14446,623 @@ export interface operations {
         responses: {
             /** @description The session has ended */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    request_login_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestLoginLink"];
+            };
+        };
+        responses: {
+            /** @description If the e-mail is somebody's, a link is on its way */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_with_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedeemLoginLink"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginMethodsRequest"];
+            };
+        };
+        responses: {
+            /** @description What is offered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginMethods"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_with_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyLogin"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    begin_passkey_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyLoginOptions"];
+            };
+        };
+        responses: {
+            /** @description The challenge */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    request_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestPasswordReset"];
+            };
+        };
+        responses: {
+            /** @description If the e-mail is somebody's, a link is on its way */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            /** @description The password is replaced: log in with it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_with_recovery_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginCode"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    finish_single_sign_on: {
+        parameters: {
+            query?: {
+                /** @description Which login it was. */
+                state?: string;
+                /** @description What the tokens are asked for with. */
+                code?: string;
+                /** @description Why there is no code. */
+                error?: string;
+                /** @description Who answers (RFC 9207). */
+                iss?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Into the dashboard, or to the login page with what went wrong */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    single_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleLogout"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    backchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                connection: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["BackchannelLogout"];
+            };
+        };
+        responses: {
+            /** @description The sessions have ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    start_single_sign_on: {
+        parameters: {
+            query?: {
+                /** @description A path of the dashboard to go to afterwards. */
+                next?: string;
+                /** @description The e-mail that the provider's form may be filled with. */
+                login_hint?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                connection: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the identity provider, or to the login page with what went wrong */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your ways */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepUpOptions"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUp"];
+            };
+        };
+        responses: {
+            /** @description The session, with a new token */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SteppedUp"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    begin_step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The challenge */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_with_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginCode"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_public_branding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicBranding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_public_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture: PNG, JPEG or WebP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description It is still the one that you have */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8989,6 +15772,301 @@ export interface operations {
             };
         };
     };
+    get_compliance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Catalogues, chapters and controls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplianceReport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_connections: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of connections */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Connection"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateConnection"];
+            };
+        };
+        responses: {
+            /** @description The new connection */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateConnection"];
+            };
+        };
+        responses: {
+            /** @description The changed connection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_connection_accounts: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConnectionAccount"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    unlink_connection_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+                /** @description The person's id */
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account is unlinked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    test_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                id: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_content: {
         parameters: {
             query?: {
@@ -9318,6 +16396,162 @@ export interface operations {
             };
         };
     };
+    list_domains: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of claims */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ClaimedDomain"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    assign_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignDomain"];
+            };
+        };
+        responses: {
+            /** @description The domain is that workspace's */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    release_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The domain */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The domain is nobody's */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_encryption: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Keys and rotations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionStatus"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_data_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyRotation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -9346,6 +16580,355 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Event"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_installation_encryption: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Keys of the installation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationEncryption"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    forget_old_master_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which were removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgottenMasterKeys"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rewrap_data_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationEncryption"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_installation_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyRotation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_master_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationEncryption"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of invitations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invitation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvitation"];
+            };
+        };
+        responses: {
+            /** @description The invitation */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    preview_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationToken"];
+            };
+        };
+        responses: {
+            /** @description What the link is for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPreview"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The invitation's id */
+                id: components["schemas"]["InvitationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitation is taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    resend_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The invitation's id */
+                id: components["schemas"]["InvitationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
                 };
             };
             /** @description What went wrong */
@@ -9483,6 +17066,352 @@ export interface operations {
             };
         };
     };
+    list_my_grants: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of what you allowed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ApplicationGrant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_my_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The grant's id */
+                id: components["schemas"]["GrantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The application has no access any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    join_by_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationToken"];
+            };
+        };
+        responses: {
+            /** @description The workspace that you are in from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyTenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_linked_accounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your accounts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkedAccounts"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    link_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkAccount"];
+            };
+        };
+        responses: {
+            /** @description Where it goes on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkingAccount"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    unlink_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection's id */
+                connection: components["schemas"]["ConnectionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account is unlinked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_my_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your passkeys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    add_my_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPasskey"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAdded"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    begin_my_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The challenge */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyCeremony"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_my_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey's id */
+                id: components["schemas"]["PasskeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rename_my_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey's id */
+                id: components["schemas"]["PasskeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenamePasskey"];
+            };
+        };
+        responses: {
+            /** @description The passkey */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     change_my_password: {
         parameters: {
             query?: never;
@@ -9502,6 +17431,315 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes, shown only now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_my_security: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your password, factors and passkeys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityOverview"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_my_sessions: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LoginSession"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_my_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The other sessions have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_my_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    enter_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnterTenant"];
+            };
+        };
+        responses: {
+            /** @description The new session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Another proof is needed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingLogin"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_my_tenants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your workspaces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyTenants"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret, to be confirmed with a code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpSetup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is out of use */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmTotp"];
+            };
+        };
+        responses: {
+            /** @description It is in use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorAdded"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -11077,6 +19315,192 @@ export interface operations {
             };
         };
     };
+    get_authorization_request: {
+        parameters: {
+            query?: {
+                /** @description `code`. */
+                response_type?: string;
+                /** @description The application. */
+                client_id?: string;
+                /** @description Exactly one of the application's addresses; a loopback address may have any port. */
+                redirect_uri?: string;
+                /** @description Names separated by spaces; absent: all that the application may ask for. */
+                scope?: string;
+                /** @description Comes back as it is. */
+                state?: string;
+                /** @description The SHA-256 of the verifier, in base64url. */
+                code_challenge?: string;
+                /** @description `S256`. */
+                code_challenge_method?: string;
+                /** @description Comes back in the ID token. */
+                nonce?: string;
+                /** @description `none`, or `login` and `consent`. */
+                prompt?: string;
+                /** @description The person must have proved who they are in the last so many seconds. */
+                max_age?: string;
+                /** @description Not supported: a request that has it is refused. */
+                request?: string;
+                /** @description Not supported: a request that has it is refused. */
+                request_uri?: string;
+                /** @description `query`. */
+                response_mode?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the page does next */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorizationRequest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    decide_authorization_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthorizationDecision"];
+            };
+        };
+        responses: {
+            /** @description Where the browser goes next */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorizationRedirect"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    decide_device_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceDecision"];
+            };
+        };
+        responses: {
+            /** @description The device will hear of it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    find_device_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceCodeEntry"];
+            };
+        };
+        responses: {
+            /** @description What it asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceQuestion"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateSigningKeys"];
+            };
+        };
+        responses: {
+            /** @description The new key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSigningKey"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -11093,6 +19517,270 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_policies: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of policies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AccessPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAccessPolicy"];
+            };
+        };
+        responses: {
+            /** @description The new policy */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_policy_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schema */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPolicySchema"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    test_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestAccessPolicy"];
+            };
+        };
+        responses: {
+            /** @description What the policy would change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPolicyTest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The policy's id */
+                id: components["schemas"]["PolicyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The policy's id */
+                id: components["schemas"]["PolicyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The policy's id */
+                id: components["schemas"]["PolicyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAccessPolicy"];
+            };
+        };
+        responses: {
+            /** @description The changed policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_policy_versions: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The policy's id */
+                id: components["schemas"]["PolicyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of versions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AccessPolicyVersion"];
                 };
             };
             /** @description What went wrong */
@@ -11668,6 +20356,172 @@ export interface operations {
             };
         };
     };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All roles */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoleDetails"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateRole"];
+            };
+        };
+        responses: {
+            /** @description The new role */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleDetails"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A built-in role's word, or a role's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleDetails"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The role that they get instead, by its word or its id. Needed when somebody has it.
+                 * @example viewer
+                 */
+                replacement?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The role's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The role is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRole"];
+            };
+        };
+        responses: {
+            /** @description The changed role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleDetails"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_routes: {
         parameters: {
             query?: never;
@@ -11808,6 +20662,293 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NodeStatuses"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_login_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_login_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutLoginPolicy"];
+            };
+        };
+        responses: {
+            /** @description The policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginPolicy"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_service_identities: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of services */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ServiceIdentity"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_service_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateServiceIdentity"];
+            };
+        };
+        responses: {
+            /** @description The service */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceIdentity"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_service_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The service's id */
+                id: components["schemas"]["ServiceIdentityId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The service is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: {
+                /** @description Only this person's. */
+                user?: components["schemas"]["UserId"];
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LoginSession"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOn"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_single_sign_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateSingleSignOn"];
+            };
+        };
+        responses: {
+            /** @description What is decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleSignOn"];
                 };
             };
             /** @description What went wrong */
@@ -12160,6 +21301,411 @@ export interface operations {
             };
         };
     };
+    get_branding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_branding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutBranding"];
+            };
+        };
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DomainName"];
+            };
+        };
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workspace has no host name of its own any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_exports: {
+        parameters: {
+            query?: {
+                /** @description Rows on the page: 1 to 200, 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of copies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TenantExport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    request_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The copy is being made */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantExport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The copy's id */
+                id: components["schemas"]["ExportId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The copy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantExport"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The copy's id */
+                id: components["schemas"]["ExportId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The copy is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_export_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The copy's id */
+                id: components["schemas"]["ExportId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture: PNG, JPEG or WebP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description It is still the one that you have */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The picture */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is no logo any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The plan and its use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quotas"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_tenant: {
         parameters: {
             query?: never;
@@ -12209,6 +21755,278 @@ export interface operations {
         };
         responses: {
             /** @description The changed workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_tenant_branding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    request_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteTenant"];
+            };
+        };
+        responses: {
+            /** @description The workspace, with the time at which it is erased */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    cancel_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workspace, as it was before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    confirm_tenant_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DomainName"];
+            };
+        };
+        responses: {
+            /** @description The looks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branding"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_tenant_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The plan and its use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quotas"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_tenant_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutQuotas"];
+            };
+        };
+        responses: {
+            /** @description The plan and its use */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quotas"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    resume_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    suspend_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace's id */
+                id: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuspendTenant"];
+            };
+        };
+        responses: {
+            /** @description The workspace */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12456,6 +22274,102 @@ export interface operations {
             };
         };
     };
+    reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They have none any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    assign_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignRole"];
+            };
+        };
+        responses: {
+            /** @description The user with the role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_sessions_of_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user's id */
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Their sessions have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     generate_content: {
         parameters: {
             query?: never;
@@ -12544,6 +22458,223 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    authorize_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["DeviceAuthorizationForm"];
+            };
+        };
+        responses: {
+            /** @description The codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceAuthorizationResponse"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                };
+            };
+        };
+    };
+    introspect_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["TokenForm"];
+            };
+        };
+        responses: {
+            /** @description What it is good for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenIntrospection"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                };
+            };
+        };
+    };
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JwkSet"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["TokenForm"];
+            };
+        };
+        responses: {
+            /** @description The token has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                };
+            };
+        };
+    };
+    issue_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenResponse"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                };
+            };
+        };
+    };
+    get_userinfo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserClaims"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_userinfo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserClaims"];
                 };
             };
             /** @description What went wrong */

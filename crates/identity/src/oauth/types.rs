@@ -166,43 +166,43 @@ pub struct Grant {
 #[into_params(parameter_in = Query)]
 pub struct AuthorizationParameters {
     /// `code`.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     pub response_type: Option<String>,
     /// The application.
-    #[schema(max_length = 100, example = "app_00000000000000000000000c11")]
+    #[schema(max_length = 100, example = "app_00000000000000000000000c11", nullable = false)]
     pub client_id: Option<String>,
     /// Exactly one of the application's addresses; a loopback address may have any port.
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, nullable = false)]
     pub redirect_uri: Option<String>,
     /// Names separated by spaces; absent: all that the application may ask for.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, nullable = false)]
     pub scope: Option<String>,
     /// Comes back as it is.
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, nullable = false)]
     pub state: Option<String>,
     /// The SHA-256 of the verifier, in base64url.
-    #[schema(max_length = 128)]
+    #[schema(max_length = 128, nullable = false)]
     pub code_challenge: Option<String>,
     /// `S256`.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     pub code_challenge_method: Option<String>,
     /// Comes back in the ID token.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 500, nullable = false)]
     pub nonce: Option<String>,
     /// `none`, or `login` and `consent`.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     pub prompt: Option<String>,
     /// The person must have proved who they are in the last so many seconds.
-    #[schema(max_length = 20)]
+    #[schema(max_length = 20, nullable = false)]
     pub max_age: Option<String>,
     /// Not supported: a request that has it is refused.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, nullable = false)]
     pub request: Option<String>,
     /// Not supported: a request that has it is refused.
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, nullable = false)]
     pub request_uri: Option<String>,
     /// `query`.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     pub response_mode: Option<String>,
 }
 

@@ -21,11 +21,11 @@ export function useConfirmTotp() {
 }
 
 export function useRemoveTotp() {
-  return useChange<void, unknown>(() => unwrap(api.DELETE("/api/v1/me/totp")));
+  return useChange<undefined, unknown>(() => unwrap(api.DELETE("/api/v1/me/totp")));
 }
 
 export function useRenewRecoveryCodes() {
-  return useChange<void, { recovery_codes: string[] }>(() => unwrap(api.POST("/api/v1/me/recovery-codes")));
+  return useChange<undefined, { recovery_codes: string[] }>(() => unwrap(api.POST("/api/v1/me/recovery-codes")));
 }
 
 export function useAddPasskey() {

@@ -15,7 +15,7 @@ export function useEndMySession() {
 }
 
 export function useEndMyOtherSessions() {
-  return useEnding<void>(() => unwrap(api.DELETE("/api/v1/me/sessions")));
+  return useEnding<undefined>(() => unwrap(api.DELETE("/api/v1/me/sessions")));
 }
 
 export function useEndSession() {

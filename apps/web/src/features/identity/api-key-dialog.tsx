@@ -81,7 +81,7 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
         addresses: addressesOf(addresses),
         ...(narrow && { scopes: scopes.filter((scope) => offered.includes(scope)) }),
         ...(team && { team }),
-        ...(days > 0 && { expires_at: (Date.now() + days * 86_400_000) * 1000 }),
+        ...(days > 0 && { expires_at: inDays(days) }),
       },
       { onSuccess: onCreated },
     );
@@ -120,4 +120,9 @@ function KeyForm({ onCreated, onClose }: { onCreated: (key: CreatedApiKey) => vo
       </DialogActions>
     </form>
   );
+}
+
+/** The moment so many days from now, in microseconds since 1970 UTC. */
+function inDays(days: number): number {
+  return (Date.now() + days * 86_400_000) * 1000;
 }

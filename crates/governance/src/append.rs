@@ -57,6 +57,14 @@ impl Inner {
         self.make_checkpoint(tx, log, row.size, root).await
     }
 
+    /// Covers what was just appended; false when the log is not what was signed before, so that nothing can be signed. What tells of
+    /// erased or removed records counts only under a checkpoint, so whoever erases or removes calls this before.
+    pub(crate) async fn cover_all(&self, tx: &mut Tx, log: TenantId) -> Result<bool> {
+        self.cover(tx, log).await?;
+        let row = store::logs::hold(tx, log).await?;
+        Ok(row.size == row.checkpoint_size)
+    }
+
     /// Signs what the tree is now, if what was signed before is its beginning: a log never signs two histories.
     async fn make_checkpoint(&self, tx: &mut Tx, log: TenantId, size: u64, root: Hash) -> Result<bool> {
         if let Some(last) = store::checkpoints::newest(tx, log).await? {

@@ -24,7 +24,7 @@ impl Governance {
     ///
     /// # Errors
     /// `forbidden` without `audit:write`, for the caller's own person, and for a person who has not proved lately who they
-    /// are.
+    /// are; `conflict` (`audit_log_changed`) when the log was tampered with.
     pub async fn erase_person(&self, ctx: &Ctx, person: UserId) -> Result<u64> {
         ctx.require(Permission::AuditWrite)?;
         ctx.require_recent_authentication()?;
@@ -66,6 +66,13 @@ impl Inner {
         let id = tx.emit(NewEvent::new(RECORDS_ERASED, person, data)).await?;
         let event = tx.event(id).await?;
         Box::pin(self.append_to(&mut tx, log, &row, &[event])).await?;
+        if !Box::pin(self.cover_all(&mut tx, log)).await? {
+            return Err(Error::conflict(
+                "audit_log_changed",
+                "the audit log is not what was signed before: nothing is erased in it",
+            )
+            .remedy("let whoever runs the installation look at it with `plasma audit verify`"));
+        }
         for record in &records {
             erase(&mut tx, log, record.id, id).await?;
         }

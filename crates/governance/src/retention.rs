@@ -115,6 +115,9 @@ impl Inner {
         let id = tx.emit(NewEvent::new(RECORDS_EXPIRED, log, data)).await?;
         let event = tx.event(id).await?;
         Box::pin(self.append_to(&mut tx, log, &row, &[event])).await?;
+        if !Box::pin(self.cover_all(&mut tx, log)).await? {
+            return Ok(None);
+        }
         let removed = store::records::delete_before(&mut tx, log, until).await?;
         store::blocks::delete_before(&mut tx, log, until / BLOCK_RECORDS).await?;
         store::logs::set_retained_from(&mut tx, log, until).await?;

@@ -174,9 +174,10 @@ pub(crate) struct Verification {
     last_leaf: Option<u64>,
     /// Leaves of erased records, and what tells of them.
     erased: Vec<(u64, String)>,
-    /// What records of the log say was erased, by their ids.
-    told_erased: BTreeMap<String, Vec<(u64, u64)>>,
-    told_expired_until: u64,
+    /// What records of the log say was erased, by their ids, with the leaf that says so.
+    told_erased: BTreeMap<String, (u64, Vec<(u64, u64)>)>,
+    /// Up to which leaf records say that others have expired, with the leaf that says so.
+    told_expired: Vec<(u64, u64)>,
     checkpoints: u64,
     anchors: u64,
     unsigned_notes: Vec<String>,
@@ -195,7 +196,7 @@ impl Verification {
             last_leaf: None,
             erased: Vec::new(),
             told_erased: BTreeMap::new(),
-            told_expired_until: 0,
+            told_expired: Vec::new(),
             checkpoints: 0,
             anchors: 0,
             unsigned_notes: Vec::new(),
@@ -284,24 +285,24 @@ impl Verification {
         }
         let hash = leaf_hash(found.text.as_bytes());
         if expected == Some(hash) && is_first {
-            self.remember(head);
+            self.remember(found.leaf, head);
         } else {
             self.evidence.odd.push(Odd { claimed: found.leaf, hash, inner, id, is_first });
         }
     }
 
     /// What a record that is in the log says of others.
-    fn remember(&mut self, head: Option<Head<'_>>) {
+    fn remember(&mut self, leaf: u64, head: Option<Head<'_>>) {
         let Some(Head { id: Some(id), kind: Some(kind), data: Some(data), .. }) = head else { return };
         match kind.as_str() {
             RECORDS_ERASED => {
                 if let Ok(ErasedData { ranges }) = serde_json::from_str(data.get()) {
-                    self.told_erased.insert(id, ranges);
+                    self.told_erased.insert(id, (leaf, ranges));
                 }
             }
             RECORDS_EXPIRED => {
                 if let Ok(ExpiredData { until }) = serde_json::from_str(data.get()) {
-                    self.told_expired_until = self.told_expired_until.max(until);
+                    self.told_expired.push((leaf, until));
                 }
             }
             _ => {}
@@ -327,10 +328,12 @@ impl Verification {
 
     /// Compares everything.
     pub(crate) fn finish(mut self) -> LogReport {
-        let expired = self.settle_missing();
-        let erased = self.settle_erased();
+        // Anybody can append a record that is under no checkpoint: what it tells explains nothing.
+        let proven = self.evidence.proven();
+        let expired = self.settle_missing(proven);
+        let erased = self.settle_erased(proven);
         let leaves = self.evidence.hashes.len() as u64;
-        let (proven, mut findings) = classify::classify(&mut self.evidence);
+        let mut findings = classify::classify(&mut self.evidence, proven);
         if let Some(first) = self.unsigned_notes.first() {
             let count = self.unsigned_notes.len();
             let detail = format!("{count} checkpoints are not the log's; of the first: {first}");
@@ -370,15 +373,17 @@ impl Verification {
         }
     }
 
-    /// Leaves without a record: those that the log tells to have expired are counted, the others are evidence.
-    fn settle_missing(&mut self) -> u64 {
+    /// Leaves without a record: those that the proven part of the log tells to have expired are counted, the others are evidence.
+    fn settle_missing(&mut self, proven: u64) -> u64 {
+        let told = self.told_expired.iter().filter(|(by, _)| *by < proven);
+        let told_until = told.map(|(_, until)| *until).max().unwrap_or(0);
         self.present.resize(self.evidence.hashes.len(), false);
         let mut expired = 0;
         for (leaf, present) in (0_u64..).zip(&self.present) {
             if *present {
                 continue;
             }
-            if leaf < self.told_expired_until {
+            if leaf < told_until {
                 expired += 1;
                 continue;
             }
@@ -390,17 +395,17 @@ impl Verification {
         expired
     }
 
-    /// Erased records of which the log tells are counted; the others were edited.
-    fn settle_erased(&mut self) -> u64 {
+    /// Erased records of which the proven part of the log tells are counted; the others were edited.
+    fn settle_erased(&mut self, proven: u64) -> u64 {
         let mut told = 0;
         for (leaf, by) in self.erased.drain(..) {
-            let ranges = self.told_erased.get(&by);
-            if ranges.is_some_and(|ranges| ranges.iter().any(|(from, until)| (*from..*until).contains(&leaf))) {
+            let ranges = self.told_erased.get(&by).filter(|(by, _)| *by < proven);
+            if ranges.is_some_and(|(_, ranges)| ranges.iter().any(|(from, until)| (*from..*until).contains(&leaf))) {
                 told += 1;
                 continue;
             }
             let detail =
-                format!("the record at {leaf} says that it was erased, but no record of the log tells of that");
+                format!("the record at {leaf} says that it was erased, but no proven record of the log tells of that");
             self.evidence.findings.push(Finding::new(Tampering::Edited, leaf..leaf + 1, detail));
         }
         told

@@ -51,20 +51,21 @@ pub(super) struct Evidence {
     pub(super) findings: Vec<Finding>,
 }
 
-/// How many leaves are proven, and what explains the rest.
-pub(super) fn classify(evidence: &mut Evidence) -> (u64, Vec<Finding>) {
+impl Evidence {
+    /// How many leaves are under a root that was signed and follows from the hashes.
+    pub(super) fn proven(&mut self) -> u64 {
+        self.points.sort_by_key(|point| point.size);
+        let matches = compare_roots(self);
+        let proven = self.points.iter().zip(matches).filter(|(_, matches)| *matches == Some(true));
+        proven.map(|(point, _)| point.size).max().unwrap_or(0)
+    }
+}
+
+/// What explains that not everything fits, when the first `proven` leaves are proven.
+pub(super) fn classify(evidence: &mut Evidence, proven: u64) -> Vec<Finding> {
     let mut findings = std::mem::take(&mut evidence.findings);
-    evidence.points.sort_by_key(|point| point.size);
     let leaves = evidence.hashes.len() as u64;
     let matches = compare_roots(evidence);
-    let proven = evidence
-        .points
-        .iter()
-        .zip(&matches)
-        .filter(|(_, matches)| **matches == Some(true))
-        .map(|(point, _)| point.size)
-        .max()
-        .unwrap_or(0);
     findings.extend(by_records(evidence));
     findings.extend(evidence.out_of_order.iter().map(|(leaf, after)| {
         let detail = format!("the record at {leaf} stands behind that at {after}");
@@ -94,7 +95,7 @@ pub(super) fn classify(evidence: &mut Evidence) -> (u64, Vec<Finding>) {
         let detail = format!("the log says that it has {claimed} records, but it ends at {leaves}");
         findings.push(Finding::new(Tampering::CutOff, leaves..claimed, detail));
     }
-    (proven, findings)
+    findings
 }
 
 /// For each point whether its root follows from the hashes; `None` when there are fewer hashes.

@@ -34,8 +34,8 @@ on_each_database! {
         world.emit(&world.system(), "test.happened", "c", json!({})).await;
         // The program's own progress is no part of the audit.
         world.emit(&world.owner, "models.call.completed", "d", json!({})).await;
-        assert_eq!(world.governance.catch_up().await.unwrap(), 4);
-        assert_eq!(world.governance.catch_up().await.unwrap(), 0);
+        assert_eq!(world.catch_up().await, 4);
+        assert_eq!(world.catch_up().await, 0);
         for log in [world.tenant(), stranger.tenant().unwrap(), world.installation()] {
             assert_eq!(world.records(log).await, 1);
         }
@@ -74,7 +74,7 @@ on_each_database! {
         for writer in writers {
             writer.await.unwrap();
         }
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         assert!(kills > 1, "the writers ended too soon");
         assert_eq!(world.records(world.tenant()).await, expected);
         let mut subjects = HashSet::new();
@@ -106,7 +106,7 @@ on_each_database! {
             // On SQLite one may be told that the database is busy; nothing is lost then either.
             let _ = (one, two);
         }
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         assert_eq!(world.records(world.tenant()).await, 200);
         world.governance.checkpoint_all().await.unwrap();
         assert!(world.verify(&[]).await.intact);
@@ -115,7 +115,7 @@ on_each_database! {
     async fn checkpoints_are_made_by_number_and_by_time(test: TestStore) {
         let world = World::new(&test).await;
         world.emit(&world.owner, "test.happened", "a", json!({})).await;
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         let state = world.governance.log_state(&world.owner, Log::Workspace).await.unwrap();
         assert!(state.size == 1 && state.checkpoint.is_none(), "{state:?}");
         let mut tx = world.store.begin(&world.owner).await.unwrap();
@@ -123,13 +123,13 @@ on_each_database! {
             tx.emit(NewEvent::new("test.happened", number, json!({}))).await.unwrap();
         }
         tx.commit().await.unwrap();
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         let state = world.governance.log_state(&world.owner, Log::Workspace).await.unwrap();
         assert_eq!((state.size, state.checkpoint.unwrap().size), (4_201, 4_201));
         // There is nothing new to sign.
         assert_eq!(world.governance.checkpoint_all().await.unwrap(), 0);
         world.emit(&world.owner, "test.happened", "b", json!({})).await;
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         let state = world.governance.log_state(&world.owner, Log::Workspace).await.unwrap();
         assert_eq!((state.size, state.checkpoint.unwrap().size), (4_202, 4_201));
         assert_eq!(world.governance.checkpoint_all().await.unwrap(), 1);
@@ -144,7 +144,7 @@ on_each_database! {
         // The system's own work is not noted.
         world.governance.read_personal_data(&world.system(), "GET /api/v1/users", None);
         world.governance.write_noted().await.unwrap();
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         let page = PageRequest::default();
         let filter = RecordFilter { action: Some("audit.*".to_owned()), ..RecordFilter::default() };
         let records = world.governance.records(&world.owner, Log::Workspace, filter, &page).await.unwrap().data;

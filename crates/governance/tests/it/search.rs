@@ -94,7 +94,7 @@ on_each_database! {
         let (_, lines) = export(ExportFormat::Jsonl, only.clone()).await;
         let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
         assert_eq!(line["data"], json!({"before": {"a": 1}, "after": {"a": 2}}));
-        world.governance.catch_up().await.unwrap();
+        world.catch_up().await;
         let exported = RecordFilter { action: Some("audit.log.exported".to_owned()), ..RecordFilter::default() };
         assert_eq!(found(&world, exported).await.unwrap().len(), 2);
         let refused = world.governance.export(&world.owner, Log::Workspace, ExportFormat::Bundle, only).await;

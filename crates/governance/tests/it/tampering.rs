@@ -86,6 +86,25 @@ on_each_database! {
         assert_eq!(found(&world.verify(&[]).await)[0].0, Tampering::Reordered);
     }
 
+    async fn what_is_under_no_checkpoint_explains_nothing(test: TestStore) {
+        let world = whole(&test, 100).await;
+        world.fill(50).await;
+        // The newest checkpoint goes, and the last record becomes one that tells that the first ten have expired.
+        world.execute("DELETE FROM audit_checkpoints WHERE tenant_id = $1 AND size = 150").await;
+        let mut tx = world.store.begin(&world.system()).await.unwrap();
+        let sql = "SELECT record FROM audit_records WHERE tenant_id = $1 AND leaf = 149";
+        let text: String = tx.fetch_one(sql, [world.tenant().into()]).await.unwrap().get("record").unwrap();
+        let told = text.replace("test.thing.made", "audit.records.expired").replace("\"number\":49", "\"until\":10");
+        assert!(told.contains("expired") && told.contains("\"until\":10"), "{told}");
+        let sql = "UPDATE audit_records SET record = $2 WHERE tenant_id = $1 AND leaf = 149";
+        tx.execute(sql, [world.tenant().into(), told.into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        rehash(&world).await;
+        assert!(world.verify(&[]).await.intact, "the newest records are not proven");
+        world.execute("DELETE FROM audit_records WHERE tenant_id = $1 AND leaf < 10").await;
+        assert_eq!(found(&world.verify(&[]).await), [(Tampering::Removed, 0, 10)]);
+    }
+
     async fn a_removed_record_is_found(test: TestStore) {
         let world = whole(&test, 700).await;
         world.execute("DELETE FROM audit_records WHERE tenant_id = $1 AND leaf = 256").await;

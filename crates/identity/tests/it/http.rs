@@ -168,7 +168,7 @@ on_each_database! {
 
         let bea = json!({ "name": "Bea Ltd", "owner": { "email": "bea@example.org", "name": "Bea", "password": PASSWORD } });
         let tenant = client.send("POST", "/api/v1/tenants", &owner, Some(bea)).await;
-        assert_eq!((tenant.status, &tenant.body), (201, &json!({ "id": tenant.body["id"], "name": "Bea Ltd", "created_at": now })));
+        assert_eq!((tenant.status, &tenant.body), (201, &json!({ "id": tenant.body["id"], "name": "Bea Ltd", "state": "active", "state_reason": null, "plan": "standard", "delete_at": null, "created_at": now })));
         let path = format!("/api/v1/tenants/{}", tenant.body["id"].as_str().unwrap());
         assert_eq!(client.send("PATCH", &path, &owner, Some(json!({ "name": "Bea" }))).await.body["name"], "Bea");
         assert_eq!(client.send("GET", &path, &owner, None).await.body["name"], "Bea");

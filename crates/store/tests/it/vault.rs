@@ -130,7 +130,8 @@ async fn a_vault_that_cannot_be_used_stops_the_start_with_a_remedy() {
         change(&mut config);
         let folder = tempfile::tempdir().unwrap();
         let config = StoreConfig { vault: Some(config), ..StoreConfig::sqlite(folder.path()) };
-        let error = Store::open(config).await.err().unwrap();
+        let shown = format!("{:?}", config.vault);
+        let error = Store::open(config).await.err().unwrap_or_else(|| panic!("opened with {shown}"));
         assert!(error.remedy_text().is_some(), "{error:?}");
         error.reason()
     };

@@ -117,13 +117,13 @@ on_each_database! {
         world.identity.update_application(&world.owner, app.application.id, change).await.unwrap();
         let ctx = crate::oauth::ctx_of(&world, &answer).await;
         assert_eq!(*ctx.permissions(), Permissions::none().with(Permission::ContentRead));
-        world.clock.advance(Duration::from_secs(3_600));
-        assert_eq!(reason(world.identity.authenticate(answer.access_token.expose()).await), "access_token_expired");
         // One without own permissions cannot.
         let other = confidential(&world).await;
         assert_eq!(reason(token(&world, &other, OWN).await), "unauthorized_client");
         let other = public(&world).await;
         assert_eq!(reason(token(&world, &other, OWN).await), "unauthorized_client");
+        world.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(reason(world.identity.authenticate(answer.access_token.expose()).await), "access_token_expired");
     }
 
     async fn secrets_overlap_when_they_are_rotated(test: TestStore) {

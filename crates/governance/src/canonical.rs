@@ -64,14 +64,19 @@ fn ecmascript(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned();
     }
-    // The shortest digits that mean this number, as `d.ddde-d`.
-    let scientific = format!("{:e}", number.abs());
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    // The shortest digits that mean this number, of two the nearer, of two as near the even one: serde_json's. Those of the standard
+    // library differ in the last case.
+    let shortest = Number::from_f64(number.abs()).map(|number| number.to_string()).unwrap_or_default();
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let digits = all.trim_matches('0');
     let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let places = i32::try_from(whole.len()).unwrap_or(i32::MAX) - i32::try_from(leading).unwrap_or(i32::MAX);
+    let point = exponent.parse::<i32>().unwrap_or(0) + places;
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
-    let split = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or(0)).unwrap_or((&digits, ""));
+    let split = |at: i32| digits.split_at_checked(usize::try_from(at).unwrap_or(0)).unwrap_or((digits, ""));
     let unsigned = if count <= point && point <= 21 {
         format!("{digits}{}", zeros(point - count))
     } else if 0 < point && point <= 21 {

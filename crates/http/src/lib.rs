@@ -10,5 +10,5 @@ mod sse;
 pub use extract::{Caller, Json, PageQuery, Path, Query};
 pub use files::{attachment, picture};
 pub use openai::{OpenAiProblem, client_error, public_message};
-pub use problem::{Problem, ProblemBody, status_of};
+pub use problem::{ErrorReason, Problem, ProblemBody, status_of};
 pub use sse::{event_stream, sse_event};

@@ -2,7 +2,7 @@ use axum::response::{IntoResponse, Response};
 use plasma_kernel::{Code, Error};
 
 use crate::{
-    problem::{ProblemBody, log_if_ours, public_detail, set_retry_after},
+    problem::{ErrorReason, log_if_ours, public_detail, set_retry_after},
     status_of,
 };
 
@@ -52,7 +52,6 @@ pub fn client_error(error: &Error, body: serde_json::Value) -> Response {
     log_if_ours(error);
     let mut response = (status_of(error.code()), axum::Json(body)).into_response();
     set_retry_after(&mut response, error);
-    // For the access log and the audit, which read the reason there.
-    response.extensions_mut().insert(ProblemBody::from(error));
+    response.extensions_mut().insert(ErrorReason(error.reason()));
     response
 }

@@ -95,6 +95,10 @@ impl From<&Error> for ProblemBody {
     }
 }
 
+/// The reason of an error whose answer is in the form of another protocol than ours, beside it for the log and the audit.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorReason(pub &'static str);
+
 /// A kernel error on its way out. `?` in a handler makes one. The server adds the request id.
 #[derive(Debug)]
 pub struct Problem(pub Error);

@@ -107,10 +107,11 @@ fn associated_before(owner: &str, purpose: &str) -> String {
 impl Store {
     /// Makes sure that the master key is the one that this database was made with, before anything is sealed with it.
     pub(crate) async fn check_master_key(&self) -> Result<()> {
+        // Before anything is wrapped: Vault makes a key that is absent when something is encrypted with it.
+        self.keys().master.check().await?;
         let mut tx = self.begin(&system("check the master key")).await?;
         self.sealing_key(&mut tx, INSTALLATION).await?;
-        tx.commit().await?;
-        self.keys().master.check().await
+        tx.commit().await
     }
 
     /// Seals a secret of the transaction's tenant, or of the installation in a system context. `purpose` must be given again to open

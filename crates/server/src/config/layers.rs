@@ -266,7 +266,7 @@ mod tests {
                     vault_ca_file = \"c\"\ntls_certificate_file = \"c\"\ntls_key_file = \"k\"\ntls_client_ca_file = \"c\"\n\
                     http_redirect_listen = \"0.0.0.0:80\"\nhttp_redirect_port = 443\nacme_contact = \"a@b\"\n\
                     acme_ca_file = \"c\"\naudit_anchor_dir = \"/a\"\npublic_url = \"https://p.test\"\n\
-                    smtp_url = \"smtp://m:25\"\nmail_from = \"a@b.test\"";
+                    smtp_url = \"smtp://m:25\"\nmail_from = \"a@b.test\"\ncompliance_results_file = \"/r\"";
         let environment = [
             ("PLASMA_OWNER_EMAIL", "a@b"),
             ("PLASMA_OWNER_PASSWORD", "p"),

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use plasma_governance::Governance;
-use plasma_http::ProblemBody;
+use plasma_http::{ErrorReason, ProblemBody};
 use plasma_kernel::Ctx;
 
 use super::{Arrival, template_parameter};
@@ -14,9 +14,10 @@ use super::{Arrival, template_parameter};
 pub(super) fn tell(governance: &Governance, ctx: &Ctx, arrival: &Arrival, method: &Method, response: &Response) {
     let operation = || format!("{method} {}", arrival.operation.template);
     if response.status() == StatusCode::FORBIDDEN {
-        let problem = response.extensions().get::<ProblemBody>();
-        let reason = problem.map_or("forbidden", |problem| problem.reason.as_str());
-        governance.denied(ctx, &operation(), reason);
+        let extensions = response.extensions();
+        let problem = extensions.get::<ProblemBody>().map(|problem| problem.reason.as_str());
+        let other = extensions.get::<ErrorReason>().map(|reason| reason.0);
+        governance.denied(ctx, &operation(), problem.or(other).unwrap_or("forbidden"));
     } else if response.status().is_success() && arrival.operation.shows_personal_data {
         let subject = template_parameter(&arrival.operation.template, &arrival.path);
         governance.read_personal_data(ctx, &operation(), subject);

@@ -13,7 +13,7 @@ use axum::{
 use metrics::{Counter, Gauge, Histogram};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use plasma_http::ProblemBody;
+use plasma_http::{ErrorReason, ProblemBody};
 use plasma_kernel::TenantId;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -118,7 +118,9 @@ pub(super) fn answered(span: &Span, arrival: &Arrival, tenant: Option<TenantId>,
     let duration_ms = (took.as_secs_f64() * 100_000.0).round() / 100.0;
     let tenant = tenant.map(tracing::field::display);
     let peer = arrival.origin.address.map(tracing::field::display);
-    let reason = response.extensions().get::<ProblemBody>().map(|problem| problem.reason.as_str());
+    let extensions = response.extensions();
+    let reason = extensions.get::<ProblemBody>().map(|problem| problem.reason.as_str());
+    let reason = reason.or(extensions.get::<ErrorReason>().map(|reason| reason.0));
     let quiet = arrival.operation.is_quiet() && !status.is_server_error();
     span.in_scope(|| {
         if quiet {

@@ -235,8 +235,12 @@ fn proof(name: &str, answer: &KeyAuthorization) -> Result<CertifiedKey> {
     let key = KeyPair::generate().map_err(wrong)?;
     let certificate = params.self_signed(&key).map_err(wrong)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    CertifiedKey::from_der(vec![certificate.der().clone()], key, &aws_lc_rs::default_provider())
-        .map_err(|error| Error::from_source("a proof for the authority cannot be used", error))
+    let key = aws_lc_rs::default_provider()
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| Error::from_source("the key of a proof for the authority cannot be used", error))?;
+    // They were made together; `from_der` would refuse the critical extension, which only authorities know.
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
 /// What the authority says of the names that it could not find proved.

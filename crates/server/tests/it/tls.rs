@@ -228,7 +228,7 @@ async fn a_service_gets_in_by_its_certificate() {
     let me = service.get(at(&server, "/api/v1/me")).send().await.unwrap();
     assert_eq!(me.status(), StatusCode::OK);
     let me: Value = me.json().await.unwrap();
-    assert_eq!((me["name"].as_str(), me["role"].as_str()), (Some("billing"), Some("service")), "{me}");
+    assert_eq!((me["actor"]["name"].as_str(), me["role"].as_str()), (Some("billing"), Some("service")), "{me}");
     // It may do what its key may, and no more.
     assert_eq!(status(&service, &server, "/api/v1/users").await, StatusCode::FORBIDDEN);
     let create = service.post(at(&server, "/api/v1/collections")).json(&json!({"name": "bills"}));

@@ -111,7 +111,7 @@ impl Store {
         self.keys().master.check().await?;
         let mut tx = self.begin(&system("check the master key")).await?;
         self.sealing_key(&mut tx, INSTALLATION).await?;
-        tx.commit().await
+        tx.commit().await.map(drop)
     }
 
     /// Seals a secret of the transaction's tenant, or of the installation in a system context. `purpose` must be given again to open

@@ -101,12 +101,27 @@ fn tag(name: &str, description: &str) -> Tag {
     TagBuilder::new().name(name).description(Some(description)).build()
 }
 
+/// Extensions of operations in the order of their names: the types' own maps of them come in any order.
+fn sort_extensions(document: &mut serde_json::Value) {
+    let paths = document.get_mut("paths").and_then(serde_json::Value::as_object_mut);
+    let items = paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(serde_json::Value::as_object_mut);
+    for operation in items.flat_map(|item| item.values_mut()).filter_map(serde_json::Value::as_object_mut) {
+        let mut names: Vec<String> = operation.keys().filter(|name| name.starts_with("x-")).cloned().collect();
+        names.sort();
+        for name in names {
+            if let Some(extension) = operation.shift_remove(&name) {
+                operation.insert(name, extension);
+            }
+        }
+    }
+}
+
 /// The specification as it is served and committed: keys in a stable order, indented.
 pub fn pretty() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
-        // Through a value whose maps are sorted: the types' own maps of extensions come in any order.
-        let value = serde_json::to_value(document()).unwrap_or_default();
+        let mut value = serde_json::to_value(document()).unwrap_or_default();
+        sort_extensions(&mut value);
         let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
         for (name, better) in RENAMED {
             let reference = |name: &str| format!("\"#/components/schemas/{name}\"");

@@ -53,7 +53,7 @@ on_each_database! {
 
     async fn a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(test: TestStore) {
         const WRITERS: usize = 4;
-        const EACH: usize = 150;
+        const EACH: usize = 600;
         let world = World::new(&test).await;
         let writers: Vec<_> =
             (0..WRITERS).map(|writer| tokio::spawn(write(world.store.clone(), world.owner.clone(), writer, EACH))).collect();

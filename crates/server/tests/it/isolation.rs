@@ -42,7 +42,7 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 21] = [
+const NAMING: [&str; 22] = [
     "decide_authorization_request",
     "find_device_request",
     "decide_device_request",
@@ -55,6 +55,7 @@ const NAMING: [&str; 21] = [
     "link_account",
     "put_single_sign_on",
     "search",
+    "test_policy",
     "ask",
     "draft_content",
     "create_chat_completion",

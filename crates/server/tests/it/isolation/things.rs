@@ -156,6 +156,10 @@ impl Things {
             "decide_device_request" => json!({"user_code": self.user_code, "allow": true}),
             "add_document" => json!({"title": "Intruder", "text": "was here"}),
             "change_document_access" => json!({"access": null}),
+            "test_policy" => json!({
+                "id": self.ids[&("/api/v1/policies/", "id")], "enabled": true,
+                "text": "forbid (principal, action == Action::\"content:write\", resource);",
+            }),
             "search" => json!({"collection": self.collection, "query": "marzipan"}),
             "ask" => json!({"collection": self.collection, "question": "What opens the vault?"}),
             "draft_content" => json!({"collection": self.collection, "brief": "Write about the vault."}),

@@ -78,7 +78,7 @@ sbom: ## Write the bill of materials of the program (CycloneDX) for a release
 	@python3 scripts/sbom.py --output "$(CARGO_TARGET_DIR)/sbom/plasma.cdx.json"
 
 bench-security: ## Measure password logins, checks of API keys, authorization decisions and the audit log
-	@$(env) && scripts/bench_security.sh $(OPTIONS)
+	@$(env) && scripts/bench_security.sh
 
 bench-search: ## Measure search over 10,000 passages
 	@$(cargo) xtask bench search

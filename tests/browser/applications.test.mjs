@@ -101,8 +101,9 @@ test("whoever is not signed in comes back after signing in", async () => {
     await other.goto(authorizePath({ prompt: "consent" }));
     await other.waitForURL("**/login/**");
     await other.getByLabel("E-mail").fill(settings.email);
+    await other.getByRole("button", { name: "Continue" }).click();
     await other.getByLabel("Password").fill(settings.password);
-    await other.getByRole("button", { name: "Sign in" }).click();
+    await other.getByRole("button", { name: "Sign in", exact: true }).click();
     await other.getByRole("heading", { name: `Allow ${name} to act for you?` }).waitFor();
   } finally {
     await stranger.close();

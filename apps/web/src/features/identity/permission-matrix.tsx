@@ -63,7 +63,7 @@ export function PermissionMatrix({ offered, chosen, grantable, onChange, error }
 export function RoleMatrix({ roles, permissions }: { roles: readonly RoleDetails[]; permissions: readonly Permission[] }) {
   return (
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="What each role allows">
+    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label="What each role allows">
       <table className="ledger">
         <thead>
           <tr>

@@ -123,7 +123,7 @@ test("a device is let in by its code", async () => {
   assert.equal(answer.status, 200, JSON.stringify(answer.body));
   await page.goto("/device/?code=BBBB-BBBB");
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByRole("alert").waitFor();
+  await page.getByText("No device waits").waitFor();
 });
 
 test("an application is deleted, and what it had ends", async () => {

@@ -81,7 +81,7 @@ export class TestProvider {
       },
       interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
       // Plasma is on this machine, where the provider's own guard lets nothing go.
-      fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
+      fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     });
     this.#serves.on("backchannel.error", (_, error) => console.error("logging out at the client:", error));
   }

@@ -11,7 +11,7 @@ pub fn visitor(headers: &HeaderMap) {
     if let Some(value) = browser_of(headers) {
         assert!(headers.contains_key(header::COOKIE) && !value.is_empty() && !value.contains(';'));
     }
-    if let Some(url) = from_host(headers) {
+    if let Some(url) = from_host(headers, false) {
         assert!(url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none(), "{url}");
         assert!(url.username().is_empty() && url.password().is_none(), "{url}");
     }

@@ -64,7 +64,7 @@ impl Identity {
     pub fn public_url(&self, headers: &HeaderMap) -> Url {
         match &self.inner.config.public_url {
             Some(url) => url.clone(),
-            None => from_host(headers).unwrap_or_else(local),
+            None => from_host(headers, self.inner.config.secure_cookies).unwrap_or_else(local),
         }
     }
 
@@ -83,9 +83,10 @@ impl Identity {
     }
 }
 
-pub(super) fn from_host(headers: &HeaderMap) -> Option<Url> {
+/// `is_secure` says that browsers see HTTPS whatever the headers say.
+pub(super) fn from_host(headers: &HeaderMap, is_secure: bool) -> Option<Url> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
-    let scheme = if by_https(headers) { "https" } else { "http" };
+    let scheme = if is_secure || by_https(headers) { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{host}/")).ok()?;
     // A host only: neither a login nor a path has crept in.
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_believed() {
-        let trusted = |text| from_host(&host(text)).filter(is_this_machine).map(|url| url.to_string());
+        let trusted = |text| from_host(&host(text), false).filter(is_this_machine).map(|url| url.to_string());
         assert_eq!(trusted("localhost:8080").as_deref(), Some("http://localhost:8080/"));
         assert_eq!(trusted("127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080/"));
         assert_eq!(trusted("[::1]:8080").as_deref(), Some("http://[::1]:8080/"));
@@ -138,8 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_as_browsers_see_it() {
+        let shown = |is_secure| from_host(&host("plasma.example:8443"), is_secure).map(|url| url.to_string());
+        assert_eq!(shown(false).as_deref(), Some("http://plasma.example:8443/"));
+        assert_eq!(shown(true).as_deref(), Some("https://plasma.example:8443/"));
+    }
+
+    #[test]
     fn without_any_host_it_is_this_machine() {
-        assert_eq!(from_host(&HeaderMap::new()), None);
+        assert_eq!(from_host(&HeaderMap::new(), false), None);
         assert_eq!(local().as_str(), LOCAL);
     }
 

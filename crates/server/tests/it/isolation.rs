@@ -42,7 +42,7 @@ fn operations(specification: &Value) -> Vec<Operation> {
 }
 
 /// Operations that name a thing of the tenant in their body.
-const NAMING: [&str; 22] = [
+const NAMING: [&str; 23] = [
     "decide_authorization_request",
     "find_device_request",
     "decide_device_request",
@@ -50,6 +50,7 @@ const NAMING: [&str; 22] = [
     "create_connection",
     "create_model",
     "create_model_limit",
+    "create_service_identity",
     "enter_tenant",
     "explain_access",
     "link_account",

@@ -141,6 +141,9 @@ impl Things {
             "create_model_limit" => {
                 json!({"subject": {"kind": "provider", "id": self.provider}, "requests_per_minute": 1})
             }
+            "create_service_identity" => {
+                json!({"spiffe_id": "spiffe://example.org/intruder", "api_key": self.ids[&("/api/v1/api-keys/", "id")]})
+            }
             "enter_tenant" => json!({"tenant": self.tenant}),
             "explain_access" => json!({"principal": self.user, "action": "content:read"}),
             "link_account" => json!({"connection": self.connection}),

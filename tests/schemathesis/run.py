@@ -34,6 +34,8 @@ LEFT_OUT = re.compile(
 )
 # After the time for sending: reading the specification, the last requests, the report.
 MARGIN_SECONDS = 180
+# For an operation whose requests could not be generated the first time.
+AGAIN_SECONDS = 30
 SHOWN_LINES = 40
 # Of the operations this share must be reached, or the time was too short to say anything.
 REACHED_MIN = 0.9
@@ -65,17 +67,20 @@ def operations(specification):
                 yield f"{method.upper()} {path}"
 
 
-def send(url, key, seconds, report):
-    """Runs schemathesis; returns its output."""
+def send(url, key, seconds, report, only=None):
+    """Runs schemathesis, for one operation when `only` names it; returns its output."""
+    chosen = ["--workers", "2", "--exclude-operation-id-regex", LEFT_OUT.pattern]
+    if only:
+        method, path = only.split(" ", 1)
+        chosen = ["--workers", "1", "--include-method", method, "--include-path", path]
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json",
         "--header", f"Authorization: Bearer {key}",
         "--checks", ",".join(CHECKS),
         "--phases", "examples,coverage,fuzzing,stateful",
-        "--exclude-operation-id-regex", LEFT_OUT.pattern,
+        *chosen,
         "--max-time", str(seconds),
         "--max-examples", "12",
-        "--workers", "2",
         "--seed", os.environ.get("PLASMA_TEST_SEED", "20261127"),
         "--generation-database", "none",
         "--request-timeout", "90",
@@ -108,6 +113,22 @@ def read(report):
     return found
 
 
+def send_again(url, key, found, folder):
+    """Its own two threads sometimes trip each other up, which says nothing of the server: such an operation has another run alone."""
+    for name, faults in found.items():
+        own = [fault for fault in faults if fault.strip().startswith("Runtime Error")]
+        if not own:
+            continue
+        report = folder / "again.xml"
+        report.unlink(missing_ok=True)
+        try:
+            send(url, key, AGAIN_SECONDS, report, only=name)
+        except subprocess.TimeoutExpired:
+            continue
+        if report.exists():
+            found[name] = [fault for fault in faults if fault not in own] + read(report).get(name, own)
+
+
 def after(url, key, log):
     """What must hold of the server when all was sent: pairs of a name and whether it does."""
     try:
@@ -122,7 +143,7 @@ def after(url, key, log):
     return [
         ("the server lives", alive),
         ("the run still has its access, so that what it asked was answered", let_in),
-        ("nothing panicked", "panicked at" not in written),
+        ("nothing panicked", "panicked at" not in written and ": a panic place=" not in written),
         ("nothing failed inside", "request failed" not in written),
     ]
 
@@ -142,6 +163,7 @@ def main():
             print("0 passed, 1 failed")
             return 1
         found = read(report)
+        send_again(url, key, found, report.parent)
     for name, faults in sorted(found.items()):
         for fault in faults:
             lines = fault.strip().splitlines()

@@ -48,6 +48,6 @@ done
 
 PYTHONPATH="$packages" PYTHONDONTWRITEBYTECODE=1 python3 tests/schemathesis/run.py "$url" "$key" "$work/log" "$seconds" || {
     status=$?
-    grep -hE "panicked at|request failed" "$work/log" | head -20 || true
+    grep -hE "panicked at|: a panic place=|request failed" "$work/log" | head -20 || true
     exit "$status"
 }

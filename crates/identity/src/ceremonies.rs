@@ -229,11 +229,8 @@ impl Identity {
 /// The rules for this installation's address: passkeys are bound to its host, and answers come from its origin.
 fn webauthn(base: &Url) -> Result<Webauthn> {
     let host = base.domain().ok_or_else(|| {
-        Error::unavailable(
-            "passkeys_need_a_name",
-            "browsers make passkeys for names of hosts only, not for IP addresses",
-        )
-        .remedy("open the dashboard at http://localhost with the same port, or set public_url")
+        Error::conflict("passkeys_need_a_name", "browsers make passkeys for names of hosts only, not for IP addresses")
+            .remedy("open the dashboard at http://localhost with the same port, or set public_url")
     })?;
     WebauthnBuilder::new(host, base).and_then(|builder| builder.rp_name(RELYING_PARTY).build()).map_err(failed)
 }

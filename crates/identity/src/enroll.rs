@@ -52,7 +52,7 @@ impl Identity {
     /// A challenge to make a passkey for somebody whose login needs a second factor, and who has none.
     ///
     /// # Errors
-    /// As [`Identity::enroll_totp`], `unavailable` (`passkeys_need_a_name`).
+    /// As [`Identity::enroll_totp`], `conflict` (`passkeys_need_a_name`).
     pub async fn enroll_passkey(&self, ctx: &Ctx, pending: &str, base: &Url) -> Result<Ceremony> {
         let (_, _, account) = self.enrolling(ctx, pending, Factor::Passkey).await?;
         self.begin_registration(ctx, &account, base).await

@@ -34,7 +34,7 @@ impl Identity {
     /// A challenge to make a passkey for the person who acts. `base` is the address of the dashboard.
     ///
     /// # Errors
-    /// `forbidden` for API keys, or without a recent proof; `unavailable` (`passkeys_need_a_name`) at an IP address.
+    /// `forbidden` for API keys, or without a recent proof; `conflict` (`passkeys_need_a_name`) at an IP address.
     pub async fn begin_passkey(&self, ctx: &Ctx, base: &Url) -> Result<Ceremony> {
         let user = self.person_with_own_proof(ctx).await?;
         ctx.require_recent_authentication()?;
@@ -100,7 +100,7 @@ impl Identity {
     /// a second factor, with one of that person's.
     ///
     /// # Errors
-    /// `rate_limited`, `unauthenticated` (`login_expired`), `unavailable` (`passkeys_need_a_name`).
+    /// `rate_limited`, `unauthenticated` (`login_expired`), `conflict` (`passkeys_need_a_name`).
     pub async fn begin_passkey_login(
         &self,
         ctx: &Ctx,

@@ -68,7 +68,7 @@ impl Identity {
     /// A challenge for one of the passkeys of the person who acts.
     ///
     /// # Errors
-    /// `forbidden` for API keys and applications, `unavailable` (`passkeys_need_a_name`).
+    /// `forbidden` for API keys and applications, `conflict` (`passkeys_need_a_name`).
     pub async fn begin_step_up(&self, ctx: &Ctx, base: &Url) -> Result<Ceremony> {
         let user = person(ctx)?;
         self.begin_assertion(ctx, Some(user), base).await

@@ -49,6 +49,8 @@ impl MediaBytes {
                 }
             }
         })
+        // What compresses it may ask again after the end.
+        .fuse()
     }
 }
 

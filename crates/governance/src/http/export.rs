@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use plasma_http::{Caller, Problem, ProblemBody, Query};
 use plasma_kernel::{Error, Timestamp};
 use serde::Deserialize;
@@ -68,7 +68,8 @@ pub(super) async fn export_audit_log(
     let name = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\""))
         .map_err(|error| Error::from_source("a file's name", error))?;
     let pieces = stream::unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
-    let mut response = Body::from_stream(pieces).into_response();
+    // What compresses it may ask again after the end.
+    let mut response = Body::from_stream(pieces.fuse()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     Ok(response)

@@ -166,7 +166,9 @@ pub(crate) async fn put_branding(
 #[utoipa::path(
     get, path = "/api/v1/tenants/current/logo", tag = "Identity",
     responses(
-        (status = 200, description = "The picture: PNG, JPEG or WebP", content_type = "image/png", body = inline(LogoBytes)),
+        (status = 200, description = "The picture", content(
+            (inline(LogoBytes) = "image/png"), (inline(LogoBytes) = "image/jpeg"), (inline(LogoBytes) = "image/webp")
+        )),
         (status = 304, description = "It is still the one that you have"),
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),
@@ -333,7 +335,9 @@ pub(crate) async fn get_public_branding(
 #[utoipa::path(
     get, path = "/api/v1/branding/logo", tag = "Identity",
     responses(
-        (status = 200, description = "The picture: PNG, JPEG or WebP", content_type = "image/png", body = inline(LogoBytes)),
+        (status = 200, description = "The picture", content(
+            (inline(LogoBytes) = "image/png"), (inline(LogoBytes) = "image/jpeg"), (inline(LogoBytes) = "image/webp")
+        )),
         (status = 304, description = "It is still the one that you have"),
         (status = "default", description = "What went wrong", body = ProblemBody, content_type = "application/problem+json")
     ),

@@ -21,6 +21,7 @@ fn file_of(test: &str) -> Option<(PathBuf, Vec<String>)> {
     let package = root().join("crates").join(package.strip_prefix("plasma-")?);
     let (mut folder, mut file) = match target {
         None => (package.join("src"), package.join("src/lib.rs")),
+        Some(target) if target.starts_with("bin/") => (package.join("src"), package.join("src/main.rs")),
         Some(target) if package.join(format!("tests/{target}.rs")).is_file() => {
             (package.join("tests"), package.join(format!("tests/{target}.rs")))
         }

@@ -123,7 +123,7 @@ function Controls({ catalogue }: { catalogue: ComplianceCatalogue }) {
   const shown = chaptersWith(catalogue, chapter?.id ?? null, outcome);
   const counts = chapter?.counts ?? catalogue.counts;
   return (
-    <div id={CONTROLS} className="scroll-mt-6">
+    <div id={CONTROLS} className="mt-10 scroll-mt-6">
       <Section title="Requirements">
         <div className="mb-4 grid gap-4 sm:grid-cols-2 sm:gap-6">
           <SelectField label="Chapter" value={chapter?.id ?? ""} onChange={(event) => setParams({ chapter: event.target.value })}>

@@ -71,7 +71,7 @@ function RoleRow({ role, denied, onEdit, onCopy, onRemove }: { role: RoleDetails
       <td data-label="People">{role.user_count}</td>
       <td data-label="API keys">{role.api_key_count}</td>
       <td data-label="Allows"><span title={role.permissions.join(", ")}>{plural(role.permissions.length, "permission")}</span></td>
-      <td data-label="Changed" className="text-soft">{role.updated_at === null ? "" : <Time at={role.updated_at} />}</td>
+      <td data-label="Changed" className="text-soft">{role.updated_at === null ? "never" : <Time at={role.updated_at} />}</td>
       <td className="num">
         <Menu trigger={<IconButton label={`Actions for ${role.name}`}><Ellipsis aria-hidden className="size-[1.125rem]" /></IconButton>}>
           {!role.built_in && <MenuItem disabled={denied !== null} onSelect={onEdit}>Change</MenuItem>}

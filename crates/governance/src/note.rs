@@ -232,7 +232,7 @@ mod tests {
         let split = note.rfind("\n\n").unwrap();
         let signature = STANDARD.decode(note.trim().rsplit(' ').next().unwrap()).unwrap();
         assert_eq!(signature[..4], key.id("PeterNeumann"));
-        UnparsedPublicKey::new(&ED25519, key.0).verify(note[..=split].as_bytes(), &signature[4..]).unwrap();
+        UnparsedPublicKey::new(&ED25519, key.0).verify(&note.as_bytes()[..=split], &signature[4..]).unwrap();
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Identity {
         after: Arc<Compiled>,
     ) -> Result<(Vec<Seen>, Vec<(usize, Decision)>)> {
         let (identity, tenant) = (self.clone(), ctx.tenant()?);
-        let replay = move || -> Result<(Vec<Seen>, Vec<(usize, Decision)>)> {
+        let replay = move || {
             let seen = identity.inner.access.recent.of(tenant);
             let facts = &identity.inner.access.facts;
             let mut changed = Vec::new();
@@ -78,7 +78,7 @@ impl Identity {
                     changed.push((number, new));
                 }
             }
-            Ok((seen, changed))
+            Result::Ok((seen, changed))
         };
         // Some thousand decisions, beside the threads that serve requests.
         tokio::task::spawn_blocking(replay)

@@ -10,6 +10,9 @@ const PLAN_CHARS_MAX: usize = 60;
 /// What JSON numbers hold exactly.
 const LIMIT_MAX: u64 = 1 << 53;
 
+/// With fewer nobody could open the dashboard, also not to allow more.
+const REQUESTS_PER_MINUTE_MIN: u64 = 60;
+
 impl Identity {
     /// The plan of the caller's tenant, and how much of it is used.
     ///
@@ -32,8 +35,8 @@ impl Identity {
     /// Gives a tenant a plan. What it has beyond the new limits stays; it cannot have more.
     ///
     /// # Errors
-    /// `forbidden` without `installation:manage`; `invalid` for a wrong name, a resource that is named twice, or a limit that is
-    /// too large; `not_found`.
+    /// `forbidden` without `installation:manage`; `invalid` for a wrong name, a resource that is named twice, a limit that is
+    /// too large, or less than 60 requests a minute; `not_found`.
     pub async fn put_quotas(&self, ctx: &Ctx, id: TenantId, new: NewQuotas) -> Result<Quotas> {
         ctx.require(Permission::InstallationManage)?;
         let plan = validation::name("plan", &new.plan)?;
@@ -49,6 +52,13 @@ impl Identity {
             return Err(
                 Error::invalid("limits", format!("a limit is at most {LIMIT_MAX}")).remedy("leave it out for no limit")
             );
+        }
+        let is_locked_out = |(resource, limit): &(QuotaResource, u64)| {
+            *resource == QuotaResource::RequestsPerMinute && *limit < REQUESTS_PER_MINUTE_MIN
+        };
+        if limits.iter().any(is_locked_out) {
+            return Err(Error::invalid("limits", format!("requests_per_minute is at least {REQUESTS_PER_MINUTE_MIN}"))
+                .remedy("suspend the workspace if nobody is to use it"));
         }
         let mut tx = self.inner.store.begin(&acting_in(ctx, id)).await?;
         let (tenant, _) = store::tenants::locked(&mut tx, id).await?;

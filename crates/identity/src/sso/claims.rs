@@ -77,7 +77,8 @@ pub(crate) fn fits(claims: &Claims, path: &str, value: &str) -> bool {
 fn is_value(claim: &Value, value: &str) -> bool {
     match claim {
         Value::String(text) => text == value,
-        Value::Bool(_) | Value::Number(_) => claim.to_string() == value,
+        Value::Bool(is_true) => value == if *is_true { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == value,
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     }
 }

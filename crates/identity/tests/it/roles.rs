@@ -41,7 +41,8 @@ impl Dice {
 
     /// About one in `of` of the tenant's permissions, and some of the installation.
     fn permissions(&mut self, of: u64) -> Vec<Permission> {
-        let chosen: Vec<Permission> = Permission::ALL.iter().copied().filter(|_| self.throw() % of == 0).collect();
+        let chosen: Vec<Permission> =
+            Permission::ALL.iter().copied().filter(|_| self.throw().is_multiple_of(of)).collect();
         if chosen.is_empty() { vec![Permission::SearchQuery] } else { chosen }
     }
 }

@@ -32,7 +32,7 @@ on_each_database! {
         let permissions: Vec<_> = authenticated.ctx.permissions().iter().collect();
         assert_eq!(permissions, [Permission::SearchQuery]);
         let listed = world.identity.service_identities(&world.owner, &page()).await.unwrap().data;
-        assert_eq!(listed, [service.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&service));
         assert_eq!(world.count_events(&world.owner, "identity.service_identity.created", service.id).await, 1);
 
         world.identity.delete_service_identity(&world.owner, service.id).await.unwrap();

@@ -236,6 +236,8 @@ on_each_database! {
         assert_eq!(reason(world.identity.put_quotas(&bea, id, new(&[])).await), "forbidden");
         let twice = new(&[(Resource::Users, 1), (Resource::Users, 2)]);
         assert_eq!(refused(world.identity.put_quotas(&world.owner, id, twice).await).field_name(), Some("limits"));
+        let locked_out = new(&[(Resource::RequestsPerMinute, 59)]);
+        assert_eq!(refused(world.identity.put_quotas(&world.owner, id, locked_out).await).field_name(), Some("limits"));
         let limits = new(&[(Resource::Users, 3), (Resource::ApiKeys, 1)]);
         world.identity.put_quotas(&world.owner, id, limits).await.unwrap();
 

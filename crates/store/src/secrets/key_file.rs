@@ -271,7 +271,7 @@ mod tests {
             assert_eq!(process.unwrap(Some(&new), "a", &wrapped_old).unwrap_err().reason(), "master_key_wrong");
         }
         assert_eq!(file.forget_others(std::slice::from_ref(&old)).unwrap(), Vec::<String>::new());
-        assert_eq!(file.forget_others(&[]).unwrap(), [old.clone()]);
+        assert_eq!(file.forget_others(&[]).unwrap(), std::slice::from_ref(&old));
         assert!(file.unwrap(Some(&old), "a", &wrapped_old).is_err());
         assert_eq!(KeyFile::open(&path, false).unwrap().names(), [new]);
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());

@@ -83,6 +83,9 @@ pub(crate) struct DeviceQuestion {
     request_body(content = DeviceAuthorizationForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The codes", body = DeviceAuthorizationResponse),
+        (status = 429, description = "Too many", content(
+            (OAuthErrorBody = "application/json"), (ProblemBody = "application/problem+json")
+        )),
         (status = "default", description = "What went wrong", body = OAuthErrorBody)
     ),
     extensions(("x-permission" = json!("none")))

@@ -3,6 +3,7 @@ use axum::{
     http::{Extensions, HeaderMap},
     response::{IntoResponse, Response},
 };
+use plasma_http::ProblemBody;
 use serde::Serialize;
 
 use super::{FormBody, OAuthErrorBody, OAuthProblem, credentials, issuer, keep_nowhere, stranger};
@@ -86,6 +87,9 @@ impl TokenResponse {
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The tokens", body = TokenResponse),
+        (status = 429, description = "Too many", content(
+            (OAuthErrorBody = "application/json"), (ProblemBody = "application/problem+json")
+        )),
         (status = "default", description = "What went wrong", body = OAuthErrorBody)
     ),
     extensions(("x-permission" = json!("none")))

@@ -3,6 +3,7 @@ use axum::{
     http::{Extensions, HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use plasma_http::ProblemBody;
 use plasma_kernel::Timestamp;
 use serde::Serialize;
 
@@ -106,6 +107,9 @@ impl TokenIntrospection {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What it is good for", body = TokenIntrospection),
+        (status = 429, description = "Too many", content(
+            (OAuthErrorBody = "application/json"), (ProblemBody = "application/problem+json")
+        )),
         (status = "default", description = "What went wrong", body = OAuthErrorBody)
     ),
     extensions(("x-permission" = json!("none")))
@@ -137,6 +141,9 @@ pub(crate) async fn introspect_token(
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The token has ended"),
+        (status = 429, description = "Too many", content(
+            (OAuthErrorBody = "application/json"), (ProblemBody = "application/problem+json")
+        )),
         (status = "default", description = "What went wrong", body = OAuthErrorBody)
     ),
     extensions(("x-permission" = json!("none")))

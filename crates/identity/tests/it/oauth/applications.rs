@@ -24,7 +24,7 @@ on_each_database! {
         assert!(secret.starts_with("plc_"));
         assert_eq!(app.application.secrets[0].prefix, secret[..12]);
         assert_eq!(world.identity.application(&world.owner, id).await.unwrap(), app.application);
-        assert_eq!(world.identity.applications(&world.owner, &page()).await.unwrap().data, [app.application.clone()]);
+        assert_eq!(world.identity.applications(&world.owner, &page()).await.unwrap().data, std::slice::from_ref(&app.application));
 
         let change = ApplicationChange {
             name: Some(" Letters ".to_owned()),

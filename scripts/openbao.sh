@@ -72,11 +72,12 @@ start() {
         tell "http://127.0.0.1:$port" sys/mounts/transit '{"type": "transit"}'
     fi
     if ! running acme; then
-        local url="https://127.0.0.1:$acme_port"
+        # `root` is what OpenBao calls an authority that signs itself.
+        local url="https://127.0.0.1:$acme_port" authority=root
         launch acme -dev-tls -dev-tls-cert-dir="$run/tls" -dev-listen-address="127.0.0.1:$acme_port"
         tell "$url" sys/mounts/pki '{"type": "pki", "config": {"max_lease_ttl": "8760h", "passthrough_request_headers":
             ["If-Modified-Since"], "allowed_response_headers": ["Last-Modified", "Location", "Replay-Nonce", "Link"]}}'
-        tell "$url" pki/root/generate/internal '{"common_name": "Plasma tests", "ttl": "8000h"}'
+        tell "$url" "pki/$authority/generate/internal" '{"common_name": "Plasma tests", "ttl": "8000h"}'
         tell "$url" pki/config/cluster "{\"path\": \"$url/v1/pki\", \"aia_path\": \"$url/v1/pki\"}"
         tell "$url" pki/config/acme '{"enabled": true, "default_directory_policy": "sign-verbatim"}'
     fi

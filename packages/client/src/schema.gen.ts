@@ -15052,13 +15052,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture: PNG, JPEG or WebP */
+            /** @description The picture */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "image/png": string;
+                    "image/jpeg": string;
+                    "image/webp": string;
                 };
             };
             /** @description It is still the one that you have */
@@ -21589,13 +21591,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture: PNG, JPEG or WebP */
+            /** @description The picture */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "image/png": string;
+                    "image/jpeg": string;
+                    "image/webp": string;
                 };
             };
             /** @description It is still the one that you have */
@@ -22493,6 +22497,16 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceAuthorizationResponse"];
                 };
             };
+            /** @description Too many */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description What went wrong */
             default: {
                 headers: {
@@ -22524,6 +22538,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TokenIntrospection"];
+                };
+            };
+            /** @description Too many */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description What went wrong */
@@ -22586,6 +22610,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Too many */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description What went wrong */
             default: {
                 headers: {
@@ -22617,6 +22651,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TokenResponse"];
+                };
+            };
+            /** @description Too many */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthErrorBody"];
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description What went wrong */

@@ -31,7 +31,8 @@ impl Anchor {
             return Err(Error::too_large("anchor", format!("{source} is larger than 1 GiB")));
         }
         if !text.trim_start().starts_with('{') {
-            return Ok(vec![Self::new(source.to_owned(), text.to_owned())?]);
+            // An editor or a shell may have added a line.
+            return Ok(vec![Self::new(source.to_owned(), format!("{}\n", text.trim_end()))?]);
         }
         let lines = text.lines().zip(1_u64..).filter(|(line, _)| !line.trim().is_empty());
         lines
@@ -71,7 +72,9 @@ mod tests {
         let anchors = Anchor::read_all("file", &format!("{line}\n\n{line}\n")).unwrap();
         assert_eq!(anchors.iter().map(|anchor| anchor.note.as_str()).collect::<Vec<_>>(), [NOTE, NOTE]);
         assert_eq!((anchors[1].source.as_str(), anchors[1].origin().as_str()), ("file, line 3", "origin"));
-        assert_eq!(Anchor::read_all("file", NOTE).unwrap()[0].note, NOTE);
+        for text in [NOTE.to_owned(), format!("{NOTE}\n")] {
+            assert_eq!(Anchor::read_all("file", &text).unwrap()[0].note, NOTE);
+        }
         for wrong in ["{\"at\":1}", "{\"note\":\"x\"}", "x", ""] {
             assert_eq!(Anchor::read_all("file", wrong).unwrap_err().field_name(), Some("anchor"), "{wrong}");
         }

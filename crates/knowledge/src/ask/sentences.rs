@@ -30,8 +30,8 @@ pub struct Sentence {
     pub marks: Vec<usize>,
 }
 
-/// The sentences of `text`. Headings, rules and code blocks state nothing, so they are no sentences; but a heading that is a whole
-/// sentence with a full stop, as small models write them, states something.
+/// The sentences of `text`. Headings, rules and code blocks state nothing, so they are no sentences; but small models write what they have
+/// to say as headings: a long heading states something when it has a full stop, or when another one of its level or above follows at once.
 pub fn sentences(text: &str) -> Vec<Sentence> {
     let mut found = Vec::new();
     for block in blocks(text) {
@@ -47,6 +47,8 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
     let mut blocks: Vec<Range<usize>> = Vec::new();
     let mut open: Option<Range<usize>> = None;
     let mut fence: Option<&str> = None;
+    // A heading under which nothing has come yet, with its level.
+    let mut alone: Option<(usize, Range<usize>)> = None;
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let line_start = start;
@@ -56,6 +58,7 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
         let fence_here = ["```", "~~~"].into_iter().find(|fence| content.starts_with(fence));
         if fence.is_some() || fence_here.is_some() {
             blocks.extend(open.take());
+            alone = None;
             fence = match (fence, fence_here) {
                 (None, here) => here,
                 (Some(opened), Some(here)) if opened == here => None,
@@ -63,15 +66,24 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
             };
             continue;
         }
-        if content.is_empty() || is_heading(content) || is_rule(content) {
+        if content.is_empty() || heading_level(content).is_some() || is_rule(content) {
             blocks.extend(open.take());
-            // Only once the line is complete: more text could take its full stop from its end.
-            if line.ends_with('\n') && is_sentence_heading(content) {
-                let signs = content.bytes().take_while(|byte| *byte == b'#').count();
-                blocks.push(line_start + indent + signs + 1..line_start + line.trim_end().len());
+            if let Some(level) = heading_level(content) {
+                // The next heading is no part of its section: all that it has to say, it says itself.
+                blocks.extend(alone.take().filter(|(above, _)| level <= *above).map(|(_, heading)| heading));
+                let heading = line_start + indent + level + 1..line_start + line.trim_end().len();
+                // Only once the line is complete: more text could take its full stop from its end.
+                if line.ends_with('\n') && is_long_heading(content) {
+                    if content.ends_with('.') {
+                        blocks.push(heading);
+                    } else {
+                        alone = Some((level, heading));
+                    }
+                }
             }
             continue;
         }
+        alone = None;
         let bullet = bullet_length(content);
         match &mut open {
             Some(block) if bullet == 0 => block.end = line_start + line.trim_end().len(),
@@ -85,16 +97,15 @@ fn blocks(text: &str) -> Vec<Range<usize>> {
     blocks
 }
 
-fn is_heading(line: &str) -> bool {
+/// The number of a heading's signs.
+fn heading_level(line: &str) -> Option<usize> {
     let signs = line.bytes().take_while(|byte| *byte == b'#').count();
-    (1..=6).contains(&signs) && line.as_bytes().get(signs) == Some(&b' ')
+    ((1..=6).contains(&signs) && line.as_bytes().get(signs) == Some(&b' ')).then_some(signs)
 }
 
-/// Whether a heading is a statement: a full stop after at least so many words that it is no number or name.
-fn is_sentence_heading(content: &str) -> bool {
-    is_heading(content)
-        && content.ends_with('.')
-        && content.split_whitespace().skip(1).count() >= SENTENCE_HEADING_WORDS_MIN
+/// Whether a heading has so many words that it can be a statement, and is no number or name.
+fn is_long_heading(content: &str) -> bool {
+    content.split_whitespace().skip(1).count() >= SENTENCE_HEADING_WORDS_MIN
 }
 
 /// `---`, `***`, `===`, and the line `|---|---|` of a table.
@@ -311,6 +322,15 @@ mod tests {
         assert_eq!(texts("### Copies are kept for 30 days.\nDaily."), ["Copies are kept for 30 days.", "Daily."]);
         assert!(texts("## Version 1.\n## Copies and how long they stay\n").is_empty());
         assert!(texts("### Copies are kept for 30 days.").is_empty(), "more text may come");
+    }
+
+    #[test]
+    fn a_heading_with_nothing_under_it_is_a_statement() {
+        let headings = "### Copies are kept for 30 days\n\n### A restore needs the master key\n\n## The end\n";
+        assert_eq!(texts(headings), ["Copies are kept for 30 days", "A restore needs the master key"]);
+        assert!(texts("# All about copies and restores\n\n## Copies are kept for 30 days\n").is_empty(), "a title");
+        assert_eq!(texts("## How long are copies kept\n\nFor 30 days.\n\n## A\n"), ["For 30 days."]);
+        assert!(texts("## How long are copies kept\n```\nls\n```\n## A\n").is_empty());
     }
 
     #[test]

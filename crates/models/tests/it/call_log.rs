@@ -103,6 +103,8 @@ on_each_database! {
         add_model(&setup.models, &setup.ctx, setup.provider, "other", ModelKind::Chat).await;
         setup.post(CHAT, BODY).await;
         setup.post(CHAT, BODY).await;
+        // Calls of one millisecond have no order.
+        tokio::time::sleep(Duration::from_millis(2)).await;
         setup.post(CHAT, r#"{"model":"acme/other","messages":[],"stream":true}"#).await.text().await.unwrap();
 
         let (_, all) = setup.get("/api/v1/models/calls").await;

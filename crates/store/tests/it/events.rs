@@ -16,6 +16,7 @@ on_each_database! {
         for number in 0..5 {
             emit(&test, &ctx, "test.happened", number).await;
         }
+        come_through(&test, &ctx, 5).await;
         let consumer = test.consumer("again");
         let first = consumer.next_batch(&system, 3).await.unwrap();
         assert_eq!(first.len(), 3);
@@ -108,6 +109,16 @@ on_each_database! {
     }
 }
 
+/// Waits until whoever follows the log sees so many events: on Postgres it waits for transactions elsewhere in the server, such as those of other
+/// tests.
+async fn come_through(test: &TestStore, ctx: &Ctx, count: usize) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    while test.read(ctx).await.unwrap().events_after(EventPosition::START, 1_000).await.unwrap().len() < count {
+        assert!(tokio::time::Instant::now() < deadline, "the events do not come through");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 /// The trap by name: an earlier id commits after a later one. A reader that only remembers the largest id loses it.
 #[tokio::test]
 async fn on_postgres_a_reader_waits_for_the_transaction_that_is_still_open() {
@@ -120,6 +131,7 @@ async fn on_postgres_a_reader_waits_for_the_transaction_that_is_still_open() {
     assert!(before.is_empty(), "the reader stepped over an open transaction");
     assert_eq!(test.read(&ctx).await.unwrap().events_head().await.unwrap(), EventPosition::START);
     slow.commit().await.unwrap();
+    come_through(&test, &ctx, 2).await;
     let after = test.read(&ctx).await.unwrap().events_after(EventPosition::START, 10).await.unwrap();
     assert_eq!(after.iter().map(|event| event.subject.as_str()).collect::<Vec<_>>(), ["slow", "2"]);
 }

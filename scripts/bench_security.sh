@@ -5,14 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 run() {
-    local package="$1" example="$2"
-    shift 2
+    local example="$1"
+    shift
     printf '\n== %s\n' "$example $*"
-    cargo run --release --locked --quiet --package "$package" --example "$example" -- "$@"
+    # Of the whole workspace: what was built for the program is used again.
+    cargo build --release --locked --workspace --quiet --example "$example"
+    "${CARGO_TARGET_DIR:-target}/release/examples/$example" "$@"
 }
 
 printf '%s cores, %s\n' "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-run plasma-identity bench_login
-run plasma-identity bench_access
-run plasma-governance bench_audit
-if [ -n "${PLASMA_TEST_POSTGRES_URL:-}" ]; then run plasma-governance bench_audit --postgres; fi
+run bench_login
+run bench_access
+run bench_audit
+if [ -n "${PLASMA_TEST_POSTGRES_URL:-}" ]; then run bench_audit --postgres; fi

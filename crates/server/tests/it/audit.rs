@@ -95,11 +95,12 @@ on_each_database! {
         let exported = server.owner(Method::GET, "/api/v1/audit/export?format=csv").send().await.unwrap();
         assert_eq!(exported.status(), 200);
         assert!(exported.text().await.unwrap().contains("identity.user.created"));
+        assert_eq!(record(&server, "audit.log.exported").await["data"]["format"], "csv");
+        // Compressed, it has an end too.
         let compressed = server.owner(Method::GET, "/api/v1/audit/export").header("accept-encoding", "gzip");
         let compressed = compressed.send().await.unwrap();
         assert_eq!(compressed.headers()["content-encoding"], "gzip");
-        assert!(!compressed.bytes().await.unwrap().is_empty(), "it has an end");
-        assert_eq!(record(&server, "audit.log.exported").await["data"]["format"], "csv");
+        assert!(!compressed.bytes().await.unwrap().is_empty());
     }
 
     async fn a_killed_process_loses_and_doubles_nothing(place: Place) {

@@ -30,14 +30,14 @@ start() {
     cat >"$run/s3.json" <<'JSON'
 {"identities": [
   {"name": "anonymous", "actions": ["Admin", "Read", "Write", "List"]},
-  {"name": "plasma", "credentials": [{"accessKey": "AKIATEST", "secretKey": "a-secret-for-tests"}], "actions": ["Read", "Write", "List"]}
+  {"name": "plasma", "credentials": [{"accessKey": "AKIATEST", "secretKey": "a-secret-for-tests"}], "actions": ["Read", "Write", "List", "PutObjectRetention"]}
 ]}
 JSON
     # Each service has a port beside that of S3; gRPC takes those plus 10,000.
     "$install/weed" server -dir="$run/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=$((port + 1)) -volume.port=$((port + 2)) \
         -filer.port=$((port + 3)) -master.volumeSizeLimitMB=64 -s3 -s3.port="$port" -s3.config="$run/s3.json" >"$run/log" 2>&1 &
     echo $! >"$run/pid"
-    for _ in $(seq 150); do
+    for _ in $(seq 300); do
         # A write works only when a volume server has joined.
         if curl --silent --fail --output /dev/null -X PUT "http://127.0.0.1:$port/ready" &&
             curl --silent --fail --output /dev/null -X PUT --data x "http://127.0.0.1:$port/ready/x"; then
@@ -54,8 +54,9 @@ JSON
 stop() {
     if [ -f "$run/pid" ]; then
         kill "$(cat "$run/pid")" 2>/dev/null || true
-        # Its data go when it has gone.
+        # Its data and its ports are free when it has gone; it takes its time over connections that are still open.
         for _ in $(seq 50); do kill -0 "$(cat "$run/pid")" 2>/dev/null || break; sleep 0.1; done
+        kill -KILL "$(cat "$run/pid")" 2>/dev/null || true
     fi
     rm -rf "$run"
 }

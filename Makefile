@@ -46,8 +46,8 @@ test-sdks: ## Run only the official clients of models against Plasma, with simul
 	@$(env) && scripts/test.sh sdks
 
 test-audit-s3: ## Run the tests of anchors and exports against a real S3 store (SeaweedFS, fetched once: 48 MB)
-	@$(env) && store="$$(scripts/seaweedfs.sh start)" && eval "$$store" && trap 'scripts/seaweedfs.sh stop' EXIT && \
-		cargo nextest run --release --locked --workspace --run-ignored only -E 'test(a_real_store)'
+	@$(env) && trap 'scripts/seaweedfs.sh stop' EXIT && store="$$(scripts/seaweedfs.sh start)" && eval "$$store" && \
+		cargo test --release --locked --workspace --test it -- --ignored a_real_store
 
 test-sso: ## Run only single sign-on with a real OpenID provider and one that lies
 	@$(env) && scripts/test.sh sso
